@@ -1,0 +1,68 @@
+import { OffhookError, type OffhookErrorDetails } from './errors.js';
+import type { Stage } from './stages.js';
+
+export interface DeadlineOptions extends Omit<OffhookErrorDetails, 'elapsedMs'> {
+  stage: Stage;
+  timeoutMs: number;
+  /** The caller's own signal: aborting it abandons the work at once. */
+  signal?: AbortSignal;
+  /** What was awaited, for the error: `no answer to the join request`. */
+  what: string;
+}
+
+/**
+ * Runs `work` with a signal that aborts when the time is up or the caller aborts, and settles no later than that:
+ * work which ignores its signal is abandoned, its late result dropped.
+ *
+ * @throws OffhookError `OFFHOOK_DEADLINE` or `OFFHOOK_ABORTED`, or whatever `work` throws.
+ */
+export async function withDeadline<T>(
+  options: DeadlineOptions,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { timeoutMs, signal, what, ...details } = options;
+  const startedMs = performance.now();
+  const elapsedMs = () => performance.now() - startedMs;
+  const controller = new AbortController();
+  const aborted = () =>
+    new OffhookError('OFFHOOK_ABORTED', `${what}: cancelled`, {
+      ...details,
+      elapsedMs: elapsedMs(),
+      cause: signal?.reason,
+    });
+  if (signal?.aborted) throw aborted();
+
+  return new Promise<T>((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    const abandon = (error: OffhookError) => {
+      stop();
+      reject(error);
+      controller.abort(error);
+    };
+    const onAbort = () => abandon(aborted());
+    const timer = setTimeout(
+      () =>
+        abandon(
+          new OffhookError('OFFHOOK_DEADLINE', `${what}: deadline of ${timeoutMs} ms passed`, {
+            ...details,
+            elapsedMs: elapsedMs(),
+          }),
+        ),
+      timeoutMs,
+    );
+    signal?.addEventListener('abort', onAbort, { once: true });
+    work(controller.signal).then(
+      (value) => {
+        stop();
+        resolve(value);
+      },
+      (error: unknown) => {
+        stop();
+        reject(error);
+      },
+    );
+  });
+}

@@ -1,0 +1,20 @@
+export { type DeadlineOptions, withDeadline } from './deadline.js';
+export { describeError, type ErrorCode, OffhookError, type OffhookErrorDetails } from './errors.js';
+export { createLogger, type Logger, type LogLevel, type LogRecord, setLogSink } from './log.js';
+export {
+  type ConnectStage,
+  connectStages,
+  type Deadlines,
+  defaultDeadlinesMs,
+  type FilterStage,
+  type OperationStage,
+  type Stage,
+} from './stages.js';
+export {
+  type Outcome,
+  type Span,
+  type SpanAttributes,
+  type SpanRecord,
+  Timeline,
+  type TimelineRecord,
+} from './timeline.js';

@@ -1,0 +1,95 @@
+import type { Stage } from './stages.js';
+
+export type Outcome = 'ok' | 'failed' | 'deadline' | 'abandoned';
+
+export interface SpanAttributes {
+  /** Host name and port that this step talked to, e.g. `example.livekit.cloud:443`. */
+  host?: string;
+  /** Address the host resolved to, or the selected candidate, e.g. `127.0.0.1:7882/udp`. */
+  address?: string;
+  /** Which try of several this is, from 1. */
+  attempt?: number;
+  /** The filter this row is about: module id or plugin path. */
+  filter?: string;
+  deadlineMs?: number;
+  /** Anything a person should read beside the bar: why it failed, what was chosen. */
+  detail?: string;
+}
+
+export interface SpanRecord extends SpanAttributes {
+  stage: Stage;
+  /** Milliseconds since the timeline began. */
+  startMs: number;
+  /** Undefined while the step is under way. */
+  endMs?: number;
+  outcome?: Outcome;
+}
+
+export interface TimelineRecord {
+  name: string;
+  /** Wall-clock time at which the timeline began, as ISO 8601. */
+  startedAt: string;
+  spans: SpanRecord[];
+}
+
+export interface Span {
+  readonly record: Readonly<SpanRecord>;
+  set(attributes: SpanAttributes): void;
+  /** Ends the step; later calls are ignored. */
+  end(outcome: Outcome, detail?: string): void;
+}
+
+type SpanListener = (span: Readonly<SpanRecord>) => void;
+
+/** The steps of connecting (and of reconnecting) of one room, in the order in which they began. */
+export class Timeline {
+  readonly name: string;
+  #startedMs: number;
+  #startedAt = new Date().toISOString();
+  #spans: SpanRecord[] = [];
+  #listeners = new Set<SpanListener>();
+  #nowMs: () => number;
+
+  constructor(name: string, nowMs: () => number = () => performance.now()) {
+    this.name = name;
+    this.#nowMs = nowMs;
+    this.#startedMs = nowMs();
+  }
+
+  get spans(): readonly Readonly<SpanRecord>[] {
+    return this.#spans;
+  }
+
+  /** Milliseconds since the timeline began. */
+  elapsedMs(): number {
+    return this.#nowMs() - this.#startedMs;
+  }
+
+  begin(stage: Stage, attributes: SpanAttributes = {}): Span {
+    const record: SpanRecord = { stage, startMs: this.elapsedMs(), ...attributes };
+    this.#spans.push(record);
+    return {
+      record,
+      set: (more) => {
+        Object.assign(record, more);
+      },
+      end: (outcome, detail) => {
+        if (record.endMs !== undefined) return;
+        record.endMs = this.elapsedMs();
+        record.outcome = outcome;
+        if (detail !== undefined) record.detail = detail;
+        for (const listener of this.#listeners) listener(record);
+      },
+    };
+  }
+
+  /** Calls `listener` with every step as it ends. Returns the function that stops it. */
+  onSpanEnd(listener: SpanListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  toJSON(): TimelineRecord {
+    return { name: this.name, startedAt: this.#startedAt, spans: this.#spans.map((span) => ({ ...span })) };
+  }
+}

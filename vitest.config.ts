@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Each file gets its own process: the WebRTC addon may be loaded by one thread of a process only.
+    pool: 'forks',
+    // The tests start servers, agents and native engines; more at once than cores makes their clocks lie.
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 5_000,
+  },
+});
