@@ -1,0 +1,58 @@
+import type { DataChannel as AddonDataChannel } from 'node-datachannel';
+
+/** One SCTP data channel (RFC 8831). Binary only: LiveKit sends DataPacket messages. */
+export class DataChannel {
+  readonly label: string;
+  #channel: AddonDataChannel;
+  #open: boolean;
+  onOpen: () => void = () => {};
+  onClose: () => void = () => {};
+  onMessage: (message: Uint8Array) => void = () => {};
+  /** Called when the bytes waiting to be sent fall to the threshold. */
+  onBufferedAmountLow: () => void = () => {};
+
+  constructor(channel: AddonDataChannel) {
+    this.#channel = channel;
+    this.label = channel.getLabel();
+    this.#open = channel.isOpen();
+    channel.onOpen(() => {
+      this.#open = true;
+      this.onOpen();
+    });
+    channel.onClosed(() => {
+      this.#open = false;
+      this.onClose();
+    });
+    channel.onError(() => {});
+    channel.onMessage((message) => {
+      if (typeof message === 'string') return;
+      this.onMessage(message instanceof ArrayBuffer ? new Uint8Array(message) : message);
+    });
+    channel.onBufferedAmountLow(() => this.onBufferedAmountLow());
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** Bytes handed to `send` that have not left yet. */
+  get bufferedAmount(): number {
+    return this.#open ? this.#channel.bufferedAmount() : 0;
+  }
+
+  setBufferedAmountLowThreshold(bytes: number): void {
+    if (this.#open) this.#channel.setBufferedAmountLowThreshold(bytes);
+  }
+
+  /** Returns false when the channel is not open; a message is otherwise queued in full. */
+  send(message: Uint8Array): boolean {
+    if (!this.#open) return false;
+    this.#channel.sendMessageBinary(message);
+    return true;
+  }
+
+  close(): void {
+    this.#open = false;
+    this.#channel.close();
+  }
+}

@@ -1,0 +1,48 @@
+import type { Track as AddonTrack } from 'node-datachannel';
+
+/** One media section of a peer connection: RTP and RTCP packets in and out, already decrypted or not yet encrypted. */
+export class MediaTrack {
+  readonly mid: string;
+  readonly kind: 'audio' | 'video';
+  #track: AddonTrack;
+  #open: boolean;
+  #closed = false;
+  onOpen: () => void = () => {};
+  onClose: () => void = () => {};
+  /** An RTP or RTCP packet (RFC 5761 tells them apart) as it came. */
+  onPacket: (packet: Buffer) => void = () => {};
+
+  constructor(track: AddonTrack) {
+    this.#track = track;
+    this.mid = track.mid();
+    this.kind = track.type() === 'video' ? 'video' : 'audio';
+    this.#open = track.isOpen();
+    track.onOpen(() => {
+      this.#open = true;
+      this.onOpen();
+    });
+    track.onClosed(() => {
+      this.#open = false;
+      this.onClose();
+    });
+    track.onError(() => {});
+    track.onMessage((packet) => this.onPacket(packet));
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** Sends one RTP or RTCP packet; returns false when the track is not open, and the packet is dropped. */
+  send(packet: Buffer): boolean {
+    if (!this.#open || this.#closed) return false;
+    return this.#track.sendMessageBinary(packet);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#open = false;
+    this.#track.close();
+  }
+}
