@@ -33,7 +33,7 @@ export interface SdpMedia {
 export function parseSdp(sdp: string): SdpMedia[] {
   try {
     return parse(sdp).media.map((media) => {
-      const [streamId, trackId] = (media.msid ?? '').toString().split(' ');
+      const { id: streamId, appdata: trackId } = media.msid?.[0] ?? {};
       return {
         mid: String(media.mid ?? ''),
         kind: media.type as SdpMedia['kind'],
