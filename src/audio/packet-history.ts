@@ -1,0 +1,23 @@
+const size = 128;
+const maxResends = 2;
+
+/** The last packets sent, by sequence number, for those who ask for one again. */
+export class PacketHistory {
+  #slots: ({ sequenceNumber: number; packet: Buffer; resends: number } | undefined)[] = new Array(size);
+
+  add(sequenceNumber: number, packet: Buffer): void {
+    this.#slots[sequenceNumber % size] = { sequenceNumber, packet, resends: 0 };
+  }
+
+  /** Those of `sequenceNumbers` that are still known and were not sent again too often. */
+  take(sequenceNumbers: readonly number[]): Buffer[] {
+    const packets: Buffer[] = [];
+    for (const sequenceNumber of sequenceNumbers) {
+      const slot = this.#slots[sequenceNumber % size];
+      if (slot?.sequenceNumber !== sequenceNumber || slot.resends >= maxResends) continue;
+      slot.resends++;
+      packets.push(slot.packet);
+    }
+    return packets;
+  }
+}
