@@ -1,12 +1,41 @@
 // npm test [-- words]: sets up, then runs the tests whose path contains one of the words (all without any).
+// The last line is `N passed, N failed`. With CI set, a skipped test is a failure: there everything must be installed.
 import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-for (const args of [
-  ['scripts/setup.mjs'],
-  ['node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)],
-]) {
-  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
-  if (status !== 0) process.exit(status ?? 1);
-}
+const report = `${root}/out/test.json`;
+const run = (...args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status ?? 1;
+
+const setUp = run('scripts/setup.mjs');
+if (setUp !== 0) process.exit(setUp);
+
+rmSync(report, { force: true });
+const status = run(
+  'node_modules/vitest/vitest.mjs',
+  'run',
+  '--reporter=default',
+  '--reporter=json',
+  `--outputFile.json=${report}`,
+  ...process.argv.slice(2),
+);
+if (!existsSync(report)) process.exit(status || 1);
+
+const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
+const tests = testResults.flatMap((file) => file.assertionResults);
+const count = (...states) => tests.filter((test) => states.includes(test.status)).length;
+// A file that failed to load has no tests of its own to count.
+const brokenFiles = testResults.filter(
+  (file) => file.status === 'failed' && file.assertionResults.length === 0,
+);
+const passed = count('passed');
+const failed = count('failed') + brokenFiles.length;
+const skipped = tests.filter((test) => test.status !== 'passed' && test.status !== 'failed');
+const skipsFail = Boolean(process.env.CI);
+
+for (const test of skipped) console.log(`skipped: ${test.fullName}`);
+if (skipped.length > 0 && !skipsFail)
+  console.log(`${skipped.length} skipped: see above for what each one needs`);
+console.log(`${passed} passed, ${failed + (skipsFail ? skipped.length : 0)} failed`);
+process.exit(status !== 0 || (skipsFail && skipped.length > 0) ? 1 : 0);

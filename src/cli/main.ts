@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module';
+import { Command } from 'commander';
+import { describeError } from '../timeline/index.js';
+
+const { version, description } = createRequire(import.meta.url)('../../package.json') as {
+  version: string;
+  description: string;
+};
+
+const program = new Command('offhook').description(description).version(version);
+
+program.parseAsync().catch((error: unknown) => {
+  console.error(`offhook: ${describeError(error)}`);
+  process.exitCode = 1;
+});

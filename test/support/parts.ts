@@ -1,0 +1,31 @@
+import { spawnSync } from 'node:child_process';
+import { describe, type SuiteFactory } from 'vitest';
+import { findLivekitServer } from './livekit-server.mjs';
+
+/** What a test may need that npm does not install. */
+export type Part = 'livekit-server' | 'cc' | 'chromium' | 'sipp' | 'network namespaces' | 'native engine';
+
+function answers(command: string, args: string[]): boolean {
+  return spawnSync(command, args, { stdio: 'ignore', timeout: 20_000 }).status === 0;
+}
+
+const isHere: Record<Part, () => boolean> = {
+  'livekit-server': () => findLivekitServer() !== undefined,
+  cc: () => answers('cc', ['--version']),
+  chromium: () => answers('chromium', ['--version']),
+  sipp: () => spawnSync('sipp', ['-v'], { stdio: 'ignore' }).error === undefined,
+  'network namespaces': () => process.getuid?.() === 0 && answers('ip', ['netns', 'list']),
+  'native engine': () => answers(process.execPath, ['-e', "require('@livekit/rtc-ffi-bindings')"]),
+};
+
+/** The first of `parts` that this machine lacks. */
+export function missingPart(parts: readonly Part[]): Part | undefined {
+  return parts.find((part) => !isHere[part]());
+}
+
+/** A `describe` that is skipped, with a title naming what is missing, on a machine without one of `parts`. */
+export function describeWith(parts: readonly Part[], title: string, body: SuiteFactory): void {
+  const missing = missingPart(parts);
+  if (missing === undefined) describe(title, body);
+  else describe.skip(`${title} (skipped: ${missing} is not on this machine)`, body);
+}
