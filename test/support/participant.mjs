@@ -1,0 +1,213 @@
+// A participant that tests steer: an unmodified @livekit/rtc-node program, so its engine is whatever the environment
+// selects. Commands come as JSON lines `{id, command, ...arguments}` on standard input, each is answered by
+// `{reply: id, value}` or `{reply: id, error}`; everything that happens in the room is printed as `{event, atMs, ...}`
+// with `atMs` in milliseconds since 1970.
+import { writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import {
+  AudioFrame,
+  AudioSource,
+  AudioStream,
+  LocalAudioTrack,
+  Room,
+  RoomEvent,
+  TrackKind,
+  TrackPublishOptions,
+  TrackSource,
+} from '@livekit/rtc-node';
+
+const frameMs = 10;
+const audibleRms = 300;
+
+const room = new Room();
+const tones = new Map();
+const ears = new Map();
+
+const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+const tell = (event, more = {}) => print({ event, atMs: Date.now(), ...more });
+
+function rms(samples) {
+  let sum = 0;
+  for (const sample of samples) sum += sample * sample;
+  return Math.sqrt(sum / samples.length);
+}
+
+/** Keeps everything heard of one participant. */
+async function listen(track, identity, { sampleRate, noiseCancellation }) {
+  const ear = { identity, sampleRate, frames: [], firstAudibleAtMs: undefined };
+  ears.set(identity, ear);
+  for await (const frame of new AudioStream(track, { sampleRate, numChannels: 1, noiseCancellation })) {
+    ear.frames.push(frame.data.slice());
+    if (ear.firstAudibleAtMs === undefined && rms(frame.data) > audibleRms) {
+      ear.firstAudibleAtMs = Date.now();
+      tell('firstAudible', { identity });
+    }
+  }
+  tell('streamEnded', { identity });
+}
+
+/** Speaks a tone until it is stopped; its frames go out as fast as the source takes them. */
+async function speak(tone) {
+  const { source, hz, dbfs, sampleRate, numChannels } = tone;
+  const amplitude = Math.SQRT2 * 32_768 * 10 ** (dbfs / 20);
+  const length = (sampleRate * frameMs) / 1_000;
+  for (let at = 0; !tone.stopped; at += length) {
+    const frame = AudioFrame.create(sampleRate, numChannels, length);
+    for (let i = 0; i < length * numChannels; i++) {
+      const time = (at + Math.floor(i / numChannels)) / sampleRate;
+      frame.data[i] = Math.round(amplitude * Math.sin(2 * Math.PI * hz * time));
+    }
+    await source.captureFrame(frame);
+  }
+}
+
+const describe = (participant) => ({
+  identity: participant.identity,
+  sid: participant.sid,
+  name: participant.name,
+  metadata: participant.metadata,
+  attributes: participant.attributes,
+  tracks: [...participant.trackPublications.values()].map(({ sid, name, muted }) => ({ sid, name, muted })),
+});
+
+const commands = {
+  async connect({ url, token, hearing = { sampleRate: 48_000 }, options = {} }) {
+    room.on(RoomEvent.TrackSubscribed, (track, _publication, participant) => {
+      if (track.kind === TrackKind.KIND_AUDIO && hearing) void listen(track, participant.identity, hearing);
+    });
+    const startedMs = performance.now();
+    await room.connect(url, token, { autoSubscribe: true, dynacast: false, ...options });
+    const elapsedMs = performance.now() - startedMs;
+    room.localParticipant.registerRpcMethod('echo', async ({ payload }) => payload);
+    return { elapsedMs, room: room.name, local: describe(room.localParticipant) };
+  },
+  async publishTone({
+    name = 'tone',
+    hz,
+    dbfs = -20,
+    sampleRate = 48_000,
+    numChannels = 1,
+    queueMs = 1_000,
+    publish = {},
+  }) {
+    const source = new AudioSource(sampleRate, numChannels, queueMs);
+    const track = LocalAudioTrack.createAudioTrack(name, source);
+    const tone = { source, track, hz, dbfs, sampleRate, numChannels, stopped: false };
+    tones.set(name, tone);
+    const publication = await room.localParticipant.publishTrack(
+      track,
+      new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE, ...publish }),
+    );
+    tone.sid = publication.sid;
+    tone.spoken = speak(tone);
+    return { sid: publication.sid };
+  },
+  async muteTone({ name = 'tone' }) {
+    tones.get(name).track.mute();
+  },
+  async unmuteTone({ name = 'tone' }) {
+    tones.get(name).track.unmute();
+  },
+  async stopTone({ name = 'tone' }) {
+    const tone = tones.get(name);
+    tone.stopped = true;
+    await tone.spoken;
+    await room.localParticipant.unpublishTrack(tone.sid);
+  },
+  /** Writes what was heard of `identity` to `path` as raw 16-bit mono, and begins anew. */
+  async takeHeard({ identity, path }) {
+    const ear = ears.get(identity);
+    if (!ear) throw new Error(`nothing was heard of ${identity}`);
+    const frames = ear.frames.splice(0);
+    writeFileSync(
+      path,
+      Buffer.concat(frames.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength))),
+    );
+    return { sampleRate: ear.sampleRate, firstAudibleAtMs: ear.firstAudibleAtMs, frames: frames.length };
+  },
+  async publishData({ text, topic, reliable = true, to }) {
+    await room.localParticipant.publishData(new TextEncoder().encode(text), {
+      reliable,
+      topic,
+      destination_identities: to,
+    });
+  },
+  async sendText({ text, topic }) {
+    const info = await room.localParticipant.sendText(text, { topic });
+    return { streamId: info.streamId };
+  },
+  async receiveText({ topic }) {
+    room.registerTextStreamHandler(topic, async (reader, { identity }) => {
+      tell('text', { topic, identity, text: await reader.readAll() });
+    });
+  },
+  async rpc({ to, method = 'echo', payload, timeoutMs = 5_000 }) {
+    const startedMs = performance.now();
+    const value = await room.localParticipant.performRpc({
+      destinationIdentity: to,
+      method,
+      payload,
+      responseTimeout: timeoutMs,
+    });
+    return { value, elapsedMs: performance.now() - startedMs };
+  },
+  async setMetadata({ metadata }) {
+    await room.localParticipant.setMetadata(metadata);
+  },
+  async setAttributes({ attributes }) {
+    await room.localParticipant.setAttributes(attributes);
+  },
+  async participants() {
+    return [...room.remoteParticipants.values()].map(describe);
+  },
+  /** Keeps the main thread busy: no promise of this program is settled meanwhile. */
+  async block({ durationMs }) {
+    const endMs = performance.now() + durationMs;
+    while (performance.now() < endMs);
+  },
+  async disconnect() {
+    for (const tone of tones.values()) tone.stopped = true;
+    await room.disconnect();
+  },
+};
+
+function reportRoomEvents() {
+  const withParticipant = (event) => room.on(event, ({ identity }) => tell(event, { identity }));
+  withParticipant(RoomEvent.ParticipantConnected);
+  withParticipant(RoomEvent.ParticipantDisconnected);
+  for (const event of [RoomEvent.TrackPublished, RoomEvent.TrackUnpublished]) {
+    room.on(event, ({ sid, name }, { identity }) => tell(event, { sid, name, identity }));
+  }
+  for (const event of [RoomEvent.TrackSubscribed, RoomEvent.TrackUnsubscribed]) {
+    room.on(event, (_track, { sid, name }, { identity }) => tell(event, { sid, name, identity }));
+  }
+  for (const event of [RoomEvent.TrackMuted, RoomEvent.TrackUnmuted]) {
+    room.on(event, ({ sid, name }, { identity }) => tell(event, { sid, name, identity }));
+  }
+  for (const event of [RoomEvent.Reconnecting, RoomEvent.Reconnected]) room.on(event, () => tell(event));
+  room.on(RoomEvent.Disconnected, (reason) => tell('disconnected', { reason }));
+  room.on(RoomEvent.ActiveSpeakersChanged, (speakers) =>
+    tell('activeSpeakersChanged', { identities: speakers.map(({ identity }) => identity) }),
+  );
+  room.on(RoomEvent.ParticipantMetadataChanged, (metadata, { identity }) =>
+    tell('participantMetadataChanged', { metadata, identity }),
+  );
+  room.on(RoomEvent.ParticipantAttributesChanged, (changed, { identity }) =>
+    tell('participantAttributesChanged', { changed, identity }),
+  );
+  room.on(RoomEvent.DataReceived, (payload, participant, _kind, topic) =>
+    tell('dataReceived', { text: new TextDecoder().decode(payload), identity: participant?.identity, topic }),
+  );
+}
+
+reportRoomEvents();
+tell('started');
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, command, ...args } = JSON.parse(line);
+  commands[command](args).then(
+    (value) => print({ reply: id, value }),
+    (error) => print({ reply: id, error: String(error?.message ?? error) }),
+  );
+}
+await room.disconnect();
+process.exit(0);
