@@ -1,6 +1,7 @@
 export { type DeadlineOptions, withDeadline } from './deadline.js';
 export { describeError, type ErrorCode, OffhookError, type OffhookErrorDetails } from './errors.js';
 export { createLogger, type Logger, type LogLevel, type LogRecord, setLogSink } from './log.js';
+export { type RunStageOptions, runStage } from './run-stage.js';
 export {
   type ConnectStage,
   connectStages,

@@ -1,0 +1,2 @@
+export type { FirstAnswer } from './first-answer.js';
+export { SignalClient, type SignalOptions } from './signal-client.js';

@@ -1,0 +1,42 @@
+export interface KeepAliveOptions {
+  /** JoinResponse.ping_interval; 0 means that the server wants no pings. */
+  intervalMs: number;
+  /** JoinResponse.ping_timeout: how long the server may be silent. */
+  timeoutMs: number;
+  ping(): void;
+  /** Called once, after which nothing more is called. */
+  silent(): void;
+}
+
+/** Pings at the server's interval and says when the server has been silent for too long. */
+export class KeepAlive {
+  #options: KeepAliveOptions;
+  #pings: NodeJS.Timeout | undefined;
+  #silence: NodeJS.Timeout | undefined;
+
+  constructor(options: KeepAliveOptions) {
+    this.#options = options;
+    if (options.intervalMs <= 0) return;
+    this.#pings = setInterval(() => options.ping(), options.intervalMs);
+    if (options.timeoutMs <= 0) return;
+    this.#silence = setTimeout(() => {
+      this.stop();
+      options.silent();
+    }, options.timeoutMs);
+  }
+
+  /** Anything that comes from the server shows that it lives. */
+  heard(): void {
+    this.#silence?.refresh();
+  }
+
+  get timeoutMs(): number {
+    return this.#options.timeoutMs;
+  }
+
+  stop(): void {
+    clearInterval(this.#pings);
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
+  }
+}

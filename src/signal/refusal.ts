@@ -1,0 +1,46 @@
+import { OffhookError } from '../timeline/index.js';
+import { suspectToken } from './access-token.js';
+import type { UpgradeRefused } from './signal-socket.js';
+
+/** The sentence in the body of an error answer: livekit-server sends plain text or `{"error": …}`. */
+function sentenceOf(body: string): string {
+  const text = body.trim();
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed === 'object' && parsed !== null) {
+      const { error, msg, message } = parsed as Record<string, unknown>;
+      return String(error ?? msg ?? message ?? text);
+    }
+  } catch {
+    return text.startsWith('<') ? '' : text;
+  }
+  return text;
+}
+
+/** An HTTP status in place of a WebSocket, as an error that says what to do. */
+export function explainRefusal(refusal: UpgradeRefused, token: string, host: string): OffhookError {
+  const { status, body } = refusal;
+  const sentence = sentenceOf(body);
+  const says = sentence === '' ? `HTTP ${status}` : `HTTP ${status}, ${sentence}`;
+  const where = { stage: 'websocket', host, cause: refusal } as const;
+  if (status === 401 || status === 403) {
+    return new OffhookError('OFFHOOK_UNAUTHORIZED', `${host} refused the access token: ${says}`, {
+      ...where,
+      advice: suspectToken(token, Date.now()),
+    });
+  }
+  if (status === 404) {
+    return new OffhookError('OFFHOOK_SERVER_REFUSED', `${host} has no LiveKit signalling there: ${says}`, {
+      ...where,
+      advice: 'Check host, port and path, and that the room exists if the server does not create rooms.',
+    });
+  }
+  const advice =
+    status === 429 || status >= 500
+      ? 'The server is overloaded or broken: try again later and read its log.'
+      : 'Check that the address is that of a LiveKit server, not of something in front of it.';
+  return new OffhookError('OFFHOOK_SERVER_REFUSED', `${host} did not open the connection: ${says}`, {
+    ...where,
+    advice,
+  });
+}

@@ -1,0 +1,59 @@
+import { OffhookError } from '../timeline/index.js';
+
+const webSocketSchemes: Record<string, string> = {
+  'ws:': 'ws:',
+  'wss:': 'wss:',
+  'http:': 'ws:',
+  'https:': 'wss:',
+};
+
+/**
+ * Reads the address of a server as programs give it: ws(s):// or http(s)://, with or without a path.
+ *
+ * @returns a URL whose scheme is ws: or wss:
+ * @throws OffhookError `OFFHOOK_INVALID_URL`
+ */
+export function parseServerUrl(text: string): URL {
+  const invalid = (why: string) =>
+    new OffhookError('OFFHOOK_INVALID_URL', `${JSON.stringify(text)} is not the URL of a server: ${why}`, {
+      stage: 'url',
+      advice: 'Give an address such as wss://example.livekit.cloud or ws://127.0.0.1:7880.',
+    });
+  if (!URL.canParse(text)) throw invalid('it cannot be parsed');
+  const url = new URL(text);
+  const scheme = webSocketSchemes[url.protocol];
+  if (scheme === undefined) throw invalid(`the scheme ${url.protocol}// is none of ws, wss, http, https`);
+  if (url.username !== '' || url.password !== '') throw invalid('it carries a user name or password');
+  url.protocol = scheme;
+  url.search = '';
+  url.hash = '';
+  return url;
+}
+
+export function isSecure(url: URL): boolean {
+  return url.protocol === 'wss:' || url.protocol === 'https:';
+}
+
+export function portOf(url: URL): number {
+  if (url.port !== '') return Number(url.port);
+  return isSecure(url) ? 443 : 80;
+}
+
+/** Host and port for people: `example.livekit.cloud:443`. */
+export function hostOf(url: URL): string {
+  return `${url.hostname}:${portOf(url)}`;
+}
+
+/** The URL of `path` below the server's own path. */
+export function endpointOf(server: URL, path: string): URL {
+  const url = new URL(server);
+  url.pathname = `${server.pathname.replace(/\/+$/, '')}/${path}`;
+  return url;
+}
+
+/** The same, for plain HTTP requests. */
+export function httpEndpointOf(server: URL, path: string): URL {
+  const url = endpointOf(server, path);
+  url.protocol = isSecure(server) ? 'https:' : 'http:';
+  return url;
+}

@@ -1,0 +1,225 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { SignalRequest, SignalResponse } from '@livekit/protocol';
+import { type RawData, WebSocket } from 'ws';
+import { OffhookError } from '../timeline/index.js';
+import { unreachable } from './network-error.js';
+import { hostOf } from './server-url.js';
+
+/** Larger than any message of a server, small enough that a broken one cannot fill the memory. */
+const maxMessageBytes = 16 * 1024 * 1024;
+const maxRefusalBytes = 4096;
+/** For what was sent to leave this machine once we close. */
+const flushMs = 500;
+
+/** The answer of a server that did not upgrade the connection. */
+export class UpgradeRefused extends Error {
+  constructor(
+    readonly status: number,
+    readonly body: string,
+  ) {
+    super(`HTTP ${status}`);
+  }
+}
+
+export interface SignalSocketOptions {
+  token: string;
+  /** A connection to the server, encrypted where the URL says so. */
+  connection: Duplex;
+  signal: AbortSignal;
+}
+
+/** Reads at most `maxRefusalBytes` of an answer; what cannot be read is left out. */
+async function readStart(response: IncomingMessage): Promise<string> {
+  let text = '';
+  try {
+    for await (const chunk of response) {
+      text += String(chunk);
+      if (text.length >= maxRefusalBytes) break;
+    }
+  } catch {
+    return text.slice(0, maxRefusalBytes);
+  }
+  return text.slice(0, maxRefusalBytes);
+}
+
+/** The WebSocket of one signal connection: SignalRequests go in, SignalResponses come out, in order. */
+export class SignalSocket {
+  #webSocket: WebSocket;
+  #connection: Duplex;
+  #host: string;
+  #waiting: SignalResponse[] = [];
+  #onMessage: ((message: SignalResponse) => void) | undefined;
+  #onClose: ((reason: OffhookError) => void) | undefined;
+  #closed: OffhookError | undefined;
+  #closing = false;
+
+  private constructor(webSocket: WebSocket, connection: Duplex, host: string) {
+    this.#webSocket = webSocket;
+    this.#connection = connection;
+    this.#host = host;
+    webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    webSocket.on('error', (error) => this.fail(unreachable(error, { stage: 'websocket', host })));
+    webSocket.on('close', (code, reason) => {
+      const text = reason.length > 0 ? `: ${reason.toString()}` : '';
+      this.fail(
+        new OffhookError('OFFHOOK_UNREACHABLE', `the server closed the signal connection (${code}${text})`, {
+          stage: 'websocket',
+          host,
+        }),
+      );
+    });
+  }
+
+  /**
+   * Upgrades `connection`. The connection is destroyed when that fails or `signal` aborts.
+   *
+   * @throws UpgradeRefused when the server answered with another status; OffhookError `OFFHOOK_UNREACHABLE`
+   */
+  static connect(url: URL, options: SignalSocketOptions): Promise<SignalSocket> {
+    const { token, connection, signal } = options;
+    return new Promise((resolve, reject) => {
+      const webSocket = new WebSocket(url, {
+        createConnection: () => connection as never,
+        headers: { authorization: `Bearer ${token}` },
+        perMessageDeflate: false,
+        maxPayload: maxMessageBytes,
+      });
+      const socket = new SignalSocket(webSocket, connection, hostOf(url));
+      const abort = () => {
+        socket.destroy();
+        reject(signal.reason);
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      const settled = () => signal.removeEventListener('abort', abort);
+      webSocket.once('unexpected-response', (_request, response) => {
+        readStart(response).then((body) => {
+          settled();
+          socket.destroy();
+          reject(new UpgradeRefused(response.statusCode ?? 0, body));
+        });
+      });
+      webSocket.once('open', () => {
+        settled();
+        resolve(socket);
+      });
+      socket.#onClose = (reason) => {
+        settled();
+        connection.destroy();
+        reject(reason);
+      };
+    });
+  }
+
+  /**
+   * The next message, while nobody has set `onMessage`.
+   *
+   * @throws OffhookError when the connection ends first, or the reason of `signal`
+   */
+  next(signal: AbortSignal): Promise<SignalResponse> {
+    return new Promise((resolve, reject) => {
+      const abort = () => reject(signal.reason);
+      signal.addEventListener('abort', abort, { once: true });
+      const settled = () => {
+        signal.removeEventListener('abort', abort);
+        this.#onMessage = undefined;
+        this.#onClose = undefined;
+      };
+      this.onClose = (reason) => {
+        settled();
+        reject(reason);
+      };
+      if (this.#closed) return;
+      this.onMessage = (message) => {
+        settled();
+        resolve(message);
+      };
+    });
+  }
+
+  /** Puts messages that {@link next} gave back in front of those that wait. */
+  putBack(messages: readonly SignalResponse[]): void {
+    this.#waiting.unshift(...messages);
+  }
+
+  /** Hands over every message, those that came before first. */
+  set onMessage(listener: (message: SignalResponse) => void) {
+    this.#onMessage = listener;
+    while (this.#onMessage === listener && this.#waiting.length > 0) listener(this.#waiting.shift()!);
+    this.#tellClose();
+  }
+
+  /** Called once when the connection has ended without our doing and every message has been handed over. */
+  set onClose(listener: (reason: OffhookError) => void) {
+    this.#onClose = listener;
+    this.#tellClose();
+  }
+
+  get isOpen(): boolean {
+    return this.#closed === undefined && !this.#closing;
+  }
+
+  send(message: SignalRequest['message']): void {
+    this.#webSocket.send(new SignalRequest({ message }).toBinary(), (error) => {
+      if (error) this.fail(unreachable(error, { stage: 'websocket', host: this.#host }));
+    });
+  }
+
+  /** Sends what is under way and a close frame, then frees the socket without waiting for the server's answer. */
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#waiting = [];
+    if (this.#webSocket.readyState !== WebSocket.OPEN) {
+      this.destroy();
+      return;
+    }
+    this.#webSocket.close(1000);
+    const timer = setTimeout(() => this.#connection.destroy(), flushMs);
+    this.#connection.once('close', () => clearTimeout(timer));
+    this.#connection.end(() => this.#connection.destroy());
+  }
+
+  /** Frees the socket at once. */
+  destroy(): void {
+    this.#closing = true;
+    this.#waiting = [];
+    this.#webSocket.terminate();
+    this.#connection.destroy();
+  }
+
+  /** Frees the socket because of `reason`, which whoever listens for its end is told. */
+  fail(reason: OffhookError): void {
+    if (this.#closed) return;
+    this.#closed = reason;
+    this.#webSocket.terminate();
+    this.#tellClose();
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    if (this.#closing) return;
+    let response: SignalResponse;
+    try {
+      if (!isBinary) throw new Error('a text message');
+      response = SignalResponse.fromBinary(data as Buffer);
+    } catch (cause) {
+      this.fail(
+        new OffhookError('OFFHOOK_PROTOCOL', `${this.#host} sent what is no protobuf SignalResponse`, {
+          stage: 'websocket',
+          host: this.#host,
+          advice: 'Check that the address is that of a LiveKit server.',
+          cause,
+        }),
+      );
+      return;
+    }
+    if (this.#onMessage) this.#onMessage(response);
+    else this.#waiting.push(response);
+  }
+
+  #tellClose(): void {
+    if (!this.#closed || this.#closing || this.#waiting.length > 0 || !this.#onClose) return;
+    this.#closing = true;
+    this.#onClose(this.#closed);
+  }
+}
