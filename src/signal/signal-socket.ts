@@ -101,6 +101,7 @@ export class SignalSocket {
       });
       webSocket.once('open', () => {
         settled();
+        socket.#onClose = undefined;
         resolve(socket);
       });
       socket.#onClose = (reason) => {
@@ -112,12 +113,14 @@ export class SignalSocket {
   }
 
   /**
-   * The next message, while nobody has set `onMessage`.
+   * The next message, before `onMessage` and `onClose` are set.
    *
    * @throws OffhookError when the connection ends first, or the reason of `signal`
    */
   next(signal: AbortSignal): Promise<SignalResponse> {
     return new Promise((resolve, reject) => {
+      const message = this.#waiting.shift();
+      if (message) return resolve(message);
       const abort = () => reject(signal.reason);
       signal.addEventListener('abort', abort, { once: true });
       const settled = () => {
@@ -125,14 +128,13 @@ export class SignalSocket {
         this.#onMessage = undefined;
         this.#onClose = undefined;
       };
+      this.#onMessage = (next) => {
+        settled();
+        resolve(next);
+      };
       this.onClose = (reason) => {
         settled();
         reject(reason);
-      };
-      if (this.#closed) return;
-      this.onMessage = (message) => {
-        settled();
-        resolve(message);
       };
     });
   }
