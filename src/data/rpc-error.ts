@@ -1,0 +1,48 @@
+/** The error codes of LiveKit RPC that the protocol itself uses; programs use any others. */
+export const rpcErrorCodes = {
+  applicationError: 1500,
+  connectionTimeout: 1501,
+  responseTimeout: 1502,
+  recipientDisconnected: 1503,
+  responsePayloadTooLarge: 1504,
+  sendFailed: 1505,
+  unsupportedMethod: 1400,
+  recipientNotFound: 1401,
+  requestPayloadTooLarge: 1402,
+  unsupportedServer: 1403,
+  unsupportedVersion: 1404,
+} as const;
+
+/** Bytes of UTF-8 in `message`, `data` and payloads beyond which they are cut off or refused. */
+export const rpcLimits = { messageBytes: 256, dataBytes: 15_360, payloadBytes: 15_360 } as const;
+
+const builtInMessages: Record<keyof typeof rpcErrorCodes, string> = {
+  applicationError: 'Application error in method handler',
+  connectionTimeout: 'Connection timeout',
+  responseTimeout: 'Response timeout',
+  recipientDisconnected: 'Recipient disconnected',
+  responsePayloadTooLarge: 'Response payload too large',
+  sendFailed: 'Failed to send',
+  unsupportedMethod: 'Method not supported at destination',
+  recipientNotFound: 'Recipient not found',
+  requestPayloadTooLarge: 'Request payload too large',
+  unsupportedServer: 'RPC not supported by server',
+  unsupportedVersion: 'Unsupported RPC version',
+};
+
+/** What a remote procedure call fails with, here or at the other side. A handler throws it to answer with an error. */
+export class RpcError extends Error {
+  override readonly name = 'RpcError';
+  readonly code: number;
+  readonly data: string;
+
+  constructor(code: number, message: string, data = '') {
+    super(message);
+    this.code = code;
+    this.data = data;
+  }
+
+  static builtIn(name: keyof typeof rpcErrorCodes, data = ''): RpcError {
+    return new RpcError(rpcErrorCodes[name], builtInMessages[name], data);
+  }
+}

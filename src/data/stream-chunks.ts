@@ -1,0 +1,22 @@
+/** Bytes of content in one chunk: with its header it fits the 16 KiB that every WebRTC stack takes. */
+export const chunkBytes = 15_000;
+
+export function* splitBytes(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
+}
+
+/** Splits text so that no chunk ends within a character: receivers may decode each chunk on its own. */
+export function* splitUtf8(text: string): Generator<Uint8Array> {
+  const bytes = Buffer.from(text, 'utf8');
+  let at = 0;
+  while (at < bytes.length) {
+    let end = Math.min(at + chunkBytes, bytes.length);
+    while (end < bytes.length && isContinuation(bytes[end]!)) end--;
+    yield bytes.subarray(at, end);
+    at = end;
+  }
+}
+
+function isContinuation(byte: number): boolean {
+  return (byte & 0xc0) === 0x80;
+}

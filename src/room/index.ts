@@ -1,0 +1,24 @@
+export type { ConnectionState } from './connection/connection-state.js';
+export type { DataEvent, RoomEvent, StateEvent } from './events.js';
+export type { ParticipantInfo, RoomInfo, Speaker, TrackPublicationInfo } from './info.js';
+export { LocalAudioTrack } from './local-audio-track.js';
+export { LocalParticipant } from './local-participant.js';
+export { LocalTrackPublication } from './local-track-publication.js';
+export type {
+  ConnectOptions,
+  ParticipantTrackPermission,
+  PublishAudioOptions,
+  PublishDataOptions,
+  RoomFilter,
+  RoomFilters,
+  RoomOptions,
+  StreamFilter,
+  StreamInfo,
+} from './options.js';
+export { Participant } from './participant.js';
+export { RemoteAudioTrack, type TrackStreamOptions } from './remote-audio-track.js';
+export { RemoteParticipant } from './remote-participant.js';
+export { RemoteTrack } from './remote-track.js';
+export { RemoteTrackPublication } from './remote-track-publication.js';
+export { Room, type RoomStats, type SimulatedScenario, type TransportStats } from './room.js';
+export { TrackPublication } from './track-publication.js';

@@ -1,0 +1,91 @@
+import type { AudioTrackFeature, TrackSource } from '@livekit/protocol';
+import type { Clock, FrameFilter } from '../audio/index.js';
+import type { Deadlines, Timeline } from '../timeline/index.js';
+import type { IceServer } from '../transport/index.js';
+
+/** A filter's session for one stream: it never blocks, and passes audio through while the filter is not ready. */
+export interface RoomFilter extends FrameFilter {
+  updateStreamInfo(info: StreamInfo): void;
+}
+
+/** What a filter plugin is told of the stream it works on. */
+export interface StreamInfo {
+  url: string;
+  roomId: string;
+  roomName: string;
+  participantIdentity: string;
+  participantId: string;
+  trackId: string;
+}
+
+/** Where rooms find filter plugins. Nothing here is awaited. */
+export interface RoomFilters {
+  /** Starts the plugins' on_load beside the connect. */
+  roomConnecting(room: { url: string; token: string; timeline: Timeline }): void;
+  updateToken(url: string, token: string): void;
+  has(moduleId: string): boolean;
+  create(
+    moduleId: string,
+    options: { sampleRate: number; numChannels: number; optionsJson: string; streamInfo: StreamInfo },
+  ): RoomFilter;
+}
+
+export interface RoomOptions {
+  /** Name of the room's timeline, for reports; default `room`. */
+  name?: string;
+  filters?: RoomFilters;
+  clock?: Clock;
+  /** 0 to 1, for jitter and for identifiers of RTP. */
+  random?: () => number;
+}
+
+export interface ConnectOptions {
+  /** Subscribe to every track; default true. Otherwise `RemoteTrackPublication.setSubscribed` chooses. */
+  autoSubscribe?: boolean;
+  adaptiveStream?: boolean;
+  /** `join`: connect returns when the room answered, media comes up beside it (default). `media`: when it is up. */
+  waitFor?: 'join' | 'media';
+  /** In milliseconds; the others keep their defaults (and their environment variables). */
+  deadlines?: Partial<Deadlines>;
+  /** Aborting it while connecting abandons the connect at once. */
+  signal?: AbortSignal;
+  /** Used instead of the server's. */
+  iceServers?: readonly IceServer[];
+  /** `relay`: only through TURN servers. */
+  iceTransportPolicy?: 'all' | 'relay';
+  /** Reconnects tried before the room gives up; default 10. */
+  maxReconnectAttempts?: number;
+}
+
+export interface PublishAudioOptions {
+  /** Default `audio`. */
+  name?: string;
+  /** Default microphone. */
+  source?: TrackSource;
+  /** Default 32 kbit/s mono, 64 kbit/s stereo. */
+  bitrateBps?: number;
+  /** Discontinuous transmission: nothing is sent in silence; default true. */
+  dtx?: boolean;
+  /** Redundant audio (RFC 2198); default true. */
+  red?: boolean;
+  /** Name of the stream the track belongs to. */
+  stream?: string;
+  audioFeatures?: readonly AudioTrackFeature[];
+}
+
+/** A filter of a stream: a plugin by its module id, or code of the program's own. */
+export type StreamFilter = FrameFilter | { moduleId: string; options?: unknown };
+
+export interface PublishDataOptions {
+  /** Default true. */
+  reliable?: boolean;
+  topic?: string;
+  destinationIdentities?: readonly string[];
+}
+
+export interface ParticipantTrackPermission {
+  participantIdentity: string;
+  /** All tracks, now and later; takes precedence over `trackSids`. */
+  allowAll?: boolean;
+  trackSids?: readonly string[];
+}

@@ -1,0 +1,54 @@
+import type {
+  AudioFrame,
+  AudioReceiver,
+  AudioReceiverStats,
+  AudioStream,
+  AudioStreamOptions,
+} from '../audio/index.js';
+import { OffhookError } from '../timeline/index.js';
+import type { StreamFilter } from './options.js';
+import { RemoteTrack } from './remote-track.js';
+import type { RemoteTrackHost } from './remote-track-host.js';
+import type { RemoteTrackPublication } from './remote-track-publication.js';
+
+export interface TrackStreamOptions extends Omit<AudioStreamOptions, 'filter'> {
+  /** A filter for this stream. While a plugin loads, or when it is unavailable, audio passes as it is. */
+  filter?: StreamFilter;
+}
+
+/** An audio track that is being received. */
+export class RemoteAudioTrack extends RemoteTrack {
+  #receiver: AudioReceiver;
+  #host: RemoteTrackHost;
+
+  constructor(publication: RemoteTrackPublication, receiver: AudioReceiver, host: RemoteTrackHost) {
+    super(publication);
+    this.#receiver = receiver;
+    this.#host = host;
+  }
+
+  /**
+   * Opens a view of the track, with its own rate, channels and filter.
+   *
+   * @throws OffhookError `OFFHOOK_FILTER` when no filter plugin of that module id was loaded.
+   */
+  openStream(options: TrackStreamOptions): AudioStream {
+    const { filter, ...rest } = options;
+    if (!filter) return this.#receiver.openStream(rest);
+    return this.#receiver.openStream({ ...rest, filter: this.#host.createFilter(this, filter, options) });
+  }
+
+  /** The track's frames, one after another, until it ends or the loop is left. */
+  frames(options: Omit<TrackStreamOptions, 'onFrame' | 'onEnd'>): AsyncIterable<AudioFrame> {
+    void options;
+    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'RemoteAudioTrack.frames is not there yet');
+  }
+
+  stats(): AudioReceiverStats {
+    return this.#receiver.stats();
+  }
+
+  override close(): void {
+    this.#receiver.close();
+  }
+}
