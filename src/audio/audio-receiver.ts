@@ -1,15 +1,13 @@
 import { AudioStream, type AudioStreamOptions } from './audio-stream.js';
+import { chain, type Stage } from './chain.js';
+import { type AudioPayload, depacketize } from './depacketize.js';
 import { JitterBuffer, type JitterBufferStats } from './jitter-buffer.js';
-import { maxDtxBytes, opusClockRate, opusPacketSamples } from './opus.js';
+import { opusClockRate } from './opus-rates.js';
 import { Playout, type PlayoutStats } from './playout.js';
 import { ReceptionReport, type ReceptionStats } from './reception-report.js';
-import { parseRed } from './red.js';
 import { buildNack, buildReceiverReport, parseRtcp } from './rtcp.js';
 import { isRtcp, parseRtp, type RtpPacket } from './rtp.js';
 import { sharedTicker, type Ticker } from './ticker.js';
-
-/** What a payload type carries; packets of any other are counted and dropped. */
-export type AudioPayload = 'opus' | 'red';
 
 export interface AudioReceiverOptions {
   /** By payload type, as the session description says. */
@@ -36,7 +34,11 @@ const firstReportMs = 1_000;
 /** Stragglers of a source that was replaced are ignored this long. */
 const retiredMs = 2_000;
 
-/** One received track: puts its packets in order, decodes them once, and feeds every open stream at a steady beat. */
+/**
+ * One received track. The way of a packet is [parse, depacketize RED, reorder] as it arrives; from there the ticker
+ * pulls it through [conceal, decode, stretch] once (`Playout`), and for every open stream (`AudioStream`) through
+ * [remix, resample, filter, frame]. While no stream is open nothing is decoded.
+ */
 export class AudioReceiver {
   #options: AudioReceiverOptions;
   #ticker: Ticker;
@@ -49,6 +51,7 @@ export class AudioReceiver {
   #payloadType: number | undefined;
   #packetsDiscarded = 0;
   #nextReportMs = 0;
+  #arrivalMs = 0;
   #closed = false;
 
   constructor(options: AudioReceiverOptions) {
@@ -60,34 +63,20 @@ export class AudioReceiver {
   /** Takes an RTP or RTCP packet as it came. Anything malformed is dropped and counted. */
   handlePacket(packet: Buffer): void {
     if (this.#closed) return;
-    const nowMs = this.#ticker.clock.nowMs();
-    if (isRtcp(packet)) {
-      this.#handleRtcp(packet, nowMs);
-      return;
-    }
-    const rtp = parseRtp(packet);
-    const payload = rtp && this.#payloadTypes.get(rtp.payloadType);
-    if (!rtp || !payload || !this.#accepts(rtp, nowMs)) {
-      this.#packetsDiscarded++;
-      return;
-    }
-    this.#payloadType = rtp.payloadType;
-    this.#reception!.received(rtp, packet.length, nowMs);
-    if (payload === 'red') this.#insertRed(rtp, nowMs);
-    else this.#insert(rtp.payload, rtp.sequenceNumber, rtp.timestamp, false, nowMs);
-    if (this.#streams.size === 0) this.#jitter.clear();
-    this.#report(nowMs);
+    this.#arrivalMs = this.#ticker.clock.nowMs();
+    if (isRtcp(packet)) this.#handleRtcp(packet);
+    else this.#handleRtp(packet);
   }
 
   /** Opens a view of the track; frames come from now on, of silence while there is no audio. */
   openStream(options: AudioStreamOptions): AudioStream {
-    const stream = new AudioStream(options, (closed) => this.#forget(closed));
+    const stream = new AudioStream(options, this.#ticker.clock.nowMs, (closed) => this.#forget(closed));
     if (this.#closed) {
       stream.close();
       return stream;
     }
     this.#streams.add(stream);
-    this.#playout.configure(this.#streams);
+    this.#playout.serve(this.#streams);
     this.#ticker.add(this.#onTick);
     return stream;
   }
@@ -113,98 +102,86 @@ export class AudioReceiver {
     this.#closed = true;
     this.#ticker.remove(this.#onTick);
     for (const stream of [...this.#streams]) stream.close();
-    this.#playout.close();
+    this.#playout.rest();
+  }
+
+  #parse: Stage<Buffer, RtpPacket> = (packet, next) => {
+    const rtp = parseRtp(packet);
+    if (!rtp || !this.#payloadTypes.has(rtp.payloadType) || !this.#follow(rtp)) {
+      this.#packetsDiscarded++;
+      return;
+    }
+    this.#payloadType = rtp.payloadType;
+    this.#reception!.received(rtp, packet.length, this.#arrivalMs);
+    next(rtp);
+  };
+
+  #depacketizeRed = depacketize(
+    () => this.#payloadTypes,
+    () => this.#packetsDiscarded++,
+  );
+
+  #reorder = (frame: Parameters<JitterBuffer['insert']>[0]) => {
+    this.#jitter.insert(frame, this.#arrivalMs, !this.#ticker.isStalled);
+  };
+
+  #handleRtpPacket = chain([this.#parse, this.#depacketizeRed], this.#reorder);
+
+  #handleRtp(packet: Buffer): void {
+    this.#handleRtpPacket(packet);
+    if (this.#streams.size === 0) this.#jitter.clear();
+    this.#report();
   }
 
   #onTick = {
     tick: (nowMs: number): void => {
-      const samples = this.#playout.tenMs(nowMs);
+      const audio = this.#playout.tenMs(nowMs);
       for (const stream of this.#streams) {
-        stream.push(samples, this.#playout.format, nowMs);
-        stream.tick(nowMs);
+        stream.push(audio);
+        stream.tick();
       }
     },
   };
 
   #forget(stream: AudioStream): void {
     this.#streams.delete(stream);
-    if (this.#streams.size > 0) {
-      this.#playout.configure(this.#streams);
-      return;
-    }
+    if (this.#streams.size > 0) return;
     this.#ticker.remove(this.#onTick);
     this.#jitter.clear();
     this.#playout.rest();
   }
 
-  /** Follows the source: a new SSRC starts a new timeline, stragglers of the old one are dropped. */
-  #accepts(rtp: RtpPacket, nowMs: number): boolean {
+  /** Follows the track's source: a new SSRC starts a new timeline, stragglers of the old one are refused. */
+  #follow(rtp: RtpPacket): boolean {
     const current = this.#reception;
     if (current?.ssrc === rtp.ssrc) return true;
-    if (this.#retired?.ssrc === rtp.ssrc && nowMs < this.#retired.untilMs) return false;
+    if (this.#retired?.ssrc === rtp.ssrc && this.#arrivalMs < this.#retired.untilMs) return false;
     if (current) {
-      this.#retired = { ssrc: current.ssrc, untilMs: nowMs + retiredMs };
-      this.#jitter = new JitterBuffer(opusClockRate);
-      this.#playout.setSource(this.#jitter);
+      this.#retired = { ssrc: current.ssrc, untilMs: this.#arrivalMs + retiredMs };
+      this.#jitter.clear();
     }
     this.#reception = new ReceptionReport(rtp.ssrc, opusClockRate);
-    this.#nextReportMs = nowMs + firstReportMs;
+    this.#nextReportMs = this.#arrivalMs + firstReportMs;
     return true;
   }
 
-  #insertRed(rtp: RtpPacket, nowMs: number): void {
-    const blocks = parseRed(rtp.payload);
-    if (!blocks) {
-      this.#packetsDiscarded++;
-      return;
-    }
-    blocks.forEach((block, i) => {
-      if (this.#payloadTypes.get(block.payloadType) !== 'opus' || block.payload.length === 0) return;
-      const packetsBack = blocks.length - 1 - i;
-      this.#insert(
-        block.payload,
-        (rtp.sequenceNumber - packetsBack) & 0xffff,
-        (rtp.timestamp - block.timestampOffset) >>> 0,
-        packetsBack > 0,
-        nowMs,
-      );
-    });
-  }
-
-  #insert(
-    payload: Buffer,
-    sequenceNumber: number,
-    timestamp: number,
-    redundant: boolean,
-    nowMs: number,
-  ): void {
-    const samples = opusPacketSamples(payload);
-    if (samples === 0) return;
-    const dtx = payload.length <= maxDtxBytes;
-    this.#jitter.insert(
-      { sequenceNumber, timestamp, payload, samples, redundant, dtx },
-      nowMs,
-      !this.#ticker.isStalled,
-    );
-  }
-
-  #handleRtcp(packet: Buffer, nowMs: number): void {
+  #handleRtcp(packet: Buffer): void {
     for (const report of parseRtcp(packet)) {
       if (report.type === 'senderReport' && report.ssrc === this.#reception?.ssrc) {
-        this.#reception.senderReport(report, nowMs);
+        this.#reception.senderReport(report, this.#arrivalMs);
       }
     }
   }
 
-  #report(nowMs: number): void {
+  #report(): void {
     const { sendRtcp, localSsrc = 1, cname = 'offhook', nack } = this.#options;
     if (!sendRtcp || !this.#reception) return;
     if (nack) {
       const missing = this.#reception.takeMissing();
       if (missing.length > 0) sendRtcp(buildNack(localSsrc, this.#reception.ssrc, missing));
     }
-    if (nowMs < this.#nextReportMs) return;
-    this.#nextReportMs = nowMs + reportIntervalMs;
-    sendRtcp(buildReceiverReport(localSsrc, cname, [this.#reception.take(nowMs)]));
+    if (this.#arrivalMs < this.#nextReportMs) return;
+    this.#nextReportMs = this.#arrivalMs + reportIntervalMs;
+    sendRtcp(buildReceiverReport(localSsrc, cname, [this.#reception.take(this.#arrivalMs)]));
   }
 }

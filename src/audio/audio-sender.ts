@@ -1,6 +1,8 @@
 import { audioLevelDbov, encodeAudioLevel, silenceDbov } from './audio-level.js';
 import type { AudioSink, AudioSource } from './audio-source.js';
-import { isOpusRate, maxDtxBytes, OpusEncoder, type OpusRate, opusClockRate } from './opus.js';
+import { OpusEncoder } from './opus-encoder.js';
+import { maxDtxBytes } from './opus-packet.js';
+import { isOpusRate, type OpusRate, opusClockRate } from './opus-rates.js';
 import { PacketHistory } from './packet-history.js';
 import { buildRed } from './red.js';
 import { remix } from './remix.js';

@@ -1,9 +1,9 @@
-import { createLogger } from '../timeline/index.js';
+import { createLogger, describeError } from '../timeline/index.js';
 
 /** Audio processing that may answer at once, later or never. */
 export interface FrameFilter {
   /**
-   * @param frame 10 ms of interleaved samples at the stream's rate
+   * @param frame 10 ms of interleaved samples at the stream's rate, not to be written to
    * @param done takes the filtered samples, as many as came in; undefined lets the frame pass as it was
    */
   process(frame: Int16Array, done: (filtered: Int16Array | undefined) => void): void;
@@ -22,6 +22,7 @@ interface Pending {
   /** What goes out; undefined while the filter has not answered. */
   result: Int16Array | undefined;
   deadlineMs: number;
+  next: (samples: Int16Array) => void;
 }
 
 const log = createLogger('audio/filter');
@@ -31,28 +32,33 @@ const deadlineMs = 20;
 export class FilterStage {
   readonly stats: FilterStats = { framesFiltered: 0, framesLate: 0 };
   #filter: FrameFilter;
-  #emit: (samples: Int16Array) => void;
+  #nowMs: () => number;
   #pending: Pending[] = [];
+  #failing = false;
   #closed = false;
 
-  constructor(filter: FrameFilter, emit: (samples: Int16Array) => void) {
+  constructor(filter: FrameFilter, nowMs: () => number) {
     this.#filter = filter;
-    this.#emit = emit;
+    this.#nowMs = nowMs;
   }
 
-  push(frame: Int16Array, nowMs: number): void {
-    const pending: Pending = { frame, result: undefined, deadlineMs: nowMs + deadlineMs };
+  push(frame: Int16Array, next: (samples: Int16Array) => void): void {
+    const pending: Pending = { frame, result: undefined, deadlineMs: this.#nowMs() + deadlineMs, next };
     this.#pending.push(pending);
     try {
       this.#filter.process(frame, (filtered) => this.#answer(pending, filtered));
+      this.#failing = false;
     } catch (error) {
-      log.warn(`filter failed on a frame: ${error instanceof Error ? error.message : String(error)}`);
+      if (!this.#failing) log.warn(`filter failed on a frame: ${describeError(error)}`);
+      this.#failing = true;
       this.#answer(pending, undefined);
     }
   }
 
   /** Lets pass, unfiltered, what the filter has kept for too long. */
-  expire(nowMs: number): void {
+  expire(): void {
+    if (this.#pending.length === 0) return;
+    const nowMs = this.#nowMs();
     for (const pending of this.#pending) {
       if (pending.result || nowMs < pending.deadlineMs) continue;
       this.stats.framesLate++;
@@ -77,6 +83,9 @@ export class FilterStage {
   }
 
   #release(): void {
-    while (this.#pending[0]?.result) this.#emit(this.#pending.shift()!.result!);
+    while (this.#pending[0]?.result) {
+      const { next, result } = this.#pending.shift()!;
+      next(result!);
+    }
   }
 }

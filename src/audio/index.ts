@@ -1,14 +1,10 @@
 export { audioLevelDbov, decodeAudioLevel } from './audio-level.js';
-export {
-  type AudioPayload,
-  AudioReceiver,
-  type AudioReceiverOptions,
-  type AudioReceiverStats,
-} from './audio-receiver.js';
+export { AudioReceiver, type AudioReceiverOptions, type AudioReceiverStats } from './audio-receiver.js';
 export { AudioSender, type AudioSenderOptions, type AudioSenderStats } from './audio-sender.js';
 export { AudioSource, type AudioSourceOptions } from './audio-source.js';
 export { AudioStream, type AudioStreamOptions, type AudioStreamStats } from './audio-stream.js';
 export { type Clock, systemClock } from './clock.js';
+export type { AudioPayload } from './depacketize.js';
 export type { FrameFilter } from './filter-stage.js';
 export type { AudioFrame } from './frame.js';
 export { buildRed, parseRed, type RedBlock } from './red.js';

@@ -1,6 +1,9 @@
-import type { DecodedFormat } from './audio-stream.js';
+import type { DecodedAudio } from './audio-stream.js';
 import type { JitterBuffer, MediaPacket } from './jitter-buffer.js';
-import { isOpusRate, OpusDecoder, type OpusRate, opusClockRate } from './opus.js';
+import { OpusDecoder } from './opus-decoder.js';
+import { isOpusRate, type OpusRate, opusClockRate } from './opus-rates.js';
+import { remix } from './remix.js';
+import { Resampler } from './resampler.js';
 import { stretch } from './time-stretch.js';
 
 export interface PlayoutStats {
@@ -17,6 +20,9 @@ export interface PlayoutStats {
 
 /** A delay this far off is corrected by playing a little faster or slower. */
 const tolerableExcessMs = 15;
+/** Further off than this, at every packet. */
+const urgentExcessMs = 60;
+const packetsBetweenStretches = 4;
 
 /** Decodes what the jitter buffer says, once for all streams, and gives it out in steady pieces of 10 ms. */
 export class Playout {
@@ -33,39 +39,30 @@ export class Playout {
   #decoder: OpusDecoder | undefined;
   /** Decoded and not yet played. */
   #waiting: Int16Array = new Int16Array(0);
-  #silence: Int16Array = new Int16Array(0);
+  #silence = new Int16Array(opusClockRate / 100);
   #concealing = false;
+  #wasSilent = true;
+  #sinceStretch = 0;
   #last: MediaPacket | undefined;
 
   constructor(jitter: JitterBuffer) {
     this.#jitter = jitter;
-    this.#resize();
   }
 
-  get format(): DecodedFormat {
-    return { sampleRate: this.#rate, numChannels: this.#channels };
-  }
-
-  /** Plays from another buffer, as when the source of a track has changed. */
-  setSource(jitter: JitterBuffer): void {
-    this.#jitter = jitter;
-    this.#last = undefined;
-  }
-
-  /** Chooses what to decode to: the streams' own rate when they agree and Opus has it, else 48 kHz. */
-  configure(streams: Iterable<{ sampleRate: number; numChannels: number }>): void {
+  /**
+   * Chooses what to decode to: the streams' own rate when they agree and Opus has it, else 48 kHz. While playing, the
+   * choice only ever grows, since a new decoder takes a moment to find its feet.
+   */
+  serve(streams: Iterable<{ sampleRate: number; numChannels: number }>): void {
     const wanted = [...streams];
     const rates = new Set(wanted.map(({ sampleRate }) => sampleRate));
-    const [only] = rates;
-    const rate = rates.size === 1 && isOpusRate(only!) ? only : opusClockRate;
-    const channels = wanted.some(({ numChannels }) => numChannels > 1) ? 2 : 1;
-    if (rate === this.#rate && channels === this.#channels) return;
-    this.rest();
-    this.#rate = rate;
-    this.#channels = channels;
-    this.#resize();
-    // A decoder that starts in mid-stream needs a packet to find its feet.
-    if (this.#last) this.#useDecoder().decode(this.#last.payload);
+    const [first] = rates;
+    const shared = rates.size === 1 && isOpusRate(first!) ? first : opusClockRate;
+    const stereo = wanted.some(({ numChannels }) => numChannels > 1);
+    const playing = this.#decoder !== undefined;
+    const rate = playing ? (Math.max(shared, this.#rate) as OpusRate) : shared;
+    const channels = stereo || (playing && this.#channels === 2) ? 2 : 1;
+    if (rate !== this.#rate || channels !== this.#channels) this.#change(rate, channels);
   }
 
   /** Frees the decoder until there is something to play again. */
@@ -73,44 +70,35 @@ export class Playout {
     this.#decoder?.close();
     this.#decoder = undefined;
     this.#waiting = new Int16Array(0);
+    this.#last = undefined;
+    this.#wasSilent = true;
   }
 
-  close(): void {
-    this.rest();
-  }
-
-  /** The next 10 ms of interleaved samples. */
-  tenMs(nowMs: number): Int16Array {
+  /** The next 10 ms. */
+  tenMs(nowMs: number): DecodedAudio {
     const size = this.#silence.length;
     while (this.#waiting.length < size) {
       const waitingMs = (this.#waiting.length / size) * 10;
       const samples = this.#next(nowMs + waitingMs);
       this.#waiting = this.#waiting.length === 0 ? samples : concatenate(this.#waiting, samples);
     }
-    const piece = this.#waiting.subarray(0, size);
+    const samples = this.#waiting.subarray(0, size);
     this.#waiting = this.#waiting.subarray(size);
     this.stats.samplesPlayed += opusClockRate / 100;
-    return piece;
+    return { samples, sampleRate: this.#rate, numChannels: this.#channels };
   }
 
   #next(nowMs: number): Int16Array {
     const decision = this.#jitter.next(nowMs);
-    switch (decision.kind) {
-      case 'packet': {
-        this.#last = decision.packet;
-        const decoded = this.#useDecoder().decode(decision.packet.payload);
-        if (!decoded) return this.#conceal(true);
-        this.#concealing = false;
-        return this.#adjust(decoded, decision.excessMs);
-      }
-      case 'conceal':
-        return this.#conceal(true);
-      case 'comfort':
-        return this.#conceal(false);
-      case 'silence':
-        this.#concealing = false;
-        return this.#silence;
-    }
+    if (decision.kind === 'silence') return this.#goSilent();
+    this.#wasSilent = false;
+    if (decision.kind !== 'packet') return this.#conceal(decision.kind === 'conceal');
+    this.#last = decision.packet;
+    this.#decoder ??= new OpusDecoder(this.#rate, this.#channels);
+    const decoded = this.#decoder.decode(decision.packet.payload);
+    if (!decoded) return this.#conceal(true);
+    this.#concealing = false;
+    return this.#adjust(decoded, decision.excessMs);
   }
 
   #conceal(counts: boolean): Int16Array {
@@ -124,26 +112,52 @@ export class Playout {
     return samples;
   }
 
+  /** Silence, after a last concealed piece that fades out: an abrupt end would click. */
+  #goSilent(): Int16Array {
+    this.#concealing = false;
+    if (this.#wasSilent) return this.#silence;
+    this.#wasSilent = true;
+    const last = this.#decoder?.conceal();
+    if (!last) return this.#silence;
+    const faded = new Int16Array(last.length);
+    for (let i = 0; i < last.length; i++) faded[i] = Math.round(last[i]! * (1 - i / last.length));
+    return faded;
+  }
+
   #adjust(samples: Int16Array, excessMs: number): Int16Array {
-    if (Math.abs(excessMs) <= tolerableExcessMs) return samples;
+    this.#sinceStretch++;
+    const offMs = Math.abs(excessMs);
+    if (offMs <= tolerableExcessMs) return samples;
+    if (offMs < urgentExcessMs && this.#sinceStretch < packetsBetweenStretches) return samples;
     const adjusted = stretch(samples, this.#rate, this.#channels, excessMs);
-    const change = this.#unitsOf(adjusted.length) - this.#unitsOf(samples.length);
+    if (adjusted === samples) return samples;
+    this.#sinceStretch = 0;
+    const change = this.#unitsOf(adjusted.length - samples.length);
     if (change < 0) this.stats.samplesRemoved -= change;
     else this.stats.samplesInserted += change;
     return adjusted;
   }
 
+  #change(rate: OpusRate, channels: 1 | 2): void {
+    const remixed = remix(this.#waiting, this.#channels, channels);
+    const resampler = Resampler.create({ inputRate: this.#rate, outputRate: rate, numChannels: channels });
+    const waiting = concatenate(resampler.push(remixed), resampler.flush());
+    const last = this.#last;
+    this.rest();
+    this.#waiting = waiting;
+    this.#rate = rate;
+    this.#channels = channels;
+    this.#silence = new Int16Array((rate / 100) * channels);
+    if (!last) return;
+    // The last packet again, unheard, so that the new decoder knows what it goes on from.
+    this.#last = last;
+    this.#decoder = new OpusDecoder(rate, channels);
+    this.#decoder.decode(last.payload);
+    this.#wasSilent = false;
+  }
+
   #unitsOf(values: number): number {
     return ((values / this.#channels) * opusClockRate) / this.#rate;
-  }
-
-  #useDecoder(): OpusDecoder {
-    this.#decoder ??= new OpusDecoder(this.#rate, this.#channels);
-    return this.#decoder;
-  }
-
-  #resize(): void {
-    this.#silence = new Int16Array((this.#rate / 100) * this.#channels);
   }
 }
 

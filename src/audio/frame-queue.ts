@@ -1,0 +1,57 @@
+import { createLogger, describeError } from '../timeline/index.js';
+import type { AudioFrame } from './frame.js';
+
+const log = createLogger('audio/stream');
+
+/** Hands frames to a consumer one at a time; while it is busy they wait, and beyond a limit the oldest are dropped. */
+export class FrameQueue {
+  framesDelivered = 0;
+  framesDropped = 0;
+  #onFrame: (frame: AudioFrame) => void | Promise<void>;
+  #limit: number;
+  #waiting: AudioFrame[] = [];
+  #busy = false;
+  #closed = false;
+
+  /** @param limit 0 keeps every frame */
+  constructor(limit: number, onFrame: (frame: AudioFrame) => void | Promise<void>) {
+    this.#limit = limit;
+    this.#onFrame = onFrame;
+  }
+
+  push(frame: AudioFrame): void {
+    if (this.#closed) return;
+    if (!this.#busy) {
+      this.#deliver(frame);
+      return;
+    }
+    this.#waiting.push(frame);
+    if (this.#limit === 0 || this.#waiting.length <= this.#limit) return;
+    this.#waiting.shift();
+    this.framesDropped++;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#waiting = [];
+  }
+
+  #deliver(frame: AudioFrame): void {
+    this.framesDelivered++;
+    try {
+      const pending = this.#onFrame(frame);
+      if (pending) this.#waitFor(pending);
+    } catch (error) {
+      log.warn(`a stream's consumer failed on a frame: ${describeError(error)}`);
+    }
+  }
+
+  #waitFor(pending: Promise<void>): void {
+    this.#busy = true;
+    const next = () => {
+      this.#busy = false;
+      while (!this.#busy && this.#waiting.length > 0) this.#deliver(this.#waiting.shift()!);
+    };
+    pending.then(next, next);
+  }
+}

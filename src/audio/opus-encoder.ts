@@ -1,0 +1,50 @@
+import { Encoder } from '@evan/opus';
+import { CodecPool } from './codec-pool.js';
+import type { OpusRate } from './opus-rates.js';
+
+export interface OpusEncoderOptions {
+  sampleRate: OpusRate;
+  numChannels: 1 | 2;
+  bitrateBps: number;
+  dtx: boolean;
+}
+
+/** Of 10: what it costs above this is not heard at the bit rates of speech. */
+const complexity = 7;
+
+const encoders = new CodecPool(
+  (rate, channels) => new Encoder({ sample_rate: rate, channels, application: 'voip' }),
+);
+
+export class OpusEncoder {
+  #encoder: Encoder | undefined;
+  #options: OpusEncoderOptions;
+
+  constructor(options: OpusEncoderOptions) {
+    this.#options = options;
+    const encoder = encoders.take(options.sampleRate, options.numChannels);
+    this.#encoder = encoder;
+    encoder.bitrate = options.bitrateBps;
+    encoder.dtx = options.dtx;
+    encoder.complexity = complexity;
+    encoder.inband_fec = true;
+    encoder.packet_loss = 0;
+  }
+
+  /** Encodes 20 ms of interleaved samples. A result of two bytes or less means that silence goes on. */
+  encode(samples: Int16Array): Uint8Array {
+    if (!this.#encoder) throw new Error('encoder is closed');
+    return this.#encoder.encode(samples);
+  }
+
+  /** Tells the encoder what share of packets is lost (0 to 1), so that it spends bits on in-band correction. */
+  setExpectedLoss(fraction: number): void {
+    if (this.#encoder) this.#encoder.packet_loss = Math.round(Math.min(1, fraction) * 100);
+  }
+
+  close(): void {
+    if (!this.#encoder) return;
+    encoders.giveBack(this.#encoder, this.#options.sampleRate, this.#options.numChannels);
+    this.#encoder = undefined;
+  }
+}
