@@ -39,6 +39,11 @@ export function portOf(url: URL): number {
   return isSecure(url) ? 443 : 80;
 }
 
+/** Host name or address, an IPv6 address without its brackets. */
+export function hostnameOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
+}
+
 /** Host and port for people: `example.livekit.cloud:443`. */
 export function hostOf(url: URL): string {
   return `${url.hostname}:${portOf(url)}`;

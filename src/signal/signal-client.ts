@@ -1,77 +1,35 @@
-import { Ping, type ReconnectReason, type SignalRequest, type SignalResponse } from '@livekit/protocol';
-import { createLogger, type Deadlines, OffhookError, runStage, type Timeline } from '../timeline/index.js';
+import { Ping, type SignalRequest, type SignalResponse } from '@livekit/protocol';
+import { createLogger, OffhookError } from '../timeline/index.js';
 import { checkTokenFormat } from './access-token.js';
-import { openConnection } from './connection.js';
-import { awaitFirstAnswer, type FirstAnswer } from './first-answer.js';
-import { joinQuery } from './join-query.js';
+import type { FirstAnswer } from './first-answer.js';
 import { KeepAlive } from './keep-alive.js';
-import { explainRefusal } from './refusal.js';
-import { endpointOf, hostOf, parseServerUrl } from './server-url.js';
-import { SignalSocket, UpgradeRefused } from './signal-socket.js';
+import { hostOf, parseServerUrl } from './server-url.js';
+import type { SignalSocket } from './signal-socket.js';
+import { raceUrls, type UrlRaceOptions, type UrlRaceWinner } from './url-race.js';
 
 const log = createLogger('signal');
 
-export interface SignalOptions {
-  /** ws(s):// or http(s)://, in order of preference. */
-  urls: readonly string[];
-  token: string;
-  timeline: Timeline;
-  deadlines: Deadlines;
+export interface SignalOptions extends Omit<UrlRaceOptions, 'signal'> {
   /** Aborting abandons connecting at once; it has no effect once the client is open. */
   abort: AbortSignal;
-  autoSubscribe: boolean;
-  adaptiveStream: boolean;
-  /** What other clients may assume of this one (ClientInfo.client_protocol); 0 when not given. */
-  clientProtocol?: number;
-  /** Resume of an existing session. */
-  resume?: { participantSid: string; reason: ReconnectReason };
-  /** URLs (regions) that failed lately and are tried last. */
-  avoid?: ReadonlySet<string>;
 }
 
 /** For resumed sessions, whose ReconnectResponse does not say: livekit-server's defaults, in seconds. */
 const resumedPings = { pingInterval: 5, pingTimeout: 15 };
 
-interface Opened {
-  socket: SignalSocket;
-  first: FirstAnswer;
-}
-
-/** Opens one URL as far as the server's first answer. Nothing is left of it when it fails or `signal` aborts. */
-async function openUrl(
-  server: URL,
-  attempt: number,
-  options: SignalOptions,
-  signal: AbortSignal,
-): Promise<Opened> {
-  const { timeline, deadlines, token } = options;
-  const host = hostOf(server);
-  const connection = await openConnection(server, { timeline, deadlines, attempt, signal });
-  const endpoint = endpointOf(server, 'rtc');
-  endpoint.search = joinQuery(options).toString();
-  const common = { host, attempt, signal };
-  const socket = await runStage(
-    timeline,
-    { ...common, stage: 'websocket', timeoutMs: deadlines.websocket, what: `WebSocket to ${host}` },
-    async (abort) => {
-      try {
-        return await SignalSocket.connect(endpoint, { token, connection, signal: abort });
-      } catch (error) {
-        if (error instanceof UpgradeRefused) throw explainRefusal(error, token, host);
-        throw error;
-      }
-    },
-  );
-  const awaited = options.resume ? 'ReconnectResponse' : 'JoinResponse';
-  const first = await runStage(
-    timeline,
-    { ...common, stage: 'join', timeoutMs: deadlines.join, what: `${awaited} of ${host}` },
-    (abort) => awaitFirstAnswer(socket, { resuming: options.resume !== undefined, host, signal: abort }),
-  ).catch((error) => {
-    socket.destroy();
-    throw error;
-  });
-  return { socket, first };
+/**
+ * What an abort comes to: the error it was made with where it is one of ours (a deadline of the caller's), with the
+ * step that was under way.
+ */
+function abandoned({ abort, timeline }: SignalOptions): OffhookError {
+  const reason: unknown = abort.reason;
+  const row = timeline.spans.findLast(({ outcome }) => outcome !== 'ok');
+  const where = { stage: row?.stage, host: row?.host, elapsedMs: timeline.elapsedMs() };
+  if (!(reason instanceof OffhookError)) {
+    return new OffhookError('OFFHOOK_ABORTED', 'connecting was cancelled', { ...where, cause: reason });
+  }
+  const advice = reason.advice;
+  return new OffhookError(reason.code, reason.message, { ...where, advice, cause: reason });
 }
 
 /** A signal connection that the server has answered, kept alive with pings at the server's interval. */
@@ -84,7 +42,7 @@ export class SignalClient {
   #keepAlive: KeepAlive;
   #rttMs: number | undefined;
 
-  private constructor(url: string, { socket, first }: Opened) {
+  private constructor({ url, socket, first }: UrlRaceWinner) {
     this.url = url;
     this.first = first;
     this.#host = hostOf(parseServerUrl(url));
@@ -108,19 +66,17 @@ export class SignalClient {
    */
   static async open(options: SignalOptions): Promise<SignalClient> {
     checkTokenFormat(options.token);
-    const servers = options.urls.map((url) => ({ url, server: parseServerUrl(url) }));
-    let failure: unknown = new OffhookError('OFFHOOK_INVALID_URL', 'no URL of a server was given', {
-      stage: 'url',
-    });
-    for (const [index, { url, server }] of servers.entries()) {
-      try {
-        return new SignalClient(url, await openUrl(server, index + 1, options, options.abort));
-      } catch (error) {
-        failure = error;
-        if (options.abort.aborted) break;
-      }
+    const { abort } = options;
+    if (abort.aborted) throw abandoned(options);
+    let winner: UrlRaceWinner;
+    try {
+      winner = await raceUrls({ ...options, signal: abort });
+    } catch (error) {
+      throw abort.aborted ? abandoned(options) : error;
     }
-    throw failure;
+    if (!abort.aborted) return new SignalClient(winner);
+    winner.socket.destroy();
+    throw abandoned(options);
   }
 
   /** Round-trip time of the last ping. */

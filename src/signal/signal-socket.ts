@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { SignalRequest, SignalResponse } from '@livekit/protocol';
 import { type RawData, WebSocket } from 'ws';
 import { OffhookError } from '../timeline/index.js';
+import { readBody } from './http-get.js';
 import { unreachable } from './network-error.js';
 import { hostOf } from './server-url.js';
 
@@ -27,20 +27,6 @@ export interface SignalSocketOptions {
   /** A connection to the server, encrypted where the URL says so. */
   connection: Duplex;
   signal: AbortSignal;
-}
-
-/** Reads at most `maxRefusalBytes` of an answer; what cannot be read is left out. */
-async function readStart(response: IncomingMessage): Promise<string> {
-  let text = '';
-  try {
-    for await (const chunk of response) {
-      text += String(chunk);
-      if (text.length >= maxRefusalBytes) break;
-    }
-  } catch {
-    return text.slice(0, maxRefusalBytes);
-  }
-  return text.slice(0, maxRefusalBytes);
 }
 
 /** The WebSocket of one signal connection: SignalRequests go in, SignalResponses come out, in order. */
@@ -93,7 +79,7 @@ export class SignalSocket {
       signal.addEventListener('abort', abort, { once: true });
       const settled = () => signal.removeEventListener('abort', abort);
       webSocket.once('unexpected-response', (_request, response) => {
-        readStart(response).then((body) => {
+        readBody(response, maxRefusalBytes).then((body) => {
           settled();
           socket.destroy();
           reject(new UpgradeRefused(response.statusCode ?? 0, body));
@@ -120,7 +106,10 @@ export class SignalSocket {
   next(signal: AbortSignal): Promise<SignalResponse> {
     return new Promise((resolve, reject) => {
       const message = this.#waiting.shift();
-      if (message) return resolve(message);
+      if (message) {
+        resolve(message);
+        return;
+      }
       const abort = () => reject(signal.reason);
       signal.addEventListener('abort', abort, { once: true });
       const settled = () => {

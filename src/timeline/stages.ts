@@ -27,6 +27,8 @@ export const defaultDeadlinesMs = {
   connect: 15_000,
   candidateUrl: 5_000,
   nextUrlAfter: 300,
+  nextAddressAfter: 250,
+  url: 3_000,
   dns: 3_000,
   tcp: 3_000,
   tls: 3_000,
