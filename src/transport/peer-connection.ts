@@ -136,8 +136,14 @@ export class PeerConnection {
     return !this.#closed && this.#pc.signalingState() === 'stable';
   }
 
-  /** Makes an offer of what has been added and sets it as the local description. */
-  createOffer(): Promise<SessionDescription> {
+  /**
+   * Makes an offer of what has been added and sets it as the local description.
+   *
+   * @param iceRestart with new ICE credentials; rejects with `OFFHOOK_NOT_SUPPORTED` where ICE cannot restart.
+   */
+  async createOffer({ iceRestart = false }: { iceRestart?: boolean } = {}): Promise<SessionDescription> {
+    if (iceRestart)
+      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'ICE cannot restart on this peer connection');
     return this.#describe('offer');
   }
 
