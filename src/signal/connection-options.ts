@@ -10,6 +10,8 @@ export interface ConnectionOptions {
   endsAtMs: number;
   /** Name servers in place of the system's. */
   nameServers?: readonly string[];
+  /** Authorities to trust in place of the system's, as PEM. */
+  ca?: string;
 }
 
 /** The time a stage has: its own deadline, or what is left of the whole. */

@@ -50,6 +50,7 @@ export async function openTls(connection: Socket, url: URL, options: ConnectionO
           socket: connection,
           servername: isIP(hostname) ? undefined : hostname,
           host: hostname,
+          ca: options.ca,
           ALPNProtocols: ['http/1.1'],
         });
         try {

@@ -8,7 +8,7 @@ import { hasRegions, regionUrls } from './regions.js';
 import { parseServerUrl } from './server-url.js';
 
 export interface UrlRaceOptions
-  extends Pick<ConnectionOptions, 'timeline' | 'deadlines' | 'signal' | 'nameServers'>,
+  extends Pick<ConnectionOptions, 'timeline' | 'deadlines' | 'signal' | 'nameServers' | 'ca'>,
     JoinQueryOptions {
   /** ws(s):// or http(s)://, in order of preference. */
   urls: readonly string[];

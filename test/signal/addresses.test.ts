@@ -1,5 +1,5 @@
 import { JoinResponse } from '@livekit/protocol';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { findInHosts } from '../../src/signal/hosts-file.js';
 import { SignalClient } from '../../src/signal/index.js';
 import { defaultDeadlinesMs } from '../../src/timeline/index.js';
@@ -7,15 +7,8 @@ import { deadAddress } from './dead-address.js';
 import { fakeServer, say } from './fake-server.js';
 import { nameServer } from './name-server.js';
 import { failureOf, optionsFor } from './open.js';
+import { track } from './track.js';
 
-const opened: { close(): unknown }[] = [];
-afterEach(async () => {
-  for (const part of opened.splice(0).reverse()) await part.close();
-});
-const track = <T extends { close(): unknown }>(part: T): T => {
-  opened.push(part);
-  return part;
-};
 const server = async () =>
   track(await fakeServer((socket) => say(socket, { case: 'join', value: new JoinResponse() })));
 const rows = (options: ReturnType<typeof optionsFor>) =>

@@ -1,8 +1,10 @@
 // A WebSocket server of the test's own, for what a real livekit-server never does.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { SignalRequest, SignalResponse } from '@livekit/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Certificate } from './certificates.js';
 
 export interface FakeServer {
   url: string;
@@ -16,12 +18,22 @@ function portOf(server: Server | ReturnType<typeof createTcpServer>): number {
   return (server.address() as AddressInfo).port;
 }
 
+export interface FakeServerOptions {
+  /** Answers requests that are no upgrade. */
+  answer?(request: IncomingMessage, response: ServerResponse): void;
+  /** Makes it a server of https and wss. */
+  certificate?: Certificate;
+  /** Port to listen on; a free one when not given. */
+  port?: number;
+}
+
 /** Answers upgrades; `serve` speaks for the server on each connection. */
 export async function fakeServer(
   serve: (socket: WebSocket) => void,
-  answer: (request: IncomingMessage, response: ServerResponse) => void = (_, response) => response.end(),
+  { answer = (_, response) => response.end(), certificate, port = 0 }: FakeServerOptions = {},
 ): Promise<FakeServer> {
-  const http = createServer(answer);
+  const http = certificate ? createTlsServer(certificate, answer) : createServer(answer);
+  http.on('tlsClientError', () => {});
   const webSockets = new WebSocketServer({ server: http });
   const upgrades: IncomingMessage[] = [];
   webSockets.on('connection', (socket, request) => {
@@ -29,9 +41,9 @@ export async function fakeServer(
     socket.on('error', () => {});
     serve(socket);
   });
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => http.listen(port, '127.0.0.1', resolve));
   return {
-    url: `ws://127.0.0.1:${portOf(http)}`,
+    url: `${certificate ? 'wss' : 'ws'}://127.0.0.1:${portOf(http)}`,
     port: portOf(http),
     upgrades,
     close: () => {
@@ -52,7 +64,7 @@ export interface SilentServer {
 
 /** Accepts connections and says nothing. */
 export async function silentServer(): Promise<SilentServer> {
-  const sockets = new Set<import('node:net').Socket>();
+  const sockets = new Set<Socket>();
   const server = createTcpServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => {});

@@ -7,34 +7,28 @@ import {
   ReconnectReason,
   ReconnectResponse,
 } from '@livekit/protocol';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { SignalClient } from '../../src/signal/index.js';
 import { defaultDeadlinesMs, type OffhookError } from '../../src/timeline/index.js';
 import { freeTcpPort, startLivekitServer } from '../support/livekit-server.mjs';
 import { describeWith } from '../support/parts.js';
 import { fakeServer, heardOn, say, silentServer } from './fake-server.js';
 import { failureOf, optionsFor, tokenFor } from './open.js';
-
-const opened: { close(): unknown }[] = [];
-afterEach(async () => {
-  for (const part of opened.splice(0).reverse()) await part.close();
-});
-const track = <T extends { close(): unknown }>(part: T): T => {
-  opened.push(part);
-  return part;
-};
+import { track } from './track.js';
 
 const joined = new JoinResponse({ room: { sid: 'RM_1', name: 'kitchen' } });
 const join = { case: 'join', value: joined } as const;
 
 describeWith(['livekit-server'], 'SignalClient and a real livekit-server', () => {
-  const server = startLivekitServer();
-  opened.length = 0;
+  let server: Awaited<ReturnType<typeof startLivekitServer>>;
+  beforeAll(async () => {
+    server = await startLivekitServer();
+  });
+  afterAll(() => server.stop());
 
   test('joins, gets pongs, and is gone from the server after leave and close', async () => {
-    const { url, stop, ...keys } = await server;
-    track({ close: stop });
-    const options = optionsFor(url, await tokenFor(keys));
+    const { url } = server;
+    const options = optionsFor(url, await tokenFor(server));
     const client = track(await SignalClient.open(options));
     expect(client.first.case).toBe('join');
     expect((client.first.value as JoinResponse).participant?.identity).toBe('alice');
@@ -46,7 +40,7 @@ describeWith(['livekit-server'], 'SignalClient and a real livekit-server', () =>
     ]);
 
     const watcher = track(
-      await SignalClient.open(optionsFor(url, await tokenFor(keys, { identity: 'bob' }))),
+      await SignalClient.open(optionsFor(url, await tokenFor(server, { identity: 'bob' }))),
     );
     const gone = new Promise<void>((resolve) => {
       watcher.onMessage = (message) => {
@@ -64,16 +58,27 @@ describeWith(['livekit-server'], 'SignalClient and a real livekit-server', () =>
     });
     client.close();
     await gone;
+  });
 
-    const refused = await failureOf(
-      optionsFor(url, await tokenFor({ ...keys, apiSecret: 'another-secret-which-is-as-long-as-that' })),
-    );
+  test('a token with a wrong secret and one that has expired are refused with the reason', async () => {
+    const { url, apiKey } = server;
+    const wrong = await tokenFor({ apiKey, apiSecret: 'another-secret-which-is-as-long-as-that' });
+    const refused = await failureOf(optionsFor(url, wrong));
     expect(refused.code).toBe('OFFHOOK_UNAUTHORIZED');
-    expect(refused.toLine()).toContain('HTTP 401, ');
+    expect(refused.message).toContain('HTTP 401, ');
+    expect(refused.advice).toContain(JSON.stringify(apiKey));
 
-    const expired = await failureOf(optionsFor(url, await tokenFor(keys, { ttl: '-1m' })));
+    const expired = await failureOf(optionsFor(url, await tokenFor(server, { ttl: '-1m' })));
     expect(expired.code).toBe('OFFHOOK_UNAUTHORIZED');
     expect(expired.advice).toMatch(/^It expired \d+ s ago/);
+  });
+
+  test('a resume of a session that the server does not hold is refused with a leave', async () => {
+    const resume = { participantSid: 'PA_gone', reason: ReconnectReason.RR_SIGNAL_DISCONNECTED };
+    const options = optionsFor(server.url, await tokenFor(server, { identity: 'carol' }), { resume });
+    const failure = await failureOf(options);
+    expect(failure.code).toBe('OFFHOOK_SERVER_REFUSED');
+    expect(failure.cause).toBeInstanceOf(LeaveRequest);
   });
 });
 
