@@ -1,0 +1,74 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Engine, Program } from '../support/program.js';
+import { audiblePart, dominantFrequencyHz, findGaps, levelDbfs, type Pcm } from '../support/tone.js';
+import { describeOnServers, type Stage } from './stage.js';
+
+const pairs: [Engine, Engine][] = [
+  ['offhook', 'native'],
+  ['native', 'native'],
+];
+const toneMs = 2_000;
+const spokenDbfs = -20;
+
+/** Waits until `listener` has heard `identity` for as long as `toneMs`, and takes what it heard. */
+async function hear(listener: Program, identity: string): Promise<Pcm> {
+  const { atMs } = await listener.waitFor('firstAudible', { identity });
+  await new Promise((resolve) => setTimeout(resolve, Math.max(0, atMs + toneMs - Date.now())));
+  return listener.takeHeard(identity);
+}
+
+function expectCleanTone(heard: Pcm, frequencyHz: number): void {
+  const sound = audiblePart(heard);
+  const steady = sound.samples.subarray(Math.round(sound.sampleRate * 0.3));
+  expect(steady.length / sound.sampleRate, 'seconds of sound').toBeGreaterThan(1);
+  const tone = { samples: steady, sampleRate: sound.sampleRate };
+  expect(Math.abs(dominantFrequencyHz(tone) - frequencyHz), 'frequency off by Hz').toBeLessThanOrEqual(5);
+  expect(Math.abs(levelDbfs(steady) - spokenDbfs), 'level off by dB').toBeLessThan(1.5);
+  expect(findGaps(tone), 'gaps').toEqual([]);
+}
+
+async function playCall(stage: Stage, [first, second]: [Engine, Engine]): Promise<[Pcm, Pcm]> {
+  const room = stage.newRoom();
+  const alice = await stage.join(first, room, 'alice');
+  await alice.call('publishTone', { hz: 440, dbfs: spokenDbfs });
+  const bob = await stage.join(second, room, 'bob');
+  await bob.call('publishTone', { hz: 1_000, dbfs: spokenDbfs });
+  return Promise.all([hear(alice, 'bob'), hear(bob, 'alice')]);
+}
+
+describeOnServers('a call', (stage) => {
+  afterEach(() => stage.clear());
+
+  describe.each(pairs)('between %s and %s', (first, second) => {
+    test('carries tones both ways, with their frequency and level and no gap', async () => {
+      const [byAlice, byBob] = await playCall(stage, [first, second]);
+      expectCleanTone(byBob, 440);
+      expectCleanTone(byAlice, 1_000);
+    });
+
+    test('ends the other end’s stream when the track is unpublished, and tells it who left', async () => {
+      const room = stage.newRoom();
+      const alice = await stage.join(first, room, 'alice');
+      const bob = await stage.join(second, room, 'bob');
+      await alice.call('publishTone', { hz: 440 });
+      await bob.waitFor('firstAudible', { identity: 'alice' });
+      await alice.call('stopTone');
+      await bob.waitFor('trackUnsubscribed', { identity: 'alice' });
+      await alice.call('disconnect');
+      await bob.waitFor('participantDisconnected', { identity: 'alice' });
+    });
+
+    test('is silent while the track is muted, and sounds again', async () => {
+      const room = stage.newRoom();
+      const alice = await stage.join(first, room, 'alice');
+      const bob = await stage.join(second, room, 'bob');
+      await alice.call('publishTone', { hz: 440 });
+      await bob.waitFor('firstAudible', { identity: 'alice' });
+      await alice.call('muteTone');
+      await bob.waitFor('trackMuted', { identity: 'alice' });
+      await bob.takeHeard('alice');
+      await alice.call('unmuteTone');
+      await bob.waitFor('trackUnmuted', { identity: 'alice' });
+    });
+  });
+});
