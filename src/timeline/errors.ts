@@ -1,23 +1,26 @@
 import type { Stage } from './stages.js';
 
-/** Every error code of offhook. They are stable: programs may branch on them, docs/errors.md has a line for each. */
-export type ErrorCode =
-  | 'OFFHOOK_INVALID_URL'
-  | 'OFFHOOK_INVALID_TOKEN'
-  | 'OFFHOOK_UNAUTHORIZED'
-  | 'OFFHOOK_UNREACHABLE'
-  | 'OFFHOOK_CERTIFICATE'
-  | 'OFFHOOK_DEADLINE'
-  | 'OFFHOOK_ABORTED'
-  | 'OFFHOOK_PROTOCOL'
-  | 'OFFHOOK_SERVER_REFUSED'
-  | 'OFFHOOK_SERVER_LEFT'
-  | 'OFFHOOK_TRANSPORT'
-  | 'OFFHOOK_INVALID_REQUEST'
-  | 'OFFHOOK_UNKNOWN_HANDLE'
-  | 'OFFHOOK_NOT_SUPPORTED'
-  | 'OFFHOOK_FILTER'
-  | 'OFFHOOK_CLOSED';
+/** Every error code of offhook. They are stable: programs may branch on them; docs/errors.md has a paragraph for each. */
+export const errorCodes = [
+  'OFFHOOK_INVALID_URL',
+  'OFFHOOK_INVALID_TOKEN',
+  'OFFHOOK_UNAUTHORIZED',
+  'OFFHOOK_UNREACHABLE',
+  'OFFHOOK_CERTIFICATE',
+  'OFFHOOK_DEADLINE',
+  'OFFHOOK_ABORTED',
+  'OFFHOOK_PROTOCOL',
+  'OFFHOOK_SERVER_REFUSED',
+  'OFFHOOK_SERVER_LEFT',
+  'OFFHOOK_TRANSPORT',
+  'OFFHOOK_INVALID_REQUEST',
+  'OFFHOOK_UNKNOWN_HANDLE',
+  'OFFHOOK_NOT_SUPPORTED',
+  'OFFHOOK_FILTER',
+  'OFFHOOK_CLOSED',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
 
 export interface OffhookErrorDetails {
   stage?: Stage;

@@ -1,6 +1,15 @@
 export { type DeadlineOptions, withDeadline } from './deadline.js';
-export { describeError, type ErrorCode, OffhookError, type OffhookErrorDetails } from './errors.js';
+export {
+  describeError,
+  type ErrorCode,
+  errorCodes,
+  OffhookError,
+  type OffhookErrorDetails,
+} from './errors.js';
 export { createLogger, type Logger, type LogLevel, type LogRecord, setLogSink } from './log.js';
+export { describeDuration, describeSpan, logTimeline, summarizeTimeline } from './log-lines.js';
+export { escapeHtml, type PageExtras, type PageSection, renderTimelinePage } from './page.js';
+export { deadlineVariable, resolveDeadlines } from './resolve-deadlines.js';
 export { type RunStageOptions, runStage } from './run-stage.js';
 export {
   type ConnectStage,
@@ -11,6 +20,7 @@ export {
   type OperationStage,
   type Stage,
 } from './stages.js';
+export { renderTimelineText } from './text-report.js';
 export {
   type Outcome,
   type Span,
@@ -19,3 +29,4 @@ export {
   Timeline,
   type TimelineRecord,
 } from './timeline.js';
+export { traceTimeline } from './tracing.js';

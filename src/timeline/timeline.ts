@@ -30,7 +30,13 @@ export interface TimelineRecord {
   /** Wall-clock time at which the timeline began, as ISO 8601. */
   startedAt: string;
   spans: SpanRecord[];
+  /** How many steps between the first and the latest ones are no longer kept. */
+  forgotten: number;
 }
+
+/** A room that reconnects for days keeps its first connect and what happened lately. */
+const keptFirst = 64;
+const keptLatest = 192;
 
 export interface Span {
   readonly record: Readonly<SpanRecord>;
@@ -44,9 +50,11 @@ type SpanListener = (span: Readonly<SpanRecord>) => void;
 /** The steps of connecting (and of reconnecting) of one room, in the order in which they began. */
 export class Timeline {
   readonly name: string;
+  /** Wall-clock time at which the timeline began, in milliseconds since the epoch. */
+  readonly startedAtMs = Date.now();
   #startedMs: number;
-  #startedAt = new Date().toISOString();
   #spans: SpanRecord[] = [];
+  #forgotten = 0;
   #listeners = new Set<SpanListener>();
   #nowMs: () => number;
 
@@ -67,7 +75,7 @@ export class Timeline {
 
   begin(stage: Stage, attributes: SpanAttributes = {}): Span {
     const record: SpanRecord = { stage, startMs: this.elapsedMs(), ...attributes };
-    this.#spans.push(record);
+    this.#keep(record);
     return {
       record,
       set: (more) => {
@@ -90,6 +98,18 @@ export class Timeline {
   }
 
   toJSON(): TimelineRecord {
-    return { name: this.name, startedAt: this.#startedAt, spans: this.#spans.map((span) => ({ ...span })) };
+    return {
+      name: this.name,
+      startedAt: new Date(this.startedAtMs).toISOString(),
+      spans: this.#spans.map((span) => ({ ...span })),
+      forgotten: this.#forgotten,
+    };
+  }
+
+  #keep(record: SpanRecord): void {
+    this.#spans.push(record);
+    if (this.#spans.length <= keptFirst + keptLatest) return;
+    this.#spans.splice(keptFirst, 1);
+    this.#forgotten += 1;
   }
 }

@@ -1,0 +1,89 @@
+import { type Episode, episodesOf } from './episodes.js';
+import { describeDuration } from './log-lines.js';
+import { pageStyle } from './page-style.js';
+import type { SpanRecord, TimelineRecord } from './timeline.js';
+
+/** A part of the page that its maker has already written as HTML. */
+export interface PageSection {
+  heading: string;
+  /** Trusted HTML; text from elsewhere must have gone through {@link escapeHtml}. */
+  html: string;
+}
+
+export interface PageExtras {
+  title: string;
+  /** A sentence under the title: what the reader is looking at. */
+  summary?: string;
+  /** Before the timelines. */
+  sections?: readonly PageSection[];
+}
+
+const entities: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => entities[character]!);
+}
+
+function row(span: Readonly<SpanRecord>, { startMs, pathEndMs }: Episode): string {
+  const whole = Math.max(pathEndMs - startMs, 1);
+  const percent = (ms: number) => `${Math.max(0, Math.min(100, (100 * ms) / whole)).toFixed(2)}%`;
+  const end = Math.min(span.endMs ?? pathEndMs, pathEndMs);
+  const isCut = span.endMs === undefined || span.endMs > pathEndMs;
+  const where = [span.filter, span.host, span.address].filter(
+    (text, index, all) => text && all.indexOf(text) === index,
+  );
+  const attempt = span.attempt !== undefined && span.attempt > 1 ? [`attempt ${span.attempt}`] : [];
+  const outcome =
+    span.endMs === undefined
+      ? 'under way'
+      : `${span.outcome}, ${describeDuration(span.endMs - span.startMs)}`;
+  const deadline = span.deadlineMs === undefined ? '' : ` of ${describeDuration(span.deadlineMs)} allowed`;
+  const says = span.detail ? `<p class="says">${escapeHtml(span.detail)}</p>` : '';
+  return `<li class="${span.outcome ?? 'running'}"><div class="what"><span class="stage">${span.stage}</span>\
+<span class="where">${escapeHtml([...where, ...attempt].join(' · '))}</span>\
+<span class="outcome" title="${outcome}${deadline}">${outcome}</span></div>\
+<div class="track"><div class="bar${isCut ? ' cut' : ''}" style="left:${percent(span.startMs - startMs)};width:${percent(end - span.startMs)}">\
+</div></div>${says}</li>`;
+}
+
+function waterfall(record: TimelineRecord): string {
+  const parts = episodesOf(record.spans).map((episode) => {
+    const at = episode.startMs < 1 ? '' : `, ${describeDuration(episode.startMs)} after the start`;
+    const heading = `${describeDuration(episode.pathEndMs - episode.startMs)}${at}`;
+    const rows = episode.spans.map((span) => row(span, episode)).join('\n');
+    return `<h3>${heading}</h3>\n<ul class="waterfall">\n${rows}\n</ul>`;
+  });
+  const forgotten =
+    record.forgotten > 0 ? `<p class="faint">${record.forgotten} earlier steps are no longer kept.</p>` : '';
+  return `<section><h2>${escapeHtml(record.name)}</h2>\
+<p class="faint">since ${escapeHtml(record.startedAt)}</p>\n${parts.join('\n')}${forgotten}</section>`;
+}
+
+/** One self-contained HTML page, no scripts and nothing loaded: the timelines as waterfalls, and sections of the maker's. */
+export function renderTimelinePage(timelines: readonly TimelineRecord[], extras: PageExtras): string {
+  const sections = (extras.sections ?? []).map(
+    ({ heading, html }) => `<section><h2>${escapeHtml(heading)}</h2>\n${html}\n</section>`,
+  );
+  const summary = extras.summary ? `<p>${escapeHtml(extras.summary)}</p>` : '';
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(extras.title)}</title>
+<style>${pageStyle}</style>
+</head>
+<body>
+<h1>${escapeHtml(extras.title)}</h1>
+${summary}
+${[...sections, ...timelines.map(waterfall)].join('\n')}
+</body>
+</html>
+`;
+}

@@ -1,0 +1,36 @@
+import { OffhookError } from './errors.js';
+import { type Deadlines, defaultDeadlinesMs } from './stages.js';
+
+/** The environment variable that sets a deadline: `OFFHOOK_CANDIDATE_URL_TIMEOUT_MS`, `OFFHOOK_NEXT_URL_AFTER_MS`. */
+export function deadlineVariable(name: keyof Deadlines): string {
+  const words = name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+  return words.endsWith('_AFTER') ? `OFFHOOK_${words}_MS` : `OFFHOOK_${words}_TIMEOUT_MS`;
+}
+
+function readMs(source: string, value: unknown): number {
+  const ms = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
+  // Node's timers fire at once when they are set further ahead than 2^31 - 1 ms.
+  if (ms >= 1 && ms <= 0x7fff_ffff) return ms;
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `${source} is no deadline: ${JSON.stringify(value)}`, {
+    advice: 'Give a number of milliseconds of at least 1.',
+  });
+}
+
+/**
+ * The deadlines of a connect: what the program asked for, else the environment, else the defaults.
+ *
+ * @throws OffhookError `OFFHOOK_INVALID_REQUEST` when one of them is not a number of milliseconds
+ */
+export function resolveDeadlines(
+  options: Partial<Deadlines> = {},
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Deadlines {
+  const deadlines: Deadlines = { ...defaultDeadlinesMs };
+  for (const name of Object.keys(deadlines) as (keyof Deadlines)[]) {
+    const variable = deadlineVariable(name);
+    const [source, value] =
+      options[name] === undefined ? [variable, environment[variable]] : [`deadlines.${name}`, options[name]];
+    if (value !== undefined) deadlines[name] = readMs(source, value);
+  }
+  return deadlines;
+}
