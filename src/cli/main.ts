@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { describeError } from '../timeline/index.js';
+import { registerDemo } from './demo.js';
 
 const { version, description } = createRequire(import.meta.url)('../../package.json') as {
   version: string;
@@ -9,6 +10,7 @@ const { version, description } = createRequire(import.meta.url)('../../package.j
 };
 
 const program = new Command('offhook').description(description).version(version);
+registerDemo(program);
 
 program.parseAsync().catch((error: unknown) => {
   console.error(`offhook: ${describeError(error)}`);

@@ -29,4 +29,5 @@ export {
   Timeline,
   type TimelineRecord,
 } from './timeline.js';
+export { saveTimeline } from './timeline-file.js';
 export { traceTimeline } from './tracing.js';

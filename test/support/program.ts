@@ -59,15 +59,20 @@ export class Program {
   #replies = new Map<number, (line: { value?: unknown; error?: string }) => void>();
   #lastId = 0;
   #exit: number | string | undefined;
+  #exited: Promise<void>;
 
   constructor(script: string, { engine, args = [], env }: ProgramOptions) {
     this.#child = spawn(process.execPath, [...nodeArguments(engine), script, ...args], {
       cwd: root,
       env: engineEnvironment(engine, env),
+      // A process group of its own, so that the processes which it forks can be ended with it.
+      detached: true,
     });
+    process.once('exit', this.#killGroup);
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#onLine(line));
     createInterface({ input: this.#child.stderr }).on('line', (line) => this.output.push(line));
     this.#child.stdin.on('error', () => {});
+    this.#exited = new Promise((resolve) => this.#child.once('exit', () => resolve()));
     this.ended = new Promise((resolve) =>
       this.#child.once('close', (code, signal) => {
         this.#exit = code ?? signal ?? 'unknown';
@@ -137,14 +142,24 @@ export class Program {
     }
   }
 
-  /** Ends the program (SIGTERM, then SIGKILL after `graceMs`) and resolves when it is gone. */
+  /** Ends the program and what it forked: SIGTERM, and SIGKILL to what is still there after `graceMs`. */
   async stop(graceMs = 3_000): Promise<void> {
-    if (this.#exit !== undefined) return;
+    process.removeListener('exit', this.#killGroup);
     this.#child.kill('SIGTERM');
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);
-    await this.ended;
+    const timer = setTimeout(this.#killGroup, graceMs);
+    await this.#exited;
     clearTimeout(timer);
+    this.#killGroup();
+    await this.ended;
   }
+
+  #killGroup = (): void => {
+    try {
+      process.kill(-this.pid, 'SIGKILL');
+    } catch {
+      // Nothing of the group is left.
+    }
+  };
 
   #onLine(line: string): void {
     if (!line.startsWith('{')) {

@@ -1,0 +1,107 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Command } from 'commander';
+import { OffhookError, renderTimelineText } from '../timeline/index.js';
+import type { CallRecord, CallStep, EngineName } from './demo/call-record.js';
+import { buildNoiseFilter } from './demo/noise-filter.js';
+import { type PlayedCall, renderDemoPage, summarize } from './demo/page.js';
+import { playCall } from './demo/play-call.js';
+import { type RoomServer, startRoomServer } from './demo/room-server.js';
+
+interface DemoOptions {
+  native?: boolean;
+  server?: string;
+  out: string;
+  giveUp: string;
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A server that somebody else runs, with the keys from the environment that LiveKit's tools read. */
+function givenServer(url: string): RoomServer {
+  const { LIVEKIT_API_KEY = 'devkey', LIVEKIT_API_SECRET = 'secret' } = process.env;
+  return { url, apiKey: LIVEKIT_API_KEY, apiSecret: LIVEKIT_API_SECRET, stop: async () => {} };
+}
+
+function printStep({ atMs, who, what }: CallStep): void {
+  console.log(`  ${(atMs / 1_000).toFixed(2).padStart(6)} s  ${who.padEnd(6)}  ${what}`);
+}
+
+/** The calls that `folder` holds, the engine that was just played and any played before. */
+function playedCalls(folder: string): PlayedCall[] {
+  return (['offhook', 'native'] as const)
+    .filter((engine) => existsSync(join(folder, `${engine}.json`)))
+    .map((engine) => ({
+      record: JSON.parse(readFileSync(join(folder, `${engine}.json`), 'utf8')) as CallRecord,
+      wav: readFileSync(join(folder, `${engine}.wav`)),
+    }));
+}
+
+function report(record: CallRecord, folder: string): void {
+  writeFileSync(join(folder, `${record.engine}.json`), `${JSON.stringify(record, null, 2)}\n`);
+  const page = join(folder, 'index.html');
+  writeFileSync(page, renderDemoPage(playedCalls(folder)));
+  for (const timeline of record.timelines) console.log(`\n${renderTimelineText(timeline)}`);
+  console.log(`\n${summarize(record)}`);
+  console.log(`\n  what the caller heard  ${join(folder, `${record.engine}.wav`)}`);
+  console.log(`  the whole story        ${pathToFileURL(page)}`);
+}
+
+async function demo(options: DemoOptions): Promise<void> {
+  const engine: EngineName = options.native ? 'native' : 'offhook';
+  const folder = resolve(options.out);
+  if (!existsSync(join(root, 'examples/agent.mjs'))) {
+    throw new OffhookError(
+      'OFFHOOK_NOT_SUPPORTED',
+      'the demo plays the programs in examples/, which are not here',
+      {
+        advice: 'Clone the repository and run `npm run demo` in it.',
+      },
+    );
+  }
+  mkdirSync(folder, { recursive: true });
+  // Leaving by Ctrl-C takes the programs of the scene along.
+  process.once('SIGINT', () => process.exit(130));
+  const startedMs = performance.now();
+  const onProgress = (line: string) =>
+    console.log(`[${((performance.now() - startedMs) / 1_000).toFixed(1)} s] ${line}`);
+
+  const filter = buildNoiseFilter(join(root, 'examples/noise-filter/noise_filter.c'), folder);
+  onProgress(`the agent’s noise filter: ${filter?.behaviour ?? 'there is none'}`);
+  const server = options.server ? givenServer(options.server) : await startRoomServer();
+  try {
+    onProgress(
+      `room server: ${server.url}${options.server ? '' : ' (offhook dev, in a process of its own)'}`,
+    );
+    const record = await playCall({
+      engine,
+      server,
+      root,
+      folder,
+      filter,
+      giveUpMs: Number(options.giveUp) * 1_000,
+      onProgress,
+      onStep: printStep,
+    });
+    report(record, folder);
+    if (engine === 'offhook' && !record.greeted) process.exitCode = 1;
+  } finally {
+    await server.stop();
+  }
+}
+
+/** `offhook demo`: one call to an agent whose noise filter never loads, seen, heard and explained. */
+export function registerDemo(program: Command): void {
+  program
+    .command('demo')
+    .description('play a call to an agent whose noise filter never loads, and show what happened')
+    .option('--native', 'put the agent on LiveKit’s native engine instead, to see the difference')
+    .option(
+      '--server <url>',
+      'use this room server (keys: LIVEKIT_API_KEY, LIVEKIT_API_SECRET), not `offhook dev`',
+    )
+    .option('--give-up <seconds>', 'when the caller hangs up if nobody answers', '15')
+    .option('--out <folder>', 'where the page and the recordings go', 'out/demo')
+    .action(demo);
+}

@@ -1,0 +1,67 @@
+import { escapeHtml } from '../../timeline/index.js';
+import type { CallRecord } from './call-record.js';
+
+const width = 1_000;
+const height = 170;
+const plot = { left: 44, right: 12, top: 46, bottom: 26 };
+const floorDbfs = -60;
+const labelRows = 3;
+const labelRowHeight = 14;
+
+/** Seconds between the ticks of a time axis of `seconds`, so that there are at most about twelve. */
+function tickSeconds(seconds: number): number {
+  return [1, 2, 5, 10, 20].find((step) => seconds / step <= 12) ?? 60;
+}
+
+/**
+ * What the caller of `call` heard over time, as SVG: one bar for each level step, a line for each marked step of the
+ * call. `spanMs` is the length of the time axis, so that two calls can be drawn to one scale.
+ */
+export function renderLevelChart(call: CallRecord, spanMs: number): string {
+  const innerWidth = width - plot.left - plot.right;
+  const innerHeight = height - plot.top - plot.bottom;
+  const x = (ms: number) => plot.left + (ms / spanMs) * innerWidth;
+  const y = (dbfs: number) => plot.top + (Math.max(dbfs, floorDbfs) / floorDbfs) * innerHeight;
+  const base = plot.top + innerHeight;
+
+  const bars = call.levels.map((level, i) => {
+    if (level === null || level <= floorDbfs) return '';
+    const left = x(i * call.levelStepMs);
+    const right = x((i + 1) * call.levelStepMs);
+    return `<rect x="${left.toFixed(1)}" y="${y(level).toFixed(1)}" width="${Math.max(right - left - 0.4, 0.6).toFixed(1)}" height="${(base - y(level)).toFixed(1)}"/>`;
+  });
+  const ticks: string[] = [];
+  const step = tickSeconds(spanMs / 1_000);
+  for (let second = 0; second * 1_000 <= spanMs; second += step) {
+    ticks.push(
+      `<text x="${x(second * 1_000).toFixed(1)}" y="${height - 8}" text-anchor="middle">${second} s</text>`,
+    );
+  }
+  const scale = [0, -20, -40].map(
+    (dbfs) =>
+      `<line class="grid" x1="${plot.left}" x2="${width - plot.right}" y1="${y(dbfs)}" y2="${y(dbfs)}"/>` +
+      `<text x="${plot.left - 6}" y="${y(dbfs) + 4}" text-anchor="end">${dbfs}</text>`,
+  );
+  const marks = call.steps
+    .filter((step) => step.mark !== undefined)
+    .map((step, i) => {
+      const at = x(step.atMs);
+      const anchor = at > width - 120 ? 'end' : 'start';
+      const labelY = 11 + (i % labelRows) * labelRowHeight;
+      return (
+        `<line class="mark ${step.who}" x1="${at.toFixed(1)}" x2="${at.toFixed(1)}" y1="${labelY + 3}" y2="${base}"/>` +
+        `<text class="label" x="${(at + (anchor === 'end' ? -3 : 3)).toFixed(1)}" y="${labelY}" text-anchor="${anchor}">` +
+        `${escapeHtml(step.mark!)} ${(step.atMs / 1_000).toFixed(2)} s</text>`
+      );
+    });
+  const ringEnd = x(call.firstAudioMs ?? call.durationMs);
+  return (
+    `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Level of what the caller heard over time">` +
+    `<style>svg text{font:11px system-ui,sans-serif;fill:var(--faint)}svg .label{fill:var(--ink)}` +
+    `svg .level rect{fill:var(--ok)}svg .grid{stroke:var(--line)}svg .mark{stroke:var(--ink);stroke-dasharray:2 2}` +
+    `svg .mark.engine{stroke:var(--late)}svg .ring{fill:var(--track)}</style>` +
+    `<rect class="ring" x="${plot.left}" y="${plot.top}" width="${(ringEnd - plot.left).toFixed(1)}" height="${innerHeight}"/>` +
+    `${scale.join('')}${ticks.join('')}<line class="grid" x1="${plot.left}" x2="${width - plot.right}" y1="${base}" y2="${base}"/>` +
+    `<g class="level">${bars.join('')}</g>${marks.join('')}</svg>`
+  );
+}

@@ -1,0 +1,59 @@
+import { escapeHtml, type PageSection, renderTimelinePage } from '../../timeline/index.js';
+import type { CallRecord } from './call-record.js';
+import { renderLevelChart } from './level-chart.js';
+
+const engineNames = { offhook: 'offhook', native: 'LiveKit’s native engine' };
+
+/** A call with what was recorded of it. */
+export interface PlayedCall {
+  record: CallRecord;
+  wav: Buffer;
+}
+
+const seconds = (ms: number) => `${(ms / 1_000).toFixed(2)} s`;
+
+/** How a call went, as a sentence. */
+export function summarize({ engine, greeted, firstAudioMs, durationMs }: CallRecord): string {
+  return greeted
+    ? `On ${engineNames[engine]} the caller heard the agent ${seconds(firstAudioMs!)} after dialling.`
+    : `On ${engineNames[engine]} the caller heard nothing and gave up after ${seconds(durationMs)}.`;
+}
+
+function stepsTable({ steps }: CallRecord): string {
+  const rows = steps.map(
+    ({ atMs, who, what }) => `<tr><td>${seconds(atMs)}</td><td>${who}</td><td>${escapeHtml(what)}</td></tr>`,
+  );
+  return `<div class="scroll"><table><tr><th>after dialling</th><th>who</th><th>what</th></tr>${rows.join('\n')}</table></div>`;
+}
+
+function callSection({ record, wav }: PlayedCall, spanMs: number): PageSection {
+  return {
+    heading: `On ${engineNames[record.engine]}`,
+    html: `<p>${escapeHtml(summarize(record))} The agent’s noise filter: ${escapeHtml(record.filterBehaviour)}.</p>
+<p class="faint">Level of what the caller heard, in dBFS; grey while it rang.</p>
+${renderLevelChart(record, spanMs)}
+<p><audio controls src="data:audio/wav;base64,${wav.toString('base64')}"></audio></p>
+${stepsTable(record)}`,
+  };
+}
+
+/** The page of the demo: every call that was played, to one time scale, and the waterfall of the agent's connect. */
+export function renderDemoPage(calls: readonly PlayedCall[]): string {
+  const spanMs = Math.max(...calls.map(({ record }) => record.durationMs)) * 1.02;
+  const hint = calls.some(({ record }) => record.engine === 'native')
+    ? []
+    : [
+        {
+          heading: 'And without offhook?',
+          html: '<p><code>npm run demo -- --native</code> plays the same call on LiveKit’s native engine and adds it to this page.</p>',
+        },
+      ];
+  return renderTimelinePage(
+    calls.flatMap(({ record }) => record.timelines),
+    {
+      title: 'A call to an agent whose noise filter never loads',
+      summary: calls.map(({ record }) => summarize(record)).join(' '),
+      sections: [...calls.map((call) => callSection(call, spanMs)), ...hint],
+    },
+  );
+}

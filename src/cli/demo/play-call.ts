@@ -1,0 +1,176 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AccessToken } from 'livekit-server-sdk';
+import type { TimelineRecord } from '../../timeline/index.js';
+import type { CallRecord, CallStep, EngineName } from './call-record.js';
+import { ChildProgram } from './child-program.js';
+import type { NoiseFilter } from './noise-filter.js';
+import type { RoomServer } from './room-server.js';
+import {
+  type AgentLine,
+  agentStep,
+  type CallerLine,
+  callerStep,
+  filterSteps,
+  parseJsonLine,
+} from './steps.js';
+import { levelsDbfs, readWav } from './wav.js';
+
+export interface CallOptions {
+  engine: EngineName;
+  server: RoomServer;
+  /** Root of the repository: where examples/ is. */
+  root: string;
+  /** Folder for what the call leaves: recordings, timelines. */
+  folder: string;
+  filter: NoiseFilter | undefined;
+  /** The caller hangs up when it has heard nothing for this long. */
+  giveUpMs: number;
+  onProgress: (line: string) => void;
+  /** Each thing that happens, as it happens. */
+  onStep: (step: CallStep) => void;
+}
+
+const registerFile = fileURLToPath(new URL('../../ffi/register.js', import.meta.url));
+const levelStepMs = 50;
+const agentReadyTimeoutMs = 60_000;
+const callTimeoutMs = 90_000;
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
+
+/** The environment of a program on LiveKit's native engine: nothing in it selects another one. */
+function nativeEnvironment(): NodeJS.ProcessEnv {
+  const { NAPI_RS_NATIVE_LIBRARY_PATH, NODE_OPTIONS, ...rest } = process.env;
+  return rest;
+}
+
+async function callerToken({ apiKey, apiSecret }: RoomServer, room: string): Promise<string> {
+  const token = new AccessToken(apiKey, apiSecret, { identity: 'caller', ttl: '10m' });
+  token.addGrant({ roomJoin: true, room });
+  return token.toJwt();
+}
+
+function readTimelines(folder: string): TimelineRecord[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as TimelineRecord);
+}
+
+interface Agent {
+  program: ChildProgram;
+  /** Resolves when a job process waits for a call. */
+  ready: Promise<void>;
+}
+
+function startAgent(
+  options: CallOptions,
+  port: number,
+  timelines: string,
+  onLine: (line: AgentLine) => void,
+): Agent {
+  const { engine, server, root, filter } = options;
+  let registered = false;
+  let warm = false;
+  let resolveReady = () => {};
+  const ready = new Promise<void>((resolve) => {
+    resolveReady = resolve;
+  });
+  const program = new ChildProgram(`agent on the ${engine} engine`, {
+    args: [...(engine === 'offhook' ? ['--import', registerFile] : []), 'examples/agent.mjs', 'start'],
+    cwd: root,
+    env: {
+      ...nativeEnvironment(),
+      LIVEKIT_URL: server.url,
+      LIVEKIT_API_KEY: server.apiKey,
+      LIVEKIT_API_SECRET: server.apiSecret,
+      AGENT_PORT: String(port),
+      OFFHOOK_TIMELINE: timelines,
+      ...(filter && { NOISE_FILTER_LIBRARY: filter.library, NOISE_FILTER_ON_LOAD: 'block' }),
+    },
+    onLine: (text) => {
+      const line = parseJsonLine<AgentLine>(text);
+      if (!line) return;
+      registered ||= line.msg === 'registered worker';
+      warm ||= line.msg === 'ready for a call';
+      if (registered && warm) resolveReady();
+      onLine(line);
+    },
+  });
+  return { program, ready };
+}
+
+/** Plays one call: an agent on `engine`, a caller on the native engine, and a room of their own. */
+export async function playCall(options: CallOptions): Promise<CallRecord> {
+  const { engine, server, root, folder, filter, giveUpMs, onProgress, onStep } = options;
+  const timelines = join(folder, `${engine}-timelines`);
+  const recording = join(folder, `${engine}.wav`);
+  rmSync(timelines, { recursive: true, force: true });
+  mkdirSync(timelines, { recursive: true });
+
+  const steps: CallStep[] = [];
+  let dialledAtMs = Number.POSITIVE_INFINITY;
+  const add = (step: CallStep | undefined) => {
+    if (!step) return;
+    steps.push(step);
+    onStep(step);
+  };
+
+  onProgress(
+    `starting the agent on the ${engine} engine: node ${engine === 'offhook' ? '--import offhook/register ' : ''}examples/agent.mjs start`,
+  );
+  const agent = startAgent(options, await freePort(), timelines, (line) => add(agentStep(line, dialledAtMs)));
+  let caller: ChildProgram | undefined;
+  try {
+    await agent.program.until(agent.ready, 'ready for a call', agentReadyTimeoutMs);
+    onProgress('the agent is waiting for calls; a caller dials');
+    caller = new ChildProgram('caller', {
+      args: [
+        'examples/caller.mjs',
+        server.url,
+        await callerToken(server, `demo-${engine}-${process.pid}`),
+        recording,
+      ],
+      cwd: root,
+      env: { ...nativeEnvironment(), GIVE_UP_MS: String(giveUpMs) },
+      onLine: (text) => {
+        const line = parseJsonLine<CallerLine>(text);
+        if (line?.event === undefined) return;
+        if (line.event === 'calling') dialledAtMs = line.atMs;
+        add(callerStep(line, dialledAtMs));
+      },
+    });
+    await caller.until(Promise.race([caller.ended]), 'done', callTimeoutMs);
+  } finally {
+    await caller?.stop();
+    await agent.program.stop();
+  }
+
+  const records = readTimelines(timelines);
+  for (const record of records) for (const step of filterSteps(record, dialledAtMs)) add(step);
+  const stepOf = (what: string) => steps.find((step) => step.who === 'caller' && step.mark === what);
+  const greeted = stepOf('agent heard');
+  return {
+    engine,
+    greeted: greeted !== undefined,
+    firstAudioMs: greeted?.atMs,
+    durationMs: Math.max(...steps.filter((step) => step.who === 'caller').map((step) => step.atMs)),
+    filterBehaviour: filter?.behaviour ?? 'there is none',
+    steps: steps.sort((a, b) => a.atMs - b.atMs),
+    levels: levelsDbfs(readWav(readFileSync(recording)), levelStepMs).map((level) =>
+      Number.isFinite(level) ? Math.round(level * 10) / 10 : null,
+    ),
+    levelStepMs,
+    timelines: records,
+  };
+}
