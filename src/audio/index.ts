@@ -7,6 +7,8 @@ export { type Clock, systemClock } from './clock.js';
 export type { AudioPayload } from './depacketize.js';
 export type { FrameFilter } from './filter-stage.js';
 export type { AudioFrame } from './frame.js';
+export { PacketHistory } from './packet-history.js';
+export { ReceptionReport, type ReceptionStats } from './reception-report.js';
 export { buildRed, parseRed, type RedBlock } from './red.js';
 export { remix } from './remix.js';
 export { Resampler, type ResamplerOptions } from './resampler.js';

@@ -1,0 +1,49 @@
+import { DataPacket, DataPacket_Kind } from '@livekit/protocol';
+import type { Participant } from './participant.js';
+
+/**
+ * Reads a data packet and stamps it with who sent it. Undefined when it is not one, or one that came before (a
+ * publisher sends reliable packets again after a resume).
+ */
+export function stampPacket(
+  message: Uint8Array,
+  kind: DataPacket_Kind,
+  sender: Participant,
+): DataPacket | undefined {
+  let packet: DataPacket;
+  try {
+    packet = DataPacket.fromBinary(message);
+  } catch {
+    return undefined;
+  }
+  if (kind === DataPacket_Kind.RELIABLE && packet.sequence > 0) {
+    if (packet.sequence <= sender.lastReliableSequence) return undefined;
+    sender.lastReliableSequence = packet.sequence;
+  }
+  // The channel says what kind it is, not the sender.
+  packet.kind = kind;
+  packet.participantSid = sender.sid;
+  packet.participantIdentity = sender.identity;
+  if (packet.value.case === 'user') {
+    const user = packet.value.value;
+    user.participantSid = sender.sid;
+    user.participantIdentity = sender.identity;
+    if (packet.destinationIdentities.length === 0) packet.destinationIdentities = user.destinationIdentities;
+  }
+  return packet;
+}
+
+/** Those of `participants` that a packet is for; nobody gets back what they sent. */
+export function recipientsOf(
+  packet: DataPacket,
+  participants: Iterable<Participant>,
+  senderSid: string | undefined,
+): Participant[] {
+  const { destinationIdentities } = packet;
+  const sids = packet.value.case === 'user' ? packet.value.value.destinationSids : [];
+  const toAll = destinationIdentities.length === 0 && sids.length === 0;
+  return [...participants].filter(
+    ({ sid, identity }) =>
+      sid !== senderSid && (toAll || destinationIdentities.includes(identity) || sids.includes(sid)),
+  );
+}

@@ -1,0 +1,161 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { type ApiKeys, verifyAccess } from './access-token.js';
+import { HttpError } from './http-error.js';
+import { HttpRouter, splitUrl, tokenOf } from './http-router.js';
+import { newSid } from './ids.js';
+import { Rooms } from './rooms.js';
+import { mediaBindAddress } from './sfu/ice-addresses.js';
+import { claimMediaPort } from './sfu/media-port.js';
+import { SignalService } from './signal-service.js';
+
+const log = createLogger('server');
+
+export interface ServerOptions {
+  /** TCP port of HTTP and WebSocket; 0 takes a free one. Default 7880. */
+  port?: number;
+  /** Address to listen on; media goes over loopback only when this is loopback. Default 127.0.0.1. */
+  host?: string;
+  /** API keys and their secrets. Default `{ devkey: 'secret' }`. */
+  keys?: ApiKeys;
+  /** UDP port of all media; 0 takes a free one. Default 7882. */
+  rtcPort?: number;
+  /** Seconds a room stays that nobody has joined. Default 300. */
+  emptyTimeoutS?: number;
+  /** Seconds a room stays after its last participant left. Default 20. */
+  departureTimeoutS?: number;
+  /** How long a participant that lost its signalling connection may come back. Default 15 000. */
+  resumeWindowMs?: number;
+}
+
+export interface RoomServer {
+  /** `ws://host:port` */
+  url: string;
+  /** UDP port of all media. */
+  rtcPort: number;
+  /** Sends everybody away and frees every port; resolves when that is done. */
+  close(): Promise<void>;
+}
+
+type UpgradeHandler = (socket: WebSocket, request: IncomingMessage) => void;
+
+/**
+ * Starts a room server in this process.
+ *
+ * @throws OffhookError `OFFHOOK_UNREACHABLE` when a port is taken or the address is not of this machine.
+ */
+export async function startServer(options: ServerOptions = {}): Promise<RoomServer> {
+  const { port = 7880, host = '127.0.0.1', keys = { devkey: 'secret' }, rtcPort = 7882 } = options;
+  const bindAddress = mediaBindAddress(host);
+  const endpoint = { port: await claimMediaPort(rtcPort, bindAddress), bindAddress };
+  const serverInfo = new ServerInfo({
+    edition: ServerInfo_Edition.Standard,
+    version: '1.11.0',
+    protocol: 16,
+    agentProtocol: 1,
+    nodeId: newSid('ND'),
+    debugInfo: 'offhook',
+  });
+  const rooms = new Rooms(
+    {
+      emptyTimeoutS: options.emptyTimeoutS ?? 300,
+      departureTimeoutS: options.departureTimeoutS ?? 20,
+      maxParticipants: 0,
+    },
+    {
+      onParticipantJoined: () => {},
+      onParticipantLeft: () => {},
+      onTrackPublished: () => {},
+      onClosed: () => {},
+    },
+  );
+  const signal = new SignalService({
+    rooms,
+    keys,
+    endpoint,
+    serverInfo,
+    resumeWindowMs: options.resumeWindowMs ?? 15_000,
+  });
+
+  const router = new HttpRouter()
+    .route('/', () => ({ contentType: 'text/plain', body: 'OK' }))
+    .route('/rtc/validate', async ({ headers, query }) => {
+      signal.check(await verifyAccess(tokenOf(headers, query), keys));
+      return { contentType: 'text/plain', body: 'success' };
+    })
+    .route('/settings/regions', () => ({ contentType: 'application/json', body: '{"regions":[]}' }));
+  const upgrades = new Map<string, (request: IncomingMessage) => Promise<UpgradeHandler>>([
+    [
+      '/rtc',
+      async (request) => {
+        const { query } = splitUrl(request.url);
+        const access = await verifyAccess(tokenOf(request.headers, query), keys);
+        signal.check(access);
+        return (socket) => signal.serve(socket, access, query, request.socket.remoteAddress ?? '');
+      },
+    ],
+  ]);
+
+  const server = createServer((request, response) => void router.handle(request, response));
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 1024 * 1024 });
+  server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    stream.on('error', (error: Error) => log.debug(`upgrade: ${error.message}`));
+    const { path } = splitUrl(request.url);
+    const accept = upgrades.get(path) ?? (() => Promise.reject(new HttpError(404, 'not found')));
+    accept(request)
+      .then((handler) => sockets.handleUpgrade(request, stream, head, (socket) => handler(socket, request)))
+      .catch((error: unknown) => refuseUpgrade(stream, error));
+  });
+  await listen(server, port, host);
+  const { port: boundPort } = server.address() as AddressInfo;
+  log.info(`listening on ${host}:${boundPort}, media on UDP port ${endpoint.port}`);
+  return {
+    url: `ws://${host.includes(':') ? `[${host}]` : host}:${boundPort}`,
+    rtcPort: endpoint.port,
+    close: async () => {
+      rooms.closeAll();
+      for (const socket of sockets.clients) socket.close(1001);
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+      for (const socket of sockets.clients) socket.terminate();
+    },
+  };
+}
+
+function refuseUpgrade(stream: Duplex, error: unknown): void {
+  const status = error instanceof HttpError ? error.status : 500;
+  const text = error instanceof HttpError ? error.message : 'internal error';
+  if (status >= 500) log.error(`upgrade: ${describeError(error)}`);
+  const lines = [
+    `HTTP/1.1 ${status} ${text.replace(/[\r\n]/g, ' ')}`,
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    'Connection: close',
+  ];
+  stream.end(`${lines.join('\r\n')}\r\n\r\n${text}`);
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const taken = cause.code === 'EADDRINUSE';
+      const message = taken
+        ? `TCP port ${port} of ${host} is taken`
+        : `cannot listen on ${host}:${port}: ${cause.message}`;
+      reject(
+        new OffhookError('OFFHOOK_UNREACHABLE', message, {
+          stage: 'server',
+          host: `${host}:${port}`,
+          cause,
+          ...(taken ? { advice: 'Choose another with --port, or stop what listens there.' } : {}),
+        }),
+      );
+    });
+    server.listen(port, host, resolve);
+  });
+}

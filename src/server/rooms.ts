@@ -1,0 +1,50 @@
+import { DisconnectReason, type RoomConfiguration } from '@livekit/protocol';
+import { Room, type RoomListener, type RoomOptions } from './room.js';
+
+export type RoomDefaults = Omit<RoomOptions, 'name' | 'metadata'>;
+
+/** The rooms that are open, by name. */
+export class Rooms {
+  readonly byName = new Map<string, Room>();
+  #defaults: RoomDefaults;
+  #listener: RoomListener;
+
+  constructor(defaults: RoomDefaults, listener: RoomListener) {
+    this.#defaults = defaults;
+    this.#listener = listener;
+  }
+
+  /** The room of this name, opened when it is not there yet. What `wishes` leaves at 0 has its default. */
+  open(
+    name: string,
+    wishes: Partial<
+      Pick<RoomConfiguration, 'emptyTimeout' | 'departureTimeout' | 'maxParticipants' | 'metadata'>
+    > = {},
+  ): { room: Room; created: boolean } {
+    const existing = this.byName.get(name);
+    if (existing) return { room: existing, created: false };
+    const { emptyTimeoutS, departureTimeoutS, maxParticipants } = this.#defaults;
+    const room = new Room(
+      {
+        name,
+        emptyTimeoutS: wishes.emptyTimeout || emptyTimeoutS,
+        departureTimeoutS: wishes.departureTimeout || departureTimeoutS,
+        maxParticipants: wishes.maxParticipants || maxParticipants,
+        metadata: wishes.metadata ?? '',
+      },
+      {
+        ...this.#listener,
+        onClosed: (closed) => {
+          if (this.byName.get(name) === closed) this.byName.delete(name);
+          this.#listener.onClosed(closed);
+        },
+      },
+    );
+    this.byName.set(name, room);
+    return { room, created: true };
+  }
+
+  closeAll(): void {
+    for (const room of [...this.byName.values()]) room.close(DisconnectReason.SERVER_SHUTDOWN);
+  }
+}

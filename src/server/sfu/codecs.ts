@@ -1,0 +1,95 @@
+import type { MediaDescription } from 'sdp-transform';
+
+/** Header extensions that the server understands or passes on. */
+export const extensionUris = {
+  mid: 'urn:ietf:params:rtp-hdrext:sdes:mid',
+  audioLevel: 'urn:ietf:params:rtp-hdrext:ssrc-audio-level',
+  videoOrientation: 'urn:3gpp:video-orientation',
+  playoutDelay: 'http://www.webrtc.org/experiments/rtp-hdrext/playout-delay',
+} as const;
+
+/** What subscribers are offered; MID is read of publishers only. */
+export const offeredExtensions: Record<'audio' | 'video', readonly { id: number; uri: string }[]> = {
+  audio: [{ id: 1, uri: extensionUris.audioLevel }],
+  video: [
+    { id: 2, uri: extensionUris.videoOrientation },
+    { id: 3, uri: extensionUris.playoutDelay },
+  ],
+};
+
+/** One way to encode a track, as a media section lists it. */
+export interface Codec {
+  payloadType: number;
+  /** Encoding name as written: `opus`, `VP8`. */
+  name: string;
+  clockRate: number;
+  channels?: number;
+  /** Text of `a=fmtp`, empty without one. */
+  parameters: string;
+  /** `a=rtcp-fb`, e.g. `nack pli`. */
+  feedback: string[];
+}
+
+const videoNames = ['vp8', 'h264', 'vp9', 'av1'];
+const audioFeedback = ['nack'];
+const videoFeedback = ['nack', 'nack pli', 'ccm fir'];
+
+export const mimeType = (kind: 'audio' | 'video', codec: Codec): string => `${kind}/${codec.name}`;
+
+export const isRed = (codec: Codec): boolean => codec.name.toLowerCase() === 'red';
+export const isOpus = (codec: Codec): boolean => codec.name.toLowerCase() === 'opus';
+
+/** The codecs of a section that the server can forward, in the section's order of preference. */
+export function forwardableCodecs(section: MediaDescription): Codec[] {
+  const names = section.type === 'audio' ? ['opus', 'red'] : videoNames;
+  const wanted = section.type === 'audio' ? audioFeedback : videoFeedback;
+  return (section.rtp ?? [])
+    .filter(({ codec }) => names.includes(codec.toLowerCase()))
+    .map(({ payload, codec, rate, encoding }) => ({
+      payloadType: payload,
+      name: codec,
+      clockRate: rate ?? 90_000,
+      ...(encoding === undefined ? {} : { channels: Number(encoding) }),
+      parameters: section.fmtp?.find((fmtp) => fmtp.payload === payload)?.config ?? '',
+      feedback: (section.rtcpFb ?? [])
+        .filter((feedback) => Number(feedback.payload) === payload)
+        .map(({ type, subtype }) => (subtype ? `${type} ${subtype}` : type))
+        .filter((feedback) => wanted.includes(feedback)),
+    }));
+}
+
+const opus: Codec = {
+  payloadType: 111,
+  name: 'opus',
+  clockRate: 48_000,
+  channels: 2,
+  parameters: 'minptime=10;useinbandfec=1',
+  feedback: ['nack'],
+};
+const red: Codec = {
+  payloadType: 63,
+  name: 'red',
+  clockRate: 48_000,
+  channels: 2,
+  parameters: `${opus.payloadType}/${opus.payloadType}`,
+  feedback: [],
+};
+
+/** What subscribers are offered for a track that its publisher sends as `codecs`. */
+export function subscriberCodecs(
+  kind: 'audio' | 'video',
+  codecs: readonly Codec[],
+  stereo: boolean,
+): Codec[] {
+  if (kind === 'video') {
+    return codecs.map((codec, index) => ({ ...codec, payloadType: 96 + index, feedback: videoFeedback }));
+  }
+  const offered = stereo ? { ...opus, parameters: `${opus.parameters};stereo=1;sprop-stereo=1` } : opus;
+  return codecs.some(isRed) ? [red, offered] : [offered];
+}
+
+/** What a section that carries no track lists: one codec, for it must not be empty. */
+export const idleCodecs: Record<'audio' | 'video', readonly Codec[]> = {
+  audio: [opus],
+  video: [{ payloadType: 96, name: 'VP8', clockRate: 90_000, parameters: '', feedback: [] }],
+};

@@ -1,0 +1,215 @@
+import type { AddTrackRequest, DataPacket_Kind, TrackInfo } from '@livekit/protocol';
+import { buildReceiverReport, isRtcp, parseRtcp, parseRtp, type RtpPacket } from '../../audio/index.js';
+import type { DataChannel, IceCandidate } from '../../transport/index.js';
+import { type Codec, extensionUris } from './codecs.js';
+import { dataKindOf } from './data-channels.js';
+import { writeDescription } from './media-section.js';
+import { type MediaEndpoint, MediaTransport } from './media-transport.js';
+import { answerSections, type OfferedMedia, readOffer } from './publisher-answer.js';
+import { parseDescription, readSessionParameters } from './session-parameters.js';
+import { serverSsrc, UpTrack } from './up-track.js';
+
+export interface PublisherOptions {
+  name: string;
+  endpoint: MediaEndpoint;
+  candidates: readonly string[];
+  onTrackPublished: (track: UpTrack) => void;
+  onTrackUnpublished: (track: UpTrack) => void;
+  onData: (message: Uint8Array, kind: DataPacket_Kind) => void;
+  onConnected: () => void;
+  onFailed: () => void;
+}
+
+interface PendingTrack {
+  request: AddTrackRequest;
+  info: TrackInfo;
+}
+
+/** As many as the count of a report's header can say (RFC 3550, section 6.4.2). */
+const maxReportBlocks = 31;
+
+/** The peer connection on which a participant publishes: its tracks and its data. */
+export class Publisher {
+  /** Published tracks by sid. */
+  readonly tracks = new Map<string, UpTrack>();
+  /** Worst loss of any track since the report before, 0 to 1. */
+  fractionLost = 0;
+  #options: PublisherOptions;
+  #transport: MediaTransport | undefined;
+  #pending: PendingTrack[] = [];
+  #wishes = new Map<string, AddTrackRequest>();
+  #byMid = new Map<string, { track: UpTrack; trackId: string }>();
+  #bySsrc = new Map<number, UpTrack>();
+  #midExtensionId: number | undefined;
+  #earlyCandidates: IceCandidate[] = [];
+  #answering: Promise<unknown> = Promise.resolve();
+  #version = 0;
+  #closed = false;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+  }
+
+  get isConnected(): boolean {
+    return this.#transport?.isConnected ?? false;
+  }
+
+  /** Announces a track, which is published when an offer brings it. */
+  addTrack(request: AddTrackRequest, info: TrackInfo): void {
+    this.#pending.push({ request, info });
+  }
+
+  /** The track of this sid, published or still awaited. */
+  findInfo(sid: string): TrackInfo | undefined {
+    return this.tracks.get(sid)?.info ?? this.#pending.find(({ info }) => info.sid === sid)?.info;
+  }
+
+  /** The sid that was given to an announced track. */
+  findByCid(cid: string): TrackInfo | undefined {
+    return this.#pending.find(({ request }) => request.cid === cid)?.info;
+  }
+
+  /**
+   * Answers an offer.
+   *
+   * @throws OffhookError when the offer cannot be parsed or the transport refuses it; nothing changes then.
+   */
+  answer(sdp: string): Promise<string> {
+    const answer = this.#answering.then(() => this.#answer(sdp));
+    this.#answering = answer.catch(() => {});
+    return answer;
+  }
+
+  addIceCandidate(candidate: IceCandidate): void {
+    if (this.#transport) this.#transport.addIceCandidate(candidate);
+    else this.#earlyCandidates.push(candidate);
+  }
+
+  /** Sends the receiver reports that are due. */
+  report(nowMs: number): void {
+    const blocks = [...this.tracks.values()]
+      .flatMap((track) => track.takeReports(nowMs))
+      .slice(0, maxReportBlocks);
+    this.fractionLost = Math.max(0, ...blocks.map(({ fractionLost }) => fractionLost));
+    if (blocks.length > 0) this.#transport?.send(buildReceiverReport(serverSsrc, 'offhook', blocks));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#transport?.close();
+  }
+
+  async #answer(sdp: string): Promise<string> {
+    const offer = parseDescription(sdp);
+    const remote = readSessionParameters(offer);
+    const transport = this.#transport ?? (await this.#open(remote));
+    const media = readOffer(offer);
+    for (const section of media) this.#wish(section);
+    const sections = answerSections(offer, (mid) => {
+      const request = this.#wishes.get(mid);
+      return request && { red: !request.disableRed, stereo: request.stereo, dtx: !request.disableDtx };
+    });
+    for (const section of media) {
+      this.#apply(section, sections.find(({ mid }) => mid === section.mid)?.codecs ?? []);
+    }
+    this.#version++;
+    return writeDescription({
+      sessionId: '1',
+      version: this.#version,
+      setup: transport.local.setup === 'passive' ? 'passive' : 'active',
+      transport: transport.local,
+      candidates: this.#options.candidates,
+      sections,
+    });
+  }
+
+  async #open(remote: ReturnType<typeof readSessionParameters>): Promise<MediaTransport> {
+    const { name, endpoint, onConnected, onFailed } = this.#options;
+    const transport = await MediaTransport.answering(name, endpoint, remote);
+    transport.onPacket = (packet) => this.#receive(packet);
+    transport.onDataChannel = (channel) => this.#addChannel(channel);
+    transport.onConnected = onConnected;
+    transport.onFailed = onFailed;
+    this.#transport = transport;
+    if (this.#closed) transport.close();
+    for (const candidate of this.#earlyCandidates.splice(0)) transport.addIceCandidate(candidate);
+    return transport;
+  }
+
+  #addChannel(channel: DataChannel): void {
+    const kind = dataKindOf(channel.label);
+    if (kind === undefined) return;
+    channel.onMessage = (message) => this.#options.onData(message, kind);
+  }
+
+  /** Remembers which request a section carries, before the answer is made. */
+  #wish(section: OfferedMedia): void {
+    const pending = section.sending ? this.#findPending(section) : undefined;
+    if (pending) this.#wishes.set(section.mid, pending.request);
+  }
+
+  #apply(section: OfferedMedia, codecs: readonly Codec[]): void {
+    const bound = this.#byMid.get(section.mid);
+    if (bound && (!section.sending || bound.trackId !== section.trackId)) {
+      this.#byMid.delete(section.mid);
+      this.#remove(bound.track);
+    }
+    if (!section.sending) return;
+    const midExtension = section.extensions.find(({ uri }) => uri === extensionUris.mid);
+    if (midExtension) this.#midExtensionId = midExtension.id;
+    const track = this.#byMid.get(section.mid)?.track ?? this.#publish(section);
+    if (!track) return;
+    track.negotiated(section, codecs);
+    for (const ssrc of section.ssrcs) this.#bySsrc.set(ssrc, track);
+    if (this.tracks.has(track.sid)) return;
+    this.tracks.set(track.sid, track);
+    this.#options.onTrackPublished(track);
+  }
+
+  #publish(section: OfferedMedia): UpTrack | undefined {
+    const pending = this.#findPending(section);
+    if (!pending) return undefined;
+    this.#pending.splice(this.#pending.indexOf(pending), 1);
+    const { info } = pending;
+    info.mid = section.mid;
+    const sendRtcp = (packet: Buffer) => void this.#transport?.send(packet);
+    const track = new UpTrack({ info, sendRtcp }, section.kind);
+    this.#byMid.set(section.mid, { track, trackId: section.trackId });
+    return track;
+  }
+
+  /** The announced track of a section: by its id, or the only one of its kind. */
+  #findPending({ kind, streamId, trackId }: OfferedMedia): PendingTrack | undefined {
+    const named = this.#pending.find(({ request: { cid } }) => cid === trackId || cid === streamId);
+    if (named) return named;
+    const alike = this.#pending.filter(({ info }) => (info.type === 0 ? 'audio' : 'video') === kind);
+    return alike.length === 1 ? alike[0] : undefined;
+  }
+
+  #remove(track: UpTrack): void {
+    for (const [ssrc, owner] of this.#bySsrc) if (owner === track) this.#bySsrc.delete(ssrc);
+    if (this.tracks.delete(track.sid)) this.#options.onTrackUnpublished(track);
+  }
+
+  #receive(bytes: Buffer): void {
+    const nowMs = performance.now();
+    if (isRtcp(bytes)) {
+      for (const report of parseRtcp(bytes)) {
+        if (report.type === 'senderReport') this.#bySsrc.get(report.ssrc)?.handleSenderReport(report, nowMs);
+      }
+      return;
+    }
+    const packet = parseRtp(bytes);
+    if (packet) this.#trackOf(packet)?.handleRtp(packet, bytes.length, nowMs);
+  }
+
+  /** By SSRC, or by MID for streams whose SSRC was not signalled (RFC 9143). */
+  #trackOf(packet: RtpPacket): UpTrack | undefined {
+    const known = this.#bySsrc.get(packet.ssrc);
+    if (known || this.#midExtensionId === undefined) return known;
+    const mid = packet.extensions.get(this.#midExtensionId)?.toString();
+    const track = mid === undefined ? undefined : this.#byMid.get(mid)?.track;
+    if (track) this.#bySsrc.set(packet.ssrc, track);
+    return track;
+  }
+}

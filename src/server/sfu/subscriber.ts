@@ -1,0 +1,224 @@
+import { DataPacket_Kind } from '@livekit/protocol';
+import { isRtcp, parseRtcp } from '../../audio/index.js';
+import type { DataChannel, IceCandidate } from '../../transport/index.js';
+import { forwardableCodecs, idleCodecs, offeredExtensions } from './codecs.js';
+import { dataChannelLabels } from './data-channels.js';
+import { DownTrack } from './down-track.js';
+import { type MediaSection, writeDescription } from './media-section.js';
+import { type MediaEndpoint, MediaTransport } from './media-transport.js';
+import { parseDescription, readSessionParameters } from './session-parameters.js';
+import type { UpTrack } from './up-track.js';
+
+export interface SubscriberOptions {
+  name: string;
+  endpoint: MediaEndpoint;
+  candidates: readonly string[];
+  /** Sends an offer to the client, which answers with the same id. */
+  sendOffer: (sdp: string, id: number) => void;
+  /** The client has accepted a track and gets its packets from now on. */
+  onTrackAccepted: (track: DownTrack) => void;
+  onConnected: () => void;
+  onFailed: () => void;
+}
+
+/** A media section of the offers. It may carry another track once the client has seen it without any. */
+interface Slot {
+  mid: string;
+  kind: 'audio' | 'video';
+  track: DownTrack | undefined;
+  /** What it carried in the last offer. */
+  offered: DownTrack | undefined;
+  /** What it carried in the last offer that was answered. */
+  answered: DownTrack | undefined;
+}
+
+const maxWaitingBytes = 4 * 1024 * 1024;
+
+/** The peer connection on which a participant receives: tracks of others, and data. */
+export class Subscriber {
+  /** Subscriptions by track sid. */
+  readonly downTracks = new Map<string, DownTrack>();
+  #options: SubscriberOptions;
+  #opening: Promise<void> | undefined;
+  #transport: MediaTransport | undefined;
+  #channels: DataChannel[] = [];
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #slots: Slot[] = [];
+  #offerId = 0;
+  #awaitsAnswer = false;
+  #offerAgain = false;
+  #earlyCandidates: IceCandidate[] = [];
+  #nextSsrc = Math.floor(Math.random() * 0x7fffffff);
+  #closed = false;
+
+  constructor(options: SubscriberOptions) {
+    this.#options = options;
+  }
+
+  get isConnected(): boolean {
+    return this.#transport?.isConnected ?? false;
+  }
+
+  /** Sends the first offer; tracks that were added before are in it. */
+  async start(): Promise<void> {
+    this.#opening ??= this.#open();
+    await this.#opening;
+    this.#negotiate();
+  }
+
+  addTrack(upTrack: UpTrack, publisherSid: string): void {
+    if (this.#closed || this.downTracks.has(upTrack.sid)) return;
+    const track = new DownTrack({
+      upTrack,
+      publisherSid,
+      ssrc: this.#nextSsrc++ >>> 0,
+      send: (packet) => void this.#transport?.send(packet),
+    });
+    this.downTracks.set(upTrack.sid, track);
+    upTrack.downTracks.add(track);
+    this.#slotFor(upTrack.kind).track = track;
+    this.#negotiate();
+  }
+
+  removeTrack(sid: string): void {
+    const track = this.downTracks.get(sid);
+    if (!track) return;
+    this.downTracks.delete(sid);
+    track.upTrack.downTracks.delete(track);
+    for (const slot of this.#slots) if (slot.track === track) slot.track = undefined;
+    this.#negotiate();
+  }
+
+  /**
+   * Takes the client's answer; one to an offer that is not the last is passed over.
+   *
+   * @throws OffhookError when it cannot be parsed or the transport refuses it.
+   */
+  accept(sdp: string, id: number): void {
+    if (!this.#transport || !this.#awaitsAnswer || (id !== 0 && id !== this.#offerId)) return;
+    const answer = parseDescription(sdp);
+    this.#transport.accept(readSessionParameters(answer));
+    for (const candidate of this.#earlyCandidates.splice(0)) this.#transport.addIceCandidate(candidate);
+    this.#awaitsAnswer = false;
+    for (const section of answer.media) {
+      const slot = this.#slots.find(({ mid }) => mid === String(section.mid));
+      if (!slot) continue;
+      const track = slot.offered;
+      slot.answered = track;
+      if (!track || section.port === 0 || section.direction === 'inactive') continue;
+      const isNew = !track.isAccepted;
+      track.accept(forwardableCodecs(section));
+      if (isNew) this.#options.onTrackAccepted(track);
+    }
+    if (this.#offerAgain) this.#negotiate();
+  }
+
+  addIceCandidate(candidate: IceCandidate): void {
+    if (this.#transport && this.#offerId > 0 && !this.#awaitsAnswer)
+      this.#transport.addIceCandidate(candidate);
+    else this.#earlyCandidates.push(candidate);
+  }
+
+  /** Repeats an offer that may have been lost with the signalling connection. */
+  offerAgain(): void {
+    if (!this.#awaitsAnswer) return;
+    this.#awaitsAnswer = false;
+    this.#negotiate();
+  }
+
+  /** Sends a data packet; reliable ones wait for the channel to open. */
+  sendData(message: Uint8Array, kind: DataPacket_Kind): void {
+    const channel = this.#channels.find(({ label }) => label === dataChannelLabels[kind]);
+    if (channel?.send(message)) return;
+    if (kind !== DataPacket_Kind.RELIABLE || this.#waitingBytes + message.length > maxWaitingBytes) return;
+    this.#waiting.push(message);
+    this.#waitingBytes += message.length;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const track of this.downTracks.values()) track.upTrack.downTracks.delete(track);
+    this.downTracks.clear();
+    this.#transport?.close();
+  }
+
+  async #open(): Promise<void> {
+    const { name, endpoint, onConnected, onFailed } = this.#options;
+    const { transport, channels } = await MediaTransport.offering(name, endpoint, [
+      { label: dataChannelLabels[DataPacket_Kind.RELIABLE], ordered: true },
+      { label: dataChannelLabels[DataPacket_Kind.LOSSY], ordered: false, maxRetransmits: 0 },
+    ]);
+    this.#transport = transport;
+    this.#channels = channels;
+    if (this.#closed) transport.close();
+    transport.onConnected = onConnected;
+    transport.onFailed = onFailed;
+    transport.onPacket = (packet) => this.#receive(packet);
+    for (const channel of channels) {
+      if (channel.label === dataChannelLabels[DataPacket_Kind.RELIABLE])
+        channel.onOpen = () => this.#flush(channel);
+    }
+  }
+
+  #slotFor(kind: 'audio' | 'video'): Slot {
+    const idle = this.#slots.find(
+      (slot) => slot.kind === kind && !slot.track && !slot.offered && !slot.answered,
+    );
+    if (idle) return idle;
+    const mid = String(this.#slots.length + 1);
+    const slot: Slot = { mid, kind, track: undefined, offered: undefined, answered: undefined };
+    this.#slots.push(slot);
+    return slot;
+  }
+
+  #flush(channel: DataChannel): void {
+    this.#waitingBytes = 0;
+    for (const message of this.#waiting.splice(0)) channel.send(message);
+  }
+
+  #negotiate(): void {
+    const transport = this.#transport;
+    if (!transport || this.#closed) return;
+    this.#offerAgain = this.#awaitsAnswer;
+    if (this.#awaitsAnswer) return;
+    this.#awaitsAnswer = true;
+    this.#offerId++;
+    for (const slot of this.#slots) slot.offered = slot.track;
+    const sdp = writeDescription({
+      sessionId: '1',
+      version: this.#offerId,
+      setup: 'actpass',
+      transport: transport.local,
+      candidates: this.#options.candidates,
+      sections: [
+        { kind: 'application', mid: '0', direction: 'inactive', codecs: [], extensions: [] },
+        ...this.#slots.map(sectionOf),
+      ],
+    });
+    this.#options.sendOffer(sdp, this.#offerId);
+  }
+
+  #receive(packet: Buffer): void {
+    if (!isRtcp(packet)) return;
+    const nowMs = performance.now();
+    for (const report of parseRtcp(packet)) {
+      for (const track of this.downTracks.values()) track.handleRtcp(report, nowMs);
+    }
+  }
+}
+
+function sectionOf({ mid, kind, track }: Slot): MediaSection {
+  const extensions = offeredExtensions[kind];
+  if (!track) return { kind, mid, direction: 'inactive', codecs: idleCodecs[kind], extensions };
+  const { sid } = track.upTrack;
+  const streamId = `${track.publisherSid}|${sid}`;
+  return {
+    kind,
+    mid,
+    direction: 'sendonly',
+    codecs: track.codecs,
+    extensions,
+    source: { ssrc: track.ssrc, cname: track.publisherSid, streamId, trackId: sid },
+  };
+}

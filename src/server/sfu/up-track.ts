@@ -1,0 +1,102 @@
+import type { TrackInfo } from '@livekit/protocol';
+import {
+  buildNack,
+  buildPli,
+  decodeAudioLevel,
+  ReceptionReport,
+  type ReportBlock,
+  type RtcpPacket,
+  type RtpPacket,
+} from '../../audio/index.js';
+import { type Codec, extensionUris } from './codecs.js';
+import type { DownTrack } from './down-track.js';
+import type { OfferedMedia } from './publisher-answer.js';
+
+export interface UpTrackOptions {
+  info: TrackInfo;
+  /** Sends RTCP to the publisher. */
+  sendRtcp: (packet: Buffer) => void;
+}
+
+/** The SSRC under which the server sends reports and requests. */
+export const serverSsrc = 1;
+const keyFrameIntervalMs = 500;
+
+/** One published track: takes its publisher's RTP and hands it to every subscription. */
+export class UpTrack {
+  readonly info: TrackInfo;
+  readonly kind: 'audio' | 'video';
+  readonly downTracks = new Set<DownTrack>();
+  /** As the publisher sends them; empty until it has offered the track. */
+  codecs: readonly Codec[] = [];
+  /** Level of one packet in dBov. */
+  onAudioLevel: (dbov: number) => void = () => {};
+  #options: UpTrackOptions;
+  #extensions = new Map<string, number>();
+  #reports = new Map<number, ReceptionReport>();
+  #lastSsrc: number | undefined;
+  #keyFrameAskedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: UpTrackOptions, kind: 'audio' | 'video') {
+    this.#options = options;
+    this.info = options.info;
+    this.kind = kind;
+  }
+
+  get sid(): string {
+    return this.info.sid;
+  }
+
+  /** Takes what the publisher's offer says of the track. */
+  negotiated(media: OfferedMedia, codecs: readonly Codec[]): void {
+    this.codecs = codecs;
+    this.#extensions = new Map(media.extensions.map(({ uri, id }) => [uri, id]));
+  }
+
+  handleRtp(packet: RtpPacket, bytes: number, nowMs: number): void {
+    const codec = this.codecs.find(({ payloadType }) => payloadType === packet.payloadType);
+    if (!codec) return;
+    const report = this.#reportOf(packet.ssrc, codec.clockRate);
+    report.received(packet, bytes, nowMs);
+    const missing = report.takeMissing();
+    if (missing.length > 0) this.#options.sendRtcp(buildNack(serverSsrc, packet.ssrc, missing));
+    this.#lastSsrc = packet.ssrc;
+    const level = this.extension(packet, extensionUris.audioLevel);
+    const decoded = level && decodeAudioLevel(level);
+    if (decoded) this.onAudioLevel(decoded.dbov);
+    for (const downTrack of this.downTracks) downTrack.forward(packet, codec, nowMs);
+  }
+
+  handleSenderReport(report: Extract<RtcpPacket, { type: 'senderReport' }>, nowMs: number): void {
+    this.#reports.get(report.ssrc)?.senderReport(report, nowMs);
+    if (report.ssrc !== this.#lastSsrc) return;
+    for (const downTrack of this.downTracks) downTrack.forwardSenderReport(report);
+  }
+
+  /** A header extension of a packet of this track. */
+  extension(packet: RtpPacket, uri: string): Buffer | undefined {
+    const id = this.#extensions.get(uri);
+    return id === undefined ? undefined : packet.extensions.get(id);
+  }
+
+  /** Asks the publisher for a key frame, unless it was asked a moment ago. */
+  requestKeyFrame(nowMs: number): void {
+    if (this.kind !== 'video' || this.#lastSsrc === undefined) return;
+    if (nowMs - this.#keyFrameAskedMs < keyFrameIntervalMs) return;
+    this.#keyFrameAskedMs = nowMs;
+    this.#options.sendRtcp(buildPli(serverSsrc, this.#lastSsrc));
+  }
+
+  takeReports(nowMs: number): ReportBlock[] {
+    return [...this.#reports.values()].map((report) => report.take(nowMs));
+  }
+
+  #reportOf(ssrc: number, clockRate: number): ReceptionReport {
+    let report = this.#reports.get(ssrc);
+    if (!report) {
+      report = new ReceptionReport(ssrc, clockRate);
+      this.#reports.set(ssrc, report);
+    }
+    return report;
+  }
+}

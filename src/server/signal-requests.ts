@@ -1,0 +1,232 @@
+import {
+  DisconnectReason,
+  LeaveRequest,
+  LeaveRequest_Action,
+  MuteTrackRequest,
+  Pong,
+  RequestResponse,
+  RequestResponse_Reason,
+  SessionDescription,
+  type SignalRequest,
+  SignalTarget,
+  SubscriptionPermissionUpdate,
+  type SyncState,
+  type TrackInfo,
+  TrackPublishedResponse,
+  type TrickleRequest,
+  type UpdateParticipantMetadata,
+  type UpdateSubscription,
+} from '@livekit/protocol';
+import { createLogger, describeError } from '../timeline/index.js';
+import type { IceCandidate } from '../transport/index.js';
+import type { Participant } from './participant.js';
+import { mayPublishSource } from './permissions.js';
+import type { Room } from './room.js';
+import { isPermitted } from './subscription.js';
+import { trackInfoOf } from './track-info.js';
+
+const log = createLogger('server/signal');
+
+type Request = SignalRequest['message'];
+type RequestOf<Case extends Request['case']> = Extract<Request, { case: Case }>['value'];
+
+type Handlers = {
+  [Case in NonNullable<Request['case']>]?: (
+    room: Room,
+    participant: Participant,
+    value: RequestOf<Case>,
+  ) => void;
+};
+
+const handlers: Handlers = {
+  offer: answerOffer,
+  answer: (_room, { subscriber }, { sdp, id }) => subscriber.accept(sdp, id),
+  trickle: addCandidate,
+  addTrack,
+  mute: (room, participant, { sid, muted }) => muteTrack(room, participant, sid, muted),
+  subscription: updateSubscription,
+  trackSetting: (_room, participant, { trackSids, disabled }) =>
+    pauseTracks(participant, trackSids, disabled),
+  subscriptionPermission: setSubscriptionPermission,
+  updateMetadata,
+  updateAudioTrack: (room, participant, { trackSid, features }) =>
+    updateTrack(room, participant, trackSid, { audioFeatures: features }),
+  updateVideoTrack: (room, participant, { trackSid, width, height }) =>
+    updateTrack(room, participant, trackSid, { width, height }),
+  syncState,
+  ping: (_room, participant) => participant.send({ case: 'pong', value: BigInt(Date.now()) }),
+  pingReq: (_room, participant, { timestamp }) => {
+    const pong = new Pong({ lastPingTimestamp: timestamp, timestamp: BigInt(Date.now()) });
+    participant.send({ case: 'pongResp', value: pong });
+  },
+  leave: (room, participant) => room.remove(participant, DisconnectReason.CLIENT_INITIATED),
+};
+
+/** Acts on one message of a participant's client. What cannot be done is answered or logged, never thrown. */
+export function handleRequest(room: Room, participant: Participant, { case: kind, value }: Request): void {
+  const handler = kind && (handlers[kind] as ((...args: unknown[]) => void) | undefined);
+  if (!handler) {
+    log.debug(`${room.name}: ${participant.identity}: ${kind ?? 'an unknown message'} is passed over`);
+    return;
+  }
+  try {
+    handler(room, participant, value);
+  } catch (error) {
+    log.warn(`${room.name}: ${participant.identity}: ${kind}: ${describeError(error)}`);
+  }
+}
+
+function answerOffer(_room: Room, participant: Participant, { sdp, id }: SessionDescription): void {
+  participant.publisher
+    .answer(sdp)
+    .then((answer) => {
+      const value = new SessionDescription({ type: 'answer', sdp: answer, id });
+      participant.send({ case: 'answer', value });
+    })
+    .catch((error: unknown) => {
+      log.warn(`${participant.identity}: the offer was refused: ${describeError(error)}`);
+      // Without an answer the client cannot go on; with a new session it can.
+      const leave = { reason: DisconnectReason.STATE_MISMATCH, action: LeaveRequest_Action.RECONNECT };
+      participant.send({ case: 'leave', value: new LeaveRequest({ ...leave, canReconnect: true }) });
+    });
+}
+
+function addCandidate(
+  _room: Room,
+  participant: Participant,
+  { candidateInit, target }: TrickleRequest,
+): void {
+  const candidate = JSON.parse(candidateInit) as IceCandidate;
+  if (typeof candidate?.candidate !== 'string' || candidate.candidate === '') return;
+  const side = target === SignalTarget.PUBLISHER ? participant.publisher : participant.subscriber;
+  side.addIceCandidate(candidate);
+}
+
+function addTrack(_room: Room, participant: Participant, request: RequestOf<'addTrack'>): void {
+  if (!mayPublishSource(participant.permission, request.source)) {
+    const message = 'does not have permission to publish this source';
+    const echo = { case: 'addTrack', value: request } as const;
+    respond(participant, 0, RequestResponse_Reason.NOT_ALLOWED, message, echo);
+    return;
+  }
+  const known = participant.publisher.findByCid(request.cid);
+  const info = known ?? trackInfoOf(request);
+  if (!known) participant.publisher.addTrack(request, info);
+  participant.send({
+    case: 'trackPublished',
+    value: new TrackPublishedResponse({ cid: request.cid, track: info.clone() }),
+  });
+}
+
+/** Mutes or unmutes a participant's track; `fromServer` tells its client to do so. */
+export function muteTrack(
+  room: Room,
+  participant: Participant,
+  sid: string,
+  muted: boolean,
+  { fromServer = false } = {},
+): void {
+  const info = participant.publisher.findInfo(sid);
+  if (!info || info.muted === muted) return;
+  info.muted = muted;
+  if (fromServer) participant.send({ case: 'mute', value: new MuteTrackRequest({ sid, muted }) });
+  if (participant.publisher.tracks.has(sid)) room.broadcastUpdate(participant);
+}
+
+/** Subscribes to or unsubscribes from tracks, on behalf of a participant. */
+export function updateSubscription(room: Room, participant: Participant, update: UpdateSubscription): void {
+  const sids = new Set([
+    ...update.trackSids,
+    ...update.participantTracks.flatMap(({ trackSids }) => trackSids),
+  ]);
+  for (const sid of sids) {
+    participant.subscriptionWishes.set(sid, update.subscribe);
+    const found = room.findTrack(sid);
+    if (!found) continue;
+    room.subscribe(participant, found.publisher, found.track);
+    if (update.subscribe && !isPermitted(participant, found.publisher, sid)) {
+      tellPermission(participant, found.publisher, sid, false);
+    }
+  }
+}
+
+function tellPermission(to: Participant, publisher: Participant, trackSid: string, allowed: boolean): void {
+  to.send({
+    case: 'subscriptionPermissionUpdate',
+    value: new SubscriptionPermissionUpdate({ participantSid: publisher.sid, trackSid, allowed }),
+  });
+}
+
+function setSubscriptionPermission(
+  room: Room,
+  publisher: Participant,
+  permission: RequestOf<'subscriptionPermission'>,
+): void {
+  const sids = [...publisher.publisher.tracks.keys()];
+  const others = [...room.participants.values()].filter((other) => other !== publisher);
+  const permitted = (other: Participant) => sids.map((sid) => isPermitted(other, publisher, sid));
+  const before = others.map(permitted);
+  publisher.subscriptionPermission = permission;
+  others.forEach((other, i) => {
+    permitted(other).forEach((allowed, j) => {
+      if (allowed !== before[i]![j]) tellPermission(other, publisher, sids[j]!, allowed);
+    });
+    room.resubscribe(other, publisher);
+  });
+}
+
+function updateMetadata(room: Room, participant: Participant, update: UpdateParticipantMetadata): void {
+  const echo = { case: 'updateMetadata', value: update } as const;
+  if (!participant.permission.canUpdateMetadata) {
+    const message = 'does not have permission to update own metadata';
+    respond(participant, update.requestId, RequestResponse_Reason.NOT_ALLOWED, message, echo);
+    return;
+  }
+  if (update.name !== '') participant.name = update.name;
+  if (update.metadata !== '') participant.metadata = update.metadata;
+  participant.attributes = mergeAttributes(participant.attributes, update.attributes);
+  room.broadcastUpdate(participant);
+  respond(participant, update.requestId, RequestResponse_Reason.OK, '', echo);
+}
+
+/** Attributes with changes applied; an empty value removes one. */
+export function mergeAttributes(
+  attributes: Record<string, string>,
+  changes: Record<string, string>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries({ ...attributes, ...changes }).filter(([, value]) => value !== ''),
+  );
+}
+
+function pauseTracks({ subscriber }: Participant, sids: readonly string[], paused: boolean): void {
+  for (const sid of sids) {
+    const track = subscriber.downTracks.get(sid);
+    if (track) track.paused = paused;
+  }
+}
+
+function updateTrack(room: Room, participant: Participant, sid: string, changes: Partial<TrackInfo>): void {
+  const track = participant.publisher.tracks.get(sid);
+  if (!track) return;
+  Object.assign(track.info, changes);
+  room.broadcastUpdate(participant);
+}
+
+function syncState(room: Room, participant: Participant, state: SyncState): void {
+  pauseTracks(participant, state.trackSidsDisabled, true);
+  if (state.subscription) updateSubscription(room, participant, state.subscription);
+}
+
+function respond(
+  participant: Participant,
+  requestId: number,
+  reason: RequestResponse_Reason,
+  message: string,
+  request: RequestResponse['request'],
+): void {
+  participant.send({
+    case: 'requestResponse',
+    value: new RequestResponse({ requestId, reason, message, request }),
+  });
+}

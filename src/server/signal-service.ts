@@ -1,0 +1,190 @@
+import {
+  Codec,
+  DisconnectReason,
+  JoinResponse,
+  LeaveRequest,
+  LeaveRequest_Action,
+  ReconnectResponse,
+  type ServerInfo,
+  SessionDescription,
+  TrackSubscribed,
+} from '@livekit/protocol';
+import type { WebSocket } from 'ws';
+import { createLogger, describeError } from '../timeline/index.js';
+import type { Access, ApiKeys } from './access-token.js';
+import { type ClientOptions, readClientOptions } from './client-options.js';
+import { HttpError } from './http-error.js';
+import { Participant } from './participant.js';
+import type { Room } from './room.js';
+import type { Rooms } from './rooms.js';
+import { hostCandidates } from './sfu/ice-addresses.js';
+import type { MediaEndpoint } from './sfu/media-transport.js';
+import { Publisher } from './sfu/publisher.js';
+import { Subscriber } from './sfu/subscriber.js';
+import { handleRequest } from './signal-requests.js';
+import { pingIntervalS, pingTimeoutS, SignalSocket } from './signal-socket.js';
+import { TokenRefresh } from './token-refresh.js';
+
+const log = createLogger('server/signal');
+
+export interface SignalServiceOptions {
+  rooms: Rooms;
+  keys: ApiKeys;
+  endpoint: MediaEndpoint;
+  serverInfo: ServerInfo;
+  /** How long a participant whose signalling connection was lost may come back. */
+  resumeWindowMs: number;
+}
+
+const publishCodecs = ['audio/opus', 'audio/red', 'video/vp8', 'video/h264', 'video/vp9', 'video/av1'];
+
+/** `/rtc`: brings clients into their rooms and keeps their sessions. */
+export class SignalService {
+  #options: SignalServiceOptions;
+
+  constructor(options: SignalServiceOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Whether a token lets its bearer join now.
+   *
+   * @throws HttpError that says why not.
+   */
+  check(access: Access): void {
+    const { identity, grants } = access;
+    if (!grants.roomJoin) throw new HttpError(401, 'permissions denied: the token has no roomJoin grant');
+    if (grants.room === '') throw new HttpError(400, 'no room name: the token names no room');
+    if (identity === '') throw new HttpError(400, 'identity cannot be empty');
+    const room = this.#options.rooms.byName.get(grants.room);
+    const limit = room?.options.maxParticipants ?? 0;
+    if (room && limit > 0 && room.participants.size >= limit && !room.participants.has(identity)) {
+      throw new HttpError(403, 'the room is full');
+    }
+  }
+
+  /** Serves one client, of which `check` has passed, until its socket closes. */
+  serve(socket: WebSocket, access: Access, query: URLSearchParams, address: string): void {
+    const client = readClientOptions(query, address);
+    if (client.resumeSid === undefined) this.#join(socket, access, client);
+    else this.#resume(socket, access, client.resumeSid);
+  }
+
+  #join(socket: WebSocket, access: Access, client: ClientOptions): void {
+    const { rooms, serverInfo } = this.#options;
+    const { room } = rooms.open(access.grants.room, access.roomConfig);
+    const participant = new Participant(access, client, (self) => this.#connect(room, self));
+    this.#attach(socket, room, participant);
+    room.join(participant);
+    log.info(`${room.name}: ${participant.identity} joined (${client.sdk} ${client.version})`);
+    const others = [...room.participants.values()].filter(
+      (other) => other !== participant && !other.permission.hidden,
+    );
+    participant.send({
+      case: 'join',
+      value: new JoinResponse({
+        room: room.info(),
+        participant: participant.info(),
+        otherParticipants: others.map((other) => other.info()),
+        serverVersion: serverInfo.version,
+        serverInfo,
+        subscriberPrimary: participant.isSubscriberPrimary,
+        pingInterval: pingIntervalS,
+        pingTimeout: pingTimeoutS,
+        enabledPublishCodecs: publishCodecs.map((mime) => new Codec({ mime })),
+        fastPublish: participant.permission.canPublish,
+      }),
+    });
+    room.announce(participant);
+    if (participant.isSubscriberPrimary) this.#startSubscriber(room, participant);
+  }
+
+  #startSubscriber(room: Room, participant: Participant): void {
+    participant.subscriber.start().catch((error: unknown) => {
+      log.error(`${participant.identity}: no connection to receive on: ${describeError(error)}`);
+      room.remove(participant, DisconnectReason.JOIN_FAILURE);
+    });
+  }
+
+  #resume(socket: WebSocket, access: Access, sid: string): void {
+    const room = this.#options.rooms.byName.get(access.grants.room);
+    const participant = room?.participants.get(access.identity);
+    if (!room || !participant || (sid !== '' && participant.sid !== sid)) {
+      const refused = new SignalSocket(socket, { onRequest: () => {}, onClose: () => {} });
+      const leave = { reason: DisconnectReason.STATE_MISMATCH, action: LeaveRequest_Action.RECONNECT };
+      refused.send({ case: 'leave', value: new LeaveRequest({ ...leave, canReconnect: true }) });
+      refused.close();
+      return;
+    }
+    log.info(`${room.name}: ${participant.identity} resumed`);
+    const lost = participant.socket;
+    this.#attach(socket, room, participant);
+    lost?.close();
+    participant.send({
+      case: 'reconnect',
+      value: new ReconnectResponse({
+        serverInfo: this.#options.serverInfo,
+        lastMessageSeq: participant.lastReliableSequence,
+      }),
+    });
+    room.sync(participant);
+  }
+
+  #attach(socket: WebSocket, room: Room, participant: Participant): void {
+    const refresh = new TokenRefresh(participant, this.#options.keys);
+    const signal = new SignalSocket(socket, {
+      onRequest: (request) => handleRequest(room, participant, request),
+      onClose: () => {
+        refresh.stop();
+        if (participant.socket === signal) this.#await(room, participant);
+      },
+    });
+    participant.socket = signal;
+  }
+
+  /** Gives a participant whose socket is lost some time to come back. */
+  #await(room: Room, participant: Participant): void {
+    participant.socket = undefined;
+    const give = this.#options.resumeWindowMs;
+    log.debug(`${room.name}: ${participant.identity}: signalling lost, ${give} ms to resume`);
+    setTimeout(() => {
+      if (!participant.socket) room.remove(participant, DisconnectReason.SIGNAL_CLOSE);
+    }, give).unref();
+  }
+
+  #connect(room: Room, participant: Participant): { publisher: Publisher; subscriber: Subscriber } {
+    const { endpoint } = this.#options;
+    const candidates = hostCandidates(endpoint.bindAddress, endpoint.port, participant.client.address);
+    const onFailed = () => {
+      // With its signalling gone too there is nobody left to wait for.
+      if (!participant.socket) room.remove(participant, DisconnectReason.SIGNAL_CLOSE);
+    };
+    const connected = (primary: boolean) => () => {
+      if (primary) room.activate(participant);
+    };
+    const publisher = new Publisher({
+      name: `${participant.identity} publishes`,
+      endpoint,
+      candidates,
+      onTrackPublished: (track) => room.publish(participant, track),
+      onTrackUnpublished: (track) => room.unpublish(participant, track),
+      onData: (message, kind) => room.relayData(participant, message, kind),
+      onConnected: connected(!participant.isSubscriberPrimary),
+      onFailed,
+    });
+    const subscriber = new Subscriber({
+      name: `${participant.identity} receives`,
+      endpoint,
+      candidates,
+      sendOffer: (sdp, id) =>
+        participant.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id }) }),
+      onTrackAccepted: ({ publisherSid, upTrack }) =>
+        room
+          .findBySid(publisherSid)
+          ?.send({ case: 'trackSubscribed', value: new TrackSubscribed({ trackSid: upTrack.sid }) }),
+      onConnected: connected(participant.isSubscriberPrimary),
+      onFailed,
+    });
+    return { publisher, subscriber };
+  }
+}

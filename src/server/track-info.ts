@@ -1,0 +1,39 @@
+import {
+  type AddTrackRequest,
+  AudioTrackFeature,
+  TimedVersion,
+  TrackInfo,
+  TrackType,
+} from '@livekit/protocol';
+import { newSid } from './ids.js';
+
+/** What others are told of a track that its publisher announces. */
+export function trackInfoOf(request: AddTrackRequest): TrackInfo {
+  const audio = request.type === TrackType.AUDIO;
+  return new TrackInfo({
+    sid: newSid('TR'),
+    type: request.type,
+    name: request.name,
+    muted: request.muted,
+    width: request.width,
+    height: request.height,
+    simulcast: request.layers.length > 1,
+    source: request.source,
+    layers: request.layers,
+    mimeType: audio ? (request.disableRed ? 'audio/opus' : 'audio/red') : '',
+    stereo: request.stereo,
+    disableDtx: request.disableDtx,
+    disableRed: request.disableRed,
+    encryption: request.encryption,
+    stream: request.stream,
+    audioFeatures: audio ? audioFeaturesOf(request) : [],
+    version: new TimedVersion({ unixMicro: BigInt(Date.now()) * 1000n }),
+  });
+}
+
+function audioFeaturesOf(request: AddTrackRequest): AudioTrackFeature[] {
+  const features = new Set(request.audioFeatures);
+  if (request.stereo) features.add(AudioTrackFeature.TF_STEREO);
+  if (request.disableDtx) features.add(AudioTrackFeature.TF_NO_DTX);
+  return [...features];
+}
