@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { describeError } from '../timeline/index.js';
 import { registerDemo } from './demo.js';
+import { registerDev } from './dev.js';
+import { registerToken } from './token.js';
 
 const { version, description } = createRequire(import.meta.url)('../../package.json') as {
   version: string;
@@ -11,6 +13,8 @@ const { version, description } = createRequire(import.meta.url)('../../package.j
 
 const program = new Command('offhook').description(description).version(version);
 registerDemo(program);
+registerDev(program);
+registerToken(program);
 
 program.parseAsync().catch((error: unknown) => {
   console.error(`offhook: ${describeError(error)}`);

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { generateCertificate } from '../transport/index.js';
 import { type ApiKeys, verifyAccess } from './access-token.js';
 import { HttpError } from './http-error.js';
 import { HttpRouter, splitUrl, tokenOf } from './http-router.js';
@@ -22,7 +23,7 @@ export interface ServerOptions {
   host?: string;
   /** API keys and their secrets. Default `{ devkey: 'secret' }`. */
   keys?: ApiKeys;
-  /** UDP port of all media; 0 takes a free one. Default 7882. */
+  /** UDP port of all media; 0 takes a free one. Default 7882, or a free one when `port` is 0. */
   rtcPort?: number;
   /** Seconds a room stays that nobody has joined. Default 300. */
   emptyTimeoutS?: number;
@@ -49,9 +50,14 @@ type UpgradeHandler = (socket: WebSocket, request: IncomingMessage) => void;
  * @throws OffhookError `OFFHOOK_UNREACHABLE` when a port is taken or the address is not of this machine.
  */
 export async function startServer(options: ServerOptions = {}): Promise<RoomServer> {
-  const { port = 7880, host = '127.0.0.1', keys = { devkey: 'secret' }, rtcPort = 7882 } = options;
+  const { port = 7880, host = '127.0.0.1', keys = { devkey: 'secret' } } = options;
+  const { rtcPort = port === 0 ? 0 : 7882 } = options;
   const bindAddress = mediaBindAddress(host);
-  const endpoint = { port: await claimMediaPort(rtcPort, bindAddress), bindAddress };
+  const endpoint = {
+    port: await claimMediaPort(rtcPort, bindAddress),
+    bindAddress,
+    certificate: generateCertificate('offhook'),
+  };
   const serverInfo = new ServerInfo({
     edition: ServerInfo_Edition.Standard,
     version: '1.11.0',

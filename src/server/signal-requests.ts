@@ -76,19 +76,16 @@ export function handleRequest(room: Room, participant: Participant, { case: kind
   }
 }
 
-function answerOffer(_room: Room, participant: Participant, { sdp, id }: SessionDescription): void {
-  participant.publisher
-    .answer(sdp)
-    .then((answer) => {
-      const value = new SessionDescription({ type: 'answer', sdp: answer, id });
-      participant.send({ case: 'answer', value });
-    })
-    .catch((error: unknown) => {
-      log.warn(`${participant.identity}: the offer was refused: ${describeError(error)}`);
-      // Without an answer the client cannot go on; with a new session it can.
-      const leave = { reason: DisconnectReason.STATE_MISMATCH, action: LeaveRequest_Action.RECONNECT };
-      participant.send({ case: 'leave', value: new LeaveRequest({ ...leave, canReconnect: true }) });
-    });
+function answerOffer(room: Room, participant: Participant, { sdp, id }: SessionDescription): void {
+  try {
+    const answer = new SessionDescription({ type: 'answer', sdp: participant.publisher.answer(sdp), id });
+    participant.send({ case: 'answer', value: answer });
+  } catch (error) {
+    log.warn(`${room.name}: ${participant.identity}: the offer was refused: ${describeError(error)}`);
+    // Without an answer the client cannot go on; with a new session it can.
+    const leave = { reason: DisconnectReason.STATE_MISMATCH, action: LeaveRequest_Action.RECONNECT };
+    participant.send({ case: 'leave', value: new LeaveRequest({ ...leave, canReconnect: true }) });
+  }
 }
 
 function addCandidate(

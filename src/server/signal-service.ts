@@ -10,7 +10,7 @@ import {
   TrackSubscribed,
 } from '@livekit/protocol';
 import type { WebSocket } from 'ws';
-import { createLogger, describeError } from '../timeline/index.js';
+import { createLogger } from '../timeline/index.js';
 import type { Access, ApiKeys } from './access-token.js';
 import { type ClientOptions, readClientOptions } from './client-options.js';
 import { HttpError } from './http-error.js';
@@ -96,14 +96,7 @@ export class SignalService {
       }),
     });
     room.announce(participant);
-    if (participant.isSubscriberPrimary) this.#startSubscriber(room, participant);
-  }
-
-  #startSubscriber(room: Room, participant: Participant): void {
-    participant.subscriber.start().catch((error: unknown) => {
-      log.error(`${participant.identity}: no connection to receive on: ${describeError(error)}`);
-      room.remove(participant, DisconnectReason.JOIN_FAILURE);
-    });
+    if (participant.isSubscriberPrimary) participant.subscriber.start();
   }
 
   #resume(socket: WebSocket, access: Access, sid: string): void {

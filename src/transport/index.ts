@@ -1,3 +1,4 @@
+export { type Certificate, generateCertificate } from './certificate.js';
 export { DataChannel } from './data-channel.js';
 export { candidateAddress, candidateLikelihood, type IceCandidate, type IceServer } from './ice.js';
 export { MediaTrack } from './media-track.js';

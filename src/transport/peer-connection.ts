@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type * as Addon from 'node-datachannel';
 import { OffhookError } from '../timeline/index.js';
+import type { Certificate } from './certificate.js';
 import { DataChannel } from './data-channel.js';
 import { type IceCandidate, type IceServer, toAddonIceServers } from './ice.js';
 import { MediaTrack } from './media-track.js';
@@ -34,6 +35,8 @@ export interface PeerConnectionOptions {
   portRange?: { begin: number; end: number };
   /** Shares one UDP port (portRange.begin) between the peer connections of this process. */
   udpMux?: boolean;
+  /** Certificate for DTLS; one of its own without it. */
+  certificate?: Certificate;
   /** Gather active TCP candidates too (RFC 6544). */
   iceTcp?: boolean;
 }
@@ -93,6 +96,12 @@ export class PeerConnection {
       disableAutoNegotiation: true,
       enableIceTcp: options.iceTcp ?? false,
       enableIceUdpMux: options.udpMux ?? false,
+      ...(options.certificate === undefined
+        ? {}
+        : {
+            certificatePemFile: options.certificate.certificatePem,
+            keyPemFile: options.certificate.keyPem,
+          }),
       ...(options.bindAddress === undefined ? {} : { bindAddress: options.bindAddress }),
       ...(options.portRange === undefined
         ? {}
@@ -147,17 +156,20 @@ export class PeerConnection {
     return this.#describe('offer');
   }
 
-  /** Answers the remote offer that was set last. */
-  createAnswer(): Promise<SessionDescription> {
-    return this.#describe('answer');
+  /** Answers the remote offer that was set last, with ICE credentials of the caller's choice if given. */
+  createAnswer(credentials?: { iceUfrag: string; icePwd: string }): Promise<SessionDescription> {
+    return this.#describe('answer', credentials);
   }
 
-  #describe(type: 'offer' | 'answer'): Promise<SessionDescription> {
+  #describe(
+    type: 'offer' | 'answer',
+    credentials?: { iceUfrag: string; icePwd: string },
+  ): Promise<SessionDescription> {
     return new Promise((resolve, reject) => {
       try {
         this.#assertOpen();
         this.#awaitedDescription = resolve;
-        this.#pc.setLocalDescription(type);
+        this.#pc.setLocalDescription(type, credentials);
       } catch (cause) {
         reject(transportError(`the local ${type} could not be made`, cause));
       }

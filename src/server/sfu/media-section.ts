@@ -1,5 +1,4 @@
 import type { Codec } from './codecs.js';
-import type { SessionParameters } from './session-parameters.js';
 
 /** One `m=` section as the server writes it (RFC 8829). */
 export interface MediaSection {
@@ -18,7 +17,7 @@ export interface DescriptionOptions {
   sessionId: string;
   version: number;
   setup: 'actpass' | 'active' | 'passive';
-  transport: SessionParameters;
+  transport: { ufrag: string; pwd: string; fingerprint: string };
   candidates: readonly string[];
   sections: readonly MediaSection[];
 }

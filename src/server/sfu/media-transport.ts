@@ -1,123 +1,131 @@
+import { randomBytes } from 'node:crypto';
 import {
+  type Certificate,
   candidateLikelihood,
   type DataChannel,
   type IceCandidate,
+  type MediaTrack,
   PeerConnection,
 } from '../../transport/index.js';
-import { parseDescription, readSessionParameters, type SessionParameters } from './session-parameters.js';
+import type { SessionParameters } from './session-parameters.js';
 
-/** Where the media of every peer connection of the server goes through. */
+/** Where the media of every peer connection of the server goes through, and what it is secured with. */
 export interface MediaEndpoint {
   /** UDP port that all peer connections share. */
   port: number;
   bindAddress: string | undefined;
+  certificate: Certificate;
+}
+
+export interface MediaTransportOptions {
+  /** For logs only. */
+  name: string;
+  endpoint: MediaEndpoint;
+  /** Whether the server made the offer: it then controls ICE (RFC 8445, section 6.1.1). */
+  offerer: boolean;
+  /** Data channels to open. */
+  channels?: readonly { label: string; ordered: boolean; maxRetransmits?: number }[];
 }
 
 const mediaMid = 'media';
-const dataMid = '0';
+const dataMid = 'data';
 
 /**
  * ICE, DTLS, SRTP and SCTP of one peer connection, without its media sections: the addon sees one section that
  * carries every RTP packet in both directions. Codecs, sections and their renegotiation are the server's own, so that
  * they need no round through the addon, and packets reach us whatever the SSRCs that were or were not signalled.
+ *
+ * The addon is the answerer always, also where the server made the offer. Its ICE agent then exists only once the
+ * other side's fingerprint is known; with an agent that is there earlier, a fast client's DTLS handshake can
+ * overtake the fingerprint that it is to be checked against, and fails.
  */
 export class MediaTransport {
-  readonly local: SessionParameters;
-  #connection: PeerConnection;
-  #track: ReturnType<PeerConnection['addAudioTrack']>;
-  #hasRemote = false;
+  readonly #options: MediaTransportOptions;
+  readonly #credentials = {
+    iceUfrag: randomBytes(6).toString('base64'),
+    icePwd: randomBytes(18).toString('base64'),
+  };
+  #connection: PeerConnection | undefined;
+  #track: MediaTrack | undefined;
+  #earlyCandidates: string[] = [];
+  #closed = false;
   onPacket: (packet: Buffer) => void = () => {};
+  /** A channel of either side's making. */
   onDataChannel: (channel: DataChannel) => void = () => {};
   onConnected: () => void = () => {};
   onFailed: () => void = () => {};
 
-  private constructor(
-    connection: PeerConnection,
-    track: ReturnType<PeerConnection['addAudioTrack']>,
-    local: SessionParameters,
-  ) {
+  constructor(options: MediaTransportOptions) {
+    this.#options = options;
+  }
+
+  /** What the other side is told; known before anything is connected. */
+  get local(): { ufrag: string; pwd: string; fingerprint: string } {
+    const { iceUfrag: ufrag, icePwd: pwd } = this.#credentials;
+    return { ufrag, pwd, fingerprint: this.#options.endpoint.certificate.fingerprint };
+  }
+
+  get isStarted(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  get isConnected(): boolean {
+    return this.#connection?.state === 'connected';
+  }
+
+  /**
+   * Connects to the other side. Later calls change nothing: ICE restarts are the caller's to refuse.
+   *
+   * @throws OffhookError `OFFHOOK_TRANSPORT` when the parameters are refused.
+   */
+  start(remote: SessionParameters): void {
+    if (this.#connection || this.#closed) return;
+    const { name, endpoint, offerer, channels = [] } = this.#options;
+    const { port, bindAddress, certificate } = endpoint;
+    const connection = new PeerConnection({
+      name,
+      udpMux: true,
+      portRange: { begin: port, end: port },
+      certificate,
+      ...(bindAddress === undefined ? {} : { bindAddress }),
+    });
     this.#connection = connection;
-    this.#track = track;
-    this.local = local;
-    track.onPacket = (packet) => this.onPacket(packet);
     connection.onDataChannel = (channel) => this.onDataChannel(channel);
     connection.onStateChange = (state) => {
       if (state === 'connected') this.onConnected();
       else if (state === 'failed' || state === 'closed') this.onFailed();
     };
+    this.#track = addMediaTrack(connection);
+    this.#track.onPacket = (packet) => this.onPacket(packet);
+    for (const { label, ...options } of channels) {
+      this.onDataChannel(connection.createDataChannel(label, options));
+    }
+    connection.setRemoteDescription({ type: 'offer', sdp: describe(remote, offerer) });
+    connection.createAnswer(this.#credentials).catch(() => this.onFailed());
+    const likeliestFirst = [...remote.candidates, ...this.#earlyCandidates.splice(0)].sort(
+      (a, b) => candidateLikelihood(b) - candidateLikelihood(a),
+    );
+    for (const candidate of likeliestFirst) connection.addIceCandidate({ candidate, sdpMid: mediaMid });
   }
 
-  /** Makes the side that offers. `channels` are opened as soon as the other side is there. */
-  static async offering(
-    name: string,
-    endpoint: MediaEndpoint,
-    channels: readonly { label: string; ordered: boolean; maxRetransmits?: number }[],
-  ): Promise<{ transport: MediaTransport; channels: DataChannel[] }> {
-    const connection = connect(name, endpoint);
-    const track = addMediaTrack(connection);
-    const opened = channels.map(({ label, ...options }) => connection.createDataChannel(label, options));
-    const { sdp } = await connection.createOffer();
-    const transport = new MediaTransport(connection, track, readSessionParameters(parseDescription(sdp)));
-    return { transport, channels: opened };
-  }
-
-  /** Makes the side that answers `remote`. */
-  static async answering(
-    name: string,
-    endpoint: MediaEndpoint,
-    remote: SessionParameters,
-  ): Promise<MediaTransport> {
-    const connection = connect(name, endpoint);
-    const track = addMediaTrack(connection);
-    connection.setRemoteDescription({ type: 'offer', sdp: describe(remote) });
-    const { sdp } = await connection.createAnswer();
-    const transport = new MediaTransport(connection, track, readSessionParameters(parseDescription(sdp)));
-    transport.#hasRemote = true;
-    transport.#addCandidates(remote.candidates);
-    return transport;
-  }
-
-  /** Takes the first answer; those of later negotiations change nothing here. */
-  accept(remote: SessionParameters): void {
-    if (this.#hasRemote) return;
-    this.#hasRemote = true;
-    this.#connection.setRemoteDescription({ type: 'answer', sdp: describe(remote) });
-    this.#addCandidates(remote.candidates);
-  }
-
-  addIceCandidate(candidate: IceCandidate): void {
-    this.#connection.addIceCandidate({ ...candidate, sdpMid: mediaMid });
-  }
-
-  get isConnected(): boolean {
-    return this.#connection.state === 'connected';
+  /** @throws OffhookError `OFFHOOK_TRANSPORT` when it is malformed. */
+  addIceCandidate({ candidate }: IceCandidate): void {
+    if (this.#connection) this.#connection.addIceCandidate({ candidate, sdpMid: mediaMid });
+    else this.#earlyCandidates.push(candidate);
   }
 
   /** Sends one RTP or RTCP packet; false when the transport is not up. */
   send(packet: Buffer): boolean {
-    return this.#track.send(packet);
+    return this.#track?.send(packet) ?? false;
   }
 
   close(): void {
-    this.#connection.close();
-  }
-
-  #addCandidates(candidates: readonly string[]): void {
-    const ordered = [...candidates].sort((a, b) => candidateLikelihood(b) - candidateLikelihood(a));
-    for (const candidate of ordered) this.addIceCandidate({ candidate });
+    this.#closed = true;
+    this.#connection?.close();
   }
 }
 
-function connect(name: string, { port, bindAddress }: MediaEndpoint): PeerConnection {
-  return new PeerConnection({
-    name,
-    udpMux: true,
-    portRange: { begin: port, end: port },
-    ...(bindAddress === undefined ? {} : { bindAddress }),
-  });
-}
-
-function addMediaTrack(connection: PeerConnection): ReturnType<PeerConnection['addAudioTrack']> {
+function addMediaTrack(connection: PeerConnection): MediaTrack {
   return connection.addAudioTrack({
     mid: mediaMid,
     direction: 'sendrecv',
@@ -130,15 +138,16 @@ function addMediaTrack(connection: PeerConnection): ReturnType<PeerConnection['a
   });
 }
 
-/** The description of the other side as the addon is to see it. */
-function describe(remote: SessionParameters): string {
-  const { ufrag, pwd, fingerprint, setup, iceLite, sctp } = remote;
+/** The other side as the addon is to see it: one that offers. */
+function describe(remote: SessionParameters, control: boolean): string {
+  const { ufrag, pwd, fingerprint, setup, sctp } = remote;
   const lines = [
     'v=0',
     'o=- 1 1 IN IP4 127.0.0.1',
     's=-',
     't=0 0',
-    ...(iceLite ? ['a=ice-lite'] : []),
+    // The addon's agent takes the controlling role against a lite one, and does nothing else differently.
+    ...(control ? ['a=ice-lite'] : []),
     `a=group:BUNDLE ${mediaMid}${sctp ? ` ${dataMid}` : ''}`,
     `a=ice-ufrag:${ufrag}`,
     `a=ice-pwd:${pwd}`,

@@ -1,5 +1,6 @@
 import type { AddTrackRequest, DataPacket_Kind, TrackInfo } from '@livekit/protocol';
 import { buildReceiverReport, isRtcp, parseRtcp, parseRtp, type RtpPacket } from '../../audio/index.js';
+import { OffhookError } from '../../timeline/index.js';
 import type { DataChannel, IceCandidate } from '../../transport/index.js';
 import { type Codec, extensionUris } from './codecs.js';
 import { dataKindOf } from './data-channels.js';
@@ -35,23 +36,27 @@ export class Publisher {
   /** Worst loss of any track since the report before, 0 to 1. */
   fractionLost = 0;
   #options: PublisherOptions;
-  #transport: MediaTransport | undefined;
+  #transport: MediaTransport;
+  #remoteUfrag: string | undefined;
   #pending: PendingTrack[] = [];
   #wishes = new Map<string, AddTrackRequest>();
   #byMid = new Map<string, { track: UpTrack; trackId: string }>();
   #bySsrc = new Map<number, UpTrack>();
   #midExtensionId: number | undefined;
-  #earlyCandidates: IceCandidate[] = [];
-  #answering: Promise<unknown> = Promise.resolve();
   #version = 0;
-  #closed = false;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
+    const { name, endpoint, onConnected, onFailed } = options;
+    this.#transport = new MediaTransport({ name, endpoint, offerer: false });
+    this.#transport.onPacket = (packet) => this.#receive(packet);
+    this.#transport.onDataChannel = (channel) => this.#addChannel(channel);
+    this.#transport.onConnected = onConnected;
+    this.#transport.onFailed = onFailed;
   }
 
   get isConnected(): boolean {
-    return this.#transport?.isConnected ?? false;
+    return this.#transport.isConnected;
   }
 
   /** Announces a track, which is published when an offer brings it. */
@@ -72,37 +77,17 @@ export class Publisher {
   /**
    * Answers an offer.
    *
-   * @throws OffhookError when the offer cannot be parsed or the transport refuses it; nothing changes then.
+   * @throws OffhookError when the offer cannot be parsed, the transport refuses it, or it restarts ICE, which the
+   *   addon cannot do; nothing changes then.
    */
-  answer(sdp: string): Promise<string> {
-    const answer = this.#answering.then(() => this.#answer(sdp));
-    this.#answering = answer.catch(() => {});
-    return answer;
-  }
-
-  addIceCandidate(candidate: IceCandidate): void {
-    if (this.#transport) this.#transport.addIceCandidate(candidate);
-    else this.#earlyCandidates.push(candidate);
-  }
-
-  /** Sends the receiver reports that are due. */
-  report(nowMs: number): void {
-    const blocks = [...this.tracks.values()]
-      .flatMap((track) => track.takeReports(nowMs))
-      .slice(0, maxReportBlocks);
-    this.fractionLost = Math.max(0, ...blocks.map(({ fractionLost }) => fractionLost));
-    if (blocks.length > 0) this.#transport?.send(buildReceiverReport(serverSsrc, 'offhook', blocks));
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.#transport?.close();
-  }
-
-  async #answer(sdp: string): Promise<string> {
+  answer(sdp: string): string {
     const offer = parseDescription(sdp);
     const remote = readSessionParameters(offer);
-    const transport = this.#transport ?? (await this.#open(remote));
+    if (this.#remoteUfrag !== undefined && this.#remoteUfrag !== remote.ufrag) {
+      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'ICE cannot be restarted, only begun anew');
+    }
+    this.#transport.start(remote);
+    this.#remoteUfrag = remote.ufrag;
     const media = readOffer(offer);
     for (const section of media) this.#wish(section);
     const sections = answerSections(offer, (mid) => {
@@ -116,24 +101,28 @@ export class Publisher {
     return writeDescription({
       sessionId: '1',
       version: this.#version,
-      setup: transport.local.setup === 'passive' ? 'passive' : 'active',
-      transport: transport.local,
+      setup: remote.setup === 'active' ? 'passive' : 'active',
+      transport: this.#transport.local,
       candidates: this.#options.candidates,
       sections,
     });
   }
 
-  async #open(remote: ReturnType<typeof readSessionParameters>): Promise<MediaTransport> {
-    const { name, endpoint, onConnected, onFailed } = this.#options;
-    const transport = await MediaTransport.answering(name, endpoint, remote);
-    transport.onPacket = (packet) => this.#receive(packet);
-    transport.onDataChannel = (channel) => this.#addChannel(channel);
-    transport.onConnected = onConnected;
-    transport.onFailed = onFailed;
-    this.#transport = transport;
-    if (this.#closed) transport.close();
-    for (const candidate of this.#earlyCandidates.splice(0)) transport.addIceCandidate(candidate);
-    return transport;
+  addIceCandidate(candidate: IceCandidate): void {
+    this.#transport.addIceCandidate(candidate);
+  }
+
+  /** Sends the receiver reports that are due. */
+  report(nowMs: number): void {
+    const blocks = [...this.tracks.values()]
+      .flatMap((track) => track.takeReports(nowMs))
+      .slice(0, maxReportBlocks);
+    this.fractionLost = Math.max(0, ...blocks.map(({ fractionLost }) => fractionLost));
+    if (blocks.length > 0) this.#transport.send(buildReceiverReport(serverSsrc, 'offhook', blocks));
+  }
+
+  close(): void {
+    this.#transport.close();
   }
 
   #addChannel(channel: DataChannel): void {
@@ -172,7 +161,7 @@ export class Publisher {
     this.#pending.splice(this.#pending.indexOf(pending), 1);
     const { info } = pending;
     info.mid = section.mid;
-    const sendRtcp = (packet: Buffer) => void this.#transport?.send(packet);
+    const sendRtcp = (packet: Buffer) => void this.#transport.send(packet);
     const track = new UpTrack({ info, sendRtcp }, section.kind);
     this.#byMid.set(section.mid, { track, trackId: section.trackId });
     return track;

@@ -8,7 +8,6 @@ export interface SessionParameters {
   /** `sha-256 AB:CD:…` */
   fingerprint: string;
   setup: string;
-  iceLite: boolean;
   /** Undefined when there is no section for data channels. */
   sctp: { port: number; maxMessageSize: number } | undefined;
   /** Candidate lines `candidate:…` that the description itself carries. */
@@ -53,7 +52,6 @@ export function readSessionParameters(description: SessionDescription): SessionP
     pwd: String(pwd),
     fingerprint: `${fingerprint.type} ${fingerprint.hash}`,
     setup: first((section) => section.setup) ?? 'actpass',
-    iceLite: description.icelite !== undefined,
     sctp: application
       ? { port: application.sctpPort ?? 5000, maxMessageSize: application.maxMessageSize ?? 65_536 }
       : undefined,

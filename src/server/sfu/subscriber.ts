@@ -32,6 +32,10 @@ interface Slot {
   answered: DownTrack | undefined;
 }
 
+const channels = [
+  { label: dataChannelLabels[DataPacket_Kind.RELIABLE], ordered: true },
+  { label: dataChannelLabels[DataPacket_Kind.LOSSY], ordered: false, maxRetransmits: 0 },
+];
 const maxWaitingBytes = 4 * 1024 * 1024;
 
 /** The peer connection on which a participant receives: tracks of others, and data. */
@@ -39,8 +43,8 @@ export class Subscriber {
   /** Subscriptions by track sid. */
   readonly downTracks = new Map<string, DownTrack>();
   #options: SubscriberOptions;
-  #opening: Promise<void> | undefined;
-  #transport: MediaTransport | undefined;
+  #transport: MediaTransport;
+  #started = false;
   #channels: DataChannel[] = [];
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
@@ -48,22 +52,30 @@ export class Subscriber {
   #offerId = 0;
   #awaitsAnswer = false;
   #offerAgain = false;
-  #earlyCandidates: IceCandidate[] = [];
   #nextSsrc = Math.floor(Math.random() * 0x7fffffff);
   #closed = false;
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
+    const { name, endpoint, onConnected, onFailed } = options;
+    this.#transport = new MediaTransport({ name, endpoint, offerer: true, channels });
+    this.#transport.onConnected = onConnected;
+    this.#transport.onFailed = onFailed;
+    this.#transport.onPacket = (packet) => this.#receive(packet);
+    this.#transport.onDataChannel = (channel) => {
+      this.#channels.push(channel);
+      if (channel.label === dataChannelLabels[DataPacket_Kind.RELIABLE])
+        channel.onOpen = () => this.#flush(channel);
+    };
   }
 
   get isConnected(): boolean {
-    return this.#transport?.isConnected ?? false;
+    return this.#transport.isConnected;
   }
 
   /** Sends the first offer; tracks that were added before are in it. */
-  async start(): Promise<void> {
-    this.#opening ??= this.#open();
-    await this.#opening;
+  start(): void {
+    this.#started = true;
     this.#negotiate();
   }
 
@@ -73,7 +85,7 @@ export class Subscriber {
       upTrack,
       publisherSid,
       ssrc: this.#nextSsrc++ >>> 0,
-      send: (packet) => void this.#transport?.send(packet),
+      send: (packet) => void this.#transport.send(packet),
     });
     this.downTracks.set(upTrack.sid, track);
     upTrack.downTracks.add(track);
@@ -96,10 +108,9 @@ export class Subscriber {
    * @throws OffhookError when it cannot be parsed or the transport refuses it.
    */
   accept(sdp: string, id: number): void {
-    if (!this.#transport || !this.#awaitsAnswer || (id !== 0 && id !== this.#offerId)) return;
+    if (!this.#awaitsAnswer || (id !== 0 && id !== this.#offerId)) return;
     const answer = parseDescription(sdp);
-    this.#transport.accept(readSessionParameters(answer));
-    for (const candidate of this.#earlyCandidates.splice(0)) this.#transport.addIceCandidate(candidate);
+    this.#transport.start(readSessionParameters(answer));
     this.#awaitsAnswer = false;
     for (const section of answer.media) {
       const slot = this.#slots.find(({ mid }) => mid === String(section.mid));
@@ -115,9 +126,7 @@ export class Subscriber {
   }
 
   addIceCandidate(candidate: IceCandidate): void {
-    if (this.#transport && this.#offerId > 0 && !this.#awaitsAnswer)
-      this.#transport.addIceCandidate(candidate);
-    else this.#earlyCandidates.push(candidate);
+    this.#transport.addIceCandidate(candidate);
   }
 
   /** Repeats an offer that may have been lost with the signalling connection. */
@@ -140,25 +149,7 @@ export class Subscriber {
     this.#closed = true;
     for (const track of this.downTracks.values()) track.upTrack.downTracks.delete(track);
     this.downTracks.clear();
-    this.#transport?.close();
-  }
-
-  async #open(): Promise<void> {
-    const { name, endpoint, onConnected, onFailed } = this.#options;
-    const { transport, channels } = await MediaTransport.offering(name, endpoint, [
-      { label: dataChannelLabels[DataPacket_Kind.RELIABLE], ordered: true },
-      { label: dataChannelLabels[DataPacket_Kind.LOSSY], ordered: false, maxRetransmits: 0 },
-    ]);
-    this.#transport = transport;
-    this.#channels = channels;
-    if (this.#closed) transport.close();
-    transport.onConnected = onConnected;
-    transport.onFailed = onFailed;
-    transport.onPacket = (packet) => this.#receive(packet);
-    for (const channel of channels) {
-      if (channel.label === dataChannelLabels[DataPacket_Kind.RELIABLE])
-        channel.onOpen = () => this.#flush(channel);
-    }
+    this.#transport.close();
   }
 
   #slotFor(kind: 'audio' | 'video'): Slot {
@@ -178,8 +169,7 @@ export class Subscriber {
   }
 
   #negotiate(): void {
-    const transport = this.#transport;
-    if (!transport || this.#closed) return;
+    if (!this.#started || this.#closed) return;
     this.#offerAgain = this.#awaitsAnswer;
     if (this.#awaitsAnswer) return;
     this.#awaitsAnswer = true;
@@ -189,7 +179,7 @@ export class Subscriber {
       sessionId: '1',
       version: this.#offerId,
       setup: 'actpass',
-      transport: transport.local,
+      transport: this.#transport.local,
       candidates: this.#options.candidates,
       sections: [
         { kind: 'application', mid: '0', direction: 'inactive', codecs: [], extensions: [] },
