@@ -158,7 +158,7 @@ export class AudioReceiver {
     if (this.#retired?.ssrc === rtp.ssrc && this.#arrivalMs < this.#retired.untilMs) return false;
     if (current) {
       this.#retired = { ssrc: current.ssrc, untilMs: this.#arrivalMs + retiredMs };
-      this.#jitter.clear();
+      this.#jitter.restart();
     }
     this.#reception = new ReceptionReport(rtp.ssrc, opusClockRate);
     this.#nextReportMs = this.#arrivalMs + firstReportMs;

@@ -9,6 +9,11 @@ export class Chunker {
     this.#partial = new Int16Array(size);
   }
 
+  /** Whether no part of a piece is waiting. */
+  get isEmpty(): boolean {
+    return this.#filled === 0;
+  }
+
   push(samples: Int16Array, emit: (piece: Int16Array) => void): void {
     let at = 0;
     while (at < samples.length) {

@@ -3,10 +3,10 @@ const maxDelayMs = 1_000;
 const buckets = maxDelayMs / bucketMs;
 /** A packet's weight halves in some 400 later ones (8 s). */
 const forget = 0.9983;
-const quantile = 0.97;
+const quantile = 0.985;
 /** Playout happens on a 10 ms beat, so a packet that is just in time needs as much room. */
 const slackMs = 8;
-export const minTargetMs = 20;
+const minTargetMs = 20;
 const maxTargetMs = 500;
 const windowMs = 4_000;
 const windows = 4;
@@ -32,6 +32,11 @@ export class DelayEstimator {
   /** Smallest difference between arrival and media time lately, in ms; undefined before the first packet. */
   get minTransitMs(): number | undefined {
     return this.#minima.length > 0 ? Math.min(...this.#minima) : undefined;
+  }
+
+  /** Forgets the fastest transit, as when media time begins anew. */
+  startTimeline(): void {
+    this.#minima = [];
   }
 
   /**

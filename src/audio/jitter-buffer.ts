@@ -14,7 +14,7 @@ export interface MediaPacket {
   dtx: boolean;
 }
 
-/** What to play next. `urgency` says how far the delay is off: negative means too short, in ms. */
+/** What to play next. `excessMs` says how far the delay is off: negative means too short. */
 export type PlayoutDecision =
   | { kind: 'packet'; packet: MediaPacket; excessMs: number }
   /** A packet is lost or late: make up a frame. */
@@ -138,6 +138,15 @@ export class JitterBuffer {
     this.#filled = 0;
   }
 
+  /** Begins another source's timeline; what is known of the network's delays stays. */
+  restart(): void {
+    this.clear();
+    this.#timestamps = new Unwrapper(32);
+    this.#sequences = new Unwrapper(16);
+    this.#suspect = undefined;
+    this.#delay.startTimeline();
+  }
+
   get stats(): JitterBufferStats {
     const newest = this.#entries.at(-1);
     const from = this.#expected ?? this.#entries[0]?.timestamp ?? 0;
@@ -162,7 +171,7 @@ export class JitterBuffer {
     if (!suspect || Math.abs(this.#transitMs(entry) - this.#transitMs(suspect)) > resetMs) return false;
     this.#suspect = undefined;
     this.#stats.resets++;
-    this.#delay = new DelayEstimator();
+    this.#delay.startTimeline();
     this.clear();
     return true;
   }
