@@ -5,13 +5,16 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll } from 'vitest';
 import { startLivekitServer } from '../support/livekit-server.mjs';
 import { describeWith, type Part } from '../support/parts.js';
-import { type Engine, type Program, startParticipant } from '../support/program.js';
-import { makeToken, type TestServer } from '../support/token.js';
+import { type Engine, type Program, startParticipant } from '../support/program.mjs';
+import { makeToken } from '../support/token.mjs';
 
 /** The two servers that every scene is played on: LiveKit's own, and `offhook dev`. */
 export type ServerKind = 'livekit-server' | 'offhook dev';
 
-interface StartedServer extends TestServer {
+interface StartedServer {
+  url: string;
+  apiKey: string;
+  apiSecret: string;
   stop(): Promise<void>;
 }
 

@@ -102,12 +102,6 @@ const commands = {
     tone.spoken = speak(tone);
     return { sid: publication.sid };
   },
-  async muteTone({ name = 'tone' }) {
-    tones.get(name).track.mute();
-  },
-  async unmuteTone({ name = 'tone' }) {
-    tones.get(name).track.unmute();
-  },
   async stopTone({ name = 'tone' }) {
     const tone = tones.get(name);
     tone.stopped = true;

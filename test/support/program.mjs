@@ -1,0 +1,202 @@
+// A Node program in a process of its own that prints JSON lines, on the engine that was asked for.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** @typedef {'native' | 'offhook'} Engine LiveKit's native engine, or this one through `offhook/register` */
+/** @typedef {{ event: string, atMs: number, [detail: string]: unknown }} ProgramEvent `atMs`: since 1970 */
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const participantScript = fileURLToPath(new URL('participant.mjs', import.meta.url));
+const defaultTimeoutMs = 15_000;
+
+/**
+ * Arguments for `node` that put a program on `engine`; `offhook` needs a build in dist/.
+ *
+ * @param {Engine} engine
+ * @returns {string[]}
+ */
+export function nodeArguments(engine) {
+  return engine === 'offhook' ? ['--import', join(root, 'dist/ffi/register.js')] : [];
+}
+
+/**
+ * The environment of a program on an engine chosen by its arguments: ours without what would select another one.
+ *
+ * @param {Record<string, string>} [more]
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function engineEnvironment(more = {}) {
+  const { NAPI_RS_NATIVE_LIBRARY_PATH, NODE_OPTIONS, ...rest } = process.env;
+  return { ...rest, ...more };
+}
+
+export class Program {
+  /** @type {ProgramEvent[]} */
+  events = [];
+  /** @type {string[]} Lines of standard output that are no events or answers, and all of standard error. */
+  output = [];
+  /** @type {Promise<number | string>} Exit code, or the signal's name, once the process has ended. */
+  ended;
+  #child;
+  #exited;
+  #gone = false;
+  /** @type {Set<{ matches: (event: ProgramEvent) => boolean, resolve: (event: ProgramEvent) => void }>} */
+  #waiters = new Set();
+  /** @type {Map<number, (line: { value?: unknown, error?: string }) => void>} */
+  #replies = new Map();
+  #lastId = 0;
+
+  /**
+   * @param {string} script
+   * @param {{ engine: Engine, args?: string[], env?: Record<string, string> }} options
+   */
+  constructor(script, { engine, args = [], env }) {
+    this.#child = spawn(process.execPath, [...nodeArguments(engine), script, ...args], {
+      cwd: root,
+      env: engineEnvironment(env),
+      // A process group of its own, so that the processes which it forks can be ended with it.
+      detached: true,
+    });
+    process.once('exit', this.#killGroup);
+    createInterface({ input: this.#child.stdout }).on('line', (line) => this.#onLine(line));
+    createInterface({ input: this.#child.stderr }).on('line', (line) => this.output.push(line));
+    this.#child.stdin.on('error', () => {});
+    /** @type {Promise<void>} */
+    this.#exited = new Promise((resolve) => this.#child.once('exit', () => resolve()));
+    this.ended = new Promise((resolve) =>
+      this.#child.once('close', (code, signal) => {
+        const end = code ?? signal ?? 'unknown';
+        this.#gone = true;
+        for (const reply of this.#replies.values()) reply({ error: `the program ended (${end})` });
+        resolve(end);
+      }),
+    );
+  }
+
+  /** @returns {number} */
+  get pid() {
+    return this.#child.pid ?? 0;
+  }
+
+  /**
+   * Sends a command to a program that takes them (`participant.mjs`), and resolves with its answer.
+   *
+   * @template [T=Record<string, unknown>]
+   * @param {string} command
+   * @param {Record<string, unknown>} [args]
+   * @param {number} [timeoutMs]
+   * @returns {Promise<T>}
+   */
+  async call(command, args = {}, timeoutMs = defaultTimeoutMs) {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const answer = new Promise((resolve) => this.#replies.set(id, resolve));
+    if (this.#gone) throw new Error(`${command}: the program has ended`);
+    this.#child.stdin.write(`${JSON.stringify({ id, command, ...args })}\n`);
+    const { value, error } = await this.#within(answer, timeoutMs, `no answer to ${command}`);
+    this.#replies.delete(id);
+    if (error !== undefined) throw new Error(`${command}: ${error}`);
+    return value;
+  }
+
+  /**
+   * Resolves with the first event, past or future, that has this name and these details.
+   *
+   * @param {string} event
+   * @param {Record<string, unknown>} [details]
+   * @param {number} [timeoutMs]
+   * @returns {Promise<ProgramEvent>}
+   */
+  async waitFor(event, details = {}, timeoutMs = defaultTimeoutMs) {
+    const matches = (candidate) =>
+      candidate.event === event && Object.entries(details).every(([key, value]) => candidate[key] === value);
+    const past = this.events.find(matches);
+    if (past) return past;
+    let waiter;
+    const future = new Promise((resolve) => {
+      waiter = { matches, resolve };
+      this.#waiters.add(waiter);
+    });
+    try {
+      return await this.#within(future, timeoutMs, `no event ${event} ${JSON.stringify(details)}`);
+    } finally {
+      this.#waiters.delete(waiter);
+    }
+  }
+
+  /**
+   * What a participant has heard of `identity` since it was last asked.
+   *
+   * @param {string} identity
+   * @returns {Promise<{ samples: Int16Array, sampleRate: number }>}
+   */
+  async takeHeard(identity) {
+    const folder = mkdtempSync(join(tmpdir(), 'offhook-heard-'));
+    try {
+      const path = join(folder, 'heard.pcm');
+      const { sampleRate } = await this.call('takeHeard', { identity, path });
+      const bytes = readFileSync(path);
+      const samples = new Int16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2).slice();
+      return { sampleRate: Number(sampleRate), samples };
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+
+  /** Ends the program and what it forked: SIGTERM, and SIGKILL to what is still there after `graceMs`. */
+  async stop(graceMs = 3_000) {
+    process.removeListener('exit', this.#killGroup);
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(this.#killGroup, graceMs);
+    await this.#exited;
+    clearTimeout(timer);
+    this.#killGroup();
+    await this.ended;
+  }
+
+  #killGroup = () => {
+    try {
+      process.kill(-this.pid, 'SIGKILL');
+    } catch {
+      // Nothing of the group is left.
+    }
+  };
+
+  #onLine(line) {
+    const parsed = line.startsWith('{') ? JSON.parse(line) : {};
+    if (parsed.reply !== undefined) {
+      this.#replies.get(parsed.reply)?.(parsed);
+    } else if (parsed.event === undefined) {
+      this.output.push(line);
+    } else {
+      this.events.push(parsed);
+      for (const waiter of this.#waiters) if (waiter.matches(parsed)) waiter.resolve(parsed);
+    }
+  }
+
+  async #within(work, timeoutMs, what) {
+    let timer;
+    const tooLate = new Promise((_resolve, reject) => {
+      timer = setTimeout(() => {
+        const tail = this.output.slice(-8).join('\n');
+        const seen = this.events.map(({ event }) => event).join(', ');
+        reject(new Error(`${what} within ${timeoutMs} ms; events so far: ${seen}\n${tail}`));
+      }, timeoutMs);
+    });
+    return Promise.race([work, tooLate]).finally(() => clearTimeout(timer));
+  }
+}
+
+/**
+ * A steered participant (`participant.mjs`) on `engine`; see that file for the commands it takes.
+ *
+ * @param {Engine} engine
+ * @param {Record<string, string>} [env]
+ */
+export function startParticipant(engine, env) {
+  return new Program(participantScript, { engine, env });
+}
