@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type RoomServer, startServer } from '../../src/server/index.js';
-import { type Program, startParticipant } from '../support/program.js';
-import { makeToken } from '../support/token.js';
+import { type Program, startParticipant } from '../support/program.mjs';
+import { makeToken } from '../support/token.mjs';
 import { audiblePart, type Pcm } from '../support/tone.js';
 
 /** A server in this process, and participants on the native engine in processes of their own. */

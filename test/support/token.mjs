@@ -3,7 +3,7 @@ import { AccessToken } from 'livekit-server-sdk';
 /**
  * A join token for `identity`, as livekit-server-sdk makes it.
  *
- * @param {{ apiKey: string, apiSecret: string }} server
+ * @param {{ url: string, apiKey: string, apiSecret: string }} server
  * @param {string} room
  * @param {string} identity
  * @param {import('livekit-server-sdk').VideoGrant} [grant] more than joining, or other than that

@@ -1,0 +1,48 @@
+// Throughput of reliable data packets of 8 KiB, as fast as the engine takes them, to (or from) a participant on the
+// native engine.
+import { interleave } from '../bench.mjs';
+import { summarize } from '../statistics.mjs';
+
+const bytes = 8_192;
+const count = 500;
+const timeoutMs = 60_000;
+
+/** Megabytes per second from `sender` to `receiver`. */
+async function throughput(sender, receiver) {
+  const [endedAtMs, startedAtMs] = await Promise.all([
+    receiver.call('expectPackets', { count }, timeoutMs),
+    sender.call('flood', { count, bytes }, timeoutMs),
+  ]);
+  return (count * bytes) / 1e6 / ((endedAtMs - startedAtMs) / 1_000);
+}
+
+async function withPair(bench, engine, work) {
+  const room = bench.newRoom();
+  const measured = await bench.start(engine);
+  const other = await bench.start('native');
+  await measured.call('join', await bench.join(room, 'measured'));
+  await other.call('join', await bench.join(room, 'other'));
+  const value = await work(measured, other);
+  await bench.stop(measured, other);
+  return value;
+}
+
+function dataMeasure(name, title, between) {
+  return {
+    name,
+    title,
+    unit: 'MB/s',
+    higherIsBetter: true,
+    async run(bench, { dataPairs }) {
+      const values = await interleave(bench, dataPairs, (engine) =>
+        withPair(bench, engine, (measured, other) => between(measured, other)),
+      );
+      return { native: summarize(values.native), offhook: summarize(values.offhook) };
+    },
+  };
+}
+
+export const data = [
+  dataMeasure('data-out', 'Reliable data, sent', (measured, other) => throughput(measured, other)),
+  dataMeasure('data-in', 'Reliable data, received', (measured, other) => throughput(other, measured)),
+];

@@ -1,0 +1,58 @@
+// Memory and CPU of one process that is in 1, 10 or 50 rooms, publishing and subscribing one audio track in each. The
+// clients of the process meet in pairs, so no other process is needed but for the single one.
+import { setTimeout as delay } from 'node:timers/promises';
+import { startParticipant } from '../../test/support/program.mjs';
+import { engines } from '../bench.mjs';
+
+const settleMs = 5_000;
+
+async function joinsFor(bench, clients) {
+  const joins = [];
+  for (let pair = 0; pair * 2 < clients; pair++) {
+    const room = bench.newRoom();
+    for (const side of ['a', 'b']) joins.push(await bench.join(room, `client-${pair}${side}`));
+  }
+  return joins;
+}
+
+/** Usage of a process with `clients` rooms, over `measureMs`. */
+async function measure(bench, engine, clients, measureMs) {
+  const program = await bench.start(engine);
+  const joins = await joinsFor(bench, clients);
+  const peer = clients === 1 ? startParticipant('native') : undefined;
+  try {
+    if (peer) {
+      await peer.call('connect', joins.pop());
+      await peer.call('publishTone', { hz: 880 });
+    }
+    await program.call('openRooms', { joins }, 120_000);
+    await delay(settleMs);
+    const before = await program.call('usage', {}, 30_000);
+    await delay(measureMs);
+    const after = await program.call('usage', {}, 30_000);
+    const seconds = (after.atMs - before.atMs) / 1_000;
+    return {
+      rssMb: after.rssMb,
+      cpuSecondsPerRoomMinute: ((after.cpuSeconds - before.cpuSeconds) / seconds / clients) * 60,
+      coresUsed: (after.cpuSeconds - before.cpuSeconds) / seconds,
+      framesHeardPerSecondAndRoom: (after.framesHeard - before.framesHeard) / seconds / clients,
+    };
+  } finally {
+    await peer?.stop();
+    await bench.stop(program);
+  }
+}
+
+export const rooms = [1, 10, 50].map((clients) => ({
+  name: `rooms-${clients}`,
+  title: `A process in ${clients} ${clients === 1 ? 'room' : 'rooms'}`,
+  unit: 'usage',
+  async run(bench, { measureMs }) {
+    const result = {};
+    for (const [index, engine] of engines.entries()) {
+      bench.progress(index, engines.length, `${clients} rooms on ${engine}`);
+      result[engine] = await measure(bench, engine, clients, measureMs);
+    }
+    return result;
+  },
+}));
