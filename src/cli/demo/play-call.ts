@@ -96,7 +96,12 @@ function startAgent(
       LIVEKIT_API_SECRET: server.apiSecret,
       AGENT_PORT: String(port),
       OFFHOOK_TIMELINE: timelines,
-      ...(filter && { NOISE_FILTER_LIBRARY: filter.library, NOISE_FILTER_ON_LOAD: 'block' }),
+      ...(filter && {
+        NOISE_FILTER_LIBRARY: filter.library,
+        NOISE_FILTER_ON_LOAD: 'block',
+        // A filter's process gets only the variables that are named for it.
+        OFFHOOK_FILTER_ENV: 'NOISE_FILTER_ON_LOAD',
+      }),
     },
     onLine: (text) => {
       const line = parseJsonLine<AgentLine>(text);

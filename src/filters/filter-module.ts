@@ -1,0 +1,293 @@
+import { createLogger, describeError, type Logger, OffhookError, type Timeline } from '../timeline/index.js';
+import type { FilterHost, StartFilterHost } from './filter-host.js';
+import { FilterLoad } from './filter-load.js';
+import { FilterSession, type FilterSessionOptions } from './filter-session.js';
+import type { FilterState, FilterStatus } from './filter-status.js';
+import type { Samples } from './frame-protocol.js';
+import { RestartPolicy } from './restart-policy.js';
+
+export interface FilterModuleOptions {
+  moduleId: string;
+  startHost: StartFilterHost;
+  /** After this long a filter that is still loading is reported unavailable; it may become ready later. */
+  loadDeadlineMs: number;
+  onStatus: (status: FilterStatus) => void;
+}
+
+export interface ConnectingRoom {
+  url: string;
+  token: string;
+  timeline?: Timeline;
+}
+
+const maxStreams = 1024;
+/** A host that answers no frame for this long after its filter was taken out is stuck, and is replaced. */
+const stuckAfterMs = 2_000;
+
+/** One filter: its host, its loads (one a server URL) and the sessions of its streams. */
+export class FilterModule {
+  readonly moduleId: string;
+  #options: FilterModuleOptions;
+  #log: Logger;
+  #host: FilterHost | undefined;
+  #loads = new Map<string, FilterLoad>();
+  #sessions = new Set<FilterSession>();
+  #slots = new Map<number, FilterSession>();
+  #nextSlot = 0;
+  #restartPolicy = new RestartPolicy();
+  #restarts = 0;
+  #restartTimer: NodeJS.Timeout | undefined;
+  #refusal: string | undefined;
+  #framesBack = 0;
+  #closed = false;
+
+  constructor(options: FilterModuleOptions) {
+    this.#options = options;
+    this.moduleId = options.moduleId;
+    this.#log = createLogger(`filters/${options.moduleId}`);
+    this.#start();
+  }
+
+  /** Begins on_load for the room. Returns at once. */
+  roomConnecting({ url, token, timeline }: ConnectingRoom): void {
+    const load = this.#loads.get(url) ?? new FilterLoad(url, token);
+    this.#loads.set(url, load);
+    load.token = token;
+    load.rooms++;
+    this.#load(load, timeline);
+  }
+
+  roomClosed(url: string): void {
+    const load = this.#loads.get(url);
+    if (!load || --load.rooms > 0) return;
+    load.close();
+    this.#loads.delete(url);
+  }
+
+  updateToken(url: string, token: string): void {
+    const load = this.#loads.get(url);
+    if (load) load.token = token;
+    this.#host?.updateToken(url, token);
+  }
+
+  createSession(options: FilterSessionOptions): FilterSession {
+    const session = new FilterSession(options, {
+      onInfo: (changed) => {
+        const { attachment } = changed;
+        attachment?.host.updateStreamInfo(attachment.slot, JSON.stringify(changed.streamInfo));
+      },
+      onTakenOut: (taken, reason) => this.#takeOut(taken, reason),
+      onClose: (closed) => {
+        this.#release(closed);
+        this.#sessions.delete(closed);
+      },
+    });
+    this.#sessions.add(session);
+    this.#settle(session);
+    return session;
+  }
+
+  get status(): FilterStatus {
+    const loads = [...this.#loads.values()];
+    const load = loads.find(({ state }) => state === 'ready') ?? loads.at(-1);
+    const state: FilterState = this.#refusal !== undefined ? 'unavailable' : (load?.state ?? 'loading');
+    return {
+      moduleId: this.moduleId,
+      state,
+      reason: this.#refusal ?? load?.reason,
+      elapsedMs: load?.elapsedMs ?? (load ? performance.now() - load.startedMs : 0),
+      restarts: this.#restarts,
+      streams: [...this.#sessions].map((session) => session.status),
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#restartTimer);
+    for (const load of this.#loads.values()) load.close();
+    for (const session of this.#sessions) session.close();
+    this.#host?.close();
+    this.#host = undefined;
+  }
+
+  #start(): void {
+    const host = this.#options.startHost({
+      onFrame: (slot, sequence, filtered) => this.#onFrame(slot, sequence, filtered),
+      onFrameFailed: (slot, sequence, reason) => {
+        this.#framesBack++;
+        this.#log.debug(`process: ${reason}`);
+        this.#slots.get(slot)?.onFrameFailed(sequence);
+      },
+      onEnd: (reason, final) => this.#onHostEnd(reason, final),
+    });
+    this.#host = host;
+  }
+
+  #load(load: FilterLoad, timeline?: Timeline): void {
+    const host = this.#host;
+    if (!host) return;
+    load.begin({
+      moduleId: this.moduleId,
+      timeline,
+      deadlineMs: this.#options.loadDeadlineMs,
+      onLate: () =>
+        this.#enter(load, 'unavailable', 'on_load has not returned in time; it may still become ready'),
+    });
+    host.load(load.url, load.token).then(
+      () => this.#finish(host, load, undefined),
+      (error: unknown) => {
+        this.#finish(host, load, error instanceof OffhookError ? error.message : describeError(error));
+      },
+    );
+  }
+
+  #finish(host: FilterHost, load: FilterLoad, error: string | undefined): void {
+    if (host !== this.#host || this.#loads.get(load.url) !== load) return;
+    if (load.finish(error)) this.#enter(load, error === undefined ? 'ready' : 'unavailable', error);
+  }
+
+  #enter(load: FilterLoad, state: FilterState, reason: string | undefined): void {
+    load.enter(state, reason);
+    this.#announce(load);
+    for (const session of this.#sessions) this.#settle(session);
+  }
+
+  #announce({ state, reason, elapsedMs = 0, url }: FilterLoad): void {
+    const after = `after ${Math.round(elapsedMs)} ms`;
+    if (state === 'ready') this.#log.info(`ready ${after} (${url})`);
+    else this.#log.warn(`unavailable ${after}: ${reason}; audio passes unfiltered (${url})`);
+    this.#options.onStatus(this.status);
+  }
+
+  /** Brings a session to the state of the load that it depends on. */
+  #settle(session: FilterSession): void {
+    if (session.over || session.attachment) return;
+    if (this.#refusal !== undefined) {
+      session.detach('unavailable', this.#refusal);
+      return;
+    }
+    const load = this.#loads.get(session.streamInfo.url) ?? [...this.#loads.values()].at(-1);
+    if (load?.state === 'ready') this.#create(session, load);
+    else if (load) session.detach(load.state, load.reason);
+  }
+
+  #create(session: FilterSession, load: FilterLoad): void {
+    const host = this.#host;
+    const slot = this.#freeSlot();
+    if (!host || [...this.#slots.values()].includes(session)) return;
+    if (slot === undefined) {
+      session.detach('unavailable', `it has ${maxStreams} streams already`);
+      return;
+    }
+    this.#slots.set(slot, session);
+    const {
+      sampleRate,
+      outputRate = sampleRate,
+      numChannels,
+      format = 'int16',
+      optionsJson,
+    } = session.options;
+    const span = load.timeline?.begin('filter-create', { filter: this.moduleId });
+    const gone = () => host !== this.#host || this.#slots.get(slot) !== session;
+    host
+      .createStream(slot, {
+        inputRate: sampleRate,
+        outputRate,
+        numChannels,
+        format,
+        optionsJson: optionsJson || '{}',
+        streamInfoJson: JSON.stringify(session.streamInfo),
+      })
+      .then(
+        () => {
+          span?.end('ok');
+          if (gone()) {
+            if (host === this.#host) host.destroyStream(slot);
+            return;
+          }
+          session.attach(host, slot);
+          this.#announceStream(session);
+        },
+        (error: unknown) => {
+          const reason = error instanceof OffhookError ? error.message : describeError(error);
+          span?.end('failed', reason);
+          if (gone()) return;
+          this.#slots.delete(slot);
+          session.detach('unavailable', reason);
+          this.#announceStream(session);
+        },
+      );
+  }
+
+  #announceStream(session: FilterSession): void {
+    const { state, reason, elapsedMs, trackId } = session.status;
+    const after = `after ${Math.round(elapsedMs)} ms (track ${trackId})`;
+    if (state === 'ready') this.#log.info(`stream filtered ${after}`);
+    else this.#log.warn(`stream passes unfiltered ${after}: ${reason}`);
+    this.#options.onStatus(this.status);
+  }
+
+  #freeSlot(): number | undefined {
+    for (let tries = 0; tries < maxStreams; tries++) {
+      const slot = this.#nextSlot;
+      this.#nextSlot = (slot + 1) % maxStreams;
+      if (!this.#slots.has(slot)) return slot;
+    }
+    return undefined;
+  }
+
+  /** Gives up a session's stream in the host. */
+  #release(session: FilterSession): void {
+    for (const [slot, holder] of this.#slots) {
+      if (holder !== session) continue;
+      this.#slots.delete(slot);
+      if (session.attachment) this.#host?.destroyStream(slot);
+    }
+  }
+
+  #takeOut(session: FilterSession, reason: string): void {
+    this.#release(session);
+    session.detach('unavailable', `taken out: ${reason}`);
+    this.#announceStream(session);
+    const host = this.#host;
+    const framesBack = this.#framesBack;
+    setTimeout(() => {
+      if (host !== this.#host || this.#framesBack !== framesBack || !host) return;
+      host.close();
+      this.#onHostEnd(`it has been stuck in a frame for ${stuckAfterMs} ms`, false);
+    }, stuckAfterMs).unref();
+  }
+
+  #onFrame(slot: number, sequence: number, filtered: Samples): void {
+    this.#framesBack++;
+    this.#slots.get(slot)?.onFrame(sequence, filtered);
+  }
+
+  #onHostEnd(reason: string, final: boolean): void {
+    if (this.#closed) return;
+    this.#host = undefined;
+    this.#slots.clear();
+    const delayMs = final ? undefined : this.#restartPolicy.next(performance.now());
+    const next = delayMs === undefined ? 'it will not be started again' : `started again in ${delayMs} ms`;
+    if (delayMs === undefined) this.#refusal = final ? reason : `${reason}, ${this.#restarts} restarts`;
+    this.#log.warn(`${reason}; ${next}; audio passes unfiltered`);
+    for (const session of this.#sessions) {
+      if (!session.over) session.detach('unavailable', reason);
+    }
+    for (const load of this.#loads.values()) {
+      load.abandon(reason);
+      this.#announce(load);
+    }
+    if (this.#loads.size === 0) this.#options.onStatus(this.status);
+    if (delayMs !== undefined) {
+      this.#restartTimer = setTimeout(() => this.#restart(), delayMs).unref();
+    }
+  }
+
+  #restart(): void {
+    this.#restarts++;
+    this.#start();
+    for (const load of this.#loads.values()) this.#load(load);
+    for (const session of this.#sessions) this.#settle(session);
+  }
+}

@@ -1,0 +1,210 @@
+import type { FilterHost } from './filter-host.js';
+import type { FilterState, FilterStreamInfo, FilterStreamStatus } from './filter-status.js';
+import type { SampleFormat, Samples } from './frame-protocol.js';
+import { LatencyHistogram } from './latency-histogram.js';
+import { MissWindow } from './miss-window.js';
+
+export interface FilterSessionOptions {
+  /** Hz, of the frames in and out. */
+  sampleRate: number;
+  /** Hz of the frames out, when it differs; only for filters that support it. */
+  outputRate?: number;
+  numChannels: number;
+  /** The samples the filter works on; default `int16`. */
+  format?: SampleFormat;
+  /** The options that the program gave, as JSON; default an empty object. */
+  optionsJson?: string;
+  streamInfo: FilterStreamInfo;
+}
+
+/** What a session asks of the filter that it belongs to. */
+export interface FilterSessionOwner {
+  onInfo(session: FilterSession): void;
+  /** Too many frames were missed: the session will send no more. */
+  onTakenOut(session: FilterSession, reason: string): void;
+  onClose(session: FilterSession): void;
+}
+
+interface PendingFrame {
+  done: (filtered: Int16Array | undefined) => void;
+  sentMs: number;
+}
+
+interface Attachment {
+  host: FilterHost;
+  slot: number;
+}
+
+/** Frames under way at a time; further ones pass unfiltered. */
+const maxPending = 5;
+const frameDeadlineMs = 15;
+
+/** One stream's use of a filter. Frames pass unfiltered, at once, whenever the filter cannot take them. */
+export class FilterSession {
+  readonly options: FilterSessionOptions;
+  #owner: FilterSessionOwner;
+  #streamInfo: FilterStreamInfo;
+  #attachment: Attachment | undefined;
+  #state: FilterState = 'loading';
+  #reason: string | undefined;
+  #createdMs = performance.now();
+  #settledMs: number | undefined;
+  #takenOut = false;
+  #closed = false;
+  #pending = new Map<number, PendingFrame>();
+  #sequence = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #misses = new MissWindow();
+  #latency = new LatencyHistogram();
+  #counts = { processed: 0, late: 0, bypassed: 0, failed: 0 };
+
+  constructor(options: FilterSessionOptions, owner: FilterSessionOwner) {
+    this.options = options;
+    this.#streamInfo = options.streamInfo;
+    this.#owner = owner;
+  }
+
+  /** Hz of the frames that `process` takes. */
+  get sampleRate(): number {
+    return this.options.sampleRate;
+  }
+
+  get streamInfo(): FilterStreamInfo {
+    return this.#streamInfo;
+  }
+
+  get attachment(): Readonly<Attachment> | undefined {
+    return this.#attachment;
+  }
+
+  /** True when nothing may be attached any more. */
+  get over(): boolean {
+    return this.#closed || this.#takenOut;
+  }
+
+  get status(): FilterStreamStatus {
+    return {
+      trackId: this.#streamInfo.trackId,
+      participantIdentity: this.#streamInfo.participantIdentity,
+      state: this.#state,
+      reason: this.#reason,
+      elapsedMs: (this.#settledMs ?? performance.now()) - this.#createdMs,
+      frames: {
+        ...this.#counts,
+        p50Ms: this.#latency.percentile(0.5),
+        p99Ms: this.#latency.percentile(0.99),
+      },
+    };
+  }
+
+  /**
+   * @param frame 10 ms of interleaved samples at `sampleRate`
+   * @param done called once, in any order: with the filtered samples, or with undefined to let the frame pass as it is
+   */
+  process(frame: Int16Array, done: (filtered: Int16Array | undefined) => void): void {
+    const attachment = this.#attachment;
+    if (!attachment) {
+      this.#counts.bypassed++;
+      done(undefined);
+      return;
+    }
+    if (this.#pending.size >= maxPending) {
+      this.#miss('late', done);
+      return;
+    }
+    const sequence = this.#sequence++;
+    this.#pending.set(sequence, { done, sentMs: performance.now() });
+    this.#timer ??= setTimeout(() => this.#expire(), frameDeadlineMs).unref();
+    const samples = this.options.format === 'float' ? toFloat(frame) : frame;
+    const { sampleRate, outputRate = sampleRate } = this.options;
+    const outputLength = Math.round((frame.length * outputRate) / sampleRate);
+    attachment.host.process(attachment.slot, sequence, samples, outputLength);
+  }
+
+  updateStreamInfo(info: FilterStreamInfo): void {
+    this.#streamInfo = info;
+    this.#owner.onInfo(this);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#owner.onClose(this);
+    this.detach(this.#state, 'closed');
+  }
+
+  /** From the next frame on, frames go through the filter. */
+  attach(host: FilterHost, slot: number): void {
+    this.#attachment = { host, slot };
+    this.#setState('ready', undefined);
+  }
+
+  /** From the next frame on, frames pass; so do those that are under way. */
+  detach(state: FilterState, reason: string | undefined): void {
+    this.#attachment = undefined;
+    this.#setState(state, reason);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    this.#counts.bypassed += pending.length;
+    for (const { done } of pending) done(undefined);
+  }
+
+  onFrame(sequence: number, filtered: Samples): void {
+    const pending = this.#take(sequence);
+    if (!pending) return;
+    this.#counts.processed++;
+    this.#latency.add(performance.now() - pending.sentMs);
+    this.#misses.add(false);
+    pending.done(filtered instanceof Float32Array ? toInt16(filtered) : filtered);
+  }
+
+  onFrameFailed(sequence: number): void {
+    const pending = this.#take(sequence);
+    if (pending) this.#miss('failed', pending.done);
+  }
+
+  #take(sequence: number): PendingFrame | undefined {
+    const pending = this.#pending.get(sequence);
+    this.#pending.delete(sequence);
+    return pending;
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const nowMs = performance.now();
+    for (const [sequence, { done, sentMs }] of this.#pending) {
+      const leftMs = sentMs + frameDeadlineMs - nowMs;
+      if (leftMs > 0) {
+        this.#timer = setTimeout(() => this.#expire(), leftMs).unref();
+        return;
+      }
+      this.#pending.delete(sequence);
+      this.#miss('late', done);
+    }
+  }
+
+  #miss(kind: 'late' | 'failed', done: PendingFrame['done']): void {
+    this.#counts[kind]++;
+    done(undefined);
+    if (!this.#misses.add(true) || this.over) return;
+    this.#takenOut = true;
+    this.#owner.onTakenOut(this, this.#misses.describe());
+  }
+
+  #setState(state: FilterState, reason: string | undefined): void {
+    if (state === this.#state && reason === this.#reason) return;
+    this.#state = state;
+    this.#reason = reason;
+    this.#settledMs = state === 'loading' ? undefined : performance.now();
+  }
+}
+
+function toFloat(samples: Int16Array): Float32Array {
+  return Float32Array.from(samples, (sample) => sample / 32768);
+}
+
+function toInt16(samples: Float32Array): Int16Array {
+  return Int16Array.from(samples, (sample) => Math.max(-32768, Math.min(32767, Math.round(sample * 32768))));
+}

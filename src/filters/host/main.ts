@@ -1,0 +1,89 @@
+// The child process that holds one plugin. It runs what may block for ever (on_load) in threads of its own, frames in
+// another, and ends at once when the engine does: nothing here may outlive the agent.
+import { once } from 'node:events';
+import net from 'node:net';
+import { Worker } from 'node:worker_threads';
+import { decodeControl, encodeControl, MessageReader } from '../frame-protocol.js';
+import { PluginLibrary } from './library.js';
+import { endWithParent } from './lifeline.js';
+import { maxStreams } from './streams.js';
+
+interface HostArguments {
+  parentPid: number;
+  pluginPath: string;
+  dependencies: string[];
+}
+
+const hostArguments = JSON.parse(process.argv[2] ?? '{}') as HostArguments;
+endWithParent(hostArguments.parentPid);
+// A terminal's Ctrl-C reaches this process too; the agent decides when it ends.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+
+const control = new net.Socket({ fd: 3, readable: true, writable: true });
+const reader = new MessageReader();
+/** Addresses of the plugin's streams by slot, shared with the thread that processes frames. */
+const streams = new BigUint64Array(new SharedArrayBuffer(8 * maxStreams));
+
+// exit() would wait for a plugin that blocks.
+const die = () => process.kill(process.pid, 'SIGKILL');
+control.on('close', die);
+control.on('error', die);
+
+function reply(value: Record<string, unknown>): void {
+  control.write(encodeControl(value));
+}
+
+function onLoad(id: unknown, url: unknown, token: unknown): void {
+  const worker = new Worker(new URL('./on-load.js', import.meta.url), {
+    workerData: { ...hostArguments, options: JSON.stringify({ url, token }) },
+  });
+  worker.on('message', (code: number) => reply({ id, code }));
+  worker.on('error', (error) => reply({ id, error: error.message }));
+}
+
+function create(library: PluginLibrary, id: unknown, request: Record<string, unknown>): void {
+  const { slot, inputRate, outputRate, options, streamInfo } = request;
+  const done = async (error: unknown, address: number | bigint) => {
+    // A stream that is announced must find its frames awaited.
+    await framesReady;
+    if (error) {
+      reply({ id, error: String(error) });
+    } else if (BigInt(address) === 0n) {
+      reply({ id, error: 'audio_filter_create returned null' });
+    } else {
+      Atomics.store(streams, Number(slot), BigInt(address));
+      reply({ id });
+    }
+  };
+  const createV2 = library.find('audio_filter_create_v2');
+  if (createV2) createV2.async(inputRate, outputRate, options, streamInfo, done);
+  else library.get('audio_filter_create').async(inputRate, options, streamInfo, done);
+}
+
+let framesReady: Promise<unknown> = Promise.resolve();
+
+function handle(library: PluginLibrary, request: Record<string, unknown>): void {
+  const { id, op } = request;
+  if (op === 'onLoad') onLoad(id, request.url, request.token);
+  else if (op === 'create') create(library, id, request);
+  else if (op === 'updateToken') {
+    library.find('audio_filter_update_token')?.async(request.url, request.token, () => {});
+  }
+}
+
+try {
+  const library = new PluginLibrary(hostArguments.pluginPath, hostArguments.dependencies);
+  const frames = new Worker(new URL('./frames.js', import.meta.url), {
+    workerData: { ...hostArguments, streams },
+  });
+  framesReady = once(frames, 'message');
+  frames.on('error', (error) => {
+    process.stderr.write(`filter host: ${error.message}\n`);
+    die();
+  });
+  control.on('data', (chunk) => {
+    for (const message of reader.push(chunk)) handle(library, decodeControl(message));
+  });
+} catch (error) {
+  reply({ event: 'refused', error: error instanceof Error ? error.message : String(error) });
+}

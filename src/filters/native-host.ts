@@ -1,0 +1,217 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import type { FilterHost, FilterHostEvents, FilterStreamOptions } from './filter-host.js';
+import {
+  bytesOf,
+  decodeControl,
+  encodeControl,
+  encodeMessage,
+  type FrameMessage,
+  MessageReader,
+  messageTypes,
+  type Samples,
+  samplesOf,
+} from './frame-protocol.js';
+import { hostEnvironment } from './host-environment.js';
+
+export interface NativeHostOptions {
+  pluginPath: string;
+  /** Libraries loaded before it, in order. */
+  dependencies: readonly string[];
+  /** Where the host's compiled script lies; default: beside this file. */
+  hostEntry: URL;
+}
+
+interface Waiting {
+  resolve(reply: Record<string, unknown>): void;
+  reject(error: OffhookError): void;
+}
+
+const log = createLogger('filters/native-host');
+const filterError = (message: string) => new OffhookError('OFFHOOK_FILTER', message);
+
+/** A child process that holds one native plugin. */
+export class NativeHost implements FilterHost {
+  #child: ChildProcess;
+  #control: Socket;
+  #frames: Socket;
+  #events: FilterHostEvents;
+  #waiting = new Map<number, Waiting>();
+  #nextId = 1;
+  #corked = false;
+  #ended = false;
+
+  constructor(options: NativeHostOptions, events: FilterHostEvents) {
+    this.#events = events;
+    const { pluginPath, dependencies, hostEntry } = options;
+    const hostArguments = JSON.stringify({ parentPid: process.pid, pluginPath, dependencies });
+    // What the plugin prints goes to stderr: stdout belongs to the program.
+    this.#child = spawn(process.execPath, [fileURLToPath(hostEntry), hostArguments], {
+      stdio: ['ignore', 2, 2, 'pipe', 'pipe'],
+      env: hostEnvironment(process.env),
+      windowsHide: true,
+    });
+    this.#control = this.#child.stdio[3] as Socket;
+    this.#frames = this.#child.stdio[4] as Socket;
+    this.#child.on('error', (error) => this.#end(`its host did not start: ${error.message}`, false));
+    this.#child.on('exit', (code, signal) => this.#end(describeExit(code, signal), false));
+    this.#listen(this.#control, (message) => this.#onControl(decodeControl(message)));
+    this.#listen(this.#frames, (message) => this.#onFrame(message));
+    // A host keeps no program alive.
+    this.#child.unref();
+    for (const socket of [this.#control, this.#frames]) socket.unref();
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  async load(url: string, token: string): Promise<void> {
+    const { code } = await this.#request({ op: 'onLoad', url, token });
+    if (code !== 0) {
+      throw filterError(
+        `its on_load returned ${code}: it accepts no session at ${url} (many plugins work with LiveKit Cloud only)`,
+      );
+    }
+  }
+
+  updateToken(url: string, token: string): void {
+    this.#send({ op: 'updateToken', url, token });
+  }
+
+  async createStream(slot: number, options: FilterStreamOptions): Promise<void> {
+    const { inputRate, outputRate, optionsJson, streamInfoJson } = options;
+    await this.#request({
+      op: 'create',
+      slot,
+      inputRate,
+      outputRate,
+      options: optionsJson,
+      streamInfo: streamInfoJson,
+    });
+  }
+
+  process(slot: number, sequence: number, frame: Samples, outputLength: number): void {
+    const format = frame instanceof Float32Array ? 'float' : 'int16';
+    this.#write({
+      type: messageTypes.process,
+      format,
+      stream: slot,
+      sequence,
+      value: outputLength,
+      payload: bytesOf(frame),
+    });
+  }
+
+  updateStreamInfo(slot: number, streamInfoJson: string): void {
+    this.#write({
+      type: messageTypes.streamInfo,
+      format: 'int16',
+      stream: slot,
+      sequence: 0,
+      value: 0,
+      payload: Buffer.from(streamInfoJson, 'utf8'),
+    });
+  }
+
+  destroyStream(slot: number): void {
+    this.#write({
+      type: messageTypes.destroy,
+      format: 'int16',
+      stream: slot,
+      sequence: 0,
+      value: 0,
+      payload: new Uint8Array(0),
+    });
+  }
+
+  close(): void {
+    this.#release('its host was closed');
+  }
+
+  #listen(socket: Socket, onMessage: (message: FrameMessage) => void): void {
+    const reader = new MessageReader();
+    socket.on('data', (chunk) => {
+      if (this.#ended) return;
+      try {
+        for (const message of reader.push(chunk)) onMessage(message);
+      } catch (error) {
+        this.#end(`its host sent garbage: ${describeError(error)}`, false);
+      }
+    });
+    // The child's exit says more than the end of a socket does.
+    socket.on('error', (error) => log.debug(`listen: ${error.message}`));
+  }
+
+  #onControl(reply: Record<string, unknown>): void {
+    if (reply.event === 'refused') {
+      this.#end(String(reply.error), true);
+      return;
+    }
+    if (typeof reply.id !== 'number') return;
+    const waiting = this.#waiting.get(reply.id);
+    this.#waiting.delete(reply.id);
+    if (reply.error === undefined) waiting?.resolve(reply);
+    else waiting?.reject(filterError(String(reply.error)));
+  }
+
+  #onFrame({ type, format, stream, sequence, value, payload }: FrameMessage): void {
+    if (type === messageTypes.processed) {
+      this.#events.onFrame(stream, sequence, samplesOf(payload, format));
+    } else if (type === messageTypes.failed) {
+      const reason = Buffer.from(payload).toString('utf8');
+      // Memory of the host was overwritten: what it answers from now on means nothing.
+      if (value === 1) this.#end(reason, false);
+      else this.#events.onFrameFailed(stream, sequence, reason);
+    }
+  }
+
+  #request(request: Record<string, unknown>): Promise<Record<string, unknown>> {
+    if (this.#ended) return Promise.reject(filterError('its host has ended'));
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#send({ id, ...request });
+    });
+  }
+
+  #send(value: Record<string, unknown>): void {
+    if (!this.#ended) this.#control.write(encodeControl(value));
+  }
+
+  /** Frames written in one turn of the event loop leave, and wake the host, together. */
+  #write(message: FrameMessage): void {
+    if (this.#ended) return;
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#frames.cork();
+      queueMicrotask(() => {
+        this.#corked = false;
+        this.#frames.uncork();
+      });
+    }
+    this.#frames.write(encodeMessage(message));
+  }
+
+  #end(reason: string, final: boolean): void {
+    if (this.#ended) return;
+    this.#release(reason);
+    this.#events.onEnd(reason, final);
+  }
+
+  #release(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#child.kill('SIGKILL');
+    this.#control.destroy();
+    this.#frames.destroy();
+    for (const waiting of this.#waiting.values()) waiting.reject(filterError(reason));
+    this.#waiting.clear();
+  }
+}
+
+function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
+  return signal ? `its process was ended by ${signal}` : `its process exited with code ${code}`;
+}

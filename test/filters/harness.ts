@@ -1,0 +1,95 @@
+import { once } from 'node:events';
+import { afterEach } from 'vitest';
+import {
+  FilterRegistry,
+  type FilterRegistryOptions,
+  type FilterSession,
+  type FilterStatus,
+  type FilterStreamInfo,
+} from '../../src/filters/index.js';
+import { compilePlugin } from '../support/plugin/compile.mjs';
+
+export const url = 'ws://127.0.0.1:7880';
+
+export const streamInfo: FilterStreamInfo = {
+  url,
+  roomId: 'RM_1',
+  roomName: 'room',
+  participantIdentity: 'caller',
+  participantId: 'PA_1',
+  trackId: 'TR_1',
+};
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup();
+});
+
+/** Runs `cleanup` after the test. */
+export function afterTest(cleanup: () => void): void {
+  cleanups.push(cleanup);
+}
+
+/** Sets variables of the environment until the test is over. */
+export function setEnvironment(values: Record<string, string>): void {
+  for (const [name, value] of Object.entries(values)) {
+    const before = process.env[name];
+    process.env[name] = value;
+    afterTest(() => {
+      if (before === undefined) delete process.env[name];
+      else process.env[name] = before;
+    });
+  }
+}
+
+/** A registry whose native hosts run the compiled script, closed after the test. */
+export function openRegistry(options: FilterRegistryOptions = {}): FilterRegistry {
+  const nativeHostEntry = new URL('../../dist/filters/host/main.js', import.meta.url);
+  const registry = new FilterRegistry({ nativeHostEntry, ...options });
+  afterTest(() => registry.close());
+  return registry;
+}
+
+const plugins = new Map<string, string>();
+
+/** The test plugin, compiled once a file and variant. */
+export function plugin(...variants: Parameters<typeof compilePlugin>): string {
+  const key = variants.join();
+  const library = plugins.get(key) ?? compilePlugin(...variants);
+  plugins.set(key, library);
+  return library;
+}
+
+/** Resolves with the first status of the registry that `accept` takes. */
+export async function untilStatus(
+  registry: FilterRegistry,
+  accept: (status: FilterStatus) => boolean,
+  timeoutMs = 20_000,
+): Promise<FilterStatus> {
+  const target = new EventTarget();
+  const now = registry.statuses().find(accept);
+  if (now) return now;
+  const previous = registry.onStatus;
+  let found: FilterStatus | undefined;
+  registry.onStatus = (status) => {
+    previous(status);
+    if (found || !accept(status)) return;
+    found = status;
+    target.dispatchEvent(new Event('found'));
+  };
+  await once(target, 'found', { signal: AbortSignal.timeout(timeoutMs) });
+  return found!;
+}
+
+export const streamIs = (state: string) => (status: FilterStatus) =>
+  status.streams.some((stream) => stream.state === state);
+
+/** Sends one frame through a session and resolves with what came back. */
+export function filterFrame(session: FilterSession, frame: Int16Array): Promise<Int16Array | undefined> {
+  return new Promise((resolve) => session.process(frame, resolve));
+}
+
+/** 10 ms of a constant level at 48 kHz. */
+export function level(value: number, length = 480): Int16Array {
+  return new Int16Array(length).fill(value);
+}

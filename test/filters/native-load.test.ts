@@ -1,0 +1,98 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { Timeline } from '../../src/timeline/index.js';
+import { describeWith } from '../support/parts.js';
+import {
+  filterFrame,
+  level,
+  openRegistry,
+  plugin,
+  setEnvironment,
+  streamInfo,
+  untilStatus,
+  url,
+} from './harness.js';
+
+const stream = { sampleRate: 48_000, numChannels: 1, streamInfo };
+
+describeWith(['cc'], 'a native plugin', () => {
+  test('that is ready filters the next frame', async () => {
+    const registry = openRegistry();
+    registry.loadNative({ moduleId: 'gain', pluginPath: plugin() });
+    const timeline = new Timeline('connect');
+    registry.roomConnecting({ url, token: 'token', timeline });
+    const session = registry.create('gain', stream);
+    expect(await filterFrame(session, level(1000))).toBeUndefined();
+
+    await untilStatus(registry, ({ streams }) => streams[0]?.state === 'ready');
+    expect(await filterFrame(session, level(1000))).toEqual(level(250));
+    expect(session.status.frames).toMatchObject({ processed: 1, bypassed: 1, late: 0, failed: 0 });
+    expect(timeline.spans.map(({ stage, outcome, filter }) => [stage, outcome, filter])).toEqual([
+      ['filter-load', 'ok', 'gain'],
+      ['filter-create', 'ok', 'gain'],
+    ]);
+  });
+
+  test.each([
+    ['fail:7', 'on_load returned 7'],
+    ['garbage', 'on_load returned -559038737'],
+    ['crash', 'ended by SIG'],
+    // Node's own exit handlers may crash when exit() is called on a thread that is not theirs.
+    ['exit:3', /exited with code 3|ended by SIG/],
+    ['block', 'on_load has not returned'],
+    ['spin', 'on_load has not returned'],
+  ])('whose on_load does %s is unavailable and says why', async (behaviour, reason) => {
+    setEnvironment({ OFFHOOK_PLUGIN_ON_LOAD: behaviour });
+    const registry = openRegistry({ loadDeadlineMs: 1_000 });
+    registry.loadNative({ moduleId: 'gain', pluginPath: plugin() });
+    registry.roomConnecting({ url, token: 'token' });
+    const session = registry.create('gain', stream);
+    const status = await untilStatus(registry, ({ state }) => state === 'unavailable');
+    expect(status.reason).toMatch(reason);
+    expect(status.elapsedMs).toBeGreaterThan(0);
+    expect(session.status).toMatchObject({ state: 'unavailable' });
+    expect(await filterFrame(session, level(1000))).toBeUndefined();
+  });
+
+  test('that comes back after its deadline is ready after all', async () => {
+    setEnvironment({ OFFHOOK_PLUGIN_ON_LOAD: 'sleep:1.5' });
+    const registry = openRegistry({ loadDeadlineMs: 500 });
+    registry.loadNative({ moduleId: 'gain', pluginPath: plugin() });
+    registry.roomConnecting({ url, token: 'token' });
+    const session = registry.create('gain', stream);
+    await untilStatus(registry, ({ state }) => state === 'unavailable');
+    await untilStatus(registry, ({ streams }) => streams[0]?.state === 'ready');
+    expect(await filterFrame(session, level(400))).toEqual(level(100));
+  });
+
+  test('that lacks a symbol is unavailable, and the symbol is named', async () => {
+    const registry = openRegistry();
+    registry.loadNative({ moduleId: 'gain', pluginPath: plugin('LACK_CREATE', 'LACK_UPDATE_STREAM_INFO') });
+    registry.roomConnecting({ url, token: 'token' });
+    const { reason } = await untilStatus(registry, ({ state }) => state === 'unavailable');
+    expect(reason).toMatch(/lacks audio_filter_update_stream_info, audio_filter_create/);
+  });
+
+  test('that is loaded while a room is open is made ready for it', async () => {
+    const registry = openRegistry();
+    registry.roomConnecting({ url, token: 'token' });
+    registry.loadNative({ moduleId: 'gain', pluginPath: plugin() });
+    await untilStatus(registry, ({ state }) => state === 'ready');
+  });
+
+  test('whose path is wrong is refused at once, with the reason', () => {
+    const registry = openRegistry();
+    const load = (pluginPath: string, dependencies: string[] = []) =>
+      registry.loadNative({ moduleId: 'gain', pluginPath, dependencies });
+    const text = join(mkdtempSync(join(tmpdir(), 'offhook-')), 'text.so');
+    writeFileSync(text, 'not a library');
+    expect(() => load('/nowhere/libx.so')).toThrow('filter plugin /nowhere/libx.so does not exist');
+    expect(() => load('/')).toThrow('is not a file');
+    expect(() => load(text)).toThrow('is not a shared library');
+    expect(() => load(plugin(), [text])).toThrow(`filter dependency ${text} is not a shared library`);
+    expect(registry.has('gain')).toBe(false);
+    expect(() => registry.create('gain', stream)).toThrow('no audio filter has the module id gain');
+  });
+});
