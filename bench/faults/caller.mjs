@@ -1,9 +1,11 @@
 // One end of a call, on whichever engine its environment selects: an unmodified @livekit/rtc-node program.
 // Use: node caller.mjs URL TOKEN. It publishes a tone and numbered reliable packets, and prints one JSON line for each
 // thing that happens: connected, failed, events of the room, hearing or silence of the other end. `report` on its
-// standard input prints what it counted; `end` disconnects.
+// standard input prints what it counted; `end` disconnects. FILTER_PLUGIN names an audio filter plugin that it loads
+// first and asks for on what it hears.
 import { createInterface } from 'node:readline';
 import {
+  AudioFilter,
   AudioFrame,
   AudioSource,
   AudioStream,
@@ -25,7 +27,13 @@ const connectGiveUpMs = Number(process.env.CONNECT_GIVE_UP_MS ?? 60_000);
 const [url, token] = process.argv.slice(2);
 const startedMs = performance.now();
 const say = (what, more = {}) =>
-  console.log(JSON.stringify({ what, atMs: Math.round(performance.now() - startedMs), ...more }));
+  console.log(
+    JSON.stringify({ what, atMs: Math.round(performance.now() - startedMs), wallMs: Date.now(), ...more }),
+  );
+
+const filterId = 'bench.filter';
+const noiseCancellation = process.env.FILTER_PLUGIN ? { moduleId: filterId, options: {} } : undefined;
+if (process.env.FILTER_PLUGIN) new AudioFilter(filterId, process.env.FILTER_PLUGIN);
 
 const received = [];
 let sent = 0;
@@ -42,7 +50,8 @@ function heard(frame) {
 }
 
 async function listen(track) {
-  for await (const frame of new AudioStream(track, sampleRate, 1)) heard(frame);
+  for await (const frame of new AudioStream(track, { sampleRate, numChannels: 1, noiseCancellation }))
+    heard(frame);
 }
 
 async function speak(source) {

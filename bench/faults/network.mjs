@@ -49,8 +49,10 @@ export class FaultNetwork {
 
   constructor() {
     const { client, router, server } = this.#names();
-    mkdirSync(`/etc/netns/${client}`, { recursive: true });
-    writeFileSync(`/etc/netns/${client}/resolv.conf`, `nameserver ${addresses.dns}\n`);
+    for (const name of [client, server]) {
+      mkdirSync(`/etc/netns/${name}`, { recursive: true });
+      writeFileSync(`/etc/netns/${name}/resolv.conf`, `nameserver ${addresses.dns}\n`);
+    }
     for (const name of [client, router, server]) {
       ip('netns', 'add', name);
       ip('-n', name, 'link', 'set', 'lo', 'up');
@@ -143,6 +145,8 @@ export class FaultNetwork {
       for (const pid of pids) process.kill(Number(pid), 'SIGKILL');
       ip('netns', 'del', name);
     }
-    rmSync(`/etc/netns/${this.#names().client}`, { recursive: true, force: true });
+    for (const name of [this.#names().client, this.#names().server]) {
+      rmSync(`/etc/netns/${name}`, { recursive: true, force: true });
+    }
   }
 }

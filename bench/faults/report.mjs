@@ -1,0 +1,121 @@
+// The table of the fault bench for people: Markdown and a chart.
+const engines = ['native', 'offhook'];
+
+const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
+
+function connectCell({ outcome, connectMs, hearsMs, heardMs }) {
+  if (outcome === 'connected') {
+    const call = [hearsMs, heardMs].every((ms) => ms !== undefined && ms !== null)
+      ? `, both ends hear after ${seconds(Math.max(hearsMs, heardMs))}`
+      : '';
+    const mute =
+      call === '' && (hearsMs !== undefined || heardMs !== undefined) ? ', one end hears nothing' : '';
+    return `connected after ${seconds(connectMs)}${call}${mute}`;
+  }
+  if (outcome === 'failed') return `error after ${seconds(connectMs)}`;
+  return outcome === 'gave-up' ? `still hanging after ${seconds(connectMs)}` : outcome;
+}
+
+function dataWords(direction) {
+  if (!direction) return 'unknown';
+  const { lost, doubled, inOrder } = direction;
+  return lost + doubled === 0 && inOrder
+    ? 'all'
+    : `${lost} lost, ${doubled} doubled${inOrder ? '' : ', out of order'}`;
+}
+
+function callCell({ outcome, recoverMs, outgoing, incoming }) {
+  if (outcome !== 'recovered') return outcome;
+  const heard = recoverMs === 0 ? 'no gap once whole' : `both ends hear after ${seconds(recoverMs)}`;
+  return `${heard}; packets out: ${dataWords(outgoing)}, in: ${dataWords(incoming)}`;
+}
+
+const cellOf = (scenario, result) => {
+  if (!result) return '–';
+  return scenario.kind === 'call' ? callCell(result) : connectCell(result);
+};
+
+const inCell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+function part(scenarios, table, kind, heading) {
+  const rows = scenarios
+    .filter((scenario) => scenario.kind === kind && table[scenario.id])
+    .map((scenario) => [
+      scenario.title,
+      ...engines.map((engine) => cellOf(scenario, table[scenario.id][engine])),
+    ]);
+  const lines = [['what is broken', ...engines], ['---', '---', '---'], ...rows];
+  return `## ${heading}\n\n${lines.map((cells) => `| ${cells.map(inCell).join(' | ')} |`).join('\n')}\n`;
+}
+
+/** What each engine said, per scenario: its error, and the lines of its log that tell of trouble. */
+function words(scenarios, table) {
+  const parts = [];
+  for (const scenario of scenarios) {
+    for (const engine of engines) {
+      const result = table[scenario.id]?.[engine];
+      if (!result || (!result.error && !result.log?.length)) continue;
+      const lines = [result.error && `error: ${result.error}`, ...(result.log ?? [])].filter(Boolean);
+      parts.push(`### ${scenario.title}, ${engine}\n\n\`\`\`text\n${lines.join('\n')}\n\`\`\`\n`);
+    }
+  }
+  return `## What they said\n\n${parts.join('\n')}`;
+}
+
+export function renderTable(scenarios, table) {
+  return [
+    part(scenarios, table, 'connect', 'Broken before connecting'),
+    part(scenarios, table, 'call', 'Broken in a call: from when the network or server is whole again'),
+    words(scenarios, table),
+  ].join('\n');
+}
+
+const colors = { native: '#b0682a', offhook: '#2f6f8f' };
+const rowHeight = 40;
+const left = 300;
+const width = 900;
+const limitMs = 60_000;
+
+/** Bars on a logarithmic scale from 10 ms to a minute: to the end of connect, or until both ends hear again. */
+export function renderChart(scenarios, table) {
+  const shown = scenarios.filter(({ id }) => table[id]);
+  const x = (ms) =>
+    left + ((width - left - 90) * Math.log10(Math.max(ms, 10) / 10)) / Math.log10(limitMs / 10);
+  const parts = shown.flatMap((scenario, row) => {
+    const y = 50 + row * rowHeight;
+    const bars = engines.map((engine, index) => {
+      const result = table[scenario.id][engine];
+      if (!result) return '';
+      const ms = scenario.kind === 'call' ? result.recoverMs : result.connectMs;
+      const isGood = ['connected', 'recovered'].includes(result.outcome);
+      const label = ms === undefined ? result.outcome : `${seconds(ms)}${isGood ? '' : ` ${result.outcome}`}`;
+      const length = Math.max(2, Math.min(x(ms ?? limitMs), width - 90) - left);
+      const top = y + index * 14;
+      return `<rect x="${left}" y="${top}" width="${length.toFixed(1)}" height="11" fill="${colors[engine]}" opacity="${isGood ? 1 : 0.45}"/>\
+<text x="${(left + length + 5).toFixed(1)}" y="${top + 9}" font-size="10">${label}</text>`;
+    });
+    return [
+      `<text x="${left - 8}" y="${y + 16}" text-anchor="end">${scenario.title.replaceAll('<', '&lt;')}</text>`,
+      ...bars,
+    ];
+  });
+  const ticks = [10, 100, 1_000, 10_000, 60_000].map(
+    (
+      ms,
+    ) => `<line x1="${x(ms)}" x2="${x(ms)}" y1="40" y2="${50 + shown.length * rowHeight}" stroke="#888" stroke-opacity=".3"/>\
+<text x="${x(ms)}" y="34" text-anchor="middle" font-size="10">${ms < 1000 ? `${ms} ms` : `${ms / 1000} s`}</text>`,
+  );
+  const legend = engines.map(
+    (
+      engine,
+      index,
+    ) => `<rect x="${left + index * 90}" y="8" width="11" height="11" fill="${colors[engine]}"/>\
+<text x="${left + 16 + index * 90}" y="18">${engine}</text>`,
+  );
+  const height = 60 + shown.length * rowHeight;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">
+<rect width="${width}" height="${height}" fill="#fff"/>
+${[...ticks, ...legend, ...parts].join('\n')}
+</svg>
+`;
+}

@@ -1,0 +1,193 @@
+// The fault bench: fault × engine, measured on a network of its own. Use:
+//   npm run bench:faults -- [--engine native|offhook] [--only ID,ID] [--out FOLDER]
+// Writes faults.json, faults.md and faults.svg. Needs root, iproute2, nftables and livekit-server.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { findLivekitServer } from '../../test/support/livekit-server.mjs';
+import { CallerProcess } from './caller-process.mjs';
+import { addresses, FaultNetwork, missingForNetworks } from './network.mjs';
+import { renderChart, renderTable } from './report.mjs';
+import { scenarios, urlOf } from './scenarios.mjs';
+import { ports, startNameServer, startRooms, tokenFor } from './servers.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const defaultGiveUpMs = 60_000;
+const heardWithinMs = 30_000;
+const recoveredWithinMs = 60_000;
+/** Long enough in a call for the engines' adaptive parts to settle, and for packets to be counted. */
+const settleMs = 2_000;
+const logLines = 4;
+
+const is = (what) => (event) => event.what === what;
+
+function buildPlugin(folder) {
+  const library = join(folder, 'blocking-plugin.so');
+  execFileSync('cc', [
+    '-shared',
+    '-fPIC',
+    '-O1',
+    '-o',
+    library,
+    join(root, 'bench/faults/blocking-plugin.c'),
+  ]);
+  return library;
+}
+
+/** Log lines that say something went wrong, without their decoration, each once. */
+function tellingLines(log) {
+  const telling = log.filter((line) => /warn|error|fail|timed? ?out|deadline/i.test(line));
+  return [...new Set(telling.map((line) => line.trim().slice(0, 300)))].slice(0, logLines);
+}
+
+/** @param {import('./scenarios.mjs').Scenario} scenario */
+async function measureConnect(scenario, caller, callee) {
+  const giveUpMs = scenario.giveUpMs ?? defaultGiveUpMs;
+  const end = await caller.waitFor(
+    ({ what }) => ['connected', 'failed', 'gave-up', 'ended'].includes(what),
+    giveUpMs + 10_000,
+  );
+  const result = { outcome: end?.what ?? 'hung', connectMs: end?.atMs, error: end?.error };
+  if (end?.what !== 'connected' || !scenario.audible) return result;
+  const calls = caller.events[0]?.wallMs - caller.events[0]?.atMs;
+  const [hears, heard] = await Promise.all([
+    caller.waitFor(is('hears'), heardWithinMs),
+    callee.waitFor(is('hears'), heardWithinMs),
+  ]);
+  return {
+    ...result,
+    hearsMs: hears && hears.wallMs - calls,
+    heardMs: heard && heard.wallMs - calls,
+  };
+}
+
+function compare(sender, receiver) {
+  if (!sender || !receiver) return undefined;
+  const distinct = new Set(receiver.received);
+  const inOrder = receiver.received.every((value, index, all) => index === 0 || value > all[index - 1]);
+  // What was sent in the last moment may still be under way.
+  const lost = Array.from({ length: Math.max(0, sender.sent - 10) }, (_, value) => value).filter(
+    (value) => !distinct.has(value),
+  );
+  return { lost: lost.length, doubled: receiver.received.length - distinct.size, inOrder };
+}
+
+/** When both ends hear again for good after `sinceMs` (wall clock), in ms; undefined when they do not. */
+async function recovery(ends, sinceMs) {
+  const untilMs = Date.now() + recoveredWithinMs;
+  let stableSinceMs;
+  while (Date.now() < untilMs) {
+    if (!ends.every((end) => end.hears)) stableSinceMs = undefined;
+    else stableSinceMs ??= Date.now();
+    if (stableSinceMs !== undefined && Date.now() - stableSinceMs > settleMs) {
+      const lastHeard = ends.map((end) => end.events.findLast(is('hears')).wallMs);
+      return Math.max(0, Math.max(...lastHeard) - sinceMs);
+    }
+    await sleep(50);
+  }
+  return undefined;
+}
+
+/** @param {import('./scenarios.mjs').Scenario} scenario */
+async function measureCall(scenario, { network, rooms, caller, callee }) {
+  const ends = [caller, callee];
+  const started = await Promise.all(ends.map((end) => end.waitFor(is('hears'), heardWithinMs)));
+  if (started.some((event) => event === undefined)) return { outcome: 'no call' };
+  await sleep(settleMs);
+  const struckMs = Date.now();
+  await scenario.strike({ network, rooms, sleep });
+  // An audible gap shows 200 ms after it begins.
+  const wholeMs = Date.now();
+  await sleep(1_000);
+  const recoverMs = await recovery(ends, wholeMs);
+  const events = caller.events.filter(({ wallMs }) => wallMs >= struckMs).map(({ what }) => what);
+  await sleep(settleMs);
+  const [mine, theirs] = [await caller.report(), await callee.report()];
+  return {
+    outcome: recoverMs === undefined ? 'not recovered' : 'recovered',
+    recoverMs,
+    brokenMs: wholeMs - struckMs,
+    events: [...new Set(events.filter((what) => !['hears', 'silence', 'report'].includes(what)))],
+    outgoing: compare(mine, theirs),
+    incoming: compare(theirs, mine),
+  };
+}
+
+async function runOne(scenario, engine, plugin) {
+  const network = new FaultNetwork();
+  try {
+    await startNameServer(network, scenario.zone ?? {});
+    await scenario.prepare?.(network);
+    const rooms = await startRooms(network, { redis: scenario.id === 'node-replaced' });
+    const serverUrl = scenario.kind === 'call' ? urlOf(scenario) : `ws://${addresses.server}:${ports.signal}`;
+    const isCall = scenario.kind === 'call' || scenario.audible;
+    // The other end is always the same engine, and has no fault in its way.
+    const callee =
+      isCall &&
+      new CallerProcess(network, 'server', {
+        engine: 'native',
+        url: serverUrl,
+        token: await tokenFor('callee'),
+      });
+    if (callee && !(await callee.waitFor(is('connected'), 20_000)))
+      throw new Error('the other end did not connect');
+    network.setFaults(scenario.faults ?? []);
+    const env = {
+      CONNECT_GIVE_UP_MS: String(scenario.giveUpMs ?? defaultGiveUpMs),
+      ...(scenario.plugin && { FILTER_PLUGIN: plugin, HTTPS_HOST: addresses.server }),
+    };
+    const caller = new CallerProcess(network, 'client', {
+      engine,
+      url: urlOf(scenario),
+      token: await tokenFor('caller'),
+      env,
+    });
+    const measured =
+      scenario.kind === 'call'
+        ? await measureCall(scenario, { network, rooms, caller, callee })
+        : await measureConnect(scenario, caller, callee);
+    return { ...measured, log: tellingLines(caller.log) };
+  } catch (error) {
+    return { outcome: 'bench failed', error: String(error?.message ?? error), log: [] };
+  } finally {
+    await network.close();
+  }
+}
+
+const { values } = parseArgs({
+  options: {
+    engine: { type: 'string', multiple: true, default: ['native', 'offhook'] },
+    only: { type: 'string' },
+    out: { type: 'string', default: join(root, 'out') },
+  },
+});
+
+const missing = missingForNetworks() ?? (findLivekitServer() ? undefined : 'livekit-server is absent');
+if (missing) {
+  console.log(`fault bench skipped: ${missing}`);
+  process.exit(0);
+}
+
+mkdirSync(values.out, { recursive: true });
+const jsonPath = join(values.out, 'faults.json');
+// A run of a part of the table replaces that part.
+const table = existsSync(jsonPath) ? JSON.parse(readFileSync(jsonPath, 'utf8')) : {};
+const folder = mkdtempSync(join(tmpdir(), 'offhook-faults-'));
+const plugin = buildPlugin(folder);
+const only = values.only?.split(',');
+for (const scenario of scenarios.filter(({ id }) => !only || only.includes(id))) {
+  for (const engine of values.engine) {
+    const result = await runOne(scenario, engine, plugin);
+    table[scenario.id] = { ...table[scenario.id], [engine]: result };
+    const { log, ...figures } = result;
+    console.log(`${scenario.title} · ${engine}: ${JSON.stringify(figures)}`);
+    writeFileSync(jsonPath, `${JSON.stringify(table, null, 2)}\n`);
+  }
+}
+rmSync(folder, { recursive: true });
+writeFileSync(join(values.out, 'faults.md'), renderTable(scenarios, table));
+writeFileSync(join(values.out, 'faults.svg'), renderChart(scenarios, table));

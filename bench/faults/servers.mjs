@@ -1,0 +1,100 @@
+// The programs on the server side of a fault network: rooms, name server, Redis, and servers that say nothing.
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { AccessToken } from 'livekit-server-sdk';
+import { findLivekitServer } from '../../test/support/livekit-server.mjs';
+import { addresses } from './network.mjs';
+
+const keys = { apiKey: 'bench', apiSecret: 'a-secret-of-at-least-32-characters' };
+
+export const ports = {
+  signal: 7880,
+  tcp: 7881,
+  udp: 7882,
+  redis: 6379,
+  mute: 443,
+  muteWebSocket: 9443,
+  relay: 7000,
+};
+
+const script = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+async function untilReady(child, what) {
+  const ended = once(child, 'exit').then(() => {
+    throw new Error(`${what} ended before it was ready`);
+  });
+  await Promise.race([once(child.stdout, 'data'), ended]);
+  return child;
+}
+
+export function tokenFor(identity, room = 'kitchen') {
+  const token = new AccessToken(keys.apiKey, keys.apiSecret, { identity, ttl: '1h' });
+  token.addGrant({ roomJoin: true, room });
+  return token.toJwt();
+}
+
+/** A livekit-server on `address`; with Redis it is one node of a cluster. Resolves when it answers. */
+export async function startRooms(network, { address = addresses.server, redis = false } = {}) {
+  const config = {
+    port: ports.signal,
+    bind_addresses: [address, ...(address === addresses.server ? [addresses.serverV6] : [])],
+    keys: { [keys.apiKey]: keys.apiSecret },
+    rtc: {
+      node_ip: address,
+      udp_port: ports.udp,
+      tcp_port: ports.tcp,
+      use_external_ip: false,
+      ips: { includes: [`${address}/32`] },
+    },
+    ...(redis && { redis: { address: `127.0.0.1:${ports.redis}` } }),
+  };
+  const child = network.spawn('server', findLivekitServer(), ['--config-body', JSON.stringify(config)]);
+  const log = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => log.push(...String(chunk).split('\n').filter(Boolean)));
+  }
+  const answers = `const answers = () => fetch('http://${address}:${ports.signal}').then(() => process.exit(0), () => setTimeout(answers, 30)); answers();`;
+  const probe = network.spawn('server', process.execPath, ['-e', answers]);
+  const [winner] = await Promise.race([
+    once(probe, 'exit'),
+    once(child, 'exit').then(() => ['server ended']),
+  ]);
+  if (winner !== 0) throw new Error(`livekit-server did not start: ${log.slice(-3).join('\n')}`);
+  return { log, kill: (signal = 'SIGKILL') => child.kill(signal), ended: once(child, 'exit') };
+}
+
+export async function startRedis(network) {
+  const args = ['--port', String(ports.redis), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+  await untilReady(network.spawn('server', 'redis-server', args), 'redis-server');
+}
+
+export async function startNameServer(network, zone) {
+  await untilReady(
+    network.spawn('server', process.execPath, [
+      script('dns-server.mjs'),
+      addresses.dns,
+      JSON.stringify(zone),
+    ]),
+    'the name server',
+  );
+}
+
+export async function startMuteServers(network) {
+  const args = [script('mute-server.mjs'), addresses.server, String(ports.mute), String(ports.muteWebSocket)];
+  await untilReady(network.spawn('server', process.execPath, args), 'the mute server');
+}
+
+/** Carries the client's traffic to the rooms late: `delayMs` each way. */
+export async function startRelays(network, { delayMs, jitterMs }) {
+  const targets = [
+    ['tcp', ports.signal],
+    ['tcp', ports.tcp],
+    ['udp', ports.udp],
+  ];
+  for (const [index, [protocol, port]] of targets.entries()) {
+    const listen = ports.relay + index;
+    const args = [addresses.server, port, listen, delayMs, jitterMs].map(String);
+    await untilReady(network.spawn('router', process.execPath, [script('relay.mjs'), ...args]), 'a relay');
+    network.redirectToRelay(protocol, port, listen);
+  }
+}
