@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { describeError } from '../timeline/index.js';
 import { registerDemo } from './demo.js';
 import { registerDev } from './dev.js';
+import { registerDoctor } from './doctor.js';
 import { registerToken } from './token.js';
 
 const { version, description } = createRequire(import.meta.url)('../../package.json') as {
@@ -14,6 +15,7 @@ const { version, description } = createRequire(import.meta.url)('../../package.j
 const program = new Command('offhook').description(description).version(version);
 registerDemo(program);
 registerDev(program);
+registerDoctor(program);
 registerToken(program);
 
 program.parseAsync().catch((error: unknown) => {
