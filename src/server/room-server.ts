@@ -6,6 +6,8 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { generateCertificate } from '../transport/index.js';
 import { type ApiKeys, verifyAccess } from './access-token.js';
+import { AgentWorkers } from './agents/agent-workers.js';
+import { Dispatcher } from './agents/dispatcher.js';
 import { HttpError } from './http-error.js';
 import { HttpRouter, splitUrl, tokenOf } from './http-router.js';
 import { newSid } from './ids.js';
@@ -66,18 +68,15 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
     nodeId: newSid('ND'),
     debugInfo: 'offhook',
   });
+  const workers = new AgentWorkers({ keys, serverInfo });
+  const dispatcher = new Dispatcher(workers);
   const rooms = new Rooms(
     {
       emptyTimeoutS: options.emptyTimeoutS ?? 300,
       departureTimeoutS: options.departureTimeoutS ?? 20,
       maxParticipants: 0,
     },
-    {
-      onParticipantJoined: () => {},
-      onParticipantLeft: () => {},
-      onTrackPublished: () => {},
-      onClosed: () => {},
-    },
+    dispatcher,
   );
   const signal = new SignalService({
     rooms,
@@ -104,6 +103,15 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
         return (socket) => signal.serve(socket, access, query, request.socket.remoteAddress ?? '');
       },
     ],
+    [
+      '/agent',
+      async (request) => {
+        const { query } = splitUrl(request.url);
+        const access = await verifyAccess(tokenOf(request.headers, query), keys);
+        workers.check(access);
+        return (socket) => workers.serve(socket, access);
+      },
+    ],
   ]);
 
   const server = createServer((request, response) => void router.handle(request, response));
@@ -124,6 +132,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
     rtcPort: endpoint.port,
     close: async () => {
       rooms.closeAll();
+      workers.closeAll();
       for (const socket of sockets.clients) socket.close(1001);
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();

@@ -5,6 +5,7 @@ import {
   LeaveRequest_Action,
   ParticipantInfo_State,
   ParticipantUpdate,
+  type RoomAgentDispatch,
   Room as RoomInfo,
   RoomUpdate,
   type SignalResponse,
@@ -36,6 +37,7 @@ export interface RoomOptions {
 
 /** What happens in a room, for those who watch it: agent dispatch above all. */
 export interface RoomListener {
+  onOpened(room: Room, agents: readonly RoomAgentDispatch[]): void;
   onParticipantJoined(room: Room, participant: Participant): void;
   onParticipantLeft(room: Room, participant: Participant): void;
   onTrackPublished(room: Room, participant: Participant, track: UpTrack): void;
@@ -54,14 +56,17 @@ export class Room {
   metadata: string;
   readonly options: RoomOptions;
   #listener: RoomListener;
+  #onGone: () => void;
   #speakers = new SpeakerObserver();
   #quality = new QualityObserver();
   #timers: NodeJS.Timeout[] = [];
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(options: RoomOptions, listener: RoomListener) {
+  /** @param onGone called when the room has closed, before the listener hears of it. */
+  constructor(options: RoomOptions, listener: RoomListener, onGone: () => void) {
     this.options = options;
+    this.#onGone = onGone;
     this.metadata = options.metadata;
     this.#listener = listener;
     this.#closeAfter(options.emptyTimeoutS);
@@ -231,6 +236,7 @@ export class Room {
     for (const participant of [...this.participants.values()]) this.remove(participant, reason);
     this.#stopTimers();
     clearTimeout(this.#idle);
+    this.#onGone();
     this.#listener.onClosed(this);
   }
 

@@ -18,7 +18,7 @@ export class Rooms {
   open(
     name: string,
     wishes: Partial<
-      Pick<RoomConfiguration, 'emptyTimeout' | 'departureTimeout' | 'maxParticipants' | 'metadata'>
+      Pick<RoomConfiguration, 'emptyTimeout' | 'departureTimeout' | 'maxParticipants' | 'metadata' | 'agents'>
     > = {},
   ): { room: Room; created: boolean } {
     const existing = this.byName.get(name);
@@ -32,15 +32,11 @@ export class Rooms {
         maxParticipants: wishes.maxParticipants || maxParticipants,
         metadata: wishes.metadata ?? '',
       },
-      {
-        ...this.#listener,
-        onClosed: (closed) => {
-          if (this.byName.get(name) === closed) this.byName.delete(name);
-          this.#listener.onClosed(closed);
-        },
-      },
+      this.#listener,
+      () => this.byName.delete(name),
     );
     this.byName.set(name, room);
+    this.#listener.onOpened(room, wishes.agents ?? []);
     return { room, created: true };
   }
 

@@ -1,0 +1,166 @@
+import {
+  AgentDispatch,
+  AgentDispatchState,
+  Job,
+  JobType,
+  ParticipantInfo_Kind,
+  RoomAgentDispatch,
+} from '@livekit/protocol';
+import { createLogger, describeError } from '../../timeline/index.js';
+import { newSid } from '../ids.js';
+import type { Participant } from '../participant.js';
+import type { Room, RoomListener } from '../room.js';
+import type { AgentWorker } from './agent-worker.js';
+import type { AgentWorkers } from './agent-workers.js';
+
+const log = createLogger('server/agents');
+
+/** A job that no worker has taken yet. */
+interface WaitingJob {
+  job: Job;
+  room: Room;
+  dispatch: AgentDispatch;
+  refusers: Set<AgentWorker>;
+  offering: boolean;
+}
+
+/**
+ * Sends agents into rooms: those that a room's configuration or the API names, or any unnamed one. A job for which
+ * there is no worker waits, so that an agent which starts after its caller still picks up.
+ */
+export class Dispatcher implements RoomListener {
+  #workers: AgentWorkers;
+  #dispatches = new Map<Room, Map<string, AgentDispatch>>();
+  #waiting = new Set<WaitingJob>();
+
+  constructor(workers: AgentWorkers) {
+    this.#workers = workers;
+    workers.onCapacity = () => this.#offerWaiting();
+    workers.onJobsLost = (jobs) => this.#recover(jobs);
+  }
+
+  onOpened(room: Room, agents: readonly RoomAgentDispatch[]): void {
+    this.#dispatches.set(room, new Map());
+    const wanted = agents.length > 0 ? agents : [new RoomAgentDispatch()];
+    for (const { agentName, metadata, attributes } of wanted) {
+      this.create(room, { agentName, metadata, attributes });
+    }
+  }
+
+  onParticipantJoined(room: Room, participant: Participant): void {
+    this.#launchFor(room, participant, JobType.JT_PARTICIPANT);
+  }
+
+  onParticipantLeft(room: Room, participant: Participant): void {
+    for (const waiting of this.#waiting) {
+      if (waiting.room === room && waiting.job.participant?.sid === participant.sid)
+        this.#waiting.delete(waiting);
+    }
+  }
+
+  onTrackPublished(room: Room, participant: Participant): void {
+    if (participant.publisher.tracks.size === 1) this.#launchFor(room, participant, JobType.JT_PUBLISHER);
+  }
+
+  onClosed(room: Room): void {
+    for (const { id } of this.list(room)) this.delete(room, id);
+    this.#dispatches.delete(room);
+  }
+
+  /** Sends an agent into a room. */
+  create(room: Room, wish: Pick<AgentDispatch, 'agentName' | 'metadata' | 'attributes'>): AgentDispatch {
+    const dispatch = new AgentDispatch({
+      ...wish,
+      id: newSid('AD'),
+      room: room.name,
+      state: new AgentDispatchState({ createdAt: BigInt(Date.now()) * 1_000_000n }),
+    });
+    this.#dispatches.get(room)?.set(dispatch.id, dispatch);
+    this.#launch(room, dispatch, JobType.JT_ROOM);
+    for (const participant of room.participants.values()) {
+      if (!isTarget(participant)) continue;
+      this.#launch(room, dispatch, JobType.JT_PARTICIPANT, participant);
+      if (participant.publisher.tracks.size > 0)
+        this.#launch(room, dispatch, JobType.JT_PUBLISHER, participant);
+    }
+    return dispatch;
+  }
+
+  list(room: Room): AgentDispatch[] {
+    return [...(this.#dispatches.get(room)?.values() ?? [])];
+  }
+
+  /** Withdraws a dispatch and ends its jobs; undefined when there is none of this id. */
+  delete(room: Room, id: string): AgentDispatch | undefined {
+    const dispatch = this.#dispatches.get(room)?.get(id);
+    if (!dispatch) return undefined;
+    this.#dispatches.get(room)?.delete(id);
+    for (const waiting of this.#waiting) if (waiting.dispatch === dispatch) this.#waiting.delete(waiting);
+    for (const job of dispatch.state?.jobs ?? []) this.#workers.terminate(job.id);
+    if (dispatch.state) dispatch.state.deletedAt = BigInt(Date.now()) * 1_000_000n;
+    return dispatch;
+  }
+
+  #launchFor(room: Room, participant: Participant, type: JobType): void {
+    if (!isTarget(participant)) return;
+    for (const dispatch of this.list(room)) this.#launch(room, dispatch, type, participant);
+  }
+
+  #launch(room: Room, dispatch: AgentDispatch, type: JobType, participant?: Participant): void {
+    const job = new Job({
+      id: newSid('AJ'),
+      dispatchId: dispatch.id,
+      type,
+      room: room.info(),
+      agentName: dispatch.agentName,
+      metadata: dispatch.metadata,
+      attributes: dispatch.attributes,
+      ...(participant ? { participant: participant.info() } : {}),
+    });
+    this.#wait({ job, room, dispatch, refusers: new Set(), offering: false });
+  }
+
+  #wait(waiting: WaitingJob): void {
+    this.#waiting.add(waiting);
+    this.#offer(waiting);
+  }
+
+  #offerWaiting(): void {
+    for (const waiting of this.#waiting) this.#offer(waiting);
+  }
+
+  #offer(waiting: WaitingJob): void {
+    if (waiting.offering) return;
+    waiting.offering = true;
+    const { job, dispatch, refusers } = waiting;
+    this.#workers
+      .assign(job, refusers)
+      .then((taken) => {
+        if (!taken) return;
+        dispatch.state?.jobs.push(job);
+        // Withdrawn while the worker was making up its mind.
+        if (!this.#waiting.delete(waiting)) this.#workers.terminate(job.id);
+      })
+      .catch((error: unknown) => log.error(`job ${job.id} was not offered: ${describeError(error)}`))
+      .finally(() => {
+        waiting.offering = false;
+      });
+  }
+
+  /** Gives jobs of a worker that has gone to another, unless their agents have made it into the room. */
+  #recover(jobs: readonly Job[]): void {
+    for (const job of jobs) {
+      const room = [...this.#dispatches.keys()].find(({ sid }) => sid === job.room?.sid);
+      const dispatch = room && this.#dispatches.get(room)?.get(job.dispatchId);
+      if (!room || !dispatch || room.participants.has(job.state?.participantIdentity ?? '')) continue;
+      log.warn(`job ${job.id} lost its worker before the agent had joined, offered again`);
+      if (dispatch.state) dispatch.state.jobs = dispatch.state.jobs.filter(({ id }) => id !== job.id);
+      this.#wait({ job: job.clone(), room, dispatch, refusers: new Set(), offering: false });
+    }
+  }
+}
+
+/** Agents are sent to people and phones, not to agents. */
+function isTarget({ kind }: Participant): boolean {
+  return kind === ParticipantInfo_Kind.STANDARD || kind === ParticipantInfo_Kind.SIP;
+}
