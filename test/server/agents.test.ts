@@ -1,13 +1,24 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { AgentDispatchClient, RoomServiceClient } from 'livekit-server-sdk';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import { describeWith } from '../support/parts.js';
-import { Program, startParticipant } from '../support/program.js';
-import { makeToken } from '../support/token.js';
+import { Program, startParticipant } from '../support/program.mjs';
+import { makeToken } from '../support/token.mjs';
 
 const agentScript = fileURLToPath(new URL('programs/agent.mjs', import.meta.url));
 const keys = { apiKey: 'devkey', apiSecret: 'secret' };
+
+/** A port for the worker's health page, which cannot choose one itself. */
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
 
 interface Described {
   identity: string;
@@ -16,7 +27,7 @@ interface Described {
 
 describeWith(['native engine'], 'an unmodified @livekit/agents worker', () => {
   let server: RoomServer;
-  let programs: Program[] = [];
+  const programs: Program[] = [];
 
   beforeAll(async () => {
     server = await startServer({ port: 0 });
@@ -26,12 +37,19 @@ describeWith(['native engine'], 'an unmodified @livekit/agents worker', () => {
   });
   afterAll(() => server.close());
 
-  function startAgent(env: Record<string, string> = {}): Program {
+  async function startAgent(env: Record<string, string> = {}): Promise<Program> {
     const { apiKey, apiSecret } = keys;
+    const port = String(await freePort());
     const agent = new Program(agentScript, {
       engine: 'native',
       args: ['start'],
-      env: { LIVEKIT_URL: server.url, LIVEKIT_API_KEY: apiKey, LIVEKIT_API_SECRET: apiSecret, ...env },
+      env: {
+        LIVEKIT_URL: server.url,
+        LIVEKIT_API_KEY: apiKey,
+        LIVEKIT_API_SECRET: apiSecret,
+        AGENT_PORT: port,
+        ...env,
+      },
     });
     programs.push(agent);
     return agent;
@@ -58,7 +76,7 @@ describeWith(['native engine'], 'an unmodified @livekit/agents worker', () => {
   }
 
   test('registers, gets a job when a room is opened, and is heard', async () => {
-    startAgent();
+    await startAgent();
     const caller = await join('automatic', 'caller');
     const agent = await agentSeenBy(caller);
     expect(agent.attributes.job).toBe('no metadata');
@@ -67,7 +85,7 @@ describeWith(['native engine'], 'an unmodified @livekit/agents worker', () => {
 
   test('gets its job even when it starts after the caller', async () => {
     const caller = await join('late', 'caller');
-    startAgent();
+    await startAgent();
     await agentSeenBy(caller);
   });
 });

@@ -1,9 +1,15 @@
 // An agent of the unmodified framework: it joins the room of its job, tells so by an attribute, and plays a tone.
-// AGENT_NAME names it (unnamed otherwise), AGENT_TYPE is `room` or `publisher`.
+// AGENT_NAME names it (unnamed otherwise), AGENT_TYPE is `room` or `publisher`, AGENT_PORT is its health page's.
 import { fileURLToPath } from 'node:url';
 import { cli, defineAgent, ServerOptions } from '@livekit/agents';
 import { JobType } from '@livekit/protocol';
-import { AudioFrame, AudioSource, LocalAudioTrack, TrackPublishOptions, TrackSource } from '@livekit/rtc-node';
+import {
+  AudioFrame,
+  AudioSource,
+  LocalAudioTrack,
+  TrackPublishOptions,
+  TrackSource,
+} from '@livekit/rtc-node';
 
 const sampleRate = 48_000;
 const hz = 1_000;
@@ -34,7 +40,7 @@ cli.runApp(
     agentName: process.env.AGENT_NAME ?? '',
     serverType: process.env.AGENT_TYPE === 'publisher' ? JobType.JT_PUBLISHER : JobType.JT_ROOM,
     host: '127.0.0.1',
-    port: 0,
+    port: Number(process.env.AGENT_PORT),
     numIdleProcesses: 1,
     loadThreshold: Number.POSITIVE_INFINITY,
   }),
