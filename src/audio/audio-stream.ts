@@ -1,10 +1,10 @@
 import { chain, type Stage } from './chain.js';
 import { Chunker } from './chunker.js';
-import { FilterStage, type FilterStats, type FrameFilter } from './filter-stage.js';
+import { FilterStage, type FilterStats, type FrameFilter, type TimedSamples } from './filter-stage.js';
 import type { AudioFrame } from './frame.js';
 import { FrameQueue } from './frame-queue.js';
 import { remix } from './remix.js';
-import { Resampler } from './resampler.js';
+import { resampleTo } from './resample-stage.js';
 
 export interface AudioStreamOptions {
   /** Hz. */
@@ -28,9 +28,7 @@ export interface AudioStreamStats extends FilterStats {
 }
 
 /** Interleaved samples, and what they are. */
-export interface DecodedAudio {
-  samples: Int16Array;
-  sampleRate: number;
+export interface DecodedAudio extends TimedSamples {
   numChannels: number;
 }
 
@@ -42,7 +40,6 @@ export class AudioStream {
   readonly push: (audio: DecodedAudio) => void;
   #options: AudioStreamOptions;
   #onClose: (stream: AudioStream) => void;
-  #resampler: { from: number; resampler: Resampler } | undefined;
   #filter: FilterStage | undefined;
   #queue: FrameQueue;
   #closed = false;
@@ -53,12 +50,11 @@ export class AudioStream {
     this.#onClose = onClose;
     this.sampleRate = options.sampleRate;
     this.numChannels = options.numChannels;
-    this.#filter = options.filter && new FilterStage(options.filter, nowMs);
+    this.#filter = options.filter && new FilterStage(options.filter, this.sampleRate, nowMs);
     this.#queue = new FrameQueue(options.queueSizeFrames ?? 0, (frame) => options.onFrame(frame));
-    const { filter = passOn } = { filter: this.#filter && this.#filterTenMs(this.#filter) };
-    this.push = chain([this.#remix, this.#resample, filter, this.#frame()], (frame) =>
-      this.#queue.push(frame),
-    );
+    const resample = resampleTo(this.sampleRate, this.numChannels);
+    const toStreamRate = this.#filter ? this.#filterBefore(this.#filter, resample) : resample;
+    this.push = chain([this.#remix, toStreamRate, this.#frame()], (frame) => this.#queue.push(frame));
   }
 
   /** Lets frames pass whose filter has not answered in time. */
@@ -90,37 +86,29 @@ export class AudioStream {
     else next({ ...audio, numChannels, samples: remix(audio.samples, audio.numChannels, numChannels) });
   };
 
-  #resample: Stage<DecodedAudio, Int16Array> = ({ samples, sampleRate }, next) => {
-    if (sampleRate === this.sampleRate) {
-      this.#resampler = undefined;
-      next(samples);
-      return;
-    }
-    if (this.#resampler?.from !== sampleRate) {
-      const { sampleRate: outputRate, numChannels } = this;
-      const resampler = Resampler.create({ inputRate: sampleRate, outputRate, numChannels, primed: true });
-      this.#resampler = { from: sampleRate, resampler };
-    }
-    next(this.#resampler.resampler.push(samples));
-  };
-
-  #filterTenMs(filter: FilterStage): Stage<Int16Array, Int16Array> {
-    const chunker = new Chunker(this.#valuesOf(10));
-    return (samples, next) => chunker.push(samples, (piece) => filter.push(piece, next));
+  /** The filter works at its own rate where it has one; only what leaves it is brought to the stream's. */
+  #filterBefore(
+    filter: FilterStage,
+    resample: Stage<TimedSamples, Int16Array>,
+  ): Stage<TimedSamples, Int16Array> {
+    const resampleForFilter = resampleTo(filter.inputRate, this.numChannels);
+    const chunker = new Chunker(this.#valuesOf(10, filter.inputRate));
+    return (audio, next) =>
+      resampleForFilter(audio, (samples) =>
+        chunker.push(samples, (piece) => filter.push(piece, (result) => resample(result, next))),
+      );
   }
 
   #frame(): Stage<Int16Array, AudioFrame> {
     const { sampleRate, numChannels } = this;
-    const chunker = new Chunker(this.#valuesOf(this.#options.frameSizeMs || 10));
+    const chunker = new Chunker(this.#valuesOf(this.#options.frameSizeMs || 10, sampleRate));
     return (samples, next) =>
       chunker.push(samples, (data) =>
         next({ data, sampleRate, numChannels, samplesPerChannel: data.length / numChannels }),
       );
   }
 
-  #valuesOf(ms: number): number {
-    return Math.max(1, Math.floor((this.sampleRate * ms) / 1000)) * this.numChannels;
+  #valuesOf(ms: number, sampleRate: number): number {
+    return Math.max(1, Math.floor((sampleRate * ms) / 1000)) * this.numChannels;
   }
 }
-
-const passOn: Stage<Int16Array, Int16Array> = (samples, next) => next(samples);

@@ -2,9 +2,13 @@ import { createLogger, describeError } from '../timeline/index.js';
 
 /** Audio processing that may answer at once, later or never. */
 export interface FrameFilter {
+  /** Hz of the frames that it takes, for a filter that works at one rate only; default that of the stream. */
+  readonly inputRate?: number;
+  /** Hz of the frames that it gives; default the rate of those that it takes. */
+  readonly outputRate?: number;
   /**
-   * @param frame 10 ms of interleaved samples at the stream's rate, not to be written to
-   * @param done takes the filtered samples, as many as came in; undefined lets the frame pass as it was
+   * @param frame 10 ms of interleaved samples at `inputRate`, not to be written to
+   * @param done takes 10 ms of filtered samples at `outputRate`; undefined lets the frame pass as it was
    */
   process(frame: Int16Array, done: (filtered: Int16Array | undefined) => void): void;
   close(): void;
@@ -17,12 +21,18 @@ export interface FilterStats {
   framesLate: number;
 }
 
+/** Samples and their rate in Hz. */
+export interface TimedSamples {
+  samples: Int16Array;
+  sampleRate: number;
+}
+
 interface Pending {
   frame: Int16Array;
   /** What goes out; undefined while the filter has not answered. */
-  result: Int16Array | undefined;
+  result: TimedSamples | undefined;
   deadlineMs: number;
-  next: (samples: Int16Array) => void;
+  next: (audio: TimedSamples) => void;
 }
 
 const log = createLogger('audio/filter');
@@ -32,17 +42,27 @@ const deadlineMs = 20;
 export class FilterStage {
   readonly stats: FilterStats = { framesFiltered: 0, framesLate: 0 };
   #filter: FrameFilter;
+  #inputRate: number;
+  #outputRate: number;
   #nowMs: () => number;
   #pending: Pending[] = [];
   #failing = false;
   #closed = false;
 
-  constructor(filter: FrameFilter, nowMs: () => number) {
+  /** @param streamRate Hz of the stream that the filter belongs to */
+  constructor(filter: FrameFilter, streamRate: number, nowMs: () => number) {
     this.#filter = filter;
+    this.#inputRate = filter.inputRate ?? streamRate;
+    this.#outputRate = filter.outputRate ?? this.#inputRate;
     this.#nowMs = nowMs;
   }
 
-  push(frame: Int16Array, next: (samples: Int16Array) => void): void {
+  /** Hz of the frames that `push` takes. */
+  get inputRate(): number {
+    return this.#inputRate;
+  }
+
+  push(frame: Int16Array, next: (audio: TimedSamples) => void): void {
     const pending: Pending = { frame, result: undefined, deadlineMs: this.#nowMs() + deadlineMs, next };
     this.#pending.push(pending);
     try {
@@ -62,7 +82,7 @@ export class FilterStage {
     for (const pending of this.#pending) {
       if (pending.result || nowMs < pending.deadlineMs) continue;
       this.stats.framesLate++;
-      pending.result = pending.frame;
+      pending.result = this.#unfiltered(pending);
     }
     this.#release();
   }
@@ -76,10 +96,18 @@ export class FilterStage {
 
   #answer(pending: Pending, filtered: Int16Array | undefined): void {
     if (pending.result || this.#closed) return;
-    const usable = filtered !== undefined && filtered.length === pending.frame.length;
-    if (usable) this.stats.framesFiltered++;
-    pending.result = usable ? filtered : pending.frame;
+    const expected = Math.round((pending.frame.length * this.#outputRate) / this.#inputRate);
+    if (filtered?.length === expected) {
+      this.stats.framesFiltered++;
+      pending.result = { samples: filtered, sampleRate: this.#outputRate };
+    } else {
+      pending.result = this.#unfiltered(pending);
+    }
     this.#release();
+  }
+
+  #unfiltered({ frame }: Pending): TimedSamples {
+    return { samples: frame, sampleRate: this.#inputRate };
   }
 
   #release(): void {

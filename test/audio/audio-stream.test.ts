@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FilterStage } from '../../src/audio/filter-stage.js';
-import type { AudioFrame } from '../../src/audio/index.js';
+import type { AudioFrame, FrameFilter } from '../../src/audio/index.js';
 import { AudioStream } from '../../src/audio/index.js';
 
 const tenMs = (value: number) => ({
@@ -79,12 +79,54 @@ describe('AudioStream', () => {
   });
 });
 
+describe('a filter with rates of its own', () => {
+  test.each([
+    [48_000, 48_000],
+    [48_000, 16_000],
+    [24_000, 24_000],
+  ])('takes %i Hz and gives %i Hz, in a stream of 16,000 Hz', (inputRate, outputRate) => {
+    const lengths = new Set<number>();
+    let ready = false;
+    const filter: FrameFilter = {
+      inputRate,
+      outputRate,
+      process: (frame, done) => {
+        lengths.add(frame.length);
+        done(ready ? new Int16Array(outputRate / 100).fill(200) : undefined);
+      },
+      close: () => {},
+    };
+    const frames: AudioFrame[] = [];
+    const stream = new AudioStream(
+      {
+        sampleRate: 16_000,
+        numChannels: 1,
+        filter,
+        onFrame: (frame) => void frames.push(frame),
+        onEnd: () => {},
+      },
+      () => 0,
+      () => {},
+    );
+    for (let i = 0; i < 30; i++) {
+      ready = i >= 10;
+      stream.push({ samples: new Int16Array(480).fill(100), sampleRate: 48_000, numChannels: 1 });
+    }
+    expect([...lengths]).toEqual([inputRate / 100]);
+    expect(frames.every(({ data }) => data.length === 160)).toBe(true);
+    expect(frames.length).toBeGreaterThanOrEqual(29);
+    expect(frames[8]!.data.at(-1)).toBe(100);
+    expect(frames.at(-1)!.data.at(-1)).toBe(200);
+  });
+});
+
 describe('FilterStage', () => {
   function makeStage(process: (frame: Int16Array, done: (filtered?: Int16Array) => void) => void) {
     const time = { nowMs: 0 };
-    const stage = new FilterStage({ process, close: () => {} }, () => time.nowMs);
+    const stage = new FilterStage({ process, close: () => {} }, 48_000, () => time.nowMs);
     const out: number[] = [];
-    const push = (value: number) => stage.push(Int16Array.of(value), ([first]) => void out.push(first!));
+    const push = (value: number) =>
+      stage.push(Int16Array.of(value), ({ samples: [first] }) => void out.push(first!));
     return { time, stage, out, push };
   }
 
