@@ -1,0 +1,73 @@
+import { FilterRegistry } from '../filters/index.js';
+import { createLogger } from '../timeline/index.js';
+import { failureOf } from './callbacks.js';
+import { EngineMemory } from './engine-memory.js';
+import { Handles } from './handles.js';
+import type { CallbackCase, EventOf, InitOf } from './messages.js';
+import { type EventInit, Outbox } from './outbox.js';
+import type { Delivery, LentBuffer } from './wire.js';
+
+const log = createLogger('ffi');
+
+/** The content of a callback but for its `asyncId`. */
+export type CallbackBody<Name extends CallbackCase> = Omit<InitOf<EventOf<Name>>, 'asyncId'>;
+
+/** What the handlers of requests share: handles, memory, and the way to the program. */
+export class Context {
+  readonly handles = new Handles();
+  readonly memory = new EngineMemory();
+  readonly outbox: Outbox;
+  readonly filters = new FilterRegistry();
+  #answerBuffers: LentBuffer[] = [];
+
+  constructor(send: (delivery: Delivery) => void) {
+    this.outbox = new Outbox(send);
+  }
+
+  /**
+   * Answers a request with an id at once, and settles it with exactly one callback when `work` is done or has failed.
+   *
+   * @param requestedId the program's own choice of id, if it made one
+   * @param afterwards runs right after the callback was sent
+   */
+  call<Name extends CallbackCase>(
+    name: Name,
+    requestedId: bigint | undefined,
+    work: () => Promise<CallbackBody<Name>>,
+    afterwards?: () => void,
+  ): { asyncId: bigint } {
+    const asyncId = requestedId ?? BigInt(this.handles.nextId());
+    const callback = (body: object) => ({ case: name, value: { ...body, asyncId } }) as EventInit;
+    const open = this.outbox.open([callback(failureOf[name](new Error('the engine thread is gone')))]);
+    const settle = (body: object) => {
+      this.outbox.close(open);
+      this.outbox.emit(callback(body));
+      afterwards?.();
+    };
+    work().then(settle, (error: unknown) => {
+      log.debug(`${name} failed: ${error instanceof Error ? error.stack : String(error)}`);
+      settle(failureOf[name](error));
+    });
+    return { asyncId };
+  }
+
+  /** A buffer that goes along with the answer to the current request. */
+  answerWith(buffer: LentBuffer): void {
+    this.#answerBuffers.push(buffer);
+  }
+
+  takeAnswerBuffers(): LentBuffer[] {
+    return this.#answerBuffers.splice(0);
+  }
+
+  /** Hands `bytes` over to the program, under a handle of their own. */
+  lendBuffer(bytes: Uint8Array): LentBuffer {
+    const address = this.memory.allocate(bytes.length);
+    return { address, bytes, handle: this.handles.nextId(), holds: 'own' };
+  }
+
+  /** Hands `bytes` over until the next buffer of the same object, or until its handle is dropped. */
+  lendBufferOf(handle: number, bytes: Uint8Array): LentBuffer {
+    return { address: this.memory.allocate(bytes.length), bytes, handle, holds: 'shared' };
+  }
+}

@@ -1,0 +1,207 @@
+import {
+  CandidatePairStats,
+  CodecStats,
+  IceCandidatePairState,
+  IceCandidateStats,
+  IceCandidateType,
+  InboundRtpStreamStats,
+  OutboundRtpStreamStats,
+  ReceivedRtpStreamStats,
+  RemoteInboundRtpStreamStats,
+  type RtcStats,
+  RtpStreamStats,
+  SentRtpStreamStats,
+} from '@livekit/rtc-ffi-bindings/proto/stats_pb.js';
+import type { AudioReceiverStats, AudioSenderStats } from '../../audio/index.js';
+import type { TransportStats } from '../../room/index.js';
+import type { InitOf } from '../messages.js';
+
+const opusClockRate = 48_000;
+
+/** The values of a message's required fields before anything is known (names of scalar types as protobuf numbers them). */
+const zeroOf: Record<number, unknown> = {
+  1: 0, // double
+  3: 0n, // int64
+  4: 0n, // uint64
+  5: 0, // int32
+  8: false, // bool
+  9: '', // string
+  13: 0, // uint32
+};
+
+interface MessageClass<Type> {
+  new (init: never): Type;
+  readonly fields: { list(): readonly { localName: string; kind: string; req?: boolean; T?: unknown }[] };
+}
+
+/** A message with what is known of it; required fields that this engine does not measure are zero. */
+function withZeros<Type extends object>(type: MessageClass<Type>, known: InitOf<Type>): Type {
+  const zeros = Object.fromEntries(
+    type.fields
+      .list()
+      .filter(({ kind, req }) => req && kind === 'scalar')
+      .map(({ localName, T }) => [localName, zeroOf[T as number]]),
+  );
+  return new type({ ...zeros, ...known } as never);
+}
+
+type Stats = InitOf<RtcStats>;
+
+const rtc = (id: string, nowMs: number) => ({ id, timestamp: BigInt(Math.round(nowMs)) });
+
+function codec(mid: string, payloadType: number | undefined, nowMs: number): Stats {
+  const mimeType = payloadType === redPayloadType ? 'audio/red' : 'audio/opus';
+  return {
+    stats: {
+      case: 'codec',
+      value: {
+        rtc: rtc(`codec-${mid}`, nowMs),
+        codec: withZeros(CodecStats, {
+          payloadType: payloadType ?? 0,
+          mimeType,
+          clockRate: opusClockRate,
+          channels: 2,
+        }),
+      },
+    },
+  };
+}
+
+/** As the native engine and browsers number RED in their offers. */
+const redPayloadType = 63;
+
+/** What is known of a track that is sent. */
+export function senderStats(sid: string, sender: AudioSenderStats, nowMs: number): Stats[] {
+  const stream = withZeros(RtpStreamStats, {
+    ssrc: sender.ssrc,
+    kind: 'audio',
+    transportId: 'publisher',
+    codecId: `codec-${sid}`,
+  });
+  const outbound: Stats = {
+    stats: {
+      case: 'outboundRtp',
+      value: {
+        rtc: rtc(`outbound-${sid}`, nowMs),
+        stream,
+        sent: new SentRtpStreamStats({
+          packetsSent: BigInt(sender.packetsSent),
+          bytesSent: BigInt(sender.bytesSent),
+        }),
+        outbound: withZeros(OutboundRtpStreamStats, {
+          headerBytesSent: BigInt(sender.headerBytesSent),
+          retransmittedPacketsSent: BigInt(sender.retransmittedPackets),
+          nackCount: sender.nackCount,
+          active: true,
+        }),
+      },
+    },
+  };
+  if (!sender.remote) return [codec(sid, sender.payloadType, nowMs), outbound];
+  const { fractionLost, packetsLost, jitterMs, roundTripMs } = sender.remote;
+  const remote: Stats = {
+    stats: {
+      case: 'remoteInboundRtp',
+      value: {
+        rtc: rtc(`remote-inbound-${sid}`, nowMs),
+        stream,
+        received: withZeros(ReceivedRtpStreamStats, {
+          packetsLost: BigInt(packetsLost),
+          jitter: jitterMs / 1000,
+        }),
+        remoteInbound: withZeros(RemoteInboundRtpStreamStats, {
+          localId: `outbound-${sid}`,
+          fractionLost,
+          roundTripTime: (roundTripMs ?? 0) / 1000,
+        }),
+      },
+    },
+  };
+  return [codec(sid, sender.payloadType, nowMs), outbound, remote];
+}
+
+/** What is known of a track that is received. */
+export function receiverStats(sid: string, receiver: AudioReceiverStats, nowMs: number): Stats[] {
+  const inbound: Stats = {
+    stats: {
+      case: 'inboundRtp',
+      value: {
+        rtc: rtc(`inbound-${sid}`, nowMs),
+        stream: withZeros(RtpStreamStats, {
+          ssrc: receiver.ssrc ?? 0,
+          kind: 'audio',
+          transportId: 'subscriber',
+          codecId: `codec-${sid}`,
+        }),
+        received: new ReceivedRtpStreamStats({
+          packetsReceived: BigInt(receiver.packetsReceived),
+          packetsLost: BigInt(receiver.packetsLost),
+          jitter: receiver.jitterMs / 1000,
+        }),
+        inbound: withZeros(InboundRtpStreamStats, {
+          trackIdentifier: sid,
+          bytesReceived: BigInt(receiver.bytesReceived),
+          packetsDiscarded: BigInt(receiver.packetsDiscarded + receiver.late),
+          jitterBufferDelay: receiver.totalDelayMs / 1000,
+          jitterBufferTargetDelay: receiver.targetDelayMs / 1000,
+          jitterBufferEmittedCount: BigInt(receiver.played),
+          totalSamplesReceived: BigInt(receiver.samplesPlayed),
+          concealedSamples: BigInt(receiver.samplesConcealed),
+          concealmentEvents: BigInt(receiver.concealmentEvents),
+          insertedSamplesForDeceleration: BigInt(receiver.samplesInserted),
+          removedSamplesForAcceleration: BigInt(receiver.samplesRemoved),
+        }),
+      },
+    },
+  };
+  return [codec(sid, receiver.payloadType, nowMs), inbound];
+}
+
+const candidateTypes: Record<string, IceCandidateType> = {
+  host: IceCandidateType.HOST,
+  srflx: IceCandidateType.SRFLX,
+  prflx: IceCandidateType.PRFLX,
+  relay: IceCandidateType.RELAY,
+};
+
+/** The pair of addresses that a peer connection uses. */
+export function transportStats(name: string, transport: TransportStats | undefined, nowMs: number): Stats[] {
+  if (!transport?.pair) return [];
+  const candidate = (side: 'local' | 'remote'): Stats => {
+    const { address, port, protocol, type } = transport.pair![side];
+    return {
+      stats: {
+        case: side === 'local' ? 'localCandidate' : 'remoteCandidate',
+        value: {
+          rtc: rtc(`${name}-${side}`, nowMs),
+          candidate: withZeros(IceCandidateStats, {
+            transportId: name,
+            address,
+            port,
+            protocol,
+            candidateType: candidateTypes[type],
+          }),
+        },
+      },
+    };
+  };
+  const pair: Stats = {
+    stats: {
+      case: 'candidatePair',
+      value: {
+        rtc: rtc(`${name}-pair`, nowMs),
+        candidatePair: withZeros(CandidatePairStats, {
+          transportId: name,
+          localCandidateId: `${name}-local`,
+          remoteCandidateId: `${name}-remote`,
+          state: IceCandidatePairState.PAIR_SUCCEEDED,
+          nominated: true,
+          bytesSent: BigInt(transport.bytesSent),
+          bytesReceived: BigInt(transport.bytesReceived),
+          currentRoundTripTime: (transport.rttMs ?? 0) / 1000,
+        }),
+      },
+    },
+  };
+  return [pair, candidate('local'), candidate('remote')];
+}

@@ -1,0 +1,63 @@
+import { OffhookError } from '../timeline/index.js';
+import type { Attachment } from './wire.js';
+
+/** Addresses of the engine's buffers are far above those of the program's own memory. */
+const firstAddress = 2 ** 48;
+const pageBytes = 65_536;
+
+/** The engine's end of the protocol's pointers: addresses for buffers it lends, and the buffers that came with a request. */
+export class EngineMemory {
+  #nextAddress = firstAddress;
+  #requestBuffers: readonly Attachment[] = [];
+  #writes: Attachment[] = [];
+
+  /** Room for `length` bytes in the address space, not to be used again. */
+  allocate(length: number): number {
+    const address = this.#nextAddress;
+    this.#nextAddress += Math.max(1, Math.ceil(length / pageBytes)) * pageBytes;
+    return address;
+  }
+
+  beginRequest(buffers: readonly Attachment[]): void {
+    this.#requestBuffers = buffers;
+    this.#writes = [];
+  }
+
+  /** What the request wrote into the program's memory. */
+  endRequest(): Attachment[] {
+    this.#requestBuffers = [];
+    return this.#writes;
+  }
+
+  /**
+   * The bytes that the current request points to.
+   *
+   * @throws OffhookError `OFFHOOK_INVALID_REQUEST`
+   */
+  read(address: bigint | undefined, length: number): Uint8Array {
+    if (length === 0) return new Uint8Array(0);
+    const wanted = Number(address ?? 0);
+    const buffer = this.#requestBuffers.find(
+      (candidate) => candidate.address <= wanted && wanted < candidate.address + candidate.bytes.length,
+    );
+    const offset = wanted - (buffer?.address ?? 0);
+    if (!buffer || offset + length > buffer.bytes.length) {
+      throw new OffhookError(
+        'OFFHOOK_INVALID_REQUEST',
+        `${length} bytes at pointer 0x${wanted.toString(16)} did not come with the request`,
+      );
+    }
+    return buffer.bytes.subarray(offset, offset + length);
+  }
+
+  /** As `read`, as interleaved 16-bit samples. */
+  readSamples(address: bigint | undefined, length: number): Int16Array {
+    const bytes = this.read(address, length - (length % 2)).slice();
+    return new Int16Array(bytes.buffer, 0, bytes.length / 2);
+  }
+
+  /** Writes into the program's memory, once the request is answered. */
+  write(address: bigint | undefined, bytes: Uint8Array): void {
+    this.#writes.push({ address: Number(address ?? 0), bytes });
+  }
+}

@@ -1,0 +1,81 @@
+import { workerData } from 'node:worker_threads';
+import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { Logs } from './logs.js';
+import { FfiServer } from './server.js';
+import type { Answer, EngineThreadData, FromEngine, ToEngine } from './wire.js';
+
+/*
+ * The engine thread: rooms, transports, codecs and timers run here, so that a program whose own thread is busy loses
+ * no audio and no connection.
+ */
+const { port, answers, answered } = workerData as EngineThreadData;
+const answerCount = new Int32Array(answered);
+const log = createLogger('ffi/engine');
+const logs = new Logs();
+
+const send = (message: FromEngine) => port.postMessage(message);
+const server = new FfiServer({ emit: (event) => send({ type: 'event', ...event }) });
+
+function answer(message: Answer): void {
+  answers.postMessage(message);
+  Atomics.add(answerCount, 0, 1);
+  Atomics.notify(answerCount, 0);
+}
+
+function answerWith(id: number, work: () => Omit<Exclude<Answer, { error: string }>, 'id'>): void {
+  try {
+    answer({ id, ...work() });
+  } catch (error) {
+    answer({ id, error: describeError(error) });
+  }
+}
+
+const nothing = { bytes: new Uint8Array(0), buffers: [], writes: [] };
+
+async function leave(id: number): Promise<void> {
+  await server.dispose();
+  answerWith(id, () => ({ ...nothing, ...server.outbox.takeOpenedAndClosed() }));
+}
+
+async function dispose(): Promise<void> {
+  await server.dispose();
+  logs.capturedBy = undefined;
+  const { closed } = server.outbox.takeOpenedAndClosed();
+  send({ type: 'disposed', closed });
+}
+
+function onMessage(message: ToEngine): void {
+  switch (message.type) {
+    case 'request':
+      answerWith(message.id, () => server.handle(message.bytes, message.buffers));
+      return;
+    case 'drop':
+      server.drop(message.handle);
+      return;
+    case 'dropNow':
+      answerWith(message.id, () => {
+        if (!server.drop(message.handle)) {
+          throw new OffhookError(
+            'OFFHOOK_UNKNOWN_HANDLE',
+            `handle ${message.handle} is unknown: nothing to drop`,
+          );
+        }
+        return { ...nothing, ...server.outbox.takeOpenedAndClosed() };
+      });
+      return;
+    case 'initialize':
+      logs.capturedBy = message.captureLogs ? server.outbox : undefined;
+      log.debug(`initialized for version ${message.sdkVersion} of the program's SDK`);
+      return;
+    case 'dispose':
+      void dispose();
+      return;
+    case 'leave':
+      void leave(message.id);
+  }
+}
+
+// Whatever went wrong, the calls that are up go on.
+process.on('uncaughtException', (error) => log.error(`uncaught: ${error.stack}`));
+process.on('unhandledRejection', (error) => log.error(`unhandled rejection: ${describeError(error)}`));
+port.on('message', onMessage);

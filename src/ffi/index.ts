@@ -1,0 +1,1 @@
+export { type FfiAnswer, FfiServer, type FfiServerOptions } from './server.js';

@@ -1,0 +1,14 @@
+import type { LogLevel } from '../timeline/index.js';
+
+const levels: readonly LogLevel[] = ['error', 'warn', 'info', 'debug', 'trace'];
+
+/** Least severe level that the engine writes to standard error itself: OFFHOOK_LOG, default `warn`. */
+export function standardErrorLevel(): LogLevel {
+  const wanted = process.env.OFFHOOK_LOG;
+  return levels.find((level) => level === wanted) ?? 'warn';
+}
+
+/** Whether a record of `level` is shown when `threshold` is the least severe level shown. */
+export function isShown(level: LogLevel, threshold: LogLevel): boolean {
+  return levels.indexOf(level) <= levels.indexOf(threshold);
+}

@@ -1,0 +1,215 @@
+import type { ConnectCallback_Result } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
+import type { RpcInvocation } from '../../data/index.js';
+import type {
+  LocalTrackPublication,
+  RemoteParticipant,
+  RemoteTrackPublication,
+  Room,
+  RoomEvent,
+} from '../../room/index.js';
+import { createLogger, OffhookError } from '../../timeline/index.js';
+import type { Context } from '../context.js';
+import { toFfiParticipant } from '../conversion/participant.js';
+import { toFfiRoom } from '../conversion/room.js';
+import { toFfiPublication } from '../conversion/track.js';
+import type { InitOf } from '../messages.js';
+import { FfiParticipant } from './ffi-participant.js';
+import { type RoomMessage, translateRoomEvent } from './room-events.js';
+
+const log = createLogger('ffi/room');
+
+/** A program that has not said by then that it is ready gets its events all the same. */
+const readyTimeoutMs = 15_000;
+
+interface RpcWaiter {
+  resolve(payload: string): void;
+  reject(error: Error): void;
+}
+
+/** A room that the program has a handle of: its events in the order that programs rely on, and what they refer to. */
+export class FfiRoom {
+  readonly room: Room;
+  readonly url: string;
+  #context: Context;
+  #handle = 0;
+  #localParticipantHandle = 0;
+  /** Not ready for events yet, or an event must wait for the callback of a publish. */
+  #held: RoomEvent[] = [];
+  #ready = false;
+  #readyTimer: NodeJS.Timeout | undefined;
+  #publishing = 0;
+  #publicationHandles = new WeakMap<LocalTrackPublication, number>();
+  #rpcWaiters = new Map<number, RpcWaiter>();
+  #eventListeners = new Set<(event: RoomEvent) => void>();
+  #open: number | undefined;
+  #ended = false;
+
+  constructor(context: Context, room: Room, url: string) {
+    this.#context = context;
+    this.room = room;
+    this.url = url;
+    room.onEvent = (event) => this.#onEvent(event);
+  }
+
+  get handle(): bigint {
+    return BigInt(this.#handle);
+  }
+
+  /** Gives out the handles of a room that was joined, with the state that the program begins with. */
+  joined(): InitOf<ConnectCallback_Result> {
+    const { handles, outbox } = this.#context;
+    const { room } = this;
+    this.#handle = handles.add(this, () => void this.disconnect());
+    this.#localParticipantHandle = handles.add(new FfiParticipant(this, room.localParticipant));
+    this.#open = outbox.open([
+      this.#roomEvent({ case: 'disconnected', value: { reason: 0 } }),
+      this.#roomEvent({ case: 'eos', value: {} }),
+    ]);
+    // Who came before now is in this answer, and must not come again as an event.
+    this.#held = this.#held.filter(
+      ({ type }) => !type.startsWith('participant') && type !== 'trackPublished',
+    );
+    this.#readyTimer = setTimeout(() => {
+      log.warn(
+        `room ${room.info.name}: no ReadyForRoomEvent within ${readyTimeoutMs} ms; events are delivered`,
+      );
+      this.ready();
+    }, readyTimeoutMs);
+    return {
+      room: { handle: { id: this.handle }, info: toFfiRoom(room.info) },
+      localParticipant: {
+        handle: { id: BigInt(this.#localParticipantHandle) },
+        info: toFfiParticipant(room.localParticipant.info),
+      },
+      participants: [...room.remoteParticipants.values()].map((participant) => ({
+        participant: this.ownParticipant(participant),
+        publications: [...participant.publications.values()].map((publication) =>
+          this.ownRemotePublication(publication),
+        ),
+      })),
+    };
+  }
+
+  /** The program takes room events from now on. */
+  ready(): void {
+    if (this.#ready) return;
+    clearTimeout(this.#readyTimer);
+    this.#ready = true;
+    const { sid } = this.room.info;
+    if (sid) this.#send({ case: 'roomSidChanged', value: { sid } });
+    this.#flush();
+  }
+
+  ownParticipant(participant: RemoteParticipant) {
+    const id = BigInt(this.#context.handles.add(new FfiParticipant(this, participant)));
+    return { handle: { id }, info: toFfiParticipant(participant.info) };
+  }
+
+  ownRemotePublication(publication: RemoteTrackPublication) {
+    const id = BigInt(this.#context.handles.add(publication));
+    return { handle: { id }, info: toFfiPublication(publication.info, true) };
+  }
+
+  /** The handle of a publication is the same for as long as it lives, through reconnects too. */
+  localPublicationHandle(publication: LocalTrackPublication): bigint {
+    let handle = this.#publicationHandles.get(publication);
+    if (handle === undefined) {
+      handle = this.#context.handles.add(publication);
+      this.#publicationHandles.set(publication, handle);
+    }
+    return BigInt(handle);
+  }
+
+  /** Between this and `publishEnded`, events wait: `localTrackPublished` comes after the callback. */
+  publishBegins(): void {
+    this.#publishing++;
+  }
+
+  publishEnded(): void {
+    this.#publishing--;
+    this.#flush();
+  }
+
+  /** Calls `listener` with every event as it happens in the room. Returns what stops it. */
+  listen(listener: (event: RoomEvent) => void): () => void {
+    this.#eventListeners.add(listener);
+    return () => this.#eventListeners.delete(listener);
+  }
+
+  /** Lets the program answer a remote procedure call. */
+  invokeRpc(method: string, invocation: RpcInvocation): Promise<string> {
+    const invocationId = this.#context.handles.nextId();
+    return new Promise((resolve, reject) => {
+      this.#rpcWaiters.set(invocationId, { resolve, reject });
+      this.#context.outbox.emit({
+        case: 'rpcMethodInvocation',
+        value: {
+          localParticipantHandle: BigInt(this.#localParticipantHandle),
+          invocationId: BigInt(invocationId),
+          method,
+          requestId: invocation.requestId,
+          callerIdentity: invocation.callerIdentity,
+          payload: invocation.payload,
+          responseTimeoutMs: Math.round(invocation.responseTimeoutMs),
+        },
+      });
+    });
+  }
+
+  /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` */
+  takeRpcWaiter(invocationId: bigint | undefined): RpcWaiter {
+    const waiter = this.#rpcWaiters.get(Number(invocationId));
+    if (!waiter) {
+      throw new OffhookError('OFFHOOK_INVALID_REQUEST', `no call awaits an answer as ${invocationId}`);
+    }
+    this.#rpcWaiters.delete(Number(invocationId));
+    return waiter;
+  }
+
+  /** Leaves the room; the program is told of the end of its events. */
+  async disconnect(reason?: number): Promise<void> {
+    try {
+      await this.room.disconnect(reason);
+    } finally {
+      this.#end();
+    }
+  }
+
+  #onEvent(event: RoomEvent): void {
+    for (const listener of this.#eventListeners) listener(event);
+    this.#held.push(event);
+    this.#flush();
+    if (event.type === 'disconnected') this.#end();
+  }
+
+  #flush(): void {
+    while (this.#ready && this.#held.length > 0) {
+      if (this.#publishing > 0 && this.#held.some(({ type }) => type === 'localTrackPublished')) return;
+      const event = this.#held.shift()!;
+      const translated = translateRoomEvent(event, this, this.#context);
+      if (translated) this.#context.outbox.emit(this.#roomEvent(translated.message), translated.buffers);
+    }
+  }
+
+  #end(): void {
+    if (this.#ended || this.#open === undefined) return;
+    this.#ended = true;
+    clearTimeout(this.#readyTimer);
+    this.#ready = true;
+    this.#publishing = 0;
+    this.#flush();
+    this.#context.outbox.close(this.#open);
+    this.#send({ case: 'eos', value: {} });
+    const gone = new OffhookError('OFFHOOK_CLOSED', `room ${this.room.info.name}: disconnected`);
+    for (const waiter of this.#rpcWaiters.values()) waiter.reject(gone);
+    this.#rpcWaiters.clear();
+  }
+
+  #roomEvent(message: RoomMessage) {
+    return { case: 'roomEvent' as const, value: { roomHandle: this.handle, message } };
+  }
+
+  #send(message: RoomMessage): void {
+    this.#context.outbox.emit(this.#roomEvent(message));
+  }
+}

@@ -1,0 +1,201 @@
+import type { Answer, Attachment, Delivery, FromEngine, ToEngine } from '../wire.js' with {
+  'resolution-mode': 'import',
+};
+
+import path = require('node:path');
+import threads = require('node:worker_threads');
+import ProgramMemory = require('./program-memory.cjs');
+import requestBuffer = require('./request-buffer.cjs');
+
+/** The engine answers in microseconds; one that does not is stuck, and must not take the program with it. */
+const answerDeadlineMs = 10_000;
+/** How long a process that ends waits for its rooms to be left. */
+const leaveDeadlineMs = 500;
+
+type EventListener = (event: Uint8Array) => void;
+
+/** `bytes` in a buffer of their own: a view is sent between threads with all of the memory behind it. */
+function alone(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+}
+
+/**
+ * Loads the codec's addon in this thread too. One that only the engine's thread has loaded is unmapped when that thread
+ * ends, before its thread-local destructors run, and the process crashes on its way out.
+ */
+function keepCodecLoaded(): void {
+  try {
+    require('@evan/opus/node/index.js');
+  } catch {
+    // No binary for this platform: the engine uses WebAssembly, which has no such trouble.
+  }
+}
+
+/**
+ * The engine's thread as the program's thread sees it: requests are answered synchronously, events arrive through the
+ * event loop. The thread keeps the process alive only while a room is open or a callback is owed.
+ */
+class EngineThread {
+  /** Takes every event. What it throws is the program's uncaught exception, and costs no other event. */
+  onEvent: EventListener;
+  #worker: threads.Worker;
+  #port: threads.MessagePort;
+  #answers: threads.MessagePort;
+  #answered = new Int32Array(new SharedArrayBuffer(4));
+  #memory = new ProgramMemory();
+  #lastId = 0;
+  /** What is open, with the events owed should the thread be lost. */
+  #open = new Map<number, Uint8Array[]>();
+  #disposing: (() => void)[] = [];
+  #lost: Error | undefined;
+
+  constructor(onEvent: EventListener) {
+    this.onEvent = onEvent;
+    keepCodecLoaded();
+    const requests = new threads.MessageChannel();
+    const answers = new threads.MessageChannel();
+    this.#port = requests.port1;
+    this.#answers = answers.port1;
+    this.#worker = new threads.Worker(path.join(__dirname, '..', 'engine.js'), {
+      // The program's own --import and --require are not for this thread.
+      execArgv: [],
+      workerData: { port: requests.port2, answers: answers.port2, answered: this.#answered.buffer },
+      transferList: [requests.port2, answers.port2],
+    });
+    this.#worker.on('error', (error) => this.#onLost(error));
+    this.#worker.on('exit', (code) => this.#onLost(new Error(`it exited with code ${code}`)));
+    this.#worker.unref();
+    this.#port.on('message', (message: FromEngine) => this.#onMessage(message));
+    this.#port.unref();
+    process.once('exit', () => this.#leave());
+  }
+
+  initialize(captureLogs: boolean, sdkVersion: string): void {
+    this.#post({ type: 'initialize', captureLogs, sdkVersion });
+  }
+
+  /**
+   * Sends an encoded FfiRequest and waits for its FfiResponse.
+   *
+   * @throws Error with what the engine says, or when it does not answer
+   */
+  request(bytes: Uint8Array): Uint8Array {
+    const range = requestBuffer(bytes);
+    const buffers: Attachment[] = range
+      ? [{ address: range.address, bytes: this.copyOf(range.address, range.length) }]
+      : [];
+    return this.#ask((id) => ({ type: 'request', id, bytes: alone(bytes), buffers }));
+  }
+
+  /** Frees what belongs to `handle`. @throws Error when there is nothing */
+  drop(handle: number): void {
+    if (this.#memory.release(handle) === 'own') return;
+    this.#ask((id) => ({ type: 'dropNow', id, handle }));
+  }
+
+  /** As `drop`, for a handle that was garbage-collected: nobody waits, and nobody hears of an unknown one. */
+  forget(handle: number): void {
+    if (this.#memory.release(handle) === 'own' || this.#lost) return;
+    this.#post({ type: 'drop', handle });
+  }
+
+  addressOf(bytes: Uint8Array): number {
+    return this.#memory.addressOf(bytes);
+  }
+
+  /** @throws RangeError for memory that is not there */
+  copyOf(address: number, length: number): Uint8Array {
+    return this.#memory.view(address, length).slice();
+  }
+
+  /** Leaves every room and drops every handle. */
+  dispose(): Promise<void> {
+    if (this.#lost) return Promise.resolve();
+    this.#post({ type: 'dispose' });
+    return new Promise((resolve) => {
+      this.#disposing.push(resolve);
+      this.#keepAliveIfOpen();
+    });
+  }
+
+  #post(message: ToEngine): void {
+    this.#port.postMessage(message);
+  }
+
+  #ask(messageFor: (id: number) => ToEngine, deadlineMs = answerDeadlineMs): Uint8Array {
+    if (this.#lost) throw new Error(`offhook's engine thread is gone: ${this.#lost.message}`);
+    const id = ++this.#lastId;
+    const answer = this.#waitForAnswer(id, messageFor(id), deadlineMs);
+    if ('error' in answer) throw new Error(answer.error);
+    for (const { address, bytes } of answer.writes) this.#memory.view(address, bytes.length).set(bytes);
+    this.#take(answer);
+    return answer.bytes;
+  }
+
+  #waitForAnswer(id: number, message: ToEngine, deadlineMs: number): Answer {
+    const untilMs = performance.now() + deadlineMs;
+    let seen = Atomics.load(this.#answered, 0);
+    this.#post(message);
+    while (true) {
+      const received = threads.receiveMessageOnPort(this.#answers);
+      if (received) {
+        // An earlier one is the late answer to a request that was given up.
+        if (received.message.id === id) return received.message;
+        continue;
+      }
+      const remainingMs = untilMs - performance.now();
+      if (remainingMs <= 0) {
+        throw new Error(`offhook's engine thread did not answer within ${deadlineMs} ms`);
+      }
+      Atomics.wait(this.#answered, 0, seen, remainingMs);
+      seen = Atomics.load(this.#answered, 0);
+    }
+  }
+
+  #onMessage(message: FromEngine): void {
+    if (message.type === 'disposed') {
+      for (const id of message.closed) this.#open.delete(id);
+      this.#disposing.shift()?.();
+      this.#keepAliveIfOpen();
+      return;
+    }
+    this.#take(message);
+    this.onEvent(message.bytes);
+  }
+
+  #take({ buffers, opened, closed }: Delivery): void {
+    for (const buffer of buffers) this.#memory.lend(buffer);
+    if (opened.length === 0 && closed.length === 0) return;
+    for (const { id, ifLost } of opened) this.#open.set(id, ifLost);
+    for (const id of closed) this.#open.delete(id);
+    this.#keepAliveIfOpen();
+  }
+
+  #keepAliveIfOpen(): void {
+    if (this.#open.size > 0 || this.#disposing.length > 0) this.#port.ref();
+    else this.#port.unref();
+  }
+
+  #onLost(error: Error): void {
+    if (this.#lost) return;
+    this.#lost = error;
+    process.stderr.write(`offhook: the engine thread is gone, its rooms are disconnected: ${error.stack}\n`);
+    const owed = [...this.#open.values()].flat();
+    this.#open.clear();
+    for (const resolve of this.#disposing.splice(0)) resolve();
+    this.#port.close();
+    for (const event of owed) setImmediate(() => this.onEvent(event));
+  }
+
+  /** The process is ending: the servers are told, so that nobody waits for this participant to come back. */
+  #leave(): void {
+    if (this.#lost || this.#open.size === 0) return;
+    try {
+      this.#ask((id) => ({ type: 'leave', id }), leaveDeadlineMs);
+    } catch {
+      // The process ends all the same.
+    }
+  }
+}
+
+export = EngineThread;

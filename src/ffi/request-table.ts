@@ -1,0 +1,245 @@
+import type { Handler } from './handler.js';
+import type { InitOf, RequestCase, ResponseOf } from './messages.js';
+import { captureAudioFrame, clearAudioBuffer, newAudioSource } from './requests/audio-source.js';
+import { audioStreamFromParticipant, newAudioStream } from './requests/audio-stream.js';
+import { editChatMessage, sendChatMessage } from './requests/chat.js';
+import { connect, disconnect, readyForRoomEvent, simulateScenario } from './requests/connection.js';
+import {
+  publishData,
+  publishSipDtmf,
+  publishTranscription,
+  setDataChannelBufferedAmountLowThreshold,
+} from './requests/data-packet.js';
+import { dispose } from './requests/dispose.js';
+import { loadAudioFilterPlugin } from './requests/filter.js';
+import {
+  createAudioTrack,
+  localTrackMute,
+  publishTrack,
+  setTrackSubscriptionPermissions,
+  unpublishTrack,
+} from './requests/local-track.js';
+import { notYet } from './requests/not-yet.js';
+import { setLocalAttributes, setLocalMetadata, setLocalName } from './requests/participant.js';
+import {
+  flushSoxResampler,
+  newAudioResampler,
+  newSoxResampler,
+  pushSoxResampler,
+  remixAndResample,
+} from './requests/resampler.js';
+import {
+  performRpc,
+  registerRpcMethod,
+  rpcMethodInvocationResponse,
+  unregisterRpcMethod,
+} from './requests/rpc.js';
+import { getSessionStats, getStats } from './requests/stats.js';
+import {
+  byteReadAll,
+  byteReadIncremental,
+  byteWriteToFile,
+  textReadAll,
+  textReadIncremental,
+} from './requests/stream-reader.js';
+import {
+  byteStreamClose,
+  byteStreamOpen,
+  byteStreamWrite,
+  sendBytes,
+  sendFile,
+  sendStreamChunk,
+  sendStreamHeader,
+  sendStreamTrailer,
+  sendText,
+  textStreamClose,
+  textStreamOpen,
+  textStreamWrite,
+} from './requests/stream-writer.js';
+import {
+  enableRemoteTrack,
+  enableRemoteTrackPublication,
+  setRemoteTrackPublicationQuality,
+  setSubscribed,
+  updateRemoteTrackPublicationDimension,
+} from './requests/subscription.js';
+
+export type Status = 'works' | 'partly' | 'not yet';
+
+export interface RequestRow<Name extends RequestCase> {
+  handler: Handler<Name>;
+  /** How the response itself says that the request failed; without it, the request throws. */
+  failed?: (text: string) => InitOf<ResponseOf<Name>>;
+  status: Status;
+  /** What differs from the native engine, or is missing. */
+  note?: string;
+  /** The test that shows it, below test/. */
+  test?: string;
+}
+
+const inError = (error: string) => ({ error });
+const inMessage = (value: string) => ({ message: { case: 'error' as const, value } });
+const inSox = (error: string) => ({ outputPtr: 0n, size: 0, error });
+
+/** Every request of the protocol. docs/compatibility.md is generated from it. */
+export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } = {
+  dispose: { handler: dispose, status: 'works', test: 'ffi/dispose' },
+
+  connect: {
+    handler: connect,
+    status: 'works',
+    note: 'Not with end-to-end encryption. dynacast and join_retries have nothing to act on.',
+    test: 'ffi/room',
+  },
+  disconnect: { handler: disconnect, status: 'works', test: 'ffi/room' },
+  readyForRoomEvent: { handler: readyForRoomEvent, status: 'works', test: 'ffi/room' },
+  simulateScenario: {
+    handler: simulateScenario,
+    status: 'partly',
+    note: 'Not the scenarios that force TCP or TLS.',
+    test: 'ffi/reconnect',
+  },
+
+  publishTrack: { handler: publishTrack, status: 'works', note: 'Audio tracks.', test: 'ffi/audio' },
+  unpublishTrack: { handler: unpublishTrack, status: 'works', test: 'ffi/audio' },
+  createAudioTrack: { handler: createAudioTrack, status: 'works', test: 'ffi/audio' },
+  localTrackMute: { handler: localTrackMute, status: 'works', test: 'ffi/audio' },
+  setTrackSubscriptionPermissions: {
+    handler: setTrackSubscriptionPermissions,
+    status: 'works',
+    test: 'ffi/subscription',
+  },
+  setSubscribed: { handler: setSubscribed, status: 'works', test: 'ffi/subscription' },
+  enableRemoteTrack: { handler: enableRemoteTrack, status: 'works', test: 'ffi/subscription' },
+  enableRemoteTrackPublication: {
+    handler: enableRemoteTrackPublication,
+    status: 'works',
+    test: 'ffi/subscription',
+  },
+  updateRemoteTrackPublicationDimension: {
+    handler: updateRemoteTrackPublicationDimension,
+    status: 'works',
+    test: 'ffi/subscription',
+  },
+  setRemoteTrackPublicationQuality: {
+    handler: setRemoteTrackPublicationQuality,
+    status: 'works',
+    test: 'ffi/subscription',
+  },
+  getStats: {
+    handler: getStats,
+    status: 'partly',
+    note: 'RTP, codec and loss of audio tracks; what is not measured is zero.',
+    test: 'ffi/stats',
+  },
+  getSessionStats: {
+    handler: getSessionStats,
+    status: 'partly',
+    note: 'RTP, codec, loss and candidate pair; what is not measured is zero.',
+    test: 'ffi/stats',
+  },
+
+  newAudioSource: {
+    handler: newAudioSource,
+    status: 'partly',
+    note: "Not of the machine's own microphone.",
+    test: 'ffi/audio-source',
+  },
+  captureAudioFrame: { handler: captureAudioFrame, status: 'works', test: 'ffi/audio-source' },
+  clearAudioBuffer: { handler: clearAudioBuffer, status: 'works', test: 'ffi/audio-source' },
+  newAudioStream: { handler: newAudioStream, status: 'works', test: 'ffi/audio' },
+  audioStreamFromParticipant: { handler: audioStreamFromParticipant, status: 'works', test: 'ffi/audio' },
+  newAudioResampler: { handler: newAudioResampler, status: 'works', test: 'ffi/resampler' },
+  remixAndResample: { handler: remixAndResample, status: 'works', test: 'ffi/resampler' },
+  newSoxResampler: {
+    handler: newSoxResampler,
+    failed: inMessage,
+    status: 'partly',
+    note: 'Interleaved samples and whole rates; flags are ignored.',
+    test: 'ffi/resampler',
+  },
+  pushSoxResampler: { handler: pushSoxResampler, failed: inSox, status: 'works', test: 'ffi/resampler' },
+  flushSoxResampler: { handler: flushSoxResampler, failed: inSox, status: 'works', test: 'ffi/resampler' },
+  loadAudioFilterPlugin: {
+    handler: loadAudioFilterPlugin,
+    failed: inError,
+    status: 'works',
+    note: 'The plugin runs in a process of its own and never delays a connect.',
+    test: 'ffi/filter',
+  },
+
+  publishData: { handler: publishData, status: 'works', test: 'ffi/data' },
+  publishTranscription: { handler: publishTranscription, status: 'works', test: 'ffi/data' },
+  publishSipDtmf: { handler: publishSipDtmf, status: 'works', test: 'ffi/data' },
+  setDataChannelBufferedAmountLowThreshold: {
+    handler: setDataChannelBufferedAmountLowThreshold,
+    status: 'works',
+    test: 'ffi/data',
+  },
+  sendChatMessage: { handler: sendChatMessage, status: 'works', test: 'ffi/data' },
+  editChatMessage: { handler: editChatMessage, status: 'works', test: 'ffi/data' },
+
+  setLocalMetadata: { handler: setLocalMetadata, status: 'works', test: 'ffi/participant' },
+  setLocalName: { handler: setLocalName, status: 'works', test: 'ffi/participant' },
+  setLocalAttributes: { handler: setLocalAttributes, status: 'works', test: 'ffi/participant' },
+
+  performRpc: { handler: performRpc, status: 'works', test: 'ffi/rpc' },
+  registerRpcMethod: { handler: registerRpcMethod, status: 'works', test: 'ffi/rpc' },
+  unregisterRpcMethod: { handler: unregisterRpcMethod, status: 'works', test: 'ffi/rpc' },
+  rpcMethodInvocationResponse: {
+    handler: rpcMethodInvocationResponse,
+    failed: inError,
+    status: 'works',
+    test: 'ffi/rpc',
+  },
+
+  sendStreamHeader: { handler: sendStreamHeader, status: 'works', test: 'ffi/streams' },
+  sendStreamChunk: { handler: sendStreamChunk, status: 'works', test: 'ffi/streams' },
+  sendStreamTrailer: { handler: sendStreamTrailer, status: 'works', test: 'ffi/streams' },
+  byteReadIncremental: { handler: byteReadIncremental, status: 'works', test: 'ffi/streams' },
+  byteReadAll: { handler: byteReadAll, status: 'works', test: 'ffi/streams' },
+  byteWriteToFile: { handler: byteWriteToFile, status: 'works', test: 'ffi/streams' },
+  textReadIncremental: { handler: textReadIncremental, status: 'works', test: 'ffi/streams' },
+  textReadAll: { handler: textReadAll, status: 'works', test: 'ffi/streams' },
+  sendFile: { handler: sendFile, status: 'works', note: 'Never compressed.', test: 'ffi/streams' },
+  sendText: { handler: sendText, status: 'works', note: 'Never compressed.', test: 'ffi/streams' },
+  sendBytes: { handler: sendBytes, status: 'works', note: 'Never compressed.', test: 'ffi/streams' },
+  byteStreamOpen: { handler: byteStreamOpen, status: 'works', test: 'ffi/streams' },
+  byteStreamWrite: { handler: byteStreamWrite, status: 'works', test: 'ffi/streams' },
+  byteStreamClose: { handler: byteStreamClose, status: 'works', test: 'ffi/streams' },
+  textStreamOpen: { handler: textStreamOpen, status: 'works', test: 'ffi/streams' },
+  textStreamWrite: { handler: textStreamWrite, status: 'works', test: 'ffi/streams' },
+  textStreamClose: { handler: textStreamClose, status: 'works', test: 'ffi/streams' },
+
+  newApm: { handler: notYet('audio processing module'), status: 'not yet' },
+  apmProcessStream: { handler: notYet('audio processing module'), failed: inError, status: 'not yet' },
+  apmProcessReverseStream: { handler: notYet('audio processing module'), failed: inError, status: 'not yet' },
+  apmSetStreamDelay: { handler: notYet('audio processing module'), failed: inError, status: 'not yet' },
+
+  e2ee: { handler: notYet('end-to-end encryption'), status: 'not yet' },
+
+  createVideoTrack: { handler: notYet('video'), status: 'not yet' },
+  newVideoStream: { handler: notYet('video'), status: 'not yet' },
+  newVideoSource: { handler: notYet('video'), status: 'not yet' },
+  captureVideoFrame: { handler: notYet('video'), status: 'not yet' },
+  videoConvert: { handler: notYet('video'), failed: inMessage, status: 'not yet' },
+  videoStreamFromParticipant: { handler: notYet('video'), status: 'not yet' },
+
+  publishDataTrack: { handler: notYet('data tracks'), status: 'not yet' },
+  localDataTrackTryPush: { handler: notYet('data tracks'), status: 'not yet' },
+  localDataTrackUnpublish: { handler: notYet('data tracks'), status: 'not yet' },
+  localDataTrackIsPublished: { handler: notYet('data tracks'), status: 'not yet' },
+  subscribeDataTrack: { handler: notYet('data tracks'), status: 'not yet' },
+  remoteDataTrackIsPublished: { handler: notYet('data tracks'), status: 'not yet' },
+  dataTrackStreamRead: { handler: notYet('data tracks'), status: 'not yet' },
+  remoteDataTrackSetPipelineOptions: { handler: notYet('data tracks'), status: 'not yet' },
+  defineSchema: { handler: notYet('schemas of data tracks'), status: 'not yet' },
+  getSchema: { handler: notYet('schemas of data tracks'), status: 'not yet' },
+
+  newPlatformAudio: { handler: notYet('audio devices of the machine'), failed: inMessage, status: 'not yet' },
+  getAudioDevices: { handler: notYet('audio devices of the machine'), failed: inError, status: 'not yet' },
+  setRecordingDevice: { handler: notYet('audio devices of the machine'), failed: inError, status: 'not yet' },
+  setPlayoutDevice: { handler: notYet('audio devices of the machine'), failed: inError, status: 'not yet' },
+  startRecording: { handler: notYet('audio devices of the machine'), failed: inError, status: 'not yet' },
+  stopRecording: { handler: notYet('audio devices of the machine'), failed: inError, status: 'not yet' },
+};

@@ -1,0 +1,93 @@
+import { AudioStreamType } from '@livekit/rtc-ffi-bindings/proto/audio_frame_pb.js';
+import type { AudioStream } from '../../audio/index.js';
+import { RemoteAudioTrack, type TrackStreamOptions } from '../../room/index.js';
+import { OffhookError } from '../../timeline/index.js';
+import type { Context } from '../context.js';
+import { bytesOf, toFfiFrame } from '../conversion/audio-frame.js';
+import type { Handler } from '../handler.js';
+import { FfiParticipant } from '../objects/ffi-participant.js';
+import { ParticipantAudioStream } from '../objects/participant-audio-stream.js';
+
+interface StreamRequest {
+  type?: AudioStreamType;
+  sampleRate?: number;
+  numChannels?: number;
+  audioFilterModuleId?: string;
+  audioFilterOptions?: string;
+  frameSizeMs?: number;
+  queueSizeFrames?: number;
+}
+
+/** What the program holds a handle of: the stream, once it is open. */
+class StreamHandle {
+  stream: AudioStream | ParticipantAudioStream | undefined;
+}
+
+export const newAudioStream: Handler<'newAudioStream'> = (request, context) => {
+  const track = context.handles.get(request.trackHandle, RemoteAudioTrack);
+  return openStream(request, context, (options) => track.openStream(options));
+};
+
+export const audioStreamFromParticipant: Handler<'audioStreamFromParticipant'> = (request, context) => {
+  const { room, participant } = context.handles.get(request.participantHandle, FfiParticipant);
+  return openStream(
+    request,
+    context,
+    (options) => new ParticipantAudioStream(room, participant.identity, request.trackSource, options),
+  );
+};
+
+function openStream(
+  request: StreamRequest,
+  context: Context,
+  open: (options: TrackStreamOptions) => AudioStream | ParticipantAudioStream,
+) {
+  if (request.type !== undefined && request.type !== AudioStreamType.AUDIO_STREAM_NATIVE) {
+    throw new OffhookError(
+      'OFFHOOK_NOT_SUPPORTED',
+      `audio streams of type ${request.type} are not supported`,
+    );
+  }
+  const { handles, outbox } = context;
+  const held = new StreamHandle();
+  const handle = handles.add(held, () => held.stream?.close());
+  const streamHandle = BigInt(handle);
+  try {
+    held.stream = open({
+      sampleRate: request.sampleRate ?? 48_000,
+      numChannels: request.numChannels ?? 1,
+      frameSizeMs: request.frameSizeMs,
+      queueSizeFrames: request.queueSizeFrames,
+      ...(request.audioFilterModuleId && {
+        filter: {
+          moduleId: request.audioFilterModuleId,
+          options: parseOptions(request.audioFilterOptions),
+        },
+      }),
+      onFrame: (frame) => {
+        const buffer = context.lendBuffer(bytesOf(frame.data));
+        const message = { case: 'frameReceived' as const, value: { frame: toFfiFrame(frame, buffer) } };
+        outbox.emit({ case: 'audioStreamEvent', value: { streamHandle, message } }, [buffer]);
+      },
+      onEnd: () =>
+        outbox.emit({
+          case: 'audioStreamEvent',
+          value: { streamHandle, message: { case: 'eos', value: {} } },
+        }),
+    });
+  } catch (error) {
+    handles.drop(handle);
+    throw error;
+  }
+  return { stream: { handle: { id: streamHandle }, info: { type: AudioStreamType.AUDIO_STREAM_NATIVE } } };
+}
+
+/** @throws OffhookError `OFFHOOK_INVALID_REQUEST` */
+function parseOptions(json: string | undefined): unknown {
+  if (!json) return undefined;
+  try {
+    return JSON.parse(json);
+  } catch (cause) {
+    throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'audio_filter_options is not JSON', { cause });
+  }
+}

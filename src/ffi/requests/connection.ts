@@ -1,0 +1,76 @@
+import { DisconnectReason } from '@livekit/protocol';
+import {
+  type RoomOptions as FfiRoomOptions,
+  IceTransportType,
+  SimulateScenarioKind,
+} from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
+import { type ConnectOptions, Room, type SimulatedScenario } from '../../room/index.js';
+import { OffhookError } from '../../timeline/index.js';
+import type { Handler } from '../handler.js';
+import { FfiRoom } from '../objects/ffi-room.js';
+
+export const connect: Handler<'connect'> = ({ url = '', token = '', options, requestAsyncId }, context) =>
+  context.call('connect', requestAsyncId, async () => {
+    if (options?.encryption ?? options?.e2ee) {
+      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'end-to-end encryption is not supported yet');
+    }
+    const room = new Room({ filters: context.filters });
+    const ffiRoom = new FfiRoom(context, room, url);
+    await room.connect(url, token, fromFfiOptions(options));
+    return { message: { case: 'result' as const, value: ffiRoom.joined() } };
+  });
+
+/** `connect_timeout_ms` bounds one attempt to reach the server, as it does in the native engine. */
+function fromFfiOptions(options: FfiRoomOptions | undefined): ConnectOptions {
+  const { rtcConfig, connectTimeoutMs } = options ?? {};
+  const iceServers = (rtcConfig?.iceServers ?? []).map(({ urls, username, password }) => ({
+    urls: [...urls],
+    username,
+    credential: password,
+  }));
+  return {
+    autoSubscribe: options?.autoSubscribe ?? true,
+    adaptiveStream: options?.adaptiveStream ?? false,
+    ...(iceServers.length > 0 && { iceServers }),
+    ...(rtcConfig?.iceTransportType === IceTransportType.TRANSPORT_RELAY && { iceTransportPolicy: 'relay' }),
+    ...(connectTimeoutMs && { deadlines: { candidateUrl: Number(connectTimeoutMs) } }),
+    ...(process.env.OFFHOOK_WAIT_FOR === 'media' && { waitFor: 'media' }),
+  };
+}
+
+export const disconnect: Handler<'disconnect'> = ({ roomHandle, requestAsyncId, reason }, context) => {
+  const room = context.handles.get(roomHandle, FfiRoom);
+  return context.call('disconnect', requestAsyncId, async () => {
+    await room.disconnect((reason as DisconnectReason | undefined) ?? DisconnectReason.CLIENT_INITIATED);
+    return {};
+  });
+};
+
+export const readyForRoomEvent: Handler<'readyForRoomEvent'> = ({ roomHandle }, { handles }) => {
+  handles.get(roomHandle, FfiRoom).ready();
+  return {};
+};
+
+const scenarios: Partial<Record<SimulateScenarioKind, SimulatedScenario>> = {
+  [SimulateScenarioKind.SIMULATE_SIGNAL_RECONNECT]: 'signalReconnect',
+  [SimulateScenarioKind.SIMULATE_SPEAKER]: 'speaker',
+  [SimulateScenarioKind.SIMULATE_NODE_FAILURE]: 'nodeFailure',
+  [SimulateScenarioKind.SIMULATE_SERVER_LEAVE]: 'serverLeave',
+  [SimulateScenarioKind.SIMULATE_MIGRATION]: 'migration',
+  [SimulateScenarioKind.SIMULATE_FULL_RECONNECT]: 'fullReconnect',
+  [SimulateScenarioKind.SIMULATE_DISCONNECT_SIGNAL_ON_RESUME]: 'disconnectSignalOnResume',
+};
+
+export const simulateScenario: Handler<'simulateScenario'> = (request, context) => {
+  const { room } = context.handles.get(request.roomHandle, FfiRoom);
+  return context.call('simulateScenario', request.requestAsyncId, async () => {
+    const kind = request.scenario ?? SimulateScenarioKind.SIMULATE_SIGNAL_RECONNECT;
+    const scenario = scenarios[kind];
+    if (!scenario) {
+      const name = SimulateScenarioKind[kind];
+      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', `the scenario ${name} is not supported yet`);
+    }
+    room.simulate(scenario);
+    return {};
+  });
+};

@@ -1,0 +1,38 @@
+import { LocalAudioTrack, RemoteAudioTrack, RemoteTrack } from '../../room/index.js';
+import { receiverStats, senderStats, transportStats } from '../conversion/stats.js';
+import type { Handler } from '../handler.js';
+import { FfiRoom } from '../objects/ffi-room.js';
+
+export const getStats: Handler<'getStats'> = ({ trackHandle, requestAsyncId }, context) => {
+  const track = context.handles.getOneOf<LocalAudioTrack | RemoteTrack>(trackHandle, [
+    LocalAudioTrack,
+    RemoteTrack,
+  ]);
+  return context.call('getStats', requestAsyncId, async () => ({ stats: statsOf(track) }));
+};
+
+function statsOf(track: LocalAudioTrack | RemoteTrack) {
+  if (track instanceof RemoteAudioTrack) return receiverStats(track.sid, track.stats(), Date.now());
+  if (!(track instanceof LocalAudioTrack)) return [];
+  const sent = track.stats();
+  return sent ? senderStats(track.sid ?? '', sent, Date.now()) : [];
+}
+
+export const getSessionStats: Handler<'getSessionStats'> = ({ roomHandle, requestAsyncId }, context) => {
+  const { room } = context.handles.get(roomHandle, FfiRoom);
+  return context.call('getSessionStats', requestAsyncId, async () => {
+    const { publisher, subscriber, sent, received } = room.stats();
+    const nowMs = Date.now();
+    const value = {
+      publisherStats: [
+        ...transportStats('publisher', publisher, nowMs),
+        ...[...sent].flatMap(([sid, stats]) => senderStats(sid, stats, nowMs)),
+      ],
+      subscriberStats: [
+        ...transportStats('subscriber', subscriber, nowMs),
+        ...[...received].flatMap(([sid, stats]) => receiverStats(sid, stats, nowMs)),
+      ],
+    };
+    return { message: { case: 'result' as const, value } };
+  });
+};

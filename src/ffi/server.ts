@@ -1,0 +1,99 @@
+import { FfiRequest, FfiResponse } from '@livekit/rtc-ffi-bindings/proto/ffi_pb.js';
+import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { Context } from './context.js';
+import type { InitOf, RequestCase, RequestOf, ResponseOf } from './messages.js';
+import type { Outbox } from './outbox.js';
+import { type RequestRow, requestTable } from './request-table.js';
+import { disposeAll } from './requests/dispose.js';
+import type { Attachment, Delivery } from './wire.js';
+
+const log = createLogger('ffi');
+
+export interface FfiServerOptions {
+  /** Takes every event, in order, with the buffers it points to. */
+  emit(event: Delivery): void;
+}
+
+/** What a request is answered with. */
+export interface FfiAnswer extends Delivery {
+  /** Bytes for the program's own memory, where the request asked for it. */
+  writes: Attachment[];
+}
+
+/**
+ * Serves the FFI protocol: encoded requests in, encoded responses and events out, memory as ranges of bytes. It knows
+ * nothing of the language or the process at the other end.
+ */
+export class FfiServer {
+  #context: Context;
+
+  constructor({ emit }: FfiServerOptions) {
+    this.#context = new Context(emit);
+  }
+
+  /**
+   * Answers a request at once. Long work is settled by one event later.
+   *
+   * @param request an encoded FfiRequest
+   * @param buffers the memory that the request points to
+   * @throws OffhookError for a request that is malformed, names an unknown handle, or has no way to say that it failed
+   */
+  handle(request: Uint8Array, buffers: readonly Attachment[]): FfiAnswer {
+    const { message } = decode(request);
+    if (message.case === undefined) {
+      throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the request is empty, or of a later protocol');
+    }
+    const context = this.#context;
+    context.memory.beginRequest(buffers);
+    const value = this.#respond(message.case, message.value as never);
+    const response = new FfiResponse({
+      message: { case: message.case === 'editChatMessage' ? 'sendChatMessage' : message.case, value },
+    } as ConstructorParameters<typeof FfiResponse>[0]);
+    return {
+      bytes: response.toBinary(),
+      buffers: context.takeAnswerBuffers(),
+      writes: context.memory.endRequest(),
+      ...context.outbox.takeOpenedAndClosed(),
+    };
+  }
+
+  /** Frees what belongs to a handle. Returns whether it was known. */
+  drop(handle: number): boolean {
+    return this.#context.handles.drop(handle);
+  }
+
+  /** Leaves every room and drops every handle. */
+  dispose(): Promise<void> {
+    return disposeAll(this.#context);
+  }
+
+  /** The way to the program, for what is not an answer: log lines. */
+  get outbox(): Outbox {
+    return this.#context.outbox;
+  }
+
+  #respond<Name extends RequestCase>(name: Name, request: RequestOf<Name>): InitOf<ResponseOf<Name>> {
+    const { handler, failed } = requestTable[name] as RequestRow<Name>;
+    try {
+      return handler(request, this.#context);
+    } catch (error) {
+      log.warn(`request ${name}: ${describeError(error)}`);
+      if (failed) return failed(describeError(error));
+      throw new OffhookError('OFFHOOK_INVALID_REQUEST', `request ${name}: ${describeError(error)}`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+function decode(request: Uint8Array): FfiRequest {
+  try {
+    return FfiRequest.fromBinary(request);
+  } catch (cause) {
+    throw new OffhookError(
+      'OFFHOOK_INVALID_REQUEST',
+      `the request is not an FfiRequest: ${describeError(cause)}`,
+      { cause },
+    );
+  }
+}

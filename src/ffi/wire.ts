@@ -1,0 +1,64 @@
+import type { MessagePort } from 'node:worker_threads';
+
+/** Bytes at an address: a buffer that a request names, or one that an event or an answer hands over. */
+export interface Attachment {
+  address: number;
+  bytes: Uint8Array;
+}
+
+/** A buffer of the engine's, kept beside the program until its handle is dropped. */
+export interface LentBuffer extends Attachment {
+  handle: number;
+  /**
+   * `own`: the handle is the buffer's alone, so dropping it concerns nobody else. `shared`: the handle is an object of
+   * the engine's, whose next buffer takes the place of this one.
+   */
+  holds: 'own' | 'shared';
+}
+
+/** Something that keeps the program alive: a room, or a call whose callback is owed. */
+export interface Opened {
+  id: number;
+  /** Events that the program is owed should the engine thread be lost. */
+  ifLost: Uint8Array[];
+}
+
+/** What comes with every answer and every event. */
+export interface Delivery {
+  bytes: Uint8Array;
+  buffers: LentBuffer[];
+  opened: Opened[];
+  /** Ids of what was opened and is over. */
+  closed: number[];
+}
+
+export type Answer =
+  | ({ id: number } & Delivery & {
+        /** Bytes to be written into the program's own memory, where the request asked for it. */
+        writes: Attachment[];
+      })
+  | { id: number; error: string };
+
+/** From the program's thread to the engine's. */
+export type ToEngine =
+  | { type: 'initialize'; captureLogs: boolean; sdkVersion: string }
+  | { type: 'request'; id: number; bytes: Uint8Array; buffers: Attachment[] }
+  /** Nobody waits for it: a handle was garbage-collected. */
+  | { type: 'drop'; handle: number }
+  /** Answered like a request. */
+  | { type: 'dropNow'; id: number; handle: number }
+  | { type: 'dispose' }
+  /** The process is ending: rooms are left at once. Answered like a request. */
+  | { type: 'leave'; id: number };
+
+/** From the engine's thread to the program's, in order. */
+export type FromEngine = ({ type: 'event' } & Delivery) | { type: 'disposed'; closed: number[] };
+
+/** How the engine thread is started. */
+export interface EngineThreadData {
+  port: MessagePort;
+  /** Answers alone, taken synchronously. */
+  answers: MessagePort;
+  /** One Int32 that grows with every answer, for `Atomics.wait`. */
+  answered: SharedArrayBuffer;
+}
