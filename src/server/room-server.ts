@@ -5,11 +5,14 @@ import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { generateCertificate } from '../transport/index.js';
-import { type ApiKeys, verifyAccess } from './access-token.js';
+import { type Access, type ApiKeys, verifyAccess } from './access-token.js';
 import { AgentWorkers } from './agents/agent-workers.js';
 import { Dispatcher } from './agents/dispatcher.js';
+import { agentDispatchService } from './api/agent-dispatch-service.js';
+import { roomService } from './api/room-service.js';
+import { answerTwirp } from './api/twirp.js';
 import { HttpError } from './http-error.js';
-import { HttpRouter, splitUrl, tokenOf } from './http-router.js';
+import { type HttpRequest, HttpRouter, splitUrl, tokenOf } from './http-router.js';
 import { newSid } from './ids.js';
 import { Rooms } from './rooms.js';
 import { mediaBindAddress } from './sfu/ice-addresses.js';
@@ -92,6 +95,12 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
       signal.check(await verifyAccess(tokenOf(headers, query), keys));
       return { contentType: 'text/plain', body: 'success' };
     })
+    .route('/twirp/livekit.RoomService/', async (request) =>
+      answerTwirp(roomService(rooms), request, await callerOf(request, keys)),
+    )
+    .route('/twirp/livekit.AgentDispatchService/', async (request) =>
+      answerTwirp(agentDispatchService(rooms, dispatcher), request, await callerOf(request, keys)),
+    )
     .route('/settings/regions', () => ({ contentType: 'application/json', body: '{"regions":[]}' }));
   const upgrades = new Map<string, (request: IncomingMessage) => Promise<UpgradeHandler>>([
     [
@@ -140,6 +149,12 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
       for (const socket of sockets.clients) socket.terminate();
     },
   };
+}
+
+/** Who calls the API; without a token nobody, whom the method will refuse. */
+async function callerOf({ headers, query }: HttpRequest, keys: ApiKeys): Promise<Access | undefined> {
+  const token = tokenOf(headers, query);
+  return token === undefined ? undefined : verifyAccess(token, keys);
 }
 
 function refuseUpgrade(stream: Duplex, error: unknown): void {

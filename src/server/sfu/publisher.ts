@@ -112,6 +112,14 @@ export class Publisher {
     this.#transport.addIceCandidate(candidate);
   }
 
+  /** Ends a track of which the client has not been asked. */
+  unpublish(sid: string): void {
+    const track = this.tracks.get(sid);
+    if (!track) return;
+    for (const [mid, bound] of this.#byMid) if (bound.track === track) this.#byMid.delete(mid);
+    this.#remove(track);
+  }
+
   /** Sends the receiver reports that are due. */
   report(nowMs: number): void {
     const blocks = [...this.tracks.values()]

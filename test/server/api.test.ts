@@ -1,0 +1,121 @@
+import { CreateRoomRequest, DataPacket_Kind, Room, TrackSource, TrackType } from '@livekit/protocol';
+import { AccessToken, AgentDispatchClient, RoomServiceClient, type VideoGrant } from 'livekit-server-sdk';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type RoomServer, startServer } from '../../src/server/index.js';
+import { SignalPeer } from './signal-peer.js';
+
+describe('the server API, called by livekit-server-sdk', () => {
+  let server: RoomServer;
+  let rooms: RoomServiceClient;
+  let dispatches: AgentDispatchClient;
+
+  beforeAll(async () => {
+    server = await startServer({ port: 0 });
+    const url = server.url.replace('ws', 'http');
+    rooms = new RoomServiceClient(url, 'devkey', 'secret');
+    dispatches = new AgentDispatchClient(url, 'devkey', 'secret');
+  });
+  afterAll(() => server.close());
+
+  async function post(method: string, grant: VideoGrant, type: string, body: string | Uint8Array) {
+    const token = new AccessToken('devkey', 'secret');
+    token.addGrant(grant);
+    return fetch(`${server.url.replace('ws', 'http')}/twirp/livekit.RoomService/${method}`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${await token.toJwt()}`, 'Content-Type': type },
+      body: typeof body === 'string' ? body : Buffer.from(body),
+    });
+  }
+
+  test('rooms are created, listed and deleted', async () => {
+    const created = await rooms.createRoom({
+      name: 'lobby',
+      metadata: 'red',
+      maxParticipants: 2,
+      emptyTimeout: 60,
+    });
+    expect(created).toMatchObject({ name: 'lobby', metadata: 'red', maxParticipants: 2, emptyTimeout: 60 });
+    expect((await rooms.createRoom({ name: 'lobby' })).sid).toBe(created.sid);
+    expect((await rooms.listRooms(['lobby', 'elsewhere'])).map(({ name }) => name)).toEqual(['lobby']);
+    expect((await rooms.updateRoomMetadata('lobby', 'blue')).metadata).toBe('blue');
+    await rooms.deleteRoom('lobby');
+    expect(await rooms.listRooms(['lobby'])).toEqual([]);
+    await expect(rooms.deleteRoom('lobby')).rejects.toMatchObject({ status: 404, code: 'not_found' });
+  });
+
+  test('participants are listed, updated and removed', async () => {
+    const peer = await SignalPeer.join(server.url, 'people', 'ada');
+    expect((await rooms.listParticipants('people')).map(({ identity }) => identity)).toEqual(['ada']);
+    await rooms.updateParticipant('people', 'ada', {
+      name: 'Ada',
+      metadata: 'm',
+      attributes: { mood: 'calm' },
+      permission: { canSubscribe: true, canPublish: false, canPublishData: true },
+    });
+    const { participants } = await peer.next('update');
+    expect(participants[0]).toMatchObject({ name: 'Ada', metadata: 'm', attributes: { mood: 'calm' } });
+    expect(participants[0]?.permission?.canPublish).toBe(false);
+    expect((await rooms.getParticipant('people', 'ada')).name).toBe('Ada');
+    await rooms.removeParticipant('people', 'ada');
+    expect((await peer.next('leave')).reason).toBe(4);
+    await peer.closed;
+    await expect(rooms.getParticipant('people', 'ada')).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('a published track is muted, and never unmuted from afar', async () => {
+    const peer = await SignalPeer.join(server.url, 'mute', 'ada');
+    const sid = await peer.publish({ cid: 'c', type: TrackType.AUDIO, source: TrackSource.MICROPHONE });
+    expect(await rooms.mutePublishedTrack('mute', 'ada', sid, true)).toMatchObject({ sid, muted: true });
+    expect(await peer.next('mute')).toMatchObject({ sid, muted: true });
+    await expect(rooms.mutePublishedTrack('mute', 'ada', sid, false)).rejects.toMatchObject({
+      code: 'failed_precondition',
+    });
+    await expect(rooms.mutePublishedTrack('mute', 'ada', 'TR_none', true)).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    peer.close();
+  });
+
+  test('data goes to nobody in an empty room, and to no room at all with an error', async () => {
+    await rooms.createRoom({ name: 'silent' });
+    await rooms.sendData('silent', Buffer.from('x'), DataPacket_Kind.RELIABLE, { topic: 't' });
+    await expect(
+      rooms.sendData('nowhere', Buffer.from('x'), DataPacket_Kind.RELIABLE, {}),
+    ).rejects.toMatchObject({
+      code: 'not_found',
+    });
+  });
+
+  test('agents are dispatched by name, listed and withdrawn', async () => {
+    const { id } = await dispatches.createDispatch('office', 'helper', { metadata: 'be kind' });
+    expect(await dispatches.getDispatch(id, 'office')).toMatchObject({
+      agentName: 'helper',
+      metadata: 'be kind',
+    });
+    await dispatches.deleteDispatch(id, 'office');
+    expect((await dispatches.listDispatch('office')).map(({ agentName }) => agentName)).toEqual(['']);
+  });
+
+  test('protobuf bodies are answered with protobuf', async () => {
+    const request = new CreateRoomRequest({ name: 'binary' });
+    const response = await post(
+      'CreateRoom',
+      { roomCreate: true },
+      'application/protobuf',
+      request.toBinary(),
+    );
+    expect(Room.fromBinary(new Uint8Array(await response.arrayBuffer())).name).toBe('binary');
+  });
+
+  test.each([
+    ['CreateRoom', {}, '{"name":"x"}', 401, 'unauthenticated'],
+    ['ListParticipants', { roomAdmin: true, room: 'other' }, '{"room":"x"}', 401, 'unauthenticated'],
+    ['CreateRoom', { roomCreate: true }, '{"name":""}', 400, 'invalid_argument'],
+    ['CreateRoom', { roomCreate: true }, '{', 400, 'malformed'],
+    ['Dance', { roomCreate: true }, '{}', 404, 'bad_route'],
+  ])('%s with grants %j and body %s is refused', async (name, grant, body, status, code) => {
+    const response = await post(name, grant, 'application/json', body);
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({ code });
+  });
+});
