@@ -22,6 +22,9 @@ async function withPair(bench, engine, work) {
   const other = await bench.start('native');
   await measured.call('join', await bench.join(room, 'measured'));
   await other.call('join', await bench.join(room, 'other'));
+  // An answer from each to the other: the data channels are up both ways before the clock starts.
+  await measured.call('roundTrips', { to: 'other', count: 1, payload: '' });
+  await other.call('roundTrips', { to: 'measured', count: 1, payload: '' });
   const value = await work(measured, other);
   await bench.stop(measured, other);
   return value;

@@ -11,6 +11,10 @@ export interface ChildProgramOptions {
   onLine: (line: string) => void;
 }
 
+/** What an error shows of what the program printed. */
+const keptLines = 6;
+const keptCharacters = 200;
+
 /** A Node program in a process of its own, read line by line. */
 export class ChildProgram {
   /** Exit code, or the name of the signal that ended it. */
@@ -31,7 +35,7 @@ export class ChildProgram {
     process.once('exit', this.#killGroup);
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       createInterface({ input: stream! }).on('line', (line) => {
-        this.#lastLines = [...this.#lastLines.slice(-9), line];
+        this.#lastLines = [...this.#lastLines.slice(1 - keptLines), line.slice(0, keptCharacters)];
         onLine(line);
       });
     }

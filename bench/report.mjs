@@ -1,0 +1,67 @@
+// The results of a run, reduced to pairs of figures that can be compared: what is printed and what is drawn.
+
+const usageRows = [
+  ['rssMb', 'memory (RSS)', 'MB'],
+  ['cpuSecondsPerRoomMinute', 'CPU', 's per room-minute'],
+  ['framesHeardPerSecondAndRoom', 'frames heard', 'per second and room'],
+];
+
+/**
+ * The comparable rows of a result. `ratio` is offhook's figure divided by the native engine's.
+ *
+ * @returns {{ label: string, unit: string, native?: number, offhook: number, ratio?: number, note?: string,
+ *   spread?: { native?: [number, number], offhook: [number, number] }, higherIsBetter: boolean }[]}
+ */
+export function rowsOf(result) {
+  if (result.failed) return [];
+  const { title, unit, native, offhook } = result;
+  if (unit === 'usage') {
+    return usageRows.map(([key, label, rowUnit]) => ({
+      label: `${title}: ${label}`,
+      unit: rowUnit,
+      native: native[key],
+      offhook: offhook[key],
+      ratio: offhook[key] / native[key],
+      higherIsBetter: key === 'framesHeardPerSecondAndRoom',
+    }));
+  }
+  const row = {
+    label: title,
+    unit,
+    native: native.median,
+    offhook: offhook.median,
+    spread: {
+      offhook: [offhook.q1, offhook.q3],
+      native: native.q1 === undefined ? undefined : [native.q1, native.q3],
+    },
+    higherIsBetter: unit === 'MB/s',
+  };
+  if (native.notWithinMs !== undefined) {
+    row.note = `the native engine did not return within ${native.notWithinMs / 1_000} s`;
+  } else {
+    row.ratio = offhook.median / native.median;
+  }
+  if (result.offhookWithoutFilter) {
+    const without = result.offhookWithoutFilter.median;
+    row.note = [row.note, `offhook without the filter: ${figure(without)} ${unit}`]
+      .filter(Boolean)
+      .join('; ');
+  }
+  return [row];
+}
+
+/** A figure with three significant digits. */
+export function figure(value) {
+  if (value === undefined) return '–';
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+/** The rows of a result as lines of text. */
+export function describeResult(result) {
+  if (result.failed) return [`failed: ${result.failed}`];
+  return rowsOf(result).map(({ label, unit, native, offhook, ratio, note }) => {
+    const what = label.startsWith(`${result.title}: `) ? `${label.slice(result.title.length + 2)}: ` : '';
+    const compared = ratio === undefined ? '' : `, ratio ${ratio.toFixed(2)}`;
+    return `${what}native ${figure(native)}, offhook ${figure(offhook)} ${unit}${compared}${note ? ` (${note})` : ''}`;
+  });
+}

@@ -1,0 +1,71 @@
+// npm run bench [-- --only connect,rpc] [--pairs 30] [--quick]: offhook beside the native engine, in one run, against one
+// livekit-server. Prints ratios, writes out/bench/bench.json and out/bench/bench.html. See README.md in this folder.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { startLivekitServer } from '../test/support/livekit-server.mjs';
+import { Bench } from './bench.mjs';
+import { renderBenchPage } from './chart.mjs';
+import { blockedFilter } from './measures/blocked-filter.mjs';
+import { connect } from './measures/connect.mjs';
+import { data } from './measures/data.mjs';
+import { firstAudio } from './measures/first-audio.mjs';
+import { rooms } from './measures/rooms.mjs';
+import { rpc } from './measures/rpc.mjs';
+import { describeResult } from './report.mjs';
+
+const measures = [connect, blockedFilter, firstAudio, rpc, ...data, ...rooms];
+const folder = fileURLToPath(new URL('../out/bench', import.meta.url));
+
+const { values: args } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    pairs: { type: 'string', default: '30' },
+    quick: { type: 'boolean', default: false },
+  },
+});
+const sizes = args.quick
+  ? { pairs: 3, dataPairs: 1, measureMs: 3_000 }
+  : { pairs: Number(args.pairs), dataPairs: 5, measureMs: 20_000 };
+const wanted = args.only?.split(',');
+const chosen = measures.filter(({ name }) => !wanted || wanted.some((word) => name.startsWith(word)));
+
+const machine = {
+  cpu: cpus()[0].model.trim(),
+  cores: cpus().length,
+  memoryGb: Math.round(totalmem() / 2 ** 30),
+  os: `${process.platform} ${process.arch}`,
+  node: process.version,
+};
+
+const server = await startLivekitServer();
+process.once('SIGINT', () => server.stop().then(() => process.exit(130)));
+const results = [];
+console.log(`livekit-server at ${server.url}; ${machine.cores} × ${machine.cpu}, Node ${machine.node}`);
+for (const [index, measure] of chosen.entries()) {
+  const heading = `[${index + 1}/${chosen.length}] ${measure.title}`;
+  const show = (line) => {
+    if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${heading}: ${line}`);
+  };
+  if (!process.stdout.isTTY) console.log(heading);
+  const bench = new Bench(server, show);
+  try {
+    const result = await measure.run(bench, sizes);
+    results.push({ name: measure.name, title: measure.title, unit: measure.unit, ...result });
+  } catch (error) {
+    results.push({ name: measure.name, title: measure.title, unit: measure.unit, failed: error.message });
+  } finally {
+    await bench.clear();
+  }
+  if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${heading}\n`);
+  for (const line of describeResult(results.at(-1))) console.log(`    ${line}`);
+}
+await server.stop();
+
+const report = { startedAt: new Date().toISOString(), machine, sizes, results };
+mkdirSync(folder, { recursive: true });
+writeFileSync(`${folder}/bench.json`, `${JSON.stringify(report, null, 2)}\n`);
+writeFileSync(`${folder}/bench.html`, renderBenchPage(report));
+console.log(`\n${pathToFileURL(`${folder}/bench.html`)}`);
+if (results.some(({ failed }) => failed)) process.exitCode = 1;
