@@ -1,7 +1,11 @@
+export { IncomingStreams, type OpenedStream } from './incoming-streams.js';
+export { OutgoingStreams } from './outgoing-streams.js';
 export type { PacketContent, PacketKind, PacketRouting, PacketSender } from './packet.js';
-export type { PerformRpcOptions } from './rpc-client.js';
+export { type PacketChannel, PacketLane } from './packet-lane.js';
+export { ReliableInbox } from './reliable-inbox.js';
+export { type PerformRpcOptions, RpcClient } from './rpc-client.js';
 export { RpcError, rpcErrorCodes, rpcLimits } from './rpc-error.js';
-export type { RpcHandler, RpcInvocation } from './rpc-server.js';
+export { type RpcHandler, type RpcInvocation, RpcServer } from './rpc-server.js';
 export type { ByteStreamInfo, ByteStreamOptions, TextStreamInfo, TextStreamOptions } from './stream-info.js';
 export { ByteStreamReader, StreamReader, TextStreamReader } from './stream-reader.js';
 export { ByteStreamWriter, TextStreamWriter } from './stream-writer.js';

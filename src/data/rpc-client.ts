@@ -1,9 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import { RpcRequest, type RpcResponse } from '@livekit/protocol';
+import { createLogger, describeError } from '../timeline/index.js';
+import type { PacketSender } from './packet.js';
+import { RpcError, rpcLimits } from './rpc-error.js';
+
 export interface PerformRpcOptions {
   destinationIdentity: string;
   method: string;
+  /** At most 15 KiB of UTF-8. */
   payload: string;
   /** How long the whole call may take; default 15 s. */
   responseTimeoutMs?: number;
   /** How long the other side may take to say that it has the request; default 7 s. */
   maxRoundTripLatencyMs?: number;
+}
+
+interface PendingCall {
+  destinationIdentity: string;
+  acknowledge(): void;
+  succeed(payload: string): void;
+  fail(error: RpcError): void;
+}
+
+const log = createLogger('data/rpc');
+const protocolVersion = 1;
+const defaultResponseTimeoutMs = 15_000;
+const defaultRoundTripMs = 7_000;
+/** The handler at the other side always gets this long. */
+const minHandlerTimeMs = 1_000;
+
+/** Calls of remote methods: request, acknowledgement, response. */
+export class RpcClient {
+  #sender: PacketSender;
+  #pending = new Map<string, PendingCall>();
+
+  constructor(sender: PacketSender) {
+    this.#sender = sender;
+  }
+
+  /** @throws RpcError */
+  async perform(options: PerformRpcOptions): Promise<string> {
+    const { destinationIdentity, method, payload } = options;
+    if (Buffer.byteLength(payload) > rpcLimits.payloadBytes) throw RpcError.builtIn('requestPayloadTooLarge');
+    const responseTimeoutMs = options.responseTimeoutMs ?? defaultResponseTimeoutMs;
+    const roundTripMs = options.maxRoundTripLatencyMs ?? defaultRoundTripMs;
+    const id = randomUUID();
+    const answer = this.#await(id, destinationIdentity, responseTimeoutMs, roundTripMs);
+    const request = new RpcRequest({
+      id,
+      method,
+      payload,
+      responseTimeoutMs: Math.max(responseTimeoutMs - roundTripMs, minHandlerTimeMs),
+      version: protocolVersion,
+    });
+    this.#sender
+      .send({ case: 'rpcRequest', value: request }, 'reliable', {
+        destinationIdentities: [destinationIdentity],
+      })
+      .catch((error) => this.#pending.get(id)?.fail(RpcError.builtIn('sendFailed', describeError(error))));
+    return answer;
+  }
+
+  handleAck(requestId: string): void {
+    const call = this.#pending.get(requestId);
+    if (call) call.acknowledge();
+    else log.debug(`handleAck: no call ${requestId} is waiting`);
+  }
+
+  handleResponse({ requestId, value }: RpcResponse): void {
+    const call = this.#pending.get(requestId);
+    if (!call) {
+      log.debug(`handleResponse: no call ${requestId} is waiting`);
+    } else if (value.case === 'payload') {
+      call.succeed(value.value);
+    } else if (value.case === 'error') {
+      call.fail(new RpcError(value.value.code, value.value.message, value.value.data));
+    } else {
+      call.fail(RpcError.builtIn('applicationError', 'the response has no content that this engine reads'));
+    }
+  }
+
+  participantLeft(identity: string): void {
+    for (const call of [...this.#pending.values()]) {
+      if (call.destinationIdentity === identity) call.fail(RpcError.builtIn('recipientDisconnected'));
+    }
+  }
+
+  /** The room is closed: what is waiting fails. */
+  close(): void {
+    for (const call of [...this.#pending.values()]) call.fail(RpcError.builtIn('recipientDisconnected'));
+  }
+
+  #await(
+    id: string,
+    destinationIdentity: string,
+    responseTimeoutMs: number,
+    roundTripMs: number,
+  ): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const finish = () => {
+        this.#pending.delete(id);
+        clearTimeout(ackTimer);
+        clearTimeout(responseTimer);
+      };
+      const fail = (error: RpcError) => {
+        finish();
+        reject(error);
+      };
+      const ackTimer = setTimeout(() => fail(RpcError.builtIn('connectionTimeout')), roundTripMs);
+      const responseTimer = setTimeout(() => fail(RpcError.builtIn('responseTimeout')), responseTimeoutMs);
+      this.#pending.set(id, {
+        destinationIdentity,
+        acknowledge: () => clearTimeout(ackTimer),
+        succeed: (payload) => {
+          finish();
+          resolve(payload);
+        },
+        fail,
+      });
+    });
+  }
 }

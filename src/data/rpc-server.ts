@@ -1,3 +1,8 @@
+import { RpcAck, RpcError as RpcErrorMessage, type RpcRequest, RpcResponse } from '@livekit/protocol';
+import { createLogger, describeError } from '../timeline/index.js';
+import type { PacketContent, PacketSender } from './packet.js';
+import { RpcError, rpcLimits } from './rpc-error.js';
+
 export interface RpcInvocation {
   requestId: string;
   callerIdentity: string;
@@ -8,3 +13,75 @@ export interface RpcInvocation {
 
 /** Answers a call; what it throws as RpcError reaches the caller, anything else as an application error. */
 export type RpcHandler = (invocation: RpcInvocation) => string | Promise<string>;
+
+const log = createLogger('data/rpc');
+const protocolVersion = 1;
+
+/** Methods that others may call. */
+export class RpcServer {
+  #sender: PacketSender;
+  #handlers = new Map<string, RpcHandler>();
+
+  constructor(sender: PacketSender) {
+    this.#sender = sender;
+  }
+
+  register(method: string, handler: RpcHandler): void {
+    this.#handlers.set(method, handler);
+  }
+
+  unregister(method: string): void {
+    this.#handlers.delete(method);
+  }
+
+  async handleRequest(callerIdentity: string, request: RpcRequest): Promise<void> {
+    const requestId = request.id;
+    this.#send(callerIdentity, { case: 'rpcAck', value: new RpcAck({ requestId }) });
+    const value = await this.#answer(callerIdentity, request);
+    this.#send(callerIdentity, { case: 'rpcResponse', value: new RpcResponse({ requestId, value }) });
+  }
+
+  async #answer(callerIdentity: string, request: RpcRequest): Promise<RpcResponse['value']> {
+    try {
+      if (request.version !== protocolVersion) throw RpcError.builtIn('unsupportedVersion');
+      const handler = this.#handlers.get(request.method);
+      if (!handler) throw RpcError.builtIn('unsupportedMethod');
+      const payload = await handler({
+        requestId: request.id,
+        callerIdentity,
+        payload: request.payload,
+        responseTimeoutMs: request.responseTimeoutMs,
+      });
+      if (Buffer.byteLength(payload) > rpcLimits.payloadBytes)
+        throw RpcError.builtIn('responsePayloadTooLarge');
+      return { case: 'payload', value: payload };
+    } catch (error) {
+      return { case: 'error', value: toMessage(error, request.method) };
+    }
+  }
+
+  #send(destinationIdentity: string, content: PacketContent): void {
+    this.#sender
+      .send(content, 'reliable', { destinationIdentities: [destinationIdentity] })
+      .catch((error) =>
+        log.warn(`${content.case} to ${destinationIdentity} not sent: ${describeError(error)}`),
+      );
+  }
+}
+
+function toMessage(error: unknown, method: string): RpcErrorMessage {
+  if (!(error instanceof RpcError)) log.warn(`the handler of ${method} failed: ${describeError(error)}`);
+  const { code, message, data } = error instanceof RpcError ? error : RpcError.builtIn('applicationError');
+  return new RpcErrorMessage({
+    code,
+    message: truncateUtf8(message, rpcLimits.messageBytes),
+    data: truncateUtf8(data, rpcLimits.dataBytes),
+  });
+}
+
+/** Cuts text off at a number of bytes, not within a character. */
+function truncateUtf8(text: string, maxBytes: number): string {
+  const bytes = Buffer.from(text, 'utf8');
+  if (bytes.length <= maxBytes) return text;
+  return new TextDecoder().decode(bytes.subarray(0, maxBytes), { stream: true });
+}

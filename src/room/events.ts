@@ -9,7 +9,6 @@ import type {
   TranscriptionSegment,
 } from '@livekit/protocol';
 import type { ByteStreamReader, PacketKind, TextStreamReader } from '../data/index.js';
-import type { ConnectionState } from './connection/connection-state.js';
 import type { RoomInfo, Speaker } from './info.js';
 import type { LocalTrackPublication } from './local-track-publication.js';
 import type { Participant } from './participant.js';
@@ -57,7 +56,7 @@ export type StateEvent =
   | { type: 'roomUpdated'; room: RoomInfo }
   | { type: 'moved'; room: RoomInfo }
   | { type: 'tokenRefreshed'; token: string }
-  | { type: 'connectionStateChanged'; state: ConnectionState }
+  | { type: 'connectionStateChanged'; state: 'connected' | 'reconnecting' | 'disconnected' }
   | { type: 'reconnecting' }
   | { type: 'reconnected' }
   | { type: 'disconnected'; reason: DisconnectReason; message: string };

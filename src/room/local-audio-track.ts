@@ -32,10 +32,14 @@ export class LocalAudioTrack {
     return this.#sender?.stats();
   }
 
-  /** For the room only: the sender that carries the track now, and who is told of muting. */
-  attach(sender: AudioSender | undefined, onMute: ((muted: boolean) => void) | undefined): void {
+  /** For the room only: the sender that carries the track now. */
+  attach(sender: AudioSender | undefined): void {
     this.#sender = sender;
-    this.#onMute = onMute;
     sender?.setMuted(this.#muted);
+  }
+
+  /** For the room only: who is told of muting while the track is published. */
+  set onMute(listener: ((muted: boolean) => void) | undefined) {
+    this.#onMute = listener;
   }
 }

@@ -1,0 +1,166 @@
+import { DataPacket } from '@livekit/protocol';
+import {
+  IncomingStreams,
+  OutgoingStreams,
+  type PacketChannel,
+  type PacketContent,
+  type PacketKind,
+  PacketLane,
+  type PacketRouting,
+  type PacketSender,
+  ReliableInbox,
+  RpcClient,
+  RpcServer,
+} from '../data/index.js';
+import { createLogger, describeError, type OffhookError } from '../timeline/index.js';
+import type { DataEvent } from './events.js';
+
+const log = createLogger('room/data');
+
+/** Everything that goes over a room's data channels, in both directions. It outlives the sessions that carry it. */
+export class DataPlane implements PacketSender {
+  readonly streams: OutgoingStreams;
+  readonly rpcClient: RpcClient;
+  readonly rpcServer: RpcServer;
+  #lanes: Record<PacketKind, PacketLane> = {
+    reliable: new PacketLane('reliable'),
+    lossy: new PacketLane('lossy'),
+  };
+  #inbox = new ReliableInbox();
+  #incoming = new IncomingStreams();
+  #emit: (event: DataEvent) => void;
+
+  constructor(emit: (event: DataEvent) => void) {
+    this.#emit = emit;
+    this.streams = new OutgoingStreams(this);
+    this.rpcClient = new RpcClient(this);
+    this.rpcServer = new RpcServer(this);
+  }
+
+  send(content: PacketContent, kind: PacketKind, routing: PacketRouting = {}): Promise<void> {
+    return this.#lanes[kind].send(content, routing);
+  }
+
+  setThreshold(kind: PacketKind, thresholdBytes: number): void {
+    this.#lanes[kind].thresholdBytes = thresholdBytes;
+    this.#emit({ type: 'dataChannelLowThresholdChanged', kind, thresholdBytes });
+  }
+
+  thresholdBytes(kind: PacketKind): number {
+    return this.#lanes[kind].thresholdBytes;
+  }
+
+  open(channels: Record<PacketKind, PacketChannel>): void {
+    this.#lanes.reliable.open(channels.reliable);
+    this.#lanes.lossy.open(channels.lossy);
+  }
+
+  /** The session is gone: packets wait for the next one. */
+  suspend(): void {
+    for (const lane of Object.values(this.#lanes)) {
+      lane.suspend();
+      lane.renew();
+    }
+  }
+
+  /** The session was resumed. `lastReceived` is the last reliable packet that the server has; 0 when it does not say. */
+  resumed(lastReceived: number): void {
+    if (lastReceived > 0) this.#lanes.reliable.resend(lastReceived);
+  }
+
+  /** For SyncState. */
+  receiveStates(): { publisherSid: string; lastSeq: number }[] {
+    return this.#inbox.states();
+  }
+
+  participantLeft(identity: string): void {
+    this.#incoming.participantLeft(identity);
+    this.rpcClient.participantLeft(identity);
+  }
+
+  close(error: OffhookError): void {
+    for (const lane of Object.values(this.#lanes)) lane.close(error);
+    this.#incoming.close();
+    this.rpcClient.close();
+  }
+
+  /** Takes a message of a data channel. One that is no packet is dropped. */
+  handleMessage(bytes: Uint8Array, kind: PacketKind): void {
+    let packet: DataPacket;
+    try {
+      packet = DataPacket.fromBinary(bytes);
+    } catch (error) {
+      log.warn(`a message of ${bytes.length} bytes is no DataPacket: ${describeError(error)}`);
+      return;
+    }
+    if (kind === 'reliable' && !this.#inbox.accept(packet.participantSid, packet.sequence)) {
+      log.debug(`packet ${packet.sequence} of ${packet.participantIdentity} came twice`);
+      return;
+    }
+    this.#handle(packet, kind);
+  }
+
+  #handle({ value: content, participantIdentity }: DataPacket, kind: PacketKind): void {
+    switch (content.case) {
+      case 'user': {
+        const { payload, topic, participantIdentity: older } = content.value;
+        const value = { case: 'user' as const, payload, topic };
+        const identity = participantIdentity || older;
+        this.#emit({ type: 'dataPacketReceived', participantIdentity: identity, kind, value });
+        break;
+      }
+      case 'sipDtmf': {
+        const { code, digit } = content.value;
+        const value = { case: 'sipDtmf' as const, code, digit };
+        this.#emit({ type: 'dataPacketReceived', participantIdentity, kind, value });
+        break;
+      }
+      case 'transcription': {
+        const { transcribedParticipantIdentity, trackId: trackSid, segments } = content.value;
+        const identity = transcribedParticipantIdentity || participantIdentity;
+        this.#emit({ type: 'transcriptionReceived', participantIdentity: identity, trackSid, segments });
+        break;
+      }
+      case 'chatMessage':
+        this.#emit({ type: 'chatMessage', participantIdentity, message: content.value });
+        break;
+      case 'rpcRequest':
+        void this.rpcServer.handleRequest(participantIdentity, content.value);
+        break;
+      case 'rpcAck':
+        this.rpcClient.handleAck(content.value.requestId);
+        break;
+      case 'rpcResponse':
+        this.rpcClient.handleResponse(content.value);
+        break;
+      default:
+        this.#handleStream(participantIdentity, content);
+    }
+  }
+
+  #handleStream(participantIdentity: string, content: PacketContent): void {
+    switch (content.case) {
+      case 'streamHeader': {
+        const { value: header } = content;
+        this.#emit({ type: 'streamHeaderReceived', participantIdentity, header });
+        const opened = this.#incoming.header(participantIdentity, header);
+        if (opened?.kind === 'text') {
+          this.#emit({ type: 'textStreamOpened', participantIdentity, reader: opened.reader });
+        } else if (opened) {
+          this.#emit({ type: 'byteStreamOpened', participantIdentity, reader: opened.reader });
+        }
+        break;
+      }
+      case 'streamChunk':
+        this.#emit({ type: 'streamChunkReceived', participantIdentity, chunk: content.value });
+        this.#incoming.chunk(participantIdentity, content.value);
+        break;
+      case 'streamTrailer':
+        this.#emit({ type: 'streamTrailerReceived', participantIdentity, trailer: content.value });
+        this.#incoming.trailer(participantIdentity, content.value);
+        break;
+      default:
+        log.debug(`a packet with ${content.case ?? 'nothing'} is not used here`);
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import { createLogger, describeError } from '../../timeline/index.js';
+import { candidateLikelihood, type IceCandidate } from '../../transport/index.js';
+
+const log = createLogger('room/ice');
+/** Candidates come in a burst: this long after the first one, the likeliest of them is known. */
+const gatherMs = 3;
+/** Checks leave 50 ms apart in the order of candidates: the others come when the likeliest has had its turn. */
+const othersAfterMs = 60;
+
+/**
+ * Hands the server's candidates to a peer connection: once it has the server's description, and the likeliest first,
+ * because the order of candidates decides how soon the pair that works is checked.
+ */
+export class CandidateFeed {
+  #add: (candidate: IceCandidate) => void;
+  #waiting: IceCandidate[] = [];
+  #ready = false;
+  #fedFirst = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(add: (candidate: IceCandidate) => void) {
+    this.#add = add;
+  }
+
+  push(candidate: IceCandidate): void {
+    if (candidate.candidate === '') return;
+    this.#waiting.push(candidate);
+    if (this.#ready && !this.#timer) this.#schedule(this.#fedFirst ? othersAfterMs : gatherMs);
+  }
+
+  /**
+   * The connection has the server's description: candidates may go in.
+   *
+   * @param afterMs later than now: a first check that reaches a server which has not read our answer is lost
+   */
+  ready(afterMs = 0): void {
+    if (this.#ready) return;
+    this.#ready = true;
+    if (this.#waiting.length > 0 || afterMs > 0) this.#schedule(Math.max(afterMs, gatherMs));
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#waiting = [];
+  }
+
+  #schedule(delayMs: number): void {
+    this.#timer = setTimeout(() => this.#feed(), delayMs);
+  }
+
+  #feed(): void {
+    this.#timer = undefined;
+    this.#waiting.sort((a, b) => candidateLikelihood(b.candidate) - candidateLikelihood(a.candidate));
+    const now = this.#fedFirst ? this.#waiting.splice(0) : this.#waiting.splice(0, 1);
+    this.#fedFirst ||= now.length > 0;
+    for (const candidate of now) this.#addOne(candidate);
+    if (this.#waiting.length > 0) this.#schedule(othersAfterMs);
+  }
+
+  #addOne(candidate: IceCandidate): void {
+    try {
+      this.#add(candidate);
+    } catch (error) {
+      log.warn(`a candidate of the server is not usable: ${describeError(error)}`);
+    }
+  }
+}

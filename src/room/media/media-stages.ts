@@ -1,0 +1,81 @@
+import { type Deadlines, OffhookError, type Span, type Timeline } from '../../timeline/index.js';
+import type { CandidatePair } from '../../transport/index.js';
+
+type MediaStage = 'ice' | 'dtls' | 'data';
+
+export interface MediaStagesOptions {
+  timeline: Timeline;
+  deadlines: Deadlines;
+  /** Which of the two peer connections this is. */
+  role: 'publisher' | 'subscriber';
+  /** A stage overran its deadline. */
+  onOverrun: (error: OffhookError) => void;
+}
+
+/** The stages of one peer connection, one after another, each with its row in the timeline and its deadline. */
+export class MediaStages {
+  #options: MediaStagesOptions;
+  #current: { stage: MediaStage; span: Span; timer: NodeJS.Timeout; startedMs: number } | undefined;
+  #done = new Set<MediaStage>();
+
+  constructor(options: MediaStagesOptions) {
+    this.#options = options;
+  }
+
+  /** Begins a stage; the one before it has succeeded. A stage that was begun already goes on. */
+  begin(stage: MediaStage, pair?: CandidatePair): void {
+    if (this.#current?.stage === stage || this.#done.has(stage)) return;
+    this.succeed(pair);
+    const { timeline, deadlines, role } = this.#options;
+    const deadlineMs = deadlines[stage];
+    const timer = setTimeout(() => this.#overrun(), deadlineMs);
+    const span = timeline.begin(stage, { detail: role, deadlineMs, ...addressOf(pair) });
+    this.#current = { stage, span, timer, startedMs: performance.now() };
+  }
+
+  /** The stage under way has succeeded; with ICE, over `pair`. */
+  succeed(pair?: CandidatePair): void {
+    if (!this.#current) return;
+    const { span, stage } = this.#current;
+    span.set(addressOf(pair));
+    this.#done.add(stage);
+    this.#finish('ok');
+  }
+
+  /** The connection failed or is given up: the stage under way ends so. */
+  stop(outcome: 'failed' | 'abandoned'): void {
+    this.#finish(outcome);
+  }
+
+  /** The stage under way, for errors. */
+  get stage(): MediaStage | undefined {
+    return this.#current?.stage;
+  }
+
+  #finish(outcome: 'ok' | 'failed' | 'abandoned' | 'deadline'): void {
+    if (!this.#current) return;
+    clearTimeout(this.#current.timer);
+    this.#current.span.end(outcome);
+    this.#current = undefined;
+  }
+
+  #overrun(): void {
+    if (!this.#current) return;
+    const { stage, startedMs } = this.#current;
+    const { role, deadlines, onOverrun } = this.#options;
+    this.#finish('deadline');
+    onOverrun(
+      new OffhookError('OFFHOOK_DEADLINE', `${role}: ${stage} did not come up in ${deadlines[stage]} ms`, {
+        stage,
+        elapsedMs: performance.now() - startedMs,
+        advice: 'Check that UDP reaches the server, or that it offers TCP or TURN.',
+      }),
+    );
+  }
+}
+
+function addressOf(pair: CandidatePair | undefined): { address?: string } {
+  if (!pair) return {};
+  const { address, port, protocol } = pair.remote;
+  return { address: `${address.includes(':') ? `[${address}]` : address}:${port}/${protocol}` };
+}

@@ -1,0 +1,166 @@
+import {
+  createLogger,
+  type Deadlines,
+  describeError,
+  OffhookError,
+  type Timeline,
+} from '../../timeline/index.js';
+import {
+  type CandidatePair,
+  type DataChannel,
+  type IceCandidate,
+  type IceServer,
+  type MediaTrack,
+  PeerConnection,
+  type PeerConnectionState,
+  parseSdp,
+  type SdpMedia,
+  type SessionDescription,
+} from '../../transport/index.js';
+import { CandidateFeed } from './candidate-feed.js';
+import { MediaStages } from './media-stages.js';
+
+const log = createLogger('room/subscriber');
+/** The server needs this long to take our answer; a check that comes sooner is dropped and retried late. */
+const answerTravelMs = 20;
+
+/** A media section that carries a track of somebody, as its msid says. */
+export interface OfferedTrack {
+  media: MediaTrack;
+  section: SdpMedia;
+  participantSid: string;
+  trackSid: string;
+}
+
+export interface SubscriberOptions {
+  timeline: Timeline;
+  deadlines: Deadlines;
+  iceServers: readonly IceServer[];
+  iceTransportPolicy: 'all' | 'relay';
+  sendAnswer: (answer: SessionDescription, offerId: number) => void;
+  sendCandidate: (candidate: IceCandidate) => void;
+  /** The tracks that the server sends now, all of them. */
+  onTracks: (tracks: readonly OfferedTrack[]) => void;
+  onDataChannel: (channel: DataChannel) => void;
+  onStateChange: (state: PeerConnectionState) => void;
+  onFailure: (error: OffhookError) => void;
+}
+
+/** The peer connection over which the server sends: it offers, we answer. */
+export class Subscriber {
+  #options: SubscriberOptions;
+  #pc: PeerConnection;
+  #stages: MediaStages;
+  #candidates: CandidateFeed;
+  #media = new Map<string, MediaTrack>();
+  #offers: Promise<void> = Promise.resolve();
+  #offer: SessionDescription | undefined;
+  #answer: SessionDescription | undefined;
+  #closed = false;
+
+  constructor(options: SubscriberOptions) {
+    this.#options = options;
+    const { timeline, deadlines, onFailure } = options;
+    this.#pc = new PeerConnection({
+      name: 'subscriber',
+      iceServers: options.iceServers,
+      iceTransportPolicy: options.iceTransportPolicy,
+      iceTcp: true,
+    });
+    this.#candidates = new CandidateFeed((candidate) => this.#pc.addIceCandidate(candidate));
+    this.#stages = new MediaStages({ timeline, deadlines, role: 'subscriber', onOverrun: onFailure });
+    this.#pc.onLocalCandidate = options.sendCandidate;
+    this.#pc.onTrack = (track) => this.#media.set(track.mid, track);
+    this.#pc.onDataChannel = options.onDataChannel;
+    this.#pc.onIceStateChange = (state) => {
+      if (state === 'connected' || state === 'completed') this.#stages.begin('dtls', this.pair);
+    };
+    this.#pc.onStateChange = (state) => this.#onStateChange(state);
+  }
+
+  get state(): PeerConnectionState {
+    return this.#pc.state;
+  }
+
+  get pair(): CandidatePair | undefined {
+    return this.#pc.selectedCandidatePair();
+  }
+
+  get connection(): PeerConnection {
+    return this.#pc;
+  }
+
+  /** What was last agreed with the server, for resuming the session. */
+  get descriptions(): { offer: SessionDescription | undefined; answer: SessionDescription | undefined } {
+    return { offer: this.#offer, answer: this.#answer };
+  }
+
+  /** Answers an offer, after those before it. */
+  handleOffer(offer: SessionDescription, offerId: number): void {
+    this.#offers = this.#offers
+      .then(() => this.#answerOffer(offer, offerId))
+      .catch((error) => log.error(`an offer of the server could not be answered: ${describeError(error)}`));
+  }
+
+  addCandidate(candidate: IceCandidate): void {
+    this.#candidates.push(candidate);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stages.stop('abandoned');
+    this.#candidates.close();
+    this.#pc.close();
+  }
+
+  async #answerOffer(offer: SessionDescription, offerId: number): Promise<void> {
+    if (this.#closed) return;
+    const sections = parseSdp(offer.sdp);
+    this.#pc.setRemoteDescription(offer);
+    const answer = await this.#pc.createAnswer();
+    if (this.#closed) return;
+    this.#stages.begin('ice');
+    this.#offer = offer;
+    this.#answer = answer;
+    this.#options.sendAnswer(answer, offerId);
+    this.#candidates.ready(answerTravelMs);
+    this.#options.onTracks(this.#offeredTracks(sections));
+  }
+
+  #offeredTracks(sections: readonly SdpMedia[]): OfferedTrack[] {
+    const offered: OfferedTrack[] = [];
+    for (const section of sections) {
+      if (section.kind === 'application' || !section.streamId) continue;
+      if (section.direction !== 'sendonly' && section.direction !== 'sendrecv') continue;
+      const media = this.#media.get(section.mid);
+      const ids = trackIds(section);
+      if (media && ids) offered.push({ media, section, ...ids });
+      else log.debug(`media section ${section.mid} (${section.streamId}) carries no track`);
+    }
+    return offered;
+  }
+
+  #onStateChange(state: PeerConnectionState): void {
+    if (state === 'connected') this.#stages.succeed();
+    if (state === 'failed') {
+      const stage = this.#stages.stage ?? 'ice';
+      this.#stages.stop('failed');
+      this.#options.onFailure(
+        new OffhookError('OFFHOOK_TRANSPORT', 'the subscriber connection failed', { stage }),
+      );
+    }
+    this.#options.onStateChange(state);
+  }
+}
+
+/** LiveKit's stream ids are `participantSid|trackSid`, older ones have the track's sid as the track id. */
+function trackIds({
+  streamId = '',
+  trackId = '',
+}: SdpMedia): { participantSid: string; trackSid: string } | undefined {
+  const [participantSid = '', streamTrack = ''] = streamId.split('|');
+  const trackSid = streamTrack.startsWith('TR') ? streamTrack : trackId;
+  if (!participantSid.startsWith('PA') || !trackSid.startsWith('TR')) return undefined;
+  return { participantSid, trackSid };
+}

@@ -1,0 +1,237 @@
+import {
+  DataChannelInfo,
+  type JoinResponse,
+  LeaveRequest,
+  type ICEServer,
+  SessionDescription as SessionDescriptionMessage,
+  type SignalRequest,
+  type SignalResponse,
+  SignalTarget,
+  TrickleRequest,
+} from '@livekit/protocol';
+import type { PacketChannel, PacketKind } from '../data/index.js';
+import type { SignalClient } from '../signal/index.js';
+import { createLogger, type Deadlines, OffhookError, type Timeline } from '../timeline/index.js';
+import type {
+  DataChannel,
+  IceCandidate,
+  IceServer,
+  PeerConnectionState,
+  SessionDescription,
+} from '../transport/index.js';
+import { createDeferred } from './deferred.js';
+import { Publisher } from './media/publisher.js';
+import { type OfferedTrack, Subscriber } from './media/subscriber.js';
+
+const log = createLogger('room/session');
+
+export interface SessionOptions {
+  signal: SignalClient;
+  join: JoinResponse;
+  timeline: Timeline;
+  deadlines: Deadlines;
+  /** Used instead of the server's. */
+  iceServers: readonly IceServer[] | undefined;
+  iceTransportPolicy: 'all' | 'relay';
+  events: SessionEvents;
+}
+
+export interface SessionEvents {
+  /** A message that is not about the peer connections. */
+  onMessage(message: SignalResponse['message']): void;
+  onLeave(leave: LeaveRequest): void;
+  onSignalLost(error: OffhookError): void;
+  onMediaLost(error: OffhookError): void;
+  /** The channels to send on are open. */
+  onChannels(channels: Record<PacketKind, PacketChannel>): void;
+  onPacket(bytes: Uint8Array, kind: PacketKind): void;
+  onTracks(tracks: readonly OfferedTrack[]): void;
+}
+
+/** One session with a server: its signal connection, which may be replaced, and its two peer connections. */
+export class Session {
+  readonly publisher: Publisher;
+  readonly subscriber: Subscriber;
+  readonly join: JoinResponse;
+  #signal: SignalClient;
+  #events: SessionEvents;
+  #mediaUp = createDeferred<void>();
+  #channelsTold = false;
+  #received = new Map<string, DataChannel>();
+  #closed = false;
+
+  constructor(options: SessionOptions) {
+    const { join, timeline, deadlines, iceTransportPolicy, events } = options;
+    this.join = join;
+    this.#events = events;
+    this.#signal = options.signal;
+    const iceServers = options.iceServers ?? join.iceServers.map(toIceServer);
+    const common = { timeline, deadlines, iceServers, iceTransportPolicy };
+    this.publisher = new Publisher({
+      ...common,
+      sendOffer: (offer, id) => this.send({ case: 'offer', value: toMessage(offer, id) }),
+      sendCandidate: (candidate) => this.#sendCandidate(candidate, SignalTarget.PUBLISHER),
+      onStateChange: () => this.#checkMedia(),
+      onFailure: (error) => this.#onMediaLost(error),
+    });
+    this.subscriber = new Subscriber({
+      ...common,
+      sendAnswer: (answer, id) => this.send({ case: 'answer', value: toMessage(answer, id) }),
+      sendCandidate: (candidate) => this.#sendCandidate(candidate, SignalTarget.SUBSCRIBER),
+      onTracks: (tracks) => events.onTracks(tracks),
+      onDataChannel: (channel) => this.#receive(channel),
+      onStateChange: () => this.#checkMedia(),
+      onFailure: (error) => this.#onMediaLost(error),
+    });
+    for (const channel of [this.publisher.lossy, this.publisher.reliable]) {
+      channel.onOpen = () => this.#checkMedia();
+      channel.onMessage = (message) => events.onPacket(message, kindOf(channel));
+    }
+  }
+
+  get url(): string {
+    return this.#signal.url;
+  }
+
+  get signalRttMs(): number | undefined {
+    return this.#signal.rttMs;
+  }
+
+  /** Resolves when everything that was agreed on is connected; rejects when the session is closed before. */
+  get mediaUp(): Promise<void> {
+    return this.#mediaUp.promise;
+  }
+
+  /** Begins: takes the server's messages, offers the data channels. */
+  start(): void {
+    this.#listen(this.#signal);
+    this.publisher.negotiate();
+  }
+
+  /** Goes on with another signal connection to the same session. */
+  resume(signal: SignalClient): void {
+    this.#signal.close();
+    this.#signal = signal;
+    this.#listen(signal);
+  }
+
+  send(message: SignalRequest['message']): void {
+    this.#signal.send(message);
+  }
+
+  /** What SyncState says of the channels that exist. */
+  channelInfos(): DataChannelInfo[] {
+    return [
+      ...[this.publisher.lossy, this.publisher.reliable].map(
+        ({ label }) => new DataChannelInfo({ label, target: SignalTarget.PUBLISHER }),
+      ),
+      ...[...this.#received.keys()].map(
+        (label) => new DataChannelInfo({ label, target: SignalTarget.SUBSCRIBER }),
+      ),
+    ];
+  }
+
+  /** Whether both peer connections can still carry something. */
+  get mediaIsAlive(): boolean {
+    return [this.publisher.state, this.subscriber.state].every(isAlive);
+  }
+
+  /** Leaves nothing behind. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#signal.close();
+    this.publisher.close();
+    this.subscriber.close();
+    this.#mediaUp.reject(new OffhookError('OFFHOOK_CLOSED', 'the session is closed'));
+  }
+
+  #listen(signal: SignalClient): void {
+    signal.onClose = (error) => {
+      if (!this.#closed && signal === this.#signal) this.#events.onSignalLost(error);
+    };
+    signal.onMessage = (message) => {
+      if (!this.#closed && signal === this.#signal) this.#handle(message);
+    };
+  }
+
+  #handle(message: SignalResponse['message']): void {
+    switch (message.case) {
+      case 'offer':
+        this.subscriber.handleOffer({ type: 'offer', sdp: message.value.sdp }, message.value.id);
+        break;
+      case 'answer':
+        this.publisher.handleAnswer({ type: 'answer', sdp: message.value.sdp }, message.value.id);
+        break;
+      case 'trickle':
+        this.#handleCandidate(message.value);
+        break;
+      case 'leave':
+        this.#events.onLeave(message.value);
+        break;
+      default:
+        this.#events.onMessage(message);
+    }
+  }
+
+  #handleCandidate({ candidateInit, target }: TrickleRequest): void {
+    const candidate = parseCandidate(candidateInit);
+    if (!candidate) {
+      log.warn(`a candidate of the server is no JSON: ${candidateInit.slice(0, 100)}`);
+    } else if (target === SignalTarget.PUBLISHER) this.publisher.addCandidate(candidate);
+    else this.subscriber.addCandidate(candidate);
+  }
+
+  #sendCandidate(candidate: IceCandidate, target: SignalTarget): void {
+    this.send({
+      case: 'trickle',
+      value: new TrickleRequest({ candidateInit: JSON.stringify(candidate), target }),
+    });
+  }
+
+  #receive(channel: DataChannel): void {
+    this.#received.set(channel.label, channel);
+    channel.onMessage = (message) => this.#events.onPacket(message, kindOf(channel));
+  }
+
+  #checkMedia(): void {
+    const { lossy, reliable } = this.publisher;
+    if (this.#closed || !lossy.isOpen || !reliable.isOpen) return;
+    if (!this.#channelsTold) {
+      this.#channelsTold = true;
+      this.publisher.dataIsOpen();
+      this.#events.onChannels({ reliable, lossy });
+    }
+    if (!this.join.subscriberPrimary || this.subscriber.state === 'connected') this.#mediaUp.resolve();
+  }
+
+  #onMediaLost(error: OffhookError): void {
+    if (!this.#closed) this.#events.onMediaLost(error);
+  }
+}
+
+function isAlive(state: PeerConnectionState): boolean {
+  return state !== 'failed' && state !== 'closed';
+}
+
+function kindOf({ label }: DataChannel): PacketKind {
+  return label === '_lossy' ? 'lossy' : 'reliable';
+}
+
+function toMessage({ type, sdp }: SessionDescription, id: number): SessionDescriptionMessage {
+  return new SessionDescriptionMessage({ type, sdp, id });
+}
+
+function toIceServer({ urls, username, credential }: ICEServer): IceServer {
+  return { urls, username, credential };
+}
+
+function parseCandidate(json: string): IceCandidate | undefined {
+  try {
+    const parsed: unknown = JSON.parse(json);
+    const candidate = (parsed as Partial<IceCandidate> | null)?.candidate;
+    return typeof candidate === 'string' ? (parsed as IceCandidate) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,188 @@
+import {
+  type DisconnectReason,
+  type JoinResponse,
+  ParticipantInfo as ParticipantMessage,
+  type SignalResponse,
+  SubscriptionError,
+  type TrackInfo,
+} from '@livekit/protocol';
+import { createLogger } from '../../timeline/index.js';
+import { removeAbsent, replaceParticipants, updateParticipants } from './participants.js';
+import { publisherOf, type RoomState } from './room-state.js';
+import { moveRoom, updateQuality, updateRoom, updateSpeakers } from './room-updates.js';
+import { andThen, type Step, unchanged, withoutKey } from './step.js';
+import { mediaArrived, mediaEnded, mediaUnclaimed, setAllowed, setLocalMuted } from './tracks.js';
+import { toParticipantInfo, toPublicationInfo, toRoomInfo } from './translate.js';
+
+const log = createLogger('room/state');
+
+/** What happens to a room: the server's messages, and our own acts once the server has agreed to them. */
+export type StateInput =
+  | { type: 'message'; message: SignalResponse['message'] }
+  /** A new session took the place of the one that was lost. */
+  | { type: 'rejoined'; response: JoinResponse }
+  | { type: 'resuming' }
+  | { type: 'resumed' }
+  | { type: 'reconnecting' }
+  | { type: 'reconnected' }
+  | { type: 'disconnected'; reason: DisconnectReason; message: string }
+  | { type: 'mediaArrived'; participantSid: string; trackSid: string }
+  | { type: 'mediaEnded'; trackSid: string }
+  | { type: 'mediaUnclaimed'; trackSid: string }
+  | { type: 'localTrackPublished'; track: TrackInfo }
+  | { type: 'localTrackRepublished'; previousSid: string; track: TrackInfo }
+  | { type: 'localTrackUnpublished'; sid: string }
+  | { type: 'localTrackMuted'; sid: string; muted: boolean };
+
+/** The state of a room that has just been joined. Who is there already is told without events. */
+export function joinedState(response: JoinResponse): RoomState {
+  const empty: RoomState = {
+    coarse: 'connected',
+    room: toRoomInfo(response.room),
+    local: toParticipantInfo(response.participant ?? new ParticipantMessage()),
+    localTracks: new Map(),
+    remotes: new Map(),
+    unclaimedMedia: new Map(),
+    speakers: [],
+    mentioned: undefined,
+  };
+  return updateParticipants(empty, response.otherParticipants).state;
+}
+
+/** Decides what an input changes, and what programs are told of it, in order. */
+export function reduce(state: RoomState, input: StateInput): Step {
+  switch (input.type) {
+    case 'message':
+      return reduceMessage(state, input.message);
+    case 'rejoined':
+      return rejoin(state, input.response);
+    case 'resuming':
+      return interrupt({ ...state, mentioned: new Set() });
+    case 'resumed':
+      return resume(state);
+    case 'reconnecting':
+      return interrupt({ ...state, mentioned: undefined, unclaimedMedia: new Map() });
+    case 'reconnected':
+      return restore(state);
+    case 'disconnected':
+      return disconnect(state, input.reason, input.message);
+    case 'mediaArrived':
+      return mediaArrived(state, input.participantSid, input.trackSid);
+    case 'mediaEnded':
+      return mediaEnded(state, input.trackSid);
+    case 'mediaUnclaimed':
+      return mediaUnclaimed(state, input.trackSid);
+    case 'localTrackPublished':
+      return {
+        state: withLocalTrack(state, input.track),
+        events: [{ type: 'localTrackPublished', trackSid: input.track.sid }],
+      };
+    case 'localTrackRepublished':
+      return republish(state, input.previousSid, input.track);
+    case 'localTrackUnpublished':
+      if (!state.localTracks.has(input.sid)) return unchanged(state);
+      return {
+        state: { ...state, localTracks: withoutKey(state.localTracks, input.sid) },
+        events: [{ type: 'localTrackUnpublished', publicationSid: input.sid }],
+      };
+    case 'localTrackMuted':
+      return setLocalMuted(state, input.sid, input.muted);
+  }
+}
+
+function reduceMessage(state: RoomState, message: SignalResponse['message']): Step {
+  switch (message.case) {
+    case 'update':
+      return updateParticipants(state, message.value.participants);
+    case 'roomUpdate':
+      return updateRoom(state, message.value.room);
+    case 'roomMoved':
+      return moveRoom(state, message.value);
+    case 'speakersChanged':
+      return updateSpeakers(state, message.value.speakers);
+    case 'connectionQuality':
+      return updateQuality(state, message.value.updates);
+    case 'refreshToken':
+      return { state, events: [{ type: 'tokenRefreshed', token: message.value }] };
+    case 'mute':
+      return setLocalMuted(state, message.value.sid, message.value.muted);
+    case 'subscriptionPermissionUpdate':
+      return setAllowed(state, message.value.trackSid, message.value.allowed);
+    case 'subscriptionResponse':
+      return subscriptionFailed(state, message.value.trackSid, message.value.err);
+    case 'trackSubscribed':
+      if (!state.localTracks.has(message.value.trackSid)) return unchanged(state);
+      return { state, events: [{ type: 'localTrackSubscribed', trackSid: message.value.trackSid }] };
+    default:
+      return unchanged(state);
+  }
+}
+
+function subscriptionFailed(state: RoomState, trackSid: string, error: SubscriptionError): Step {
+  const participantIdentity = publisherOf(state, trackSid)?.info.identity;
+  if (participantIdentity === undefined) {
+    log.warn(`the server refused a subscription to ${trackSid}, which nobody publishes`);
+    return unchanged(state);
+  }
+  const reason = SubscriptionError[error] ?? 'SE_UNKNOWN';
+  return {
+    state,
+    events: [{ type: 'trackSubscriptionFailed', participantIdentity, trackSid, error: reason }],
+  };
+}
+
+function interrupt(state: RoomState): Step {
+  if (state.coarse !== 'connected') return unchanged(state);
+  return {
+    state: { ...state, coarse: 'reconnecting' },
+    events: [{ type: 'connectionStateChanged', state: 'reconnecting' }, { type: 'reconnecting' }],
+  };
+}
+
+function restore(state: RoomState): Step {
+  if (state.coarse !== 'reconnecting') return unchanged(state);
+  return {
+    state: { ...state, coarse: 'connected' },
+    events: [{ type: 'connectionStateChanged', state: 'connected' }, { type: 'reconnected' }],
+  };
+}
+
+function resume(state: RoomState): Step {
+  const { mentioned } = state;
+  const rest: RoomState = { ...state, mentioned: undefined };
+  // A server that mentioned nobody at all sent no list: it says nothing of who left.
+  const reconciled = mentioned && mentioned.size > 0 ? removeAbsent(rest, mentioned) : unchanged(rest);
+  return andThen(reconciled, restore);
+}
+
+function rejoin(state: RoomState, response: JoinResponse): Step {
+  const { participant, otherParticipants, room } = response;
+  const step = participant ? updateParticipants(state, [participant]) : unchanged(state);
+  return andThen(
+    andThen(step, (before) => replaceParticipants(before, otherParticipants)),
+    (before) => updateRoom(before, room),
+  );
+}
+
+function republish(state: RoomState, previousSid: string, track: TrackInfo): Step {
+  const without = { ...state, localTracks: withoutKey(state.localTracks, previousSid) };
+  return {
+    state: withLocalTrack(without, track),
+    events: [{ type: 'localTrackRepublished', previousSid, publicationSid: track.sid }],
+  };
+}
+
+function withLocalTrack(state: RoomState, track: TrackInfo): RoomState {
+  return { ...state, localTracks: new Map(state.localTracks).set(track.sid, toPublicationInfo(track)) };
+}
+
+function disconnect(state: RoomState, reason: DisconnectReason, message: string): Step {
+  if (state.coarse === 'disconnected') return unchanged(state);
+  return {
+    state: { ...state, coarse: 'disconnected' },
+    events: [
+      { type: 'connectionStateChanged', state: 'disconnected' },
+      { type: 'disconnected', reason, message },
+    ],
+  };
+}

@@ -1,0 +1,146 @@
+import type { TrackInfo as TrackMessage } from '@livekit/protocol';
+import type { StateEvent } from '../events.js';
+import {
+  publisherOf,
+  type RemoteParticipantState,
+  type RemoteTrackState,
+  type RoomState,
+  remoteBySid,
+} from './room-state.js';
+import { andThen, forEach, type Step, unchanged, withoutKey, withRemote } from './step.js';
+import { toPublicationInfo } from './translate.js';
+
+/** Takes the list of a remote participant's tracks: what is new, what changed, and what is no longer there. */
+export function updateTracks(state: RoomState, identity: string, tracks: readonly TrackMessage[]): Step {
+  const step = forEach(state, tracks, (before, track) => updateTrack(before, identity, track));
+  const valid = new Set(tracks.map(({ sid }) => sid));
+  return andThen(step, (before) => {
+    const gone = [...(before.remotes.get(identity)?.tracks.keys() ?? [])].filter((sid) => !valid.has(sid));
+    return forEach(before, gone, (current, sid) => removeTrack(current, identity, sid));
+  });
+}
+
+export function removeTrack(state: RoomState, identity: string, sid: string): Step {
+  const remote = state.remotes.get(identity);
+  const track = remote?.tracks.get(sid);
+  if (!remote || !track) return unchanged(state);
+  const events: StateEvent[] = [];
+  if (track.receiving)
+    events.push({ type: 'trackUnsubscribed', participantIdentity: identity, trackSid: sid });
+  events.push({ type: 'trackUnpublished', participantIdentity: identity, publicationSid: sid });
+  return { state: withRemote(state, { ...remote, tracks: withoutKey(remote.tracks, sid) }), events };
+}
+
+/** Media of a track came. Where its publication is not known yet, it is kept for when it is. */
+export function mediaArrived(state: RoomState, participantSid: string, trackSid: string): Step {
+  const remote = publisherOf(state, trackSid);
+  const track = remote?.tracks.get(trackSid);
+  if (!remote || !track) {
+    const unclaimedMedia = new Map(state.unclaimedMedia).set(trackSid, participantSid);
+    return unchanged({ ...state, unclaimedMedia });
+  }
+  if (track.receiving) return unchanged(state);
+  return {
+    state: withTrack(state, remote, { ...track, receiving: true }),
+    events: [{ type: 'trackSubscribed', participantIdentity: remote.info.identity, trackSid }],
+  };
+}
+
+export function mediaEnded(state: RoomState, trackSid: string): Step {
+  const rest = { ...state, unclaimedMedia: withoutKey(state.unclaimedMedia, trackSid) };
+  const remote = publisherOf(state, trackSid);
+  const track = remote?.tracks.get(trackSid);
+  if (!remote || !track?.receiving) return unchanged(rest);
+  return {
+    state: withTrack(rest, remote, { ...track, receiving: false }),
+    events: [{ type: 'trackUnsubscribed', participantIdentity: remote.info.identity, trackSid }],
+  };
+}
+
+/** No publication was told of for media that came a while ago. */
+export function mediaUnclaimed(state: RoomState, trackSid: string): Step {
+  const participantSid = state.unclaimedMedia.get(trackSid);
+  if (participantSid === undefined) return unchanged(state);
+  const rest = { ...state, unclaimedMedia: withoutKey(state.unclaimedMedia, trackSid) };
+  const participantIdentity = remoteBySid(state, participantSid)?.info.identity;
+  if (participantIdentity === undefined) return unchanged(rest);
+  const error = `no publication of track ${trackSid} was announced`;
+  return {
+    state: rest,
+    events: [{ type: 'trackSubscriptionFailed', participantIdentity, trackSid, error }],
+  };
+}
+
+export function setAllowed(state: RoomState, trackSid: string, allowed: boolean): Step {
+  const remote = publisherOf(state, trackSid);
+  const track = remote?.tracks.get(trackSid);
+  if (!remote || !track || track.allowed === allowed) return unchanged(state);
+  const step = unchanged(withTrack(state, remote, { ...track, allowed }));
+  return allowed ? step : andThen(step, (before) => mediaEnded(before, trackSid));
+}
+
+/** Takes what the server says of our own tracks. Those it does not list may only not be known to it yet. */
+export function updateLocalTracks(state: RoomState, tracks: readonly TrackMessage[]): Step {
+  const known = tracks.filter(({ sid }) => state.localTracks.has(sid));
+  if (known.length === 0) return unchanged(state);
+  const localTracks = new Map(state.localTracks);
+  for (const track of known) {
+    // Whether we are muted is ours to say; the server mutes us by a message of its own.
+    const { muted } = localTracks.get(track.sid)!;
+    localTracks.set(track.sid, { ...toPublicationInfo(track), muted });
+  }
+  return unchanged({ ...state, localTracks });
+}
+
+export function setLocalMuted(state: RoomState, sid: string, muted: boolean): Step {
+  const info = state.localTracks.get(sid);
+  if (!info || info.muted === muted) return unchanged(state);
+  return {
+    state: { ...state, localTracks: new Map(state.localTracks).set(sid, { ...info, muted }) },
+    events: [
+      {
+        type: muted ? 'trackMuted' : 'trackUnmuted',
+        participantIdentity: state.local.identity,
+        trackSid: sid,
+      },
+    ],
+  };
+}
+
+function updateTrack(state: RoomState, identity: string, message: TrackMessage): Step {
+  const remote = state.remotes.get(identity);
+  if (!remote) return unchanged(state);
+  const info = toPublicationInfo(message);
+  const known = remote.tracks.get(info.sid);
+  if (!known) {
+    const step: Step = {
+      state: withTrack(state, remote, { info, receiving: false, allowed: true }),
+      events: [{ type: 'trackPublished', participantIdentity: identity, publicationSid: info.sid }],
+    };
+    return andThen(step, (before) => claimMedia(before, info.sid));
+  }
+  return {
+    state: withTrack(state, remote, { ...known, info }),
+    events:
+      known.info.muted === info.muted
+        ? []
+        : [
+            {
+              type: info.muted ? 'trackMuted' : 'trackUnmuted',
+              participantIdentity: identity,
+              trackSid: info.sid,
+            },
+          ],
+  };
+}
+
+function claimMedia(state: RoomState, trackSid: string): Step {
+  const participantSid = state.unclaimedMedia.get(trackSid);
+  if (participantSid === undefined) return unchanged(state);
+  const rest = { ...state, unclaimedMedia: withoutKey(state.unclaimedMedia, trackSid) };
+  return mediaArrived(rest, participantSid, trackSid);
+}
+
+function withTrack(state: RoomState, remote: RemoteParticipantState, track: RemoteTrackState): RoomState {
+  return withRemote(state, { ...remote, tracks: new Map(remote.tracks).set(track.info.sid, track) });
+}
