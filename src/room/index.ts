@@ -20,5 +20,6 @@ export { RemoteAudioTrack, type TrackStreamOptions } from './remote-audio-track.
 export { RemoteParticipant } from './remote-participant.js';
 export { RemoteTrack } from './remote-track.js';
 export { RemoteTrackPublication } from './remote-track-publication.js';
-export { Room, type RoomStats, type SimulatedScenario, type TransportStats } from './room.js';
+export { Room, type SimulatedScenario } from './room.js';
+export type { RoomStats, TransportStats } from './stats.js';
 export { TrackPublication } from './track-publication.js';

@@ -1,4 +1,12 @@
-import type { ChatMessage, TranscriptionSegment } from '@livekit/protocol';
+import { randomUUID } from 'node:crypto';
+import {
+  ChatMessage,
+  SipDTMF,
+  SubscriptionPermission,
+  Transcription,
+  type TranscriptionSegment,
+  UserPacket,
+} from '@livekit/protocol';
 import type { AudioSource } from '../audio/index.js';
 import type {
   ByteStreamInfo,
@@ -13,134 +21,205 @@ import type {
   TextStreamOptions,
   TextStreamWriter,
 } from '../data/index.js';
-import { OffhookError } from '../timeline/index.js';
+import type { DataPlane } from './data-plane.js';
+import type { ParticipantInfo } from './info.js';
 import { LocalAudioTrack } from './local-audio-track.js';
 import type { LocalTrackPublication } from './local-track-publication.js';
 import type { ParticipantTrackPermission, PublishAudioOptions, PublishDataOptions } from './options.js';
 import { Participant } from './participant.js';
 
-function notYet(what: string): never {
-  throw new OffhookError('OFFHOOK_NOT_SUPPORTED', `LocalParticipant.${what} is not there yet`);
+/** What the local participant asks of its room. */
+export interface LocalParticipantHost {
+  readonly data: DataPlane;
+  publishTrack(track: LocalAudioTrack, options: PublishAudioOptions): Promise<LocalTrackPublication>;
+  unpublish(publicationSid: string): void;
+  /** @throws OffhookError when the server refuses, or does not answer */
+  updateParticipant(changes: ParticipantChanges): Promise<void>;
+  setTrackSubscriptionPermissions(permission: SubscriptionPermission): void;
+}
+
+export interface ParticipantChanges {
+  metadata?: string;
+  name?: string;
+  attributes?: Record<string, string>;
 }
 
 /** The program itself in the room. */
 export class LocalParticipant extends Participant {
   #publications = new Map<string, LocalTrackPublication>();
+  #host: LocalParticipantHost;
+
+  constructor(info: ParticipantInfo, host: LocalParticipantHost) {
+    super(info);
+    this.#host = host;
+  }
 
   /** By sid. */
   get publications(): ReadonlyMap<string, LocalTrackPublication> {
     return this.#publications;
   }
 
-  /** Publishes a source; resolves when the server has taken the track and it is on its way. */
+  /**
+   * Publishes a source; resolves when the server has taken the track and it is being sent.
+   *
+   * @throws OffhookError `OFFHOOK_SERVER_REFUSED`, `OFFHOOK_DEADLINE`, `OFFHOOK_CLOSED`
+   */
   publishAudio(source: AudioSource, options: PublishAudioOptions = {}): Promise<LocalTrackPublication> {
     return this.publishTrack(new LocalAudioTrack(options.name ?? 'audio', source), options);
   }
 
   /** As publishAudio, for a track that was made before (to be muted before it is published, say). */
-  async publishTrack(
-    _track: LocalAudioTrack,
-    _options: PublishAudioOptions = {},
-  ): Promise<LocalTrackPublication> {
-    return notYet('publishTrack');
+  publishTrack(track: LocalAudioTrack, options: PublishAudioOptions = {}): Promise<LocalTrackPublication> {
+    return this.#host.publishTrack(track, options);
   }
 
-  /** The track remains usable, and may be published again. */
-  async unpublish(_publicationSid: string): Promise<void> {
-    notYet('unpublish');
+  /**
+   * The track remains usable, and may be published again.
+   *
+   * @throws OffhookError `OFFHOOK_INVALID_REQUEST` when no track with that sid is published
+   */
+  async unpublish(publicationSid: string): Promise<void> {
+    this.#host.unpublish(publicationSid);
   }
 
-  async setMetadata(_metadata: string): Promise<void> {
-    notYet('setMetadata');
+  async setMetadata(metadata: string): Promise<void> {
+    await this.#host.updateParticipant({ metadata });
   }
 
-  async setName(_name: string): Promise<void> {
-    notYet('setName');
+  async setName(name: string): Promise<void> {
+    await this.#host.updateParticipant({ name });
   }
 
   /** Sets the attributes given; an empty value removes one. */
-  async setAttributes(_attributes: Record<string, string>): Promise<void> {
-    notYet('setAttributes');
+  async setAttributes(attributes: Record<string, string>): Promise<void> {
+    await this.#host.updateParticipant({ attributes });
   }
 
-  async publishData(_payload: Uint8Array, _options: PublishDataOptions = {}): Promise<void> {
-    notYet('publishData');
+  async publishData(payload: Uint8Array, options: PublishDataOptions = {}): Promise<void> {
+    const { reliable = true, topic, destinationIdentities } = options;
+    const value = new UserPacket({
+      payload: payload as Uint8Array<ArrayBuffer>,
+      ...(topic === undefined ? {} : { topic }),
+    });
+    await this.sendPacket({ case: 'user', value }, reliable ? 'reliable' : 'lossy', {
+      ...(destinationIdentities ? { destinationIdentities } : {}),
+    });
   }
 
   async publishDtmf(
-    _code: number,
-    _digit: string,
-    _destinationIdentities?: readonly string[],
+    code: number,
+    digit: string,
+    destinationIdentities: readonly string[] = [],
   ): Promise<void> {
-    notYet('publishDtmf');
+    const value = new SipDTMF({ code, digit });
+    await this.sendPacket({ case: 'sipDtmf', value }, 'reliable', { destinationIdentities });
   }
 
-  async publishTranscription(_transcription: {
+  async publishTranscription(transcription: {
     participantIdentity: string;
     trackSid: string;
     segments: readonly TranscriptionSegment[];
   }): Promise<void> {
-    notYet('publishTranscription');
+    const { participantIdentity, trackSid, segments } = transcription;
+    const value = new Transcription({
+      transcribedParticipantIdentity: participantIdentity,
+      trackId: trackSid,
+      segments: [...segments],
+    });
+    await this.sendPacket({ case: 'transcription', value }, 'reliable');
   }
 
-  async sendChat(_text: string, _routing: PacketRouting = {}): Promise<ChatMessage> {
-    return notYet('sendChat');
+  async sendChat(text: string, routing: PacketRouting = {}): Promise<ChatMessage> {
+    const value = new ChatMessage({ id: randomUUID(), timestamp: BigInt(Date.now()), message: text });
+    await this.sendPacket({ case: 'chatMessage', value }, 'reliable', routing);
+    return value;
   }
 
-  async editChat(_original: ChatMessage, _text: string, _routing: PacketRouting = {}): Promise<ChatMessage> {
-    return notYet('editChat');
+  async editChat(original: ChatMessage, text: string, routing: PacketRouting = {}): Promise<ChatMessage> {
+    const value = original.clone();
+    value.message = text;
+    value.editTimestamp = BigInt(Date.now());
+    await this.sendPacket({ case: 'chatMessage', value }, 'reliable', routing);
+    return value;
   }
 
-  async sendText(_text: string, _options: TextStreamOptions = {}): Promise<TextStreamInfo> {
-    return notYet('sendText');
+  sendText(text: string, options: TextStreamOptions = {}): Promise<TextStreamInfo> {
+    return this.#host.data.streams.sendText(text, options);
   }
 
-  async sendBytes(_bytes: Uint8Array, _options: ByteStreamOptions = {}): Promise<ByteStreamInfo> {
-    return notYet('sendBytes');
+  sendBytes(bytes: Uint8Array, options: ByteStreamOptions = {}): Promise<ByteStreamInfo> {
+    return this.#host.data.streams.sendBytes(bytes, options);
   }
 
-  /** Sends a file as it is read; its name and size are in the stream's header. */
-  async sendFile(_path: string, _options: ByteStreamOptions = {}): Promise<ByteStreamInfo> {
-    return notYet('sendFile');
+  /**
+   * Sends a file as it is read; its name and size are in the stream's header.
+   *
+   * @throws OffhookError `OFFHOOK_INVALID_REQUEST` when it cannot be read
+   */
+  sendFile(path: string, options: ByteStreamOptions = {}): Promise<ByteStreamInfo> {
+    return this.#host.data.streams.sendFile(path, options);
   }
 
-  async streamText(_options: TextStreamOptions = {}): Promise<TextStreamWriter> {
-    return notYet('streamText');
+  streamText(options: TextStreamOptions = {}): Promise<TextStreamWriter> {
+    return this.#host.data.streams.openText(options);
   }
 
-  async streamBytes(_options: ByteStreamOptions = {}): Promise<ByteStreamWriter> {
-    return notYet('streamBytes');
+  streamBytes(options: ByteStreamOptions = {}): Promise<ByteStreamWriter> {
+    return this.#host.data.streams.openBytes(options);
   }
 
   /** Any packet of the protocol, for layers that build their own (stream headers and chunks, say). */
-  async sendPacket(_content: PacketContent, _kind: PacketKind, _routing: PacketRouting = {}): Promise<void> {
-    notYet('sendPacket');
+  sendPacket(content: PacketContent, kind: PacketKind, routing: PacketRouting = {}): Promise<void> {
+    return this.#host.data.send(content, kind, routing);
   }
 
   /** @throws RpcError */
-  async performRpc(_options: PerformRpcOptions): Promise<string> {
-    return notYet('performRpc');
+  performRpc(options: PerformRpcOptions): Promise<string> {
+    return this.#host.data.rpcClient.perform(options);
   }
 
   /** One handler a method; a later one replaces it. */
-  registerRpcMethod(_method: string, _handler: RpcHandler): void {
-    notYet('registerRpcMethod');
+  registerRpcMethod(method: string, handler: RpcHandler): void {
+    this.#host.data.rpcServer.register(method, handler);
   }
 
-  unregisterRpcMethod(_method: string): void {
-    notYet('unregisterRpcMethod');
+  unregisterRpcMethod(method: string): void {
+    this.#host.data.rpcServer.unregister(method);
   }
 
   /** Who may subscribe to our tracks; kept through reconnects. */
   setTrackSubscriptionPermissions(
-    _allParticipantsAllowed: boolean,
-    _permissions: readonly ParticipantTrackPermission[] = [],
+    allParticipantsAllowed: boolean,
+    permissions: readonly ParticipantTrackPermission[] = [],
   ): void {
-    notYet('setTrackSubscriptionPermissions');
+    this.#host.setTrackSubscriptionPermissions(
+      new SubscriptionPermission({
+        allParticipants: allParticipantsAllowed,
+        trackPermissions: permissions.map(({ participantIdentity, allowAll = false, trackSids = [] }) => ({
+          participantIdentity,
+          allTracks: allowAll,
+          trackSids: [...trackSids],
+        })),
+      }),
+    );
   }
 
-  /** Bytes waiting to be sent below which `dataChannelLowThresholdChanged`-paced senders go on; default 2 MiB. */
-  setBufferedAmountLowThreshold(_kind: PacketKind, _thresholdBytes: number): void {
-    notYet('setBufferedAmountLowThreshold');
+  /** Sends of that kind wait while more than this is buffered; default 2 MiB. */
+  setBufferedAmountLowThreshold(kind: PacketKind, thresholdBytes: number): void {
+    this.#host.data.setThreshold(kind, thresholdBytes);
+  }
+
+  bufferedAmountLowThreshold(kind: PacketKind): number {
+    return this.#host.data.thresholdBytes(kind);
+  }
+
+  /** For the room only. */
+  addPublication(publication: LocalTrackPublication): void {
+    this.#publications.set(publication.sid, publication);
+  }
+
+  /** For the room only. */
+  removePublication(sid: string): void {
+    this.#publications.delete(sid);
   }
 }

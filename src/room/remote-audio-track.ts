@@ -5,7 +5,6 @@ import type {
   AudioStream,
   AudioStreamOptions,
 } from '../audio/index.js';
-import { OffhookError } from '../timeline/index.js';
 import type { StreamFilter } from './options.js';
 import { RemoteTrack } from './remote-track.js';
 import type { RemoteTrackHost } from './remote-track-host.js';
@@ -39,9 +38,38 @@ export class RemoteAudioTrack extends RemoteTrack {
   }
 
   /** The track's frames, one after another, until it ends or the loop is left. */
-  frames(options: Omit<TrackStreamOptions, 'onFrame' | 'onEnd'>): AsyncIterable<AudioFrame> {
-    void options;
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'RemoteAudioTrack.frames is not there yet');
+  async *frames(
+    options: Omit<TrackStreamOptions, 'onFrame' | 'onEnd'>,
+  ): AsyncGenerator<AudioFrame, void, void> {
+    const queue: AudioFrame[] = [];
+    let ended = false;
+    let wake: () => void = () => {};
+    const stream = this.openStream({
+      ...options,
+      onFrame: (frame) => {
+        // The samples are the stream's own only during the call.
+        queue.push({ ...frame, data: frame.data.slice() });
+        wake();
+      },
+      onEnd: () => {
+        ended = true;
+        wake();
+      },
+    });
+    try {
+      while (true) {
+        const frame = queue.shift();
+        if (frame) yield frame;
+        else if (ended) return;
+        else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+    } finally {
+      stream.close();
+    }
   }
 
   stats(): AudioReceiverStats {

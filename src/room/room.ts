@@ -1,31 +1,27 @@
-import { DisconnectReason } from '@livekit/protocol';
-import type { AudioReceiverStats, AudioSenderStats } from '../audio/index.js';
-import { OffhookError, Timeline } from '../timeline/index.js';
-import type { CandidatePair, PeerConnectionState } from '../transport/index.js';
+import { DisconnectReason, SimulateScenario } from '@livekit/protocol';
+import type { FrameFilter } from '../audio/index.js';
+import {
+  createLogger,
+  defaultDeadlinesMs,
+  describeError,
+  OffhookError,
+  Timeline,
+} from '../timeline/index.js';
 import type { ConnectionState } from './connection/connection-state.js';
-import type { RoomEvent } from './events.js';
+import { Engine } from './engine.js';
+import type { DataEvent, RoomEvent, StateEvent } from './events.js';
 import type { RoomInfo } from './info.js';
 import type { LocalParticipant } from './local-participant.js';
-import type { ConnectOptions, RoomOptions } from './options.js';
+import type { LocalTrackPublication } from './local-track-publication.js';
+import type { SentTrack } from './media/sent-track.js';
+import { RoomObjects } from './objects.js';
+import type { ConnectOptions, RoomOptions, StreamFilter } from './options.js';
 import type { RemoteParticipant } from './remote-participant.js';
+import type { RemoteTrack } from './remote-track.js';
+import type { RoomState } from './state/room-state.js';
+import { type RoomStats, roomStats } from './stats.js';
 
-export interface TransportStats {
-  state: PeerConnectionState;
-  pair: CandidatePair | undefined;
-  rttMs: number | undefined;
-  bytesSent: number;
-  bytesReceived: number;
-}
-
-export interface RoomStats {
-  publisher: TransportStats | undefined;
-  subscriber: TransportStats | undefined;
-  /** By sid. */
-  sent: ReadonlyMap<string, AudioSenderStats>;
-  /** By sid. */
-  received: ReadonlyMap<string, AudioReceiverStats>;
-  signalRttMs: number | undefined;
-}
+const log = createLogger('room');
 
 /** What `Room.simulate` can bring about, as LiveKit's SimulateScenario names it. */
 export type SimulatedScenario =
@@ -43,28 +39,32 @@ export class Room {
   readonly timeline: Timeline;
   /** Takes every event, in order. What it throws is logged and does not stop the room. */
   onEvent: (event: RoomEvent) => void = () => {};
+  #options: RoomOptions;
+  #engine: Engine | undefined;
+  #objects: RoomObjects | undefined;
 
   constructor(options: RoomOptions = {}) {
+    this.#options = options;
     this.timeline = new Timeline(options.name ?? 'room');
   }
 
   get connectionState(): ConnectionState {
-    return 'disconnected';
+    return this.#engine?.connection.state ?? 'disconnected';
   }
 
   /** @throws OffhookError `OFFHOOK_CLOSED` before the room was joined. */
   get info(): RoomInfo {
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'Room.info is not there yet');
+    return this.#joined(this.#engine?.state).room;
   }
 
   /** @throws OffhookError `OFFHOOK_CLOSED` before the room was joined. */
   get localParticipant(): LocalParticipant {
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'Room.localParticipant is not there yet');
+    return this.#joined(this.#objects).localParticipant;
   }
 
   /** By identity. */
   get remoteParticipants(): ReadonlyMap<string, RemoteParticipant> {
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'Room.remoteParticipants is not there yet');
+    return this.#joined(this.#objects).remoteParticipants;
   }
 
   /**
@@ -74,25 +74,154 @@ export class Room {
    * @param url ws(s):// or http(s)://; several are tried in order of preference
    * @throws OffhookError that names the stage, the host and the elapsed time
    */
-  async connect(
-    _url: string | readonly string[],
-    _token: string,
-    _options: ConnectOptions = {},
-  ): Promise<void> {
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'Room.connect is not there yet');
+  async connect(url: string | readonly string[], token: string, options: ConnectOptions = {}): Promise<void> {
+    if (this.connectionState !== 'disconnected') {
+      throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'connect: the room is connected already');
+    }
+    const urls = typeof url === 'string' ? [url] : url;
+    const engine = new Engine({
+      urls,
+      token,
+      timeline: this.timeline,
+      deadlines: { ...defaultDeadlinesMs, ...options.deadlines },
+      connect: options,
+      random: this.#options.random ?? Math.random,
+      onJoined: (state) => this.#onJoined(engine, state, options),
+      onStep: (state, events) => this.#onStep(state, events),
+      onData: (event) => this.#emit(event),
+    });
+    this.#engine = engine;
+    this.#objects = undefined;
+    this.#options.filters?.roomConnecting({ url: urls[0] ?? '', token, timeline: this.timeline });
+    const onAbort = () => void this.disconnect();
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      const connected = engine.connection.connect();
+      if (options.signal?.aborted) onAbort();
+      await connected;
+    } catch (error) {
+      engine.close(describeError(error));
+      throw error;
+    } finally {
+      options.signal?.removeEventListener('abort', onAbort);
+    }
   }
 
   /** Leaves the room, at any moment of connecting or reconnecting too; nothing of it is left behind. */
-  async disconnect(_reason: DisconnectReason = DisconnectReason.CLIENT_INITIATED): Promise<void> {
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'Room.disconnect is not there yet');
+  async disconnect(reason: DisconnectReason = DisconnectReason.CLIENT_INITIATED): Promise<void> {
+    this.#engine?.connection.disconnect(reason);
   }
 
   /** Brings about a failure, to see how a program gets over it. */
-  simulate(_scenario: SimulatedScenario): void {
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'Room.simulate is not there yet');
+  simulate(scenario: SimulatedScenario): void {
+    const engine = this.#joined(this.#engine);
+    if (scenario === 'signalReconnect') engine.connection.simulate('signalLost');
+    else if (scenario === 'fullReconnect') engine.connection.simulate('leaveReconnect');
+    else
+      engine.send({ case: 'simulate', value: new SimulateScenario({ scenario: serverScenarios[scenario] }) });
+    if (scenario === 'disconnectSignalOnResume') engine.connection.simulate('signalLost');
   }
 
   stats(): RoomStats {
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'Room.stats is not there yet');
+    return roomStats(this.#joined(this.#engine));
+  }
+
+  #joined<Part>(part: Part | undefined): Part {
+    if (part === undefined) throw new OffhookError('OFFHOOK_CLOSED', 'the room has not been joined');
+    return part;
+  }
+
+  #onJoined(engine: Engine, state: RoomState, options: ConnectOptions): void {
+    this.#objects = new RoomObjects({
+      state,
+      autoSubscribe: options.autoSubscribe ?? true,
+      media: engine.media,
+      tracks: {
+        setSubscribed: (sid, subscribed) => engine.setSubscribed(sid, subscribed),
+        updateTrackSettings: (value) => engine.send({ case: 'trackSetting', value }),
+        createFilter: (track, filter, format) => this.#createFilter(engine, track, filter, format),
+      },
+      local: {
+        data: engine.data,
+        publishTrack: async (track, publishOptions) => {
+          const sent = await engine.tracks.publish(track, publishOptions);
+          return this.#addLocalPublication(engine, sent);
+        },
+        unpublish: (sid) => engine.tracks.unpublish(sid),
+        updateParticipant: (changes) => engine.updateParticipant(changes),
+        setTrackSubscriptionPermissions: (permission) => engine.setSubscriptionPermission(permission),
+      },
+    });
+  }
+  #addLocalPublication(engine: Engine, sent: SentTrack): LocalTrackPublication {
+    const { sid } = sent.info;
+    const track = this.#joined(engine.state?.localTracks.get(sid));
+    const publication = this.#joined(this.#objects).addLocalPublication(track.info, sent);
+    // Whoever published is to know the publication before the event tells of it.
+    setImmediate(() => engine.dispatch({ type: 'localTrackAnnounced', sid: publication.sid }));
+    return publication;
+  }
+
+  #onStep(state: RoomState, events: readonly StateEvent[]): void {
+    const objects = this.#objects;
+    if (!objects) return;
+    objects.update(state);
+    for (const event of events) {
+      const resolved = objects.resolve(event);
+      if (!resolved) continue;
+      if (event.type === 'tokenRefreshed') {
+        this.#options.filters?.updateToken(this.#engine?.connection.url ?? '', event.token);
+      }
+      this.#emit(resolved);
+      objects.after(resolved);
+      if (event.type === 'disconnected') this.#emit({ type: 'eos' });
+    }
+  }
+
+  #emit(event: RoomEvent | DataEvent): void {
+    try {
+      this.onEvent(event);
+    } catch (error) {
+      log.error(`onEvent failed on ${event.type}: ${describeError(error)}`);
+    }
+  }
+
+  #createFilter(
+    engine: Engine,
+    track: RemoteTrack,
+    filter: StreamFilter,
+    format: { sampleRate: number; numChannels: number },
+  ): FrameFilter {
+    if ('process' in filter) return filter;
+    const { filters } = this.#options;
+    const { moduleId, options } = filter;
+    if (!filters?.has(moduleId)) {
+      throw new OffhookError('OFFHOOK_FILTER', `no filter plugin with module id ${moduleId} was loaded`);
+    }
+    const { sid: roomId, name: roomName } = this.info;
+    const { participantIdentity } = track.publication;
+    return filters.create(moduleId, {
+      ...format,
+      optionsJson: options === undefined ? '' : JSON.stringify(options),
+      streamInfo: {
+        url: engine.connection.url,
+        roomId,
+        roomName,
+        participantIdentity,
+        participantId: this.remoteParticipants.get(participantIdentity)?.sid ?? '',
+        trackId: track.sid,
+      },
+    });
   }
 }
+
+const serverScenarios: Record<
+  Exclude<SimulatedScenario, 'signalReconnect' | 'fullReconnect'>,
+  SimulateScenario['scenario']
+> = {
+  speaker: { case: 'speakerUpdate', value: 3 },
+  nodeFailure: { case: 'nodeFailure', value: true },
+  serverLeave: { case: 'serverLeave', value: true },
+  migration: { case: 'migration', value: true },
+  disconnectSignalOnResume: { case: 'disconnectSignalOnResume', value: true },
+};

@@ -1,8 +1,8 @@
 import {
   DataChannelInfo,
-  type JoinResponse,
-  LeaveRequest,
   type ICEServer,
+  type JoinResponse,
+  type LeaveRequest,
   SessionDescription as SessionDescriptionMessage,
   type SignalRequest,
   type SignalResponse,
@@ -19,11 +19,13 @@ import type {
   PeerConnectionState,
   SessionDescription,
 } from '../transport/index.js';
-import { createDeferred } from './deferred.js';
+import { createDeferred, type Deferred } from './deferred.js';
 import { Publisher } from './media/publisher.js';
 import { type OfferedTrack, Subscriber } from './media/subscriber.js';
 
 const log = createLogger('room/session');
+/** After a resume the server restarts ICE of its own accord: before that, connected means nothing. */
+const settleMs = 500;
 
 export interface SessionOptions {
   signal: SignalClient;
@@ -57,8 +59,10 @@ export class Session {
   #events: SessionEvents;
   #mediaUp = createDeferred<void>();
   #channelsTold = false;
+  #restart: { done: Deferred<void>; settled: boolean } | undefined;
+  #started = false;
   #received = new Map<string, DataChannel>();
-  #closed = false;
+  #controller = new AbortController();
 
   constructor(options: SessionOptions) {
     const { join, timeline, deadlines, iceTransportPolicy, events } = options;
@@ -89,6 +93,15 @@ export class Session {
     }
   }
 
+  /** Aborts when the session is closed. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get #closed(): boolean {
+    return this.#controller.signal.aborted;
+  }
+
   get url(): string {
     return this.#signal.url;
   }
@@ -104,6 +117,8 @@ export class Session {
 
   /** Begins: takes the server's messages, offers the data channels. */
   start(): void {
+    if (this.#started) return;
+    this.#started = true;
     this.#listen(this.#signal);
     this.publisher.negotiate();
   }
@@ -113,6 +128,22 @@ export class Session {
     this.#signal.close();
     this.#signal = signal;
     this.#listen(signal);
+  }
+
+  /**
+   * After a resume, and what the server had to be told first: restarts ICE. Resolves when both peer connections are
+   * connected, on the paths that there are now.
+   */
+  restartMedia(): Promise<void> {
+    const restart = { done: createDeferred<void>(), settled: false };
+    this.#restart?.done.reject(new OffhookError('OFFHOOK_ABORTED', 'media is restarted again'));
+    this.#restart = restart;
+    const timer = setTimeout(() => {
+      restart.settled = true;
+      this.#checkMedia();
+    }, settleMs);
+    this.publisher.restart();
+    return restart.done.promise.finally(() => clearTimeout(timer));
   }
 
   send(message: SignalRequest['message']): void {
@@ -139,17 +170,20 @@ export class Session {
   /** Leaves nothing behind. */
   close(): void {
     if (this.#closed) return;
-    this.#closed = true;
+    const error = new OffhookError('OFFHOOK_CLOSED', 'the session is over');
+    this.#controller.abort(error);
     this.#signal.close();
     this.publisher.close();
     this.subscriber.close();
-    this.#mediaUp.reject(new OffhookError('OFFHOOK_CLOSED', 'the session is closed'));
+    this.#mediaUp.reject(error);
+    this.#restart?.done.reject(error);
   }
 
   #listen(signal: SignalClient): void {
     signal.onClose = (error) => {
       if (!this.#closed && signal === this.#signal) this.#events.onSignalLost(error);
     };
+    // What came before is delivered here, in this turn.
     signal.onMessage = (message) => {
       if (!this.#closed && signal === this.#signal) this.#handle(message);
     };
@@ -202,7 +236,9 @@ export class Session {
       this.publisher.dataIsOpen();
       this.#events.onChannels({ reliable, lossy });
     }
-    if (!this.join.subscriberPrimary || this.subscriber.state === 'connected') this.#mediaUp.resolve();
+    if (this.join.subscriberPrimary && this.subscriber.state !== 'connected') return;
+    this.#mediaUp.resolve();
+    if (this.publisher.state === 'connected' && this.#restart?.settled) this.#restart.done.resolve();
   }
 
   #onMediaLost(error: OffhookError): void {

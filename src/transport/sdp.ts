@@ -32,8 +32,10 @@ export interface SdpMedia {
  */
 export function parseSdp(sdp: string): SdpMedia[] {
   try {
-    return parse(sdp).media.map((media) => {
-      const { id: streamId, appdata: trackId } = media.msid?.[0] ?? {};
+    const sections = sdp.split(/^m=/m).slice(1);
+    return parse(sdp).media.map((media, index) => {
+      // LiveKit's stream ids have a `|` in them, which the parser's grammar does not allow.
+      const [, streamId, trackId] = /^a=msid:(\S+)(?: (\S+))?/m.exec(sections[index] ?? '') ?? [];
       return {
         mid: String(media.mid ?? ''),
         kind: media.type as SdpMedia['kind'],

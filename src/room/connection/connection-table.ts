@@ -58,7 +58,12 @@ export const connectionTable: readonly ConnectionTransition[] = [
   { from: 'connected', on: 'leaveResume', to: 'resuming', actions: ['tellInterrupted', 'resume'] },
   { from: 'connected', on: 'mediaLost', to: 'reconnecting', actions: ['tellInterrupted', 'reconnect'] },
   { from: 'connected', on: 'leaveReconnect', to: 'reconnecting', actions: ['tellInterrupted', 'reconnect'] },
-  { from: 'connected', on: 'leaveDisconnect', to: 'disconnected', actions: ['closeSession', 'tellDisconnected'] },
+  {
+    from: 'connected',
+    on: 'leaveDisconnect',
+    to: 'disconnected',
+    actions: ['closeSession', 'tellDisconnected'],
+  },
   {
     from: 'connected',
     on: 'disconnect',
@@ -73,7 +78,12 @@ export const connectionTable: readonly ConnectionTransition[] = [
   { from: 'resuming', on: 'mediaLost', to: 'reconnecting', actions: ['reconnect'] },
   { from: 'resuming', on: 'sessionGone', to: 'reconnecting', actions: ['reconnect'] },
   { from: 'resuming', on: 'leaveReconnect', to: 'reconnecting', actions: ['reconnect'] },
-  { from: 'resuming', on: 'leaveDisconnect', to: 'disconnected', actions: ['closeSession', 'tellDisconnected'] },
+  {
+    from: 'resuming',
+    on: 'leaveDisconnect',
+    to: 'disconnected',
+    actions: ['closeSession', 'tellDisconnected'],
+  },
   { from: 'resuming', on: 'refused', to: 'disconnected', actions: ['closeSession', 'tellDisconnected'] },
   { from: 'resuming', on: 'exhausted', to: 'disconnected', actions: ['closeSession', 'tellDisconnected'] },
   {
@@ -96,7 +106,12 @@ export const connectionTable: readonly ConnectionTransition[] = [
     actions: ['closeSession', 'tellDisconnected'],
   },
   { from: 'reconnecting', on: 'refused', to: 'disconnected', actions: ['closeSession', 'tellDisconnected'] },
-  { from: 'reconnecting', on: 'exhausted', to: 'disconnected', actions: ['closeSession', 'tellDisconnected'] },
+  {
+    from: 'reconnecting',
+    on: 'exhausted',
+    to: 'disconnected',
+    actions: ['closeSession', 'tellDisconnected'],
+  },
   {
     from: 'reconnecting',
     on: 'disconnect',

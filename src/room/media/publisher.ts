@@ -19,6 +19,7 @@ import {
   type SessionDescription,
 } from '../../transport/index.js';
 import { CandidateFeed } from './candidate-feed.js';
+import { LocalCandidates } from './local-candidates.js';
 import { MediaStages } from './media-stages.js';
 
 const log = createLogger('room/publisher');
@@ -50,6 +51,7 @@ export class Publisher {
   #pc: PeerConnection;
   #stages: MediaStages;
   #candidates: CandidateFeed;
+  #localCandidates: LocalCandidates;
   #sections = new Map<string, PublishedSection>();
   #lastMid = 0;
   #offerId = 0;
@@ -69,9 +71,10 @@ export class Publisher {
       iceTransportPolicy: options.iceTransportPolicy,
       iceTcp: true,
     });
+    this.#localCandidates = new LocalCandidates(options.sendCandidate);
     this.#candidates = new CandidateFeed((candidate) => this.#pc.addIceCandidate(candidate));
     this.#stages = new MediaStages({ timeline, deadlines, role: 'publisher', onOverrun: onFailure });
-    this.#pc.onLocalCandidate = options.sendCandidate;
+    this.#pc.onLocalCandidate = (candidate) => this.#localCandidates.gathered(candidate);
     this.#pc.onIceStateChange = (state) => {
       if (state === 'connected' || state === 'completed') this.#stages.begin('dtls', this.pair);
     };
@@ -124,6 +127,12 @@ export class Publisher {
     queueMicrotask(() => void this.#offer());
   }
 
+  /** After a resume: offers anew, restarting ICE where that can be done. An answer that was lost is not awaited. */
+  restart(): void {
+    this.#awaitingAnswer = true;
+    void this.#offer({ iceRestart: true });
+  }
+
   handleAnswer(answer: SessionDescription, offerId: number): void {
     if (this.#closed) return;
     if (!this.#awaitingAnswer || (offerId !== 0 && offerId !== this.#offerId)) {
@@ -151,6 +160,7 @@ export class Publisher {
   }
 
   addCandidate(candidate: IceCandidate): void {
+    this.#localCandidates.remote(candidate);
     this.#candidates.push(candidate);
   }
 
@@ -162,16 +172,20 @@ export class Publisher {
     this.#pc.close();
   }
 
-  async #offer(): Promise<void> {
+  async #offer(options: { iceRestart?: boolean } = {}): Promise<void> {
     if (this.#closed) return;
     this.#changed = false;
     try {
-      const offer = await this.#pc.createOffer();
+      const offer = await this.#pc.createOffer(options);
       if (this.#closed) return;
       this.#stages.begin('ice');
       this.#offerId++;
       this.#options.sendOffer(offer, this.#offerId);
     } catch (cause) {
+      if (options.iceRestart && cause instanceof OffhookError && cause.code === 'OFFHOOK_NOT_SUPPORTED') {
+        await this.#offer();
+        return;
+      }
       this.#options.onFailure(
         new OffhookError('OFFHOOK_TRANSPORT', `no offer could be made: ${describeError(cause)}`, { cause }),
       );

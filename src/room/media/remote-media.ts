@@ -24,6 +24,10 @@ export class RemoteMedia {
     return this.#tracks.get(trackSid);
   }
 
+  get all(): Iterable<ReceivedTrack> {
+    return this.#tracks.values();
+  }
+
   /** Takes the list of tracks that the server sends now. */
   update(offered: readonly OfferedTrack[]): void {
     const current = new Set(offered.map(({ trackSid }) => trackSid));

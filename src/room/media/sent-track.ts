@@ -1,4 +1,4 @@
-import { AddTrackRequest, AudioTrackFeature, TrackSource, TrackType } from '@livekit/protocol';
+import { AddTrackRequest, AudioTrackFeature, TrackInfo, TrackSource, TrackType } from '@livekit/protocol';
 import { AudioSender } from '../../audio/index.js';
 import { OffhookError } from '../../timeline/index.js';
 import type { LocalAudioTrack } from '../local-audio-track.js';
@@ -20,6 +20,8 @@ export class SentTrack {
   readonly options: PublishAudioOptions;
   /** The client's own id of the track, which the server finds again in the offer's msid. */
   readonly cid: string;
+  /** What the server says of the track, once it has taken it. */
+  info = new TrackInfo();
   #section: PublishedSection | undefined;
   #sender: AudioSender | undefined;
   #random: () => number;

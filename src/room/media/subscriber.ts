@@ -18,6 +18,7 @@ import {
   type SessionDescription,
 } from '../../transport/index.js';
 import { CandidateFeed } from './candidate-feed.js';
+import { LocalCandidates } from './local-candidates.js';
 import { MediaStages } from './media-stages.js';
 
 const log = createLogger('room/subscriber');
@@ -52,7 +53,9 @@ export class Subscriber {
   #pc: PeerConnection;
   #stages: MediaStages;
   #candidates: CandidateFeed;
+  #localCandidates: LocalCandidates;
   #media = new Map<string, MediaTrack>();
+  #sections: readonly SdpMedia[] = [];
   #offers: Promise<void> = Promise.resolve();
   #offer: SessionDescription | undefined;
   #answer: SessionDescription | undefined;
@@ -67,10 +70,14 @@ export class Subscriber {
       iceTransportPolicy: options.iceTransportPolicy,
       iceTcp: true,
     });
+    this.#localCandidates = new LocalCandidates(options.sendCandidate);
     this.#candidates = new CandidateFeed((candidate) => this.#pc.addIceCandidate(candidate));
     this.#stages = new MediaStages({ timeline, deadlines, role: 'subscriber', onOverrun: onFailure });
-    this.#pc.onLocalCandidate = options.sendCandidate;
-    this.#pc.onTrack = (track) => this.#media.set(track.mid, track);
+    this.#pc.onLocalCandidate = (candidate) => this.#localCandidates.gathered(candidate);
+    this.#pc.onTrack = (track) => {
+      this.#media.set(track.mid, track);
+      this.#tellTracks();
+    };
     this.#pc.onDataChannel = options.onDataChannel;
     this.#pc.onIceStateChange = (state) => {
       if (state === 'connected' || state === 'completed') this.#stages.begin('dtls', this.pair);
@@ -99,10 +106,18 @@ export class Subscriber {
   handleOffer(offer: SessionDescription, offerId: number): void {
     this.#offers = this.#offers
       .then(() => this.#answerOffer(offer, offerId))
-      .catch((error) => log.error(`an offer of the server could not be answered: ${describeError(error)}`));
+      .catch((cause: unknown) => {
+        const error = cause instanceof OffhookError ? cause : undefined;
+        log.warn(`an offer of the server could not be answered: ${describeError(cause)}`);
+        if (this.#closed || error?.code === 'OFFHOOK_PROTOCOL') return;
+        this.#options.onFailure(
+          error ?? new OffhookError('OFFHOOK_TRANSPORT', 'an offer could not be answered', { cause }),
+        );
+      });
   }
 
   addCandidate(candidate: IceCandidate): void {
+    this.#localCandidates.remote(candidate);
     this.#candidates.push(candidate);
   }
 
@@ -117,7 +132,10 @@ export class Subscriber {
   async #answerOffer(offer: SessionDescription, offerId: number): Promise<void> {
     if (this.#closed) return;
     const sections = parseSdp(offer.sdp);
-    this.#pc.setRemoteDescription(offer);
+    this.#pc.setRemoteDescription({
+      ...offer,
+      sdp: offer.sdp.replaceAll('a=setup:actpass', 'a=setup:active'),
+    });
     const answer = await this.#pc.createAnswer();
     if (this.#closed) return;
     this.#stages.begin('ice');
@@ -125,20 +143,22 @@ export class Subscriber {
     this.#answer = answer;
     this.#options.sendAnswer(answer, offerId);
     this.#candidates.ready(answerTravelMs);
-    this.#options.onTracks(this.#offeredTracks(sections));
+    this.#sections = sections;
+    this.#tellTracks();
   }
 
-  #offeredTracks(sections: readonly SdpMedia[]): OfferedTrack[] {
+  /** The media sections and their tracks come in any order. */
+  #tellTracks(): void {
     const offered: OfferedTrack[] = [];
-    for (const section of sections) {
+    for (const section of this.#sections) {
       if (section.kind === 'application' || !section.streamId) continue;
       if (section.direction !== 'sendonly' && section.direction !== 'sendrecv') continue;
       const media = this.#media.get(section.mid);
       const ids = trackIds(section);
       if (media && ids) offered.push({ media, section, ...ids });
-      else log.debug(`media section ${section.mid} (${section.streamId}) carries no track`);
+      else log.debug(`media section ${section.mid} (${section.streamId}) carries no track yet`);
     }
-    return offered;
+    this.#options.onTracks(offered);
   }
 
   #onStateChange(state: PeerConnectionState): void {

@@ -10,9 +10,20 @@ import { createLogger } from '../../timeline/index.js';
 import { removeAbsent, replaceParticipants, updateParticipants } from './participants.js';
 import { publisherOf, type RoomState } from './room-state.js';
 import { moveRoom, updateQuality, updateRoom, updateSpeakers } from './room-updates.js';
-import { andThen, type Step, unchanged, withoutKey } from './step.js';
-import { mediaArrived, mediaEnded, mediaUnclaimed, setAllowed, setLocalMuted } from './tracks.js';
-import { toParticipantInfo, toPublicationInfo, toRoomInfo } from './translate.js';
+import { andThen, type Step, unchanged } from './step.js';
+import {
+  addLocal,
+  announceLocal,
+  localSubscribed,
+  mediaArrived,
+  mediaEnded,
+  mediaUnclaimed,
+  removeLocal,
+  republishLocal,
+  setAllowed,
+  setLocalMuted,
+} from './tracks.js';
+import { toParticipantInfo, toRoomInfo } from './translate.js';
 
 const log = createLogger('room/state');
 
@@ -29,7 +40,9 @@ export type StateInput =
   | { type: 'mediaArrived'; participantSid: string; trackSid: string }
   | { type: 'mediaEnded'; trackSid: string }
   | { type: 'mediaUnclaimed'; trackSid: string }
-  | { type: 'localTrackPublished'; track: TrackInfo }
+  | { type: 'localTrackAdded'; track: TrackInfo }
+  /** The call that published the track has returned. */
+  | { type: 'localTrackAnnounced'; sid: string }
   | { type: 'localTrackRepublished'; previousSid: string; track: TrackInfo }
   | { type: 'localTrackUnpublished'; sid: string }
   | { type: 'localTrackMuted'; sid: string; muted: boolean };
@@ -72,19 +85,14 @@ export function reduce(state: RoomState, input: StateInput): Step {
       return mediaEnded(state, input.trackSid);
     case 'mediaUnclaimed':
       return mediaUnclaimed(state, input.trackSid);
-    case 'localTrackPublished':
-      return {
-        state: withLocalTrack(state, input.track),
-        events: [{ type: 'localTrackPublished', trackSid: input.track.sid }],
-      };
+    case 'localTrackAdded':
+      return addLocal(state, input.track);
+    case 'localTrackAnnounced':
+      return announceLocal(state, input.sid);
     case 'localTrackRepublished':
-      return republish(state, input.previousSid, input.track);
+      return republishLocal(state, input.previousSid, input.track);
     case 'localTrackUnpublished':
-      if (!state.localTracks.has(input.sid)) return unchanged(state);
-      return {
-        state: { ...state, localTracks: withoutKey(state.localTracks, input.sid) },
-        events: [{ type: 'localTrackUnpublished', publicationSid: input.sid }],
-      };
+      return removeLocal(state, input.sid);
     case 'localTrackMuted':
       return setLocalMuted(state, input.sid, input.muted);
   }
@@ -111,8 +119,7 @@ function reduceMessage(state: RoomState, message: SignalResponse['message']): St
     case 'subscriptionResponse':
       return subscriptionFailed(state, message.value.trackSid, message.value.err);
     case 'trackSubscribed':
-      if (!state.localTracks.has(message.value.trackSid)) return unchanged(state);
-      return { state, events: [{ type: 'localTrackSubscribed', trackSid: message.value.trackSid }] };
+      return localSubscribed(state, message.value.trackSid);
     default:
       return unchanged(state);
   }
@@ -162,18 +169,6 @@ function rejoin(state: RoomState, response: JoinResponse): Step {
     andThen(step, (before) => replaceParticipants(before, otherParticipants)),
     (before) => updateRoom(before, room),
   );
-}
-
-function republish(state: RoomState, previousSid: string, track: TrackInfo): Step {
-  const without = { ...state, localTracks: withoutKey(state.localTracks, previousSid) };
-  return {
-    state: withLocalTrack(without, track),
-    events: [{ type: 'localTrackRepublished', previousSid, publicationSid: track.sid }],
-  };
-}
-
-function withLocalTrack(state: RoomState, track: TrackInfo): RoomState {
-  return { ...state, localTracks: new Map(state.localTracks).set(track.sid, toPublicationInfo(track)) };
 }
 
 function disconnect(state: RoomState, reason: DisconnectReason, message: string): Step {

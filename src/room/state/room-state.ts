@@ -14,13 +14,21 @@ export interface RemoteParticipantState {
   tracks: ReadonlyMap<string, RemoteTrackState>;
 }
 
+export interface LocalTrackState {
+  info: TrackPublicationInfo;
+  /** Whether programs were told of it: that waits until the call that published it has returned. */
+  announced: boolean;
+  /** Whether somebody subscribed to it. */
+  subscribed: boolean;
+}
+
 /** Everything that is known of a room that was joined. Never changed in place. */
 export interface RoomState {
   coarse: 'connected' | 'reconnecting' | 'disconnected';
   room: RoomInfo;
   local: ParticipantInfo;
   /** By sid. */
-  localTracks: ReadonlyMap<string, TrackPublicationInfo>;
+  localTracks: ReadonlyMap<string, LocalTrackState>;
   /** By identity. */
   remotes: ReadonlyMap<string, RemoteParticipantState>;
   /** Media that came before its publication: participant sid by track sid. */

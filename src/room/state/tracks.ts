@@ -1,6 +1,7 @@
 import type { TrackInfo as TrackMessage } from '@livekit/protocol';
 import type { StateEvent } from '../events.js';
 import {
+  type LocalTrackState,
   publisherOf,
   type RemoteParticipantState,
   type RemoteTrackState,
@@ -86,25 +87,70 @@ export function updateLocalTracks(state: RoomState, tracks: readonly TrackMessag
   const localTracks = new Map(state.localTracks);
   for (const track of known) {
     // Whether we are muted is ours to say; the server mutes us by a message of its own.
-    const { muted } = localTracks.get(track.sid)!;
-    localTracks.set(track.sid, { ...toPublicationInfo(track), muted });
+    const before = localTracks.get(track.sid)!;
+    const info = { ...toPublicationInfo(track), muted: before.info.muted };
+    localTracks.set(track.sid, { ...before, info });
   }
   return unchanged({ ...state, localTracks });
 }
 
 export function setLocalMuted(state: RoomState, sid: string, muted: boolean): Step {
-  const info = state.localTracks.get(sid);
-  if (!info || info.muted === muted) return unchanged(state);
+  const track = state.localTracks.get(sid);
+  if (!track || track.info.muted === muted) return unchanged(state);
+  const type = muted ? 'trackMuted' : 'trackUnmuted';
   return {
-    state: { ...state, localTracks: new Map(state.localTracks).set(sid, { ...info, muted }) },
-    events: [
-      {
-        type: muted ? 'trackMuted' : 'trackUnmuted',
-        participantIdentity: state.local.identity,
-        trackSid: sid,
-      },
-    ],
+    state: withLocalTrack(state, { ...track, info: { ...track.info, muted } }),
+    events: [{ type, participantIdentity: state.local.identity, trackSid: sid }],
   };
+}
+
+/** The server took a track of ours. Programs are told of it by `announceLocal`. */
+export function addLocal(state: RoomState, message: TrackMessage): Step {
+  const info = toPublicationInfo(message);
+  return unchanged(withLocalTrack(state, { info, announced: false, subscribed: false }));
+}
+
+export function announceLocal(state: RoomState, trackSid: string): Step {
+  const track = state.localTracks.get(trackSid);
+  if (!track || track.announced) return unchanged(state);
+  const events: StateEvent[] = [{ type: 'localTrackPublished', trackSid }];
+  if (track.subscribed) events.push({ type: 'localTrackSubscribed', trackSid });
+  return { state: withLocalTrack(state, { ...track, announced: true }), events };
+}
+
+export function localSubscribed(state: RoomState, trackSid: string): Step {
+  const track = state.localTracks.get(trackSid);
+  if (!track) return unchanged(state);
+  return {
+    state: withLocalTrack(state, { ...track, subscribed: true }),
+    events: track.announced ? [{ type: 'localTrackSubscribed', trackSid }] : [],
+  };
+}
+
+/** A new session has the track under another sid; it is the same publication to programs. */
+export function republishLocal(state: RoomState, previousSid: string, message: TrackMessage): Step {
+  const previous = state.localTracks.get(previousSid);
+  const without = { ...state, localTracks: withoutKey(state.localTracks, previousSid) };
+  const { state: added } = addLocal(without, message);
+  if (!previous?.announced) return unchanged(added);
+  const track = { ...added.localTracks.get(message.sid)!, announced: true };
+  return {
+    state: withLocalTrack(added, track),
+    events: [{ type: 'localTrackRepublished', previousSid, publicationSid: message.sid }],
+  };
+}
+
+export function removeLocal(state: RoomState, sid: string): Step {
+  const track = state.localTracks.get(sid);
+  if (!track) return unchanged(state);
+  return {
+    state: { ...state, localTracks: withoutKey(state.localTracks, sid) },
+    events: track.announced ? [{ type: 'localTrackUnpublished', publicationSid: sid }] : [],
+  };
+}
+
+function withLocalTrack(state: RoomState, track: LocalTrackState): RoomState {
+  return { ...state, localTracks: new Map(state.localTracks).set(track.info.sid, track) };
 }
 
 function updateTrack(state: RoomState, identity: string, message: TrackMessage): Step {

@@ -1,0 +1,60 @@
+import { OffhookError } from '../../timeline/index.js';
+import { untilAborted } from '../until-aborted.js';
+
+/** Work that can be abandoned: connecting, resuming, reconnecting, and the wait before them. */
+export class Attempt {
+  #controller = new AbortController();
+  #timers = new Set<NodeJS.Timeout>();
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get isOver(): boolean {
+    return this.#controller.signal.aborted;
+  }
+
+  /** Abandons the work with an error that says why. */
+  abandon(reason: OffhookError = new OffhookError('OFFHOOK_ABORTED', 'the attempt was cancelled')): void {
+    this.end();
+    this.#controller.abort(reason);
+  }
+
+  /** The work is done: its deadlines hold no more. */
+  end(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  /** Abandons the work after `timeoutMs`, unless it ends before. */
+  limit(timeoutMs: number, what: string): void {
+    const timer = setTimeout(() => {
+      this.abandon(new OffhookError('OFFHOOK_DEADLINE', `${what}: deadline of ${timeoutMs} ms passed`));
+    }, timeoutMs);
+    this.#timers.add(timer);
+  }
+
+  /** @throws the reason when the work is abandoned */
+  wait(delayMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.isOver) {
+        reject(this.signal.reason);
+        return;
+      }
+      const onAbort = () => {
+        clearTimeout(timer);
+        reject(this.signal.reason);
+      };
+      const timer = setTimeout(() => {
+        this.signal.removeEventListener('abort', onAbort);
+        resolve();
+      }, delayMs);
+      this.signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  /** Settles as `work` does, or when this is abandoned, whichever comes first. */
+  race<Value>(work: Promise<Value>): Promise<Value> {
+    return untilAborted(work, this.signal);
+  }
+}

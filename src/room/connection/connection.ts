@@ -1,0 +1,314 @@
+import {
+  DisconnectReason,
+  type JoinResponse,
+  LeaveRequest,
+  LeaveRequest_Action,
+  type ReconnectResponse,
+} from '@livekit/protocol';
+import type { SignalClient } from '../../signal/index.js';
+import {
+  createLogger,
+  type Deadlines,
+  describeError,
+  OffhookError,
+  type Timeline,
+} from '../../timeline/index.js';
+import { createDeferred, type Deferred } from '../deferred.js';
+import type { ConnectOptions } from '../options.js';
+import type { Session, SessionEvents } from '../session.js';
+import { untilAborted } from '../until-aborted.js';
+import { Attempt } from './attempt.js';
+import { backOffMs } from './back-off.js';
+import type { ConnectionState } from './connection-state.js';
+import { type ConnectionAction, type ConnectionInput, transitionFor } from './connection-table.js';
+import { SessionOpener } from './session-opener.js';
+
+const log = createLogger('room/connection');
+const backOff = { baseMs: 150, maxMs: 3_000 };
+const defaultMaxAttempts = 20;
+
+export interface ConnectionOptions {
+  urls: readonly string[];
+  token: string;
+  timeline: Timeline;
+  deadlines: Deadlines;
+  connect: ConnectOptions;
+  random: () => number;
+  host: ConnectionHost;
+}
+
+/** What a connection needs of its room, and tells it. */
+export interface ConnectionHost extends Omit<SessionEvents, 'onLeave' | 'onSignalLost' | 'onMediaLost'> {
+  onJoined(join: JoinResponse): void;
+  /** The session stands still (`resuming`) or was lost (`reconnecting`). */
+  onInterrupted(state: 'resuming' | 'reconnecting'): void;
+  /** The session of before is over, with everything that it carried. */
+  onSessionLost(): void;
+  /** The session was taken up again; what the server must know is sent here. */
+  onSessionResumed(session: Session, response: ReconnectResponse): void;
+  /** A new session is there; what was published is published again here. */
+  onRejoined(session: Session, signal: AbortSignal): Promise<void>;
+  onRestored(how: 'resumed' | 'reconnected'): void;
+  onDisconnected(reason: DisconnectReason, message: string): void;
+}
+
+/** Connects, resumes, reconnects and disconnects a room: runs `connectionTable`. */
+export class Connection {
+  #options: ConnectionOptions;
+  #state: ConnectionState = 'disconnected';
+  #session: Session | undefined;
+  #opener: SessionOpener;
+  #attempt = new Attempt();
+  #attempts = 0;
+  #wasReconnecting = false;
+  #joined = createDeferred<void>();
+  #restored: Deferred<void> | undefined;
+  #reason = DisconnectReason.UNKNOWN_REASON;
+  /** Why the connection was lost last, for whoever is told that it is over. */
+  #failure: OffhookError | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#opener = new SessionOpener(options);
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  get token(): string {
+    return this.#opener.token;
+  }
+
+  set token(token: string) {
+    this.#opener.token = token;
+  }
+
+  get url(): string {
+    return this.#session?.url ?? this.#options.urls[0] ?? '';
+  }
+
+  /** @throws OffhookError that names the stage, the host and the elapsed time */
+  async connect(): Promise<void> {
+    this.#input('connect');
+    await this.#joined.promise;
+  }
+
+  disconnect(reason: DisconnectReason): void {
+    this.#reason = reason;
+    this.#failure = undefined;
+    this.#joined.reject(new OffhookError('OFFHOOK_ABORTED', 'connecting was cancelled'));
+    this.#input('disconnect');
+  }
+
+  /** Resolves with the session as soon as there is one that works. */
+  async whenConnected(signal: AbortSignal): Promise<Session> {
+    while (this.#state !== 'connected' || !this.#session) {
+      if (this.#state === 'disconnected') throw this.#closedError();
+      this.#restored ??= createDeferred<void>();
+      await untilAborted(this.#restored.promise, signal);
+    }
+    return this.#session;
+  }
+
+  /** Brings about what a lost connection brings about. */
+  simulate(input: 'signalLost' | 'leaveReconnect'): void {
+    this.#lost(input, new OffhookError('OFFHOOK_UNREACHABLE', `simulated: ${input}`));
+  }
+
+  #input(input: ConnectionInput): void {
+    const transition = transitionFor(this.#state, input);
+    if (!transition) {
+      log.debug(`${input} changes nothing while ${this.#state}`);
+      return;
+    }
+    log.debug(`${this.#state} → ${transition.to} (${input})`);
+    this.#state = transition.to;
+    for (const action of transition.actions) this.#actions[action]();
+  }
+
+  #actions: Record<ConnectionAction, () => void> = {
+    openSession: () => this.#run((attempt) => this.#open(attempt), 'joinFailed'),
+    tellJoined: () => {
+      this.#joined.resolve();
+      this.#restored?.resolve();
+      this.#restored = undefined;
+    },
+    tellInterrupted: () => {
+      this.#attempts = 0;
+      this.#wasReconnecting = this.#state === 'reconnecting';
+      this.#options.host.onInterrupted(this.#state === 'reconnecting' ? 'reconnecting' : 'resuming');
+    },
+    resume: () => this.#run((attempt) => this.#resume(attempt), 'resumeFailed'),
+    retryResume: () => this.#run((attempt) => this.#resume(attempt), 'resumeFailed'),
+    reconnect: () => {
+      this.#wasReconnecting = true;
+      this.#closeSession();
+      this.#run((attempt) => this.#rejoin(attempt), 'rejoinFailed');
+    },
+    retryReconnect: () => {
+      this.#closeSession();
+      this.#run((attempt) => this.#rejoin(attempt), 'rejoinFailed');
+    },
+    tellRestored: () => {
+      this.#opener.restored();
+      this.#failure = undefined;
+      this.#options.host.onRestored(this.#wasReconnecting ? 'reconnected' : 'resumed');
+      this.#restored?.resolve();
+      this.#restored = undefined;
+    },
+    sendLeave: () => {
+      const leave = new LeaveRequest({ reason: this.#reason, action: LeaveRequest_Action.DISCONNECT });
+      this.#session?.send({ case: 'leave', value: leave });
+    },
+    closeSession: () => {
+      this.#attempt.abandon();
+      this.#closeSession();
+    },
+    tellDisconnected: () => {
+      const message = this.#failure ? this.#failure.toLine() : DisconnectReason[this.#reason];
+      this.#options.host.onDisconnected(this.#reason, message);
+      this.#restored?.reject(this.#closedError());
+      this.#restored = undefined;
+    },
+  };
+
+  /** Runs an attempt in place of the one before it; what it throws becomes an input. */
+  #run(work: (attempt: Attempt) => Promise<void>, failed: ConnectionInput): void {
+    this.#attempt.abandon();
+    const attempt = new Attempt();
+    this.#attempt = attempt;
+    work(attempt)
+      .catch((error: unknown) => {
+        if (this.#attempt === attempt) this.#failed(failed, error);
+      })
+      .finally(() => attempt.end());
+  }
+
+  #failed(input: ConnectionInput, error: unknown): void {
+    const failure =
+      error instanceof OffhookError
+        ? error
+        : new OffhookError('OFFHOOK_TRANSPORT', describeError(error), { cause: error });
+    this.#failure = failure;
+    if (input === 'joinFailed') {
+      this.#joined.reject(failure);
+      this.#input('joinFailed');
+      return;
+    }
+    log.info(`attempt ${this.#attempts} while ${this.#state}: ${failure.toLine()}`);
+    if (failure.code === 'OFFHOOK_UNAUTHORIZED' || failure.code === 'OFFHOOK_INVALID_TOKEN') {
+      this.#reason = DisconnectReason.JOIN_FAILURE;
+      this.#input('refused');
+    } else if (failure.cause instanceof LeaveRequest) this.#onLeave(failure.cause, failure);
+    else if (this.#attempts >= (this.#options.connect.maxReconnectAttempts ?? defaultMaxAttempts)) {
+      this.#input('exhausted');
+    } else if (input === 'resumeFailed' && failure.code === 'OFFHOOK_NOT_SUPPORTED')
+      this.#input('sessionGone');
+    else this.#input(input);
+  }
+
+  async #open(attempt: Attempt): Promise<void> {
+    const { deadlines, connect, host } = this.#options;
+    attempt.limit(deadlines.connect, 'connect');
+    const session = this.#newSession(await this.#opener.openSignal(attempt.signal));
+    if (connect.waitFor === 'media') {
+      session.start();
+      await attempt.race(session.mediaUp);
+    }
+    host.onJoined(session.join);
+    this.#input('joined');
+    session.start();
+  }
+
+  async #resume(attempt: Attempt): Promise<void> {
+    const session = this.#session;
+    if (!session?.mediaIsAlive)
+      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'there is no session to resume');
+    await this.#nextAttempt(attempt);
+    const signal = await this.#opener.openSignal(attempt.signal, session.join.participant?.sid ?? '');
+    attempt.end();
+    session.resume(signal);
+    if (signal.first.case === 'reconnect') this.#options.host.onSessionResumed(session, signal.first.value);
+    attempt.limit(this.#options.deadlines.ice, 'media after a resume');
+    await attempt.race(session.restartMedia());
+    this.#wasReconnecting = false;
+    this.#input('resumed');
+  }
+
+  async #rejoin(attempt: Attempt): Promise<void> {
+    await this.#nextAttempt(attempt);
+    const session = this.#newSession(await this.#opener.openSignal(attempt.signal));
+    attempt.end();
+    const { deadlines, host } = this.#options;
+    attempt.limit(deadlines.ice + deadlines.dtls + deadlines.data, 'media after a reconnect');
+    session.start();
+    await attempt.race(session.mediaUp);
+    await host.onRejoined(session, attempt.signal);
+    if (!attempt.isOver) this.#input('rejoined');
+  }
+
+  /** Counts an attempt, and waits as long as it must. */
+  async #nextAttempt(attempt: Attempt): Promise<void> {
+    this.#attempts++;
+    const { random, deadlines } = this.#options;
+    await attempt.wait(backOffMs(this.#attempts, { ...backOff, random }));
+    // Early attempts are short: when the network comes back, one that began while it was away would still wait.
+    attempt.limit(Math.min(deadlines.candidateUrl, 1_500 + 500 * this.#attempts), 'reconnect');
+  }
+
+  /** Makes the session that counts from now on; what an older one still tells is not heard. */
+  #newSession(signal: SignalClient): Session {
+    const { host } = this.#options;
+    const events: SessionEvents = {
+      onMessage: (message) => this.#session === session && host.onMessage(message),
+      onPacket: (bytes, kind) => this.#session === session && host.onPacket(bytes, kind),
+      onTracks: (tracks) => this.#session === session && host.onTracks(tracks),
+      onChannels: (channels) => this.#session === session && host.onChannels(channels),
+      onLeave: (leave) => this.#session === session && this.#onLeave(leave),
+      onSignalLost: (error) => this.#session === session && this.#lost('signalLost', error),
+      onMediaLost: (error) => this.#session === session && this.#lost('mediaLost', error),
+    };
+    const session = this.#opener.createSession(signal, events);
+    this.#session = session;
+    return session;
+  }
+
+  #closeSession(): void {
+    if (!this.#session) return;
+    this.#session.close();
+    this.#session = undefined;
+    this.#options.host.onSessionLost();
+  }
+
+  #lost(input: 'signalLost' | 'mediaLost' | 'leaveReconnect', error: OffhookError): void {
+    this.#failure = error;
+    this.#reason = input === 'mediaLost' ? DisconnectReason.MEDIA_FAILURE : DisconnectReason.SIGNAL_CLOSE;
+    log.warn(`${input}: ${error.toLine()}`);
+    if (this.#state === 'connecting') this.#attempt.abandon(error);
+    else this.#input(input);
+  }
+
+  #onLeave(leave: LeaveRequest, failure?: OffhookError): void {
+    const reason = DisconnectReason[leave.reason] ?? String(leave.reason);
+    this.#reason = leave.reason;
+    this.#failure =
+      failure ??
+      new OffhookError('OFFHOOK_SERVER_LEFT', `the server sent leave: ${reason}`, { stage: 'server' });
+    this.#opener.leaving(leave, this.#session?.url);
+    const mayReconnect = leave.canReconnect || leave.action === LeaveRequest_Action.RECONNECT;
+    if (leave.action === LeaveRequest_Action.RESUME) this.#input('leaveResume');
+    else if (mayReconnect) this.#input('leaveReconnect');
+    else this.#input('leaveDisconnect');
+  }
+
+  #closedError(): OffhookError {
+    return new OffhookError('OFFHOOK_CLOSED', 'the room is not connected', {
+      ...(this.#failure ? { cause: this.#failure } : {}),
+    });
+  }
+}

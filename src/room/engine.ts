@@ -1,0 +1,268 @@
+import {
+  type DisconnectReason,
+  type JoinResponse,
+  ParticipantTracks,
+  type ReconnectResponse,
+  SessionDescription as SessionDescriptionMessage,
+  type SignalRequest,
+  type SignalResponse,
+  type SubscriptionPermission,
+  SyncState,
+  UpdateParticipantMetadata,
+  UpdateSubscription,
+} from '@livekit/protocol';
+import type { PacketChannel, PacketKind } from '../data/index.js';
+import { type Deadlines, OffhookError, type Timeline, withDeadline } from '../timeline/index.js';
+import type { SessionDescription } from '../transport/index.js';
+import { Connection, type ConnectionHost } from './connection/connection.js';
+import { DataPlane } from './data-plane.js';
+import type { DataEvent, StateEvent } from './events.js';
+import type { ParticipantChanges } from './local-participant.js';
+import { LocalTracks, type LocalTracksHost } from './local-tracks.js';
+import { RemoteMedia } from './media/remote-media.js';
+import type { OfferedTrack } from './media/subscriber.js';
+import type { ConnectOptions } from './options.js';
+import { Requests } from './requests.js';
+import type { Session } from './session.js';
+import { joinedState, reduce, type StateInput } from './state/reduce.js';
+import { publisherOf, type RoomState } from './state/room-state.js';
+
+export interface EngineOptions {
+  urls: readonly string[];
+  token: string;
+  timeline: Timeline;
+  deadlines: Deadlines;
+  connect: ConnectOptions;
+  random: () => number;
+  /** The room was joined. */
+  onJoined: (state: RoomState) => void;
+  /** The state changed, and these are the events that tell of it. */
+  onStep: (state: RoomState, events: readonly StateEvent[]) => void;
+  onData: (event: DataEvent) => void;
+}
+
+/** A room without its objects: the connection, and what goes on over it, all of it led through the state reducer. */
+export class Engine implements ConnectionHost, LocalTracksHost {
+  readonly connection: Connection;
+  readonly requests = new Requests();
+  readonly data: DataPlane;
+  readonly media: RemoteMedia;
+  readonly tracks: LocalTracks;
+  readonly random: () => number;
+  #options: EngineOptions;
+  #state: RoomState | undefined;
+  /** What the program chose for single tracks, by sid; others are as `autoSubscribe` says. */
+  #subscriptions = new Map<string, boolean>();
+  #permission: SubscriptionPermission | undefined;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.random = options.random;
+    this.data = new DataPlane(options.onData);
+    this.media = new RemoteMedia((input) => this.dispatch(input));
+    this.tracks = new LocalTracks(this);
+    this.connection = new Connection({ ...options, host: this });
+  }
+
+  get state(): RoomState | undefined {
+    return this.#state;
+  }
+
+  dispatch(input: StateInput): void {
+    if (!this.#state) return;
+    const { state, events } = reduce(this.#state, input);
+    this.#state = state;
+    for (const event of events) this.#follow(event);
+    this.#options.onStep(state, events);
+  }
+
+  session(): Session | undefined {
+    return this.connection.session;
+  }
+
+  whenConnected(signal: AbortSignal): Promise<Session> {
+    return this.connection.whenConnected(signal);
+  }
+
+  publishDeadlineMs(): number {
+    return this.#options.deadlines.publish;
+  }
+
+  /** Sends to the server, or drops the message while there is no session: what must last is said again later. */
+  send(message: SignalRequest['message']): void {
+    this.connection.session?.send(message);
+  }
+
+  setSubscribed(trackSid: string, subscribe: boolean): void {
+    this.#subscriptions.set(trackSid, subscribe);
+    this.#sendSubscriptions([trackSid], subscribe);
+  }
+
+  setSubscriptionPermission(permission: SubscriptionPermission): void {
+    this.#permission = permission;
+    this.send({ case: 'subscriptionPermission', value: permission });
+  }
+
+  /** Changes our own metadata, name or attributes; resolves when the server has agreed. */
+  updateParticipant(changes: ParticipantChanges): Promise<void> {
+    const { deadlines } = this.#options;
+    return withDeadline(
+      {
+        stage: 'request',
+        timeoutMs: deadlines.publish,
+        what: 'no answer to a change of our own participant',
+      },
+      async (signal) => {
+        const session = await this.whenConnected(signal);
+        const { requestId, answer } = this.requests.next();
+        const local = this.#state?.local;
+        const value = new UpdateParticipantMetadata({
+          requestId,
+          metadata: changes.metadata ?? local?.metadata ?? '',
+          name: changes.name ?? local?.name ?? '',
+          attributes: changes.attributes ?? {},
+        });
+        session.send({ case: 'updateMetadata', value });
+        await answer;
+      },
+    );
+  }
+
+  onJoined(join: JoinResponse): void {
+    this.#state = joinedState(join);
+    this.#options.onJoined(this.#state);
+  }
+
+  onMessage(message: SignalResponse['message']): void {
+    switch (message.case) {
+      case 'trackPublished':
+        this.requests.handleTrackPublished(message.value);
+        break;
+      case 'requestResponse':
+        this.requests.handleResponse(message.value);
+        break;
+      default:
+        this.dispatch({ type: 'message', message });
+    }
+  }
+
+  onPacket(bytes: Uint8Array, kind: PacketKind): void {
+    this.data.handleMessage(bytes, kind);
+  }
+
+  onTracks(tracks: readonly OfferedTrack[]): void {
+    this.media.update(tracks);
+  }
+
+  onChannels(channels: Record<PacketKind, PacketChannel>): void {
+    this.data.open(channels);
+  }
+
+  onInterrupted(state: 'resuming' | 'reconnecting'): void {
+    this.dispatch({ type: state });
+  }
+
+  onSessionLost(): void {
+    this.data.suspend();
+    this.media.suspend();
+    this.tracks.suspend();
+    if (this.connection.state === 'reconnecting') this.dispatch({ type: 'reconnecting' });
+  }
+
+  onSessionResumed(session: Session, response: ReconnectResponse): void {
+    session.send({ case: 'syncState', value: this.#syncState(session) });
+    for (const value of this.requests.unansweredTracks()) session.send({ case: 'addTrack', value });
+    if (this.#permission) session.send({ case: 'subscriptionPermission', value: this.#permission });
+    this.data.resumed(response.lastMessageSeq);
+  }
+
+  async onRejoined(session: Session, signal: AbortSignal): Promise<void> {
+    this.dispatch({ type: 'rejoined', response: session.join });
+    const differing = this.#differingSubscriptions();
+    if (differing.length > 0) this.#sendSubscriptions(differing, !this.#autoSubscribe);
+    await this.tracks.republish(session, signal);
+    if (this.#permission) session.send({ case: 'subscriptionPermission', value: this.#permission });
+    this.media.awaitReturn();
+  }
+
+  onRestored(how: 'resumed' | 'reconnected'): void {
+    this.dispatch({ type: how });
+  }
+
+  onDisconnected(reason: DisconnectReason, message: string): void {
+    this.dispatch({ type: 'disconnected', reason, message });
+    this.close(message);
+  }
+
+  /** Ends everything that goes on over the connection. */
+  close(message: string): void {
+    const error = new OffhookError('OFFHOOK_CLOSED', `the room is closed: ${message}`);
+    this.requests.close(error);
+    this.data.close(error);
+    this.tracks.close();
+    this.media.close();
+  }
+
+  get #autoSubscribe(): boolean {
+    return this.#options.connect.autoSubscribe ?? true;
+  }
+
+  /** What an event means for those who carry it out. */
+  #follow(event: StateEvent): void {
+    switch (event.type) {
+      case 'participantDisconnected':
+        this.data.participantLeft(event.participantIdentity);
+        break;
+      case 'trackUnpublished':
+        this.#subscriptions.delete(event.publicationSid);
+        break;
+      case 'trackMuted':
+      case 'trackUnmuted':
+        this.tracks.setMuted(event.trackSid, event.type === 'trackMuted');
+        break;
+      case 'tokenRefreshed':
+        this.connection.token = event.token;
+        break;
+      default:
+    }
+  }
+
+  #sendSubscriptions(trackSids: readonly string[], subscribe: boolean): void {
+    const byParticipant = new Map<string, string[]>();
+    for (const trackSid of trackSids) {
+      const participantSid = this.#state && publisherOf(this.#state, trackSid)?.info.sid;
+      if (participantSid === undefined) continue;
+      byParticipant.set(participantSid, [...(byParticipant.get(participantSid) ?? []), trackSid]);
+    }
+    const participantTracks = [...byParticipant].map(
+      ([participantSid, sids]) => new ParticipantTracks({ participantSid, trackSids: sids }),
+    );
+    const value = new UpdateSubscription({ trackSids: [...trackSids], subscribe, participantTracks });
+    this.send({ case: 'subscription', value });
+  }
+
+  #differingSubscriptions(): string[] {
+    return [...this.#subscriptions]
+      .filter(([, wanted]) => wanted !== this.#autoSubscribe)
+      .map(([sid]) => sid);
+  }
+
+  #syncState(session: Session): SyncState {
+    const { offer, answer } = session.subscriber.descriptions;
+    return new SyncState({
+      ...(offer ? { offer: toMessage(offer) } : {}),
+      ...(answer ? { answer: toMessage(answer) } : {}),
+      subscription: new UpdateSubscription({
+        trackSids: this.#differingSubscriptions(),
+        subscribe: !this.#autoSubscribe,
+      }),
+      publishTracks: this.tracks.publishedTracks(),
+      dataChannels: session.channelInfos(),
+      datachannelReceiveStates: this.data.receiveStates(),
+    });
+  }
+}
+
+function toMessage({ type, sdp }: SessionDescription): SessionDescriptionMessage {
+  return new SessionDescriptionMessage({ type, sdp });
+}

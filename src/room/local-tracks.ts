@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto';
+import { MuteTrackRequest, TrackPublishedResponse } from '@livekit/protocol';
+import { createLogger, describeError, OffhookError, withDeadline } from '../timeline/index.js';
+import type { LocalAudioTrack } from './local-audio-track.js';
+import { SentTrack } from './media/sent-track.js';
+import type { PublishAudioOptions } from './options.js';
+import type { Requests } from './requests.js';
+import type { Session } from './session.js';
+import type { StateInput } from './state/reduce.js';
+import { untilAborted } from './until-aborted.js';
+
+const log = createLogger('room/tracks');
+
+export interface LocalTracksHost {
+  readonly requests: Requests;
+  publishDeadlineMs(): number;
+  /** Rejects when the room is closed, or when `signal` aborts. */
+  whenConnected(signal: AbortSignal): Promise<Session>;
+  session(): Session | undefined;
+  dispatch(input: StateInput): void;
+  random: () => number;
+}
+
+/** The tracks that the program publishes, through all sessions of its room. */
+export class LocalTracks {
+  #host: LocalTracksHost;
+  /** By sid. */
+  #published = new Map<string, SentTrack>();
+
+  constructor(host: LocalTracksHost) {
+    this.#host = host;
+  }
+
+  get(sid: string): SentTrack | undefined {
+    return this.#published.get(sid);
+  }
+
+  /** By sid. */
+  get all(): ReadonlyMap<string, SentTrack> {
+    return this.#published;
+  }
+
+  /** Publishes a track, on another session if the one it began on is lost. Resolves when it is being sent. */
+  publish(track: LocalAudioTrack, options: PublishAudioOptions): Promise<SentTrack> {
+    return withDeadline(
+      {
+        stage: 'publish',
+        timeoutMs: this.#host.publishDeadlineMs(),
+        what: `publishing track ${track.name}`,
+        advice: 'The server did not take the track, or media did not come up: the timeline says which.',
+      },
+      async (signal) => {
+        for (;;) {
+          const session = await this.#host.whenConnected(signal);
+          const sent = new SentTrack(track, options, `TR_${randomUUID()}`, this.#host.random);
+          try {
+            await this.#publishOn(session, sent, signal);
+            this.#adopt(sent);
+            this.#host.dispatch({ type: 'localTrackAdded', track: sent.info });
+            return sent;
+          } catch (error) {
+            sent.removeFrom(session.publisher);
+            if (signal.aborted || this.#host.session() === session) {
+              session.publisher.negotiate();
+              throw error;
+            }
+            log.info(`publishing track ${track.name} begins anew: ${describeError(error)}`);
+          }
+        }
+      },
+    );
+  }
+
+  /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` when no track with that sid is published */
+  unpublish(sid: string): void {
+    const sent = this.#published.get(sid);
+    if (!sent) throw new OffhookError('OFFHOOK_INVALID_REQUEST', `no track ${sid} is published`);
+    this.#published.delete(sid);
+    this.#release(sent);
+    const session = this.#host.session();
+    if (session) {
+      sent.removeFrom(session.publisher);
+      session.publisher.negotiate();
+    } else sent.stop();
+    this.#host.dispatch({ type: 'localTrackUnpublished', sid });
+  }
+
+  /** A new session is there: publishes on it what was published before. */
+  async republish(session: Session, signal: AbortSignal): Promise<void> {
+    const before = [...this.#published];
+    await Promise.all(
+      before.map(async ([previousSid, { track, options, cid }]) => {
+        const sent = new SentTrack(track, options, cid, this.#host.random);
+        try {
+          await this.#publishOn(session, sent, signal);
+          if (!this.#published.delete(previousSid)) {
+            sent.removeFrom(session.publisher);
+            return;
+          }
+          this.#adopt(sent);
+          this.#host.dispatch({ type: 'localTrackRepublished', previousSid, track: sent.info });
+        } catch (error) {
+          if (signal.aborted) throw error;
+          log.error(`track ${track.name} could not be published again: ${describeError(error)}`);
+          this.#published.delete(previousSid);
+          this.#release(sent);
+          this.#host.dispatch({ type: 'localTrackUnpublished', sid: previousSid });
+        }
+      }),
+    );
+  }
+
+  /** For SyncState. */
+  publishedTracks(): TrackPublishedResponse[] {
+    return [...this.#published.values()].map(
+      ({ cid, info }) => new TrackPublishedResponse({ cid, track: info }),
+    );
+  }
+
+  /** The server muted a track, or the state says so for another reason. */
+  setMuted(sid: string, muted: boolean): void {
+    this.#published.get(sid)?.track.setMuted(muted);
+  }
+
+  /** The session is gone: nothing is sent until the next one. */
+  suspend(): void {
+    for (const sent of this.#published.values()) sent.stop();
+  }
+
+  close(): void {
+    for (const sent of this.#published.values()) {
+      sent.stop();
+      this.#release(sent);
+    }
+    this.#published.clear();
+  }
+
+  async #publishOn(session: Session, sent: SentTrack, signal: AbortSignal): Promise<void> {
+    const { requests } = this.#host;
+    const request = sent.request();
+    const answer = requests.trackAnswer(request);
+    const until = AbortSignal.any([signal, session.signal]);
+    try {
+      session.send({ case: 'addTrack', value: request });
+      sent.addTo(session.publisher);
+      // A server that publishes fast takes the offer right behind the request; others want to have answered first.
+      if (session.join.fastPublish) session.publisher.negotiate();
+      sent.info = await untilAborted(answer, until);
+      if (!session.join.fastPublish) session.publisher.negotiate();
+      await sent.start(until);
+    } finally {
+      requests.forgetTrack(sent.cid);
+    }
+  }
+
+  #adopt(sent: SentTrack): void {
+    const { track } = sent;
+    const { sid } = sent.info;
+    this.#published.set(sid, sent);
+    track.sid = sid;
+    track.onMute = (muted) => {
+      const value = new MuteTrackRequest({ sid, muted });
+      this.#host.session()?.send({ case: 'mute', value });
+      this.#host.dispatch({ type: 'localTrackMuted', sid, muted });
+    };
+  }
+
+  #release({ track }: SentTrack): void {
+    track.sid = undefined;
+    track.onMute = undefined;
+  }
+}

@@ -1,0 +1,72 @@
+import {
+  type AddTrackRequest,
+  type RequestResponse,
+  RequestResponse_Reason,
+  type TrackInfo,
+  type TrackPublishedResponse,
+} from '@livekit/protocol';
+import { OffhookError } from '../timeline/index.js';
+import { createDeferred, type Deferred } from './deferred.js';
+
+/** Requests to the server that await its answer: tracks by their cid, others by their number. */
+export class Requests {
+  #lastId = 0;
+  #byId = new Map<number, Deferred<void>>();
+  #tracks = new Map<string, { request: AddTrackRequest; deferred: Deferred<TrackInfo> }>();
+
+  /** A number for a request, and its answer. */
+  next(): { requestId: number; answer: Promise<void> } {
+    this.#lastId++;
+    const requestId = this.#lastId;
+    const deferred = createDeferred<void>();
+    this.#byId.set(requestId, deferred);
+    return { requestId, answer: deferred.promise.finally(() => this.#byId.delete(requestId)) };
+  }
+
+  /** The server's answer to an AddTrackRequest. */
+  trackAnswer(request: AddTrackRequest): Promise<TrackInfo> {
+    const deferred = createDeferred<TrackInfo>();
+    this.#tracks.set(request.cid, { request, deferred });
+    return deferred.promise;
+  }
+
+  /** What to ask again after a resume: the answers may have been lost. */
+  unansweredTracks(): AddTrackRequest[] {
+    return [...this.#tracks.values()].map(({ request }) => request);
+  }
+
+  /** Nobody awaits the answer any more. */
+  forgetTrack(cid: string): void {
+    this.#tracks.delete(cid);
+  }
+
+  handleTrackPublished({ cid, track }: TrackPublishedResponse): void {
+    if (track) this.#tracks.get(cid)?.deferred.resolve(track);
+  }
+
+  handleResponse({ requestId, reason, message, request }: RequestResponse): void {
+    const refused = refusal(reason, message);
+    if (request.case === 'addTrack' && refused) this.#tracks.get(request.value.cid)?.deferred.reject(refused);
+    const deferred = this.#byId.get(requestId);
+    if (refused) deferred?.reject(refused);
+    else if (reason === RequestResponse_Reason.OK) deferred?.resolve();
+  }
+
+  /** The connection is over. */
+  close(error: OffhookError): void {
+    for (const deferred of this.#byId.values()) deferred.reject(error);
+    for (const { deferred } of this.#tracks.values()) deferred.reject(error);
+    this.#byId.clear();
+    this.#tracks.clear();
+  }
+}
+
+function refusal(reason: RequestResponse_Reason, message: string): OffhookError | undefined {
+  if (reason === RequestResponse_Reason.OK || reason === RequestResponse_Reason.QUEUED) return undefined;
+  const name = RequestResponse_Reason[reason] ?? String(reason);
+  return new OffhookError(
+    'OFFHOOK_SERVER_REFUSED',
+    `the server refused: ${name}${message ? `, ${message}` : ''}`,
+    { stage: 'request' },
+  );
+}

@@ -1,0 +1,49 @@
+import type { AudioReceiverStats, AudioSenderStats } from '../audio/index.js';
+import type { CandidatePair, PeerConnection, PeerConnectionState } from '../transport/index.js';
+import type { Engine } from './engine.js';
+
+export interface TransportStats {
+  state: PeerConnectionState;
+  pair: CandidatePair | undefined;
+  rttMs: number | undefined;
+  bytesSent: number;
+  bytesReceived: number;
+}
+
+export interface RoomStats {
+  publisher: TransportStats | undefined;
+  subscriber: TransportStats | undefined;
+  /** By sid. */
+  sent: ReadonlyMap<string, AudioSenderStats>;
+  /** By sid. */
+  received: ReadonlyMap<string, AudioReceiverStats>;
+  signalRttMs: number | undefined;
+}
+
+export function roomStats({ connection, tracks, media }: Engine): RoomStats {
+  const sent = new Map<string, AudioSenderStats>();
+  for (const [sid, { track }] of tracks.all) {
+    const stats = track.stats();
+    if (stats) sent.set(sid, stats);
+  }
+  const received = new Map<string, AudioReceiverStats>();
+  for (const { trackSid, receiver } of media.all) if (receiver) received.set(trackSid, receiver.stats());
+  const { session } = connection;
+  return {
+    publisher: session && transportStats(session.publisher.connection),
+    subscriber: session && transportStats(session.subscriber.connection),
+    sent,
+    received,
+    signalRttMs: session?.signalRttMs,
+  };
+}
+
+function transportStats(connection: PeerConnection): TransportStats {
+  return {
+    state: connection.state,
+    pair: connection.selectedCandidatePair(),
+    rttMs: connection.rttMs,
+    bytesSent: connection.bytesSent,
+    bytesReceived: connection.bytesReceived,
+  };
+}
