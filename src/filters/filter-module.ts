@@ -9,6 +9,8 @@ import { RestartPolicy } from './restart-policy.js';
 export interface FilterModuleOptions {
   moduleId: string;
   startHost: StartFilterHost;
+  /** Hz, for a filter that works at one rate only. */
+  sampleRate?: number | undefined;
   /** After this long a filter that is still loading is reported unavailable; it may become ready later. */
   loadDeadlineMs: number;
   onStatus: (status: FilterStatus) => void;
@@ -71,18 +73,24 @@ export class FilterModule {
   }
 
   createSession(options: FilterSessionOptions): FilterSession {
-    const session = new FilterSession(options, {
-      onInfo: (changed) => {
-        const { attachment } = changed;
-        attachment?.host.updateStreamInfo(attachment.slot, JSON.stringify(changed.streamInfo));
+    const { sampleRate = options.sampleRate } = this.#options;
+    const session = new FilterSession(
+      { ...options, sampleRate },
+      {
+        onInfo: (changed) => {
+          const { attachment } = changed;
+          attachment?.host.updateStreamInfo(attachment.slot, JSON.stringify(changed.streamInfo));
+        },
+        onTakenOut: (taken, reason) => this.#takeOut(taken, reason),
+        onClose: (closed) => {
+          this.#release(closed);
+          this.#sessions.delete(closed);
+        },
       },
-      onTakenOut: (taken, reason) => this.#takeOut(taken, reason),
-      onClose: (closed) => {
-        this.#release(closed);
-        this.#sessions.delete(closed);
-      },
-    });
+    );
     this.#sessions.add(session);
+    // A stream outside of any room: the filter is made ready for its URL, without a token.
+    if (this.#loads.size === 0) this.roomConnecting({ url: options.streamInfo.url, token: '' });
     this.#settle(session);
     return session;
   }

@@ -1,15 +1,19 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { createLogger, defaultDeadlinesMs, OffhookError } from '../timeline/index.js';
+import type { StartFilterHost } from './filter-host.js';
 import { type ConnectingRoom, FilterModule } from './filter-module.js';
 import type { FilterSession, FilterSessionOptions } from './filter-session.js';
 import type { FilterStatus } from './filter-status.js';
 import { NativeHost } from './native-host.js';
+import { ScriptHost } from './script-host.js';
 import { checkSharedLibrary } from './shared-library.js';
 
 export interface FilterRegistryOptions {
   /** Default 5,000. */
   loadDeadlineMs?: number;
-  /** Where the compiled script of the native host lies; default: in this package. */
-  nativeHostEntry?: URL;
+  /** Where the compiled code of this folder lies, for the hosts; default: here. */
+  compiledCode?: URL;
 }
 
 export interface NativeFilter {
@@ -20,21 +24,42 @@ export interface NativeFilter {
   dependencies?: readonly string[];
 }
 
+export interface ScriptFilter {
+  /** The name by which streams ask for it. */
+  moduleId: string;
+  /** A module of JavaScript whose default export is an AudioFilterDefinition. */
+  modulePath: string | URL;
+  /** Hz, for a filter that works at one rate only; default: that of each stream. */
+  sampleRate?: number;
+}
+
+/** Module id of the noise suppression that comes with the engine. */
+export const rnnoiseModuleId = 'offhook/rnnoise';
+
 const log = createLogger('filters');
 
 /** The filters of one engine, by module id. Nothing here blocks, whatever a filter does. */
 export class FilterRegistry {
   /** Called with a filter's status whenever its state, or that of one of its streams, changes. */
   onStatus: (status: FilterStatus) => void = () => {};
-  #options: Required<FilterRegistryOptions>;
+  #loadDeadlineMs: number;
+  #compiledCode: URL;
   #modules = new Map<string, FilterModule>();
-  #rooms: ConnectingRoom[] = [];
+  /** Open rooms by URL, with how many there are. */
+  #rooms = new Map<string, ConnectingRoom & { count: number }>();
 
   constructor(options: FilterRegistryOptions = {}) {
-    this.#options = {
-      loadDeadlineMs: options.loadDeadlineMs ?? defaultDeadlinesMs.filterLoad,
-      nativeHostEntry: options.nativeHostEntry ?? new URL('./host/main.js', import.meta.url),
-    };
+    this.#loadDeadlineMs = options.loadDeadlineMs ?? defaultDeadlinesMs.filterLoad;
+    this.#compiledCode = options.compiledCode ?? new URL('./', import.meta.url);
+  }
+
+  /**
+   * Makes a filter known by the path of its code: a module of JavaScript (.js, .mjs, .cjs) or else a native plugin.
+   * @throws OffhookError `OFFHOOK_FILTER` when there is no such code at the path
+   */
+  load({ moduleId, pluginPath, dependencies }: NativeFilter): void {
+    if (/\.[cm]?js$/.test(pluginPath)) this.loadScript({ moduleId, modulePath: pluginPath });
+    else this.loadNative({ moduleId, pluginPath, dependencies });
   }
 
   /**
@@ -45,29 +70,48 @@ export class FilterRegistry {
   loadNative({ moduleId, pluginPath, dependencies = [] }: NativeFilter): void {
     for (const dependency of dependencies) checkSharedLibrary(dependency, 'dependency');
     checkSharedLibrary(pluginPath, 'plugin');
-    const { nativeHostEntry: hostEntry } = this.#options;
+    const hostEntry = new URL('host/main.js', this.#compiledCode);
     this.#add(moduleId, (events) => new NativeHost({ pluginPath, dependencies, hostEntry }, events));
+  }
+
+  /**
+   * Makes a filter in JavaScript or WebAssembly known and starts the worker thread that runs it.
+   * @throws OffhookError `OFFHOOK_FILTER` when the module does not exist
+   */
+  loadScript({ moduleId, modulePath, sampleRate }: ScriptFilter): void {
+    const moduleUrl = typeof modulePath === 'string' ? pathToFileURL(modulePath) : modulePath;
+    if (moduleUrl.protocol === 'file:' && !existsSync(moduleUrl)) {
+      throw new OffhookError('OFFHOOK_FILTER', `filter module ${fileURLToPath(moduleUrl)} does not exist`, {
+        stage: 'filter-load',
+      });
+    }
+    const hostEntry = new URL('host/script.js', this.#compiledCode);
+    this.#add(moduleId, (events) => new ScriptHost({ moduleUrl, hostEntry }, events), sampleRate);
   }
 
   /** Begins to load every filter for a room, beside its connecting. Returns at once. */
   roomConnecting(room: ConnectingRoom): void {
-    this.#rooms.push(room);
+    const count = (this.#rooms.get(room.url)?.count ?? 0) + 1;
+    this.#rooms.set(room.url, { ...room, count });
     for (const filter of this.#modules.values()) filter.roomConnecting(room);
   }
 
   roomClosed(url: string): void {
-    const index = this.#rooms.findIndex((room) => room.url === url);
-    if (index < 0) return;
-    this.#rooms.splice(index, 1);
+    const room = this.#rooms.get(url);
+    if (!room) return;
+    room.count--;
+    if (room.count === 0) this.#rooms.delete(url);
     for (const filter of this.#modules.values()) filter.roomClosed(url);
   }
 
   updateToken(url: string, token: string): void {
+    const room = this.#rooms.get(url);
+    if (room) room.token = token;
     for (const filter of this.#modules.values()) filter.updateToken(url, token);
   }
 
   has(moduleId: string): boolean {
-    return this.#modules.has(moduleId);
+    return this.#modules.has(moduleId) || moduleId === rnnoiseModuleId;
   }
 
   /**
@@ -75,9 +119,10 @@ export class FilterRegistry {
    * @throws OffhookError `OFFHOOK_FILTER` when no filter has the module id
    */
   create(moduleId: string, options: FilterSessionOptions): FilterSession {
+    if (moduleId === rnnoiseModuleId && !this.#modules.has(moduleId)) this.#loadRnnoise();
     const filter = this.#modules.get(moduleId);
     if (!filter) {
-      const known = [...this.#modules.keys()].join(', ') || 'none';
+      const known = [...this.#modules.keys(), rnnoiseModuleId].join(', ');
       throw new OffhookError(
         'OFFHOOK_FILTER',
         `no audio filter has the module id ${moduleId} (known: ${known})`,
@@ -94,10 +139,16 @@ export class FilterRegistry {
   close(): void {
     for (const filter of this.#modules.values()) filter.close();
     this.#modules.clear();
-    this.#rooms = [];
+    this.#rooms.clear();
   }
 
-  #add(moduleId: string, startHost: ConstructorParameters<typeof FilterModule>[0]['startHost']): void {
+  /** Loaded when it is first asked for: its worker costs a program that does not use it nothing. */
+  #loadRnnoise(): void {
+    const modulePath = new URL('rnnoise.js', this.#compiledCode);
+    this.loadScript({ moduleId: rnnoiseModuleId, modulePath, sampleRate: 48_000 });
+  }
+
+  #add(moduleId: string, startHost: StartFilterHost, sampleRate?: number): void {
     const previous = this.#modules.get(moduleId);
     if (previous) {
       log.info(`load: ${moduleId} is replaced`);
@@ -106,10 +157,13 @@ export class FilterRegistry {
     const filter = new FilterModule({
       moduleId,
       startHost,
-      loadDeadlineMs: this.#options.loadDeadlineMs,
+      sampleRate,
+      loadDeadlineMs: this.#loadDeadlineMs,
       onStatus: (status) => this.onStatus(status),
     });
     this.#modules.set(moduleId, filter);
-    for (const room of this.#rooms) filter.roomConnecting(room);
+    for (const room of this.#rooms.values()) {
+      for (let i = 0; i < room.count; i++) filter.roomConnecting(room);
+    }
   }
 }

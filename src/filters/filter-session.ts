@@ -65,8 +65,13 @@ export class FilterSession {
   }
 
   /** Hz of the frames that `process` takes. */
-  get sampleRate(): number {
+  get inputRate(): number {
     return this.options.sampleRate;
+  }
+
+  /** Hz of the frames that it gives. */
+  get outputRate(): number {
+    return this.options.outputRate ?? this.options.sampleRate;
   }
 
   get streamInfo(): FilterStreamInfo {
@@ -98,7 +103,7 @@ export class FilterSession {
   }
 
   /**
-   * @param frame 10 ms of interleaved samples at `sampleRate`
+   * @param frame 10 ms of interleaved samples at `inputRate`
    * @param done called once, in any order: with the filtered samples, or with undefined to let the frame pass as it is
    */
   process(frame: Int16Array, done: (filtered: Int16Array | undefined) => void): void {
@@ -116,8 +121,7 @@ export class FilterSession {
     this.#pending.set(sequence, { done, sentMs: performance.now() });
     this.#timer ??= setTimeout(() => this.#expire(), frameDeadlineMs).unref();
     const samples = this.options.format === 'float' ? toFloat(frame) : frame;
-    const { sampleRate, outputRate = sampleRate } = this.options;
-    const outputLength = Math.round((frame.length * outputRate) / sampleRate);
+    const outputLength = Math.round((frame.length * this.outputRate) / this.inputRate);
     attachment.host.process(attachment.slot, sequence, samples, outputLength);
   }
 

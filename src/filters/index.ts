@@ -1,4 +1,11 @@
-export { FilterRegistry, type FilterRegistryOptions, type NativeFilter } from './filter-registry.js';
+export type { AudioFilter, AudioFilterDefinition, AudioFilterStream } from './audio-filter.js';
+export {
+  FilterRegistry,
+  type FilterRegistryOptions,
+  type NativeFilter,
+  rnnoiseModuleId,
+  type ScriptFilter,
+} from './filter-registry.js';
 export type { FilterSession, FilterSessionOptions } from './filter-session.js';
 export type {
   FilterFrameStats,

@@ -42,10 +42,10 @@ export function setEnvironment(values: Record<string, string>): void {
   }
 }
 
-/** A registry whose native hosts run the compiled script, closed after the test. */
+/** A registry whose hosts run the compiled code, closed after the test. */
 export function openRegistry(options: FilterRegistryOptions = {}): FilterRegistry {
-  const nativeHostEntry = new URL('../../dist/filters/host/main.js', import.meta.url);
-  const registry = new FilterRegistry({ nativeHostEntry, ...options });
+  const compiledCode = new URL('../../dist/filters/', import.meta.url);
+  const registry = new FilterRegistry({ compiledCode, ...options });
   afterTest(() => registry.close());
   return registry;
 }

@@ -1,0 +1,107 @@
+// The worker thread that runs a filter written in JavaScript or WebAssembly.
+import { parentPort, workerData } from 'node:worker_threads';
+import { describeError } from '../../timeline/index.js';
+import type { AudioFilter, AudioFilterDefinition } from '../audio-filter.js';
+import type { FilterStreamOptions } from '../filter-host.js';
+import type { Samples } from '../frame-protocol.js';
+import type { ScriptReply, ScriptRequest } from '../script-messages.js';
+
+interface OpenStream {
+  filter: AudioFilter;
+  float: boolean;
+}
+
+const { moduleUrl } = workerData as { moduleUrl: string };
+const streams = new Map<number, OpenStream>();
+
+function reply(message: ScriptReply, transfer: ArrayBuffer[] = []): void {
+  parentPort!.postMessage(message, transfer);
+}
+
+async function answer(id: number, work: () => unknown): Promise<void> {
+  try {
+    await work();
+    reply({ event: 'done', id });
+  } catch (error) {
+    reply({ event: 'done', id, error: describeError(error) });
+  }
+}
+
+async function create(
+  { sampleFormat, create }: AudioFilterDefinition,
+  slot: number,
+  stream: FilterStreamOptions,
+): Promise<void> {
+  const filter = await create({
+    sampleRate: stream.inputRate,
+    numChannels: stream.numChannels,
+    options: JSON.parse(stream.optionsJson),
+    streamInfo: JSON.parse(stream.streamInfoJson),
+  });
+  if (typeof filter?.process !== 'function') throw new Error('its create returned nothing that can process');
+  streams.set(slot, { filter, float: sampleFormat === 'float' });
+}
+
+/** @throws Error when the filter throws, or returns what is not a frame */
+function filterFrame({ filter, float }: OpenStream, samples: Samples, outputLength: number): Samples {
+  const input = float
+    ? Float32Array.from(samples, (sample) => sample / 32768)
+    : Int16Array.from(samples as Int16Array);
+  const output = filter.process(input) ?? input;
+  const rightType = float ? output instanceof Float32Array : output instanceof Int16Array;
+  if (!rightType || output.length !== outputLength) {
+    throw new Error(
+      `process returned no ${float ? 'Float32Array' : 'Int16Array'} of ${outputLength} samples`,
+    );
+  }
+  if (float && !output.every((value) => Number.isFinite(value))) {
+    throw new Error('process returned samples that are not numbers');
+  }
+  return output.slice();
+}
+
+function processFrame({ slot, sequence, samples, outputLength }: ScriptRequest & { op: 'process' }): void {
+  try {
+    const stream = streams.get(slot);
+    if (!stream) throw new Error(`no stream ${slot}`);
+    const output = filterFrame(stream, samples, outputLength);
+    reply({ event: 'frame', slot, sequence, samples: output }, [output.buffer as ArrayBuffer]);
+  } catch (error) {
+    reply({ event: 'frameFailed', slot, sequence, reason: describeError(error) });
+  }
+}
+
+function handle(definition: AudioFilterDefinition, request: ScriptRequest): void {
+  switch (request.op) {
+    case 'load':
+      void answer(request.id, () => definition.load?.({ url: request.url, token: request.token }));
+      break;
+    case 'updateToken':
+      definition.updateToken?.({ url: request.url, token: request.token });
+      break;
+    case 'create':
+      void answer(request.id, () => create(definition, request.slot, request.stream));
+      break;
+    case 'process':
+      processFrame(request);
+      break;
+    case 'streamInfo':
+      streams.get(request.slot)?.filter.updateStreamInfo?.(JSON.parse(request.streamInfoJson));
+      break;
+    case 'destroy': {
+      const stream = streams.get(request.slot);
+      streams.delete(request.slot);
+      stream?.filter.close?.();
+    }
+  }
+}
+
+try {
+  const { default: definition } = (await import(moduleUrl)) as { default?: AudioFilterDefinition };
+  if (typeof definition?.create !== 'function') {
+    throw new Error(`${moduleUrl} has no default export with a function create`);
+  }
+  parentPort!.on('message', (request: ScriptRequest) => handle(definition, request));
+} catch (error) {
+  reply({ event: 'refused', reason: describeError(error) });
+}

@@ -1,0 +1,62 @@
+// The built-in noise suppression: RNNoise, compiled to WebAssembly, at 48 kHz.
+import createRnnoise from '@jitsi/rnnoise-wasm/dist/rnnoise-sync.js';
+import type { AudioFilter, AudioFilterDefinition, AudioFilterStream } from './audio-filter.js';
+import type { Samples } from './frame-protocol.js';
+
+const rnnoiseSampleRate = 48_000;
+const frameSamples = 480;
+
+const rnnoise = createRnnoise();
+
+/** One channel's state, which lives in the memory of the WebAssembly module. */
+class Channel {
+  #state = rnnoise._rnnoise_create();
+  #buffer = rnnoise._malloc(4 * frameSamples);
+
+  /** Filters every `step`th sample of `frame` from `first` on, in place. RNNoise takes the range of 16-bit samples. */
+  process(frame: Samples, first: number, step: number): void {
+    const at = this.#buffer / 4;
+    const input = rnnoise.HEAPF32;
+    for (let i = 0; i < frameSamples; i++) input[at + i] = frame[first + i * step]!;
+    rnnoise._rnnoise_process_frame(this.#state, this.#buffer, this.#buffer);
+    const output = rnnoise.HEAPF32;
+    for (let i = 0; i < frameSamples; i++) {
+      frame[first + i * step] = Math.max(-32768, Math.min(32767, Math.round(output[at + i]!)));
+    }
+  }
+
+  close(): void {
+    rnnoise._rnnoise_destroy(this.#state);
+    rnnoise._free(this.#buffer);
+  }
+}
+
+/** RNNoise for one stream; every channel is filtered on its own. Delays by 20 ms. */
+class Rnnoise implements AudioFilter {
+  #channels: Channel[];
+
+  constructor({ sampleRate, numChannels }: Pick<AudioFilterStream, 'sampleRate' | 'numChannels'>) {
+    if (sampleRate !== rnnoiseSampleRate) throw new Error(`RNNoise works at 48,000 Hz, not at ${sampleRate}`);
+    this.#channels = Array.from({ length: numChannels }, () => new Channel());
+  }
+
+  process(frame: Samples): undefined {
+    for (const [index, channel] of this.#channels.entries()) {
+      channel.process(frame, index, this.#channels.length);
+    }
+  }
+
+  close(): void {
+    for (const channel of this.#channels) channel.close();
+    this.#channels = [];
+  }
+}
+
+const definition: AudioFilterDefinition = {
+  load: async () => {
+    await rnnoise.ready;
+  },
+  create: (stream) => new Rnnoise(stream),
+};
+
+export default definition;
