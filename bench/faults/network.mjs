@@ -128,8 +128,9 @@ export class FaultNetwork {
   /** Gives the client another address and takes the first one away, as a change of network does. */
   moveClient() {
     const { client } = this.#names();
-    ip('-n', client, 'addr', 'add', `${addresses.clientMoved}/24`, 'dev', 'v0');
+    // The first address of a network takes the later ones with it when it goes.
     ip('-n', client, 'addr', 'del', `${addresses.client}/24`, 'dev', 'v0');
+    ip('-n', client, 'addr', 'add', `${addresses.clientMoved}/24`, 'dev', 'v0');
     ip('-n', client, 'route', 'replace', 'default', 'via', '10.88.1.1');
   }
 

@@ -24,9 +24,12 @@ function dataWords(direction) {
     : `${lost} lost, ${doubled} doubled${inOrder ? '' : ', out of order'}`;
 }
 
-function callCell({ outcome, recoverMs, outgoing, incoming }) {
+function callCell({ outcome, recoverMs, silenceMs, outgoing, incoming }) {
   if (outcome !== 'recovered') return outcome;
-  const heard = recoverMs === 0 ? 'no gap once whole' : `both ends hear after ${seconds(recoverMs)}`;
+  const heard =
+    silenceMs === 0
+      ? 'no silence'
+      : `both ends hear after ${seconds(recoverMs)}, ${seconds(silenceMs)} of silence in all`;
   return `${heard}; packets out: ${dataWords(outgoing)}, in: ${dataWords(incoming)}`;
 }
 

@@ -92,6 +92,18 @@ async function recovery(ends, sinceMs) {
   return undefined;
 }
 
+/** The longest time since `sinceMs` (wall clock) in which an end heard nothing, in ms. */
+function longestSilence({ events }, sinceMs) {
+  let longestMs = 0;
+  for (const [index, event] of events.entries()) {
+    if (event.what !== 'silence' || event.wallMs < sinceMs) continue;
+    const startMs = event.wallMs - event.atMs + event.sinceMs;
+    const heard = events.slice(index).find(is('hears'));
+    longestMs = Math.max(longestMs, (heard?.wallMs ?? Date.now()) - startMs);
+  }
+  return longestMs;
+}
+
 /** @param {import('./scenarios.mjs').Scenario} scenario */
 async function measureCall(scenario, { network, rooms, caller, callee }) {
   const ends = [caller, callee];
@@ -111,6 +123,7 @@ async function measureCall(scenario, { network, rooms, caller, callee }) {
     outcome: recoverMs === undefined ? 'not recovered' : 'recovered',
     recoverMs,
     brokenMs: wholeMs - struckMs,
+    silenceMs: Math.max(...ends.map((end) => longestSilence(end, struckMs))),
     events: [...new Set(events.filter((what) => !['hears', 'silence', 'report'].includes(what)))],
     outgoing: compare(mine, theirs),
     incoming: compare(theirs, mine),

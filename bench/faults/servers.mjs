@@ -35,14 +35,16 @@ export function tokenFor(identity, room = 'kitchen') {
 
 /** A livekit-server on `address`; with Redis it is one node of a cluster. Resolves when it answers. */
 export async function startRooms(network, { address = addresses.server, redis = false } = {}) {
+  const isSecond = address !== addresses.server;
   const config = {
     port: ports.signal,
-    bind_addresses: [address, ...(address === addresses.server ? [addresses.serverV6] : [])],
+    bind_addresses: [address, ...(isSecond ? [] : [addresses.serverV6])],
     keys: { [keys.apiKey]: keys.apiSecret },
     rtc: {
       node_ip: address,
-      udp_port: ports.udp,
-      tcp_port: ports.tcp,
+      // The TCP port is bound on every address, so that two nodes cannot share it.
+      udp_port: ports.udp + (isSecond ? 10 : 0),
+      tcp_port: ports.tcp + (isSecond ? 10 : 0),
       use_external_ip: false,
       ips: { includes: [`${address}/32`] },
     },

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { probeServer } from '../signal/index.js';
+import { type ProbeStep, probeServer } from '../signal/index.js';
 import { OffhookError, type TimelineRecord } from '../timeline/index.js';
+import { probeMediaPath } from './doctor/ice-probe.js';
 import { type Diagnosis, describeStep, renderDiagnosisPage, summarizeDiagnosis } from './doctor/report.js';
 import { signToken } from './token.js';
 
@@ -31,12 +32,26 @@ async function diagnose(url: string, options: DoctorOptions): Promise<Diagnosis>
   const diagnosis: Diagnosis = { url, healthy: true, steps: [], timelines };
   const token = await tokenOf(options);
   const signal = new AbortController().signal;
-  for await (const step of probeServer(url, { token, signal })) {
+  for await (const step of allSteps(url, { token, signal })) {
     diagnosis.steps.push(step);
     if (!options.json) console.log(describeStep(step));
   }
   diagnosis.healthy = diagnosis.steps.every(({ outcome }) => outcome !== 'failed');
   return diagnosis;
+}
+
+/** Signalling first; what needs it is looked at only when it works. */
+async function* allSteps(
+  url: string,
+  options: { token: string; signal: AbortSignal },
+): AsyncGenerator<ProbeStep> {
+  let last: ProbeStep | undefined;
+  for await (const step of probeServer(url, options)) {
+    last = step;
+    yield step;
+  }
+  if (last?.name !== 'join' || last.outcome !== 'ok') return;
+  for (const path of ['UDP', 'TCP', 'TURN'] as const) yield probeMediaPath(path, { url, ...options });
 }
 
 /** `offhook doctor`: each stage of connecting apart, what is wrong in words, and what to do. Exit code 1 on failure. */

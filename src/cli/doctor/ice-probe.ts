@@ -1,0 +1,156 @@
+import {
+  DisconnectReason,
+  LeaveRequest,
+  LeaveRequest_Action,
+  SessionDescription,
+  SignalTarget,
+  TrickleRequest,
+} from '@livekit/protocol';
+import { type ProbeStep, SignalClient } from '../../signal/index.js';
+import {
+  describeError,
+  OffhookError,
+  resolveDeadlines,
+  Timeline,
+  withDeadline,
+} from '../../timeline/index.js';
+import {
+  candidateAddress,
+  type IceCandidate,
+  type IceServer,
+  PeerConnection,
+} from '../../transport/index.js';
+
+/** A way for media between this machine and the server. */
+export type MediaPath = 'UDP' | 'TCP' | 'TURN';
+
+export interface IceProbeOptions {
+  url: string;
+  token: string;
+  signal: AbortSignal;
+}
+
+const advices: Record<MediaPath, string> = {
+  UDP: 'Open UDP to the port of the server (rtc.udp_port or rtc.port_range), both ways.',
+  TCP: 'Open TCP to the port of the server for media (rtc.tcp_port).',
+  TURN: 'Check that the TURN server can be reached, and its credentials and domain in the configuration.',
+};
+
+function isOn(path: MediaPath, candidate: string): boolean {
+  const protocol = candidateAddress(candidate)?.protocol;
+  return path === 'TURN' || protocol === path.toLowerCase();
+}
+
+/** A session description with the candidates of one path only. */
+function onlyPath(path: MediaPath, sdp: string): string {
+  const keep = (line: string) => !line.startsWith('a=candidate:') || isOn(path, line.slice(2));
+  return sdp.split('\r\n').filter(keep).join('\r\n');
+}
+
+function isTurn({ urls }: IceServer): boolean {
+  return urls.some((url) => /^turns?:/.test(url));
+}
+
+/** Negotiates one data channel over `path` and resolves when the peer connection is up. */
+function negotiate(client: SignalClient, pc: PeerConnection, path: MediaPath): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const send = (candidate: IceCandidate) => {
+      if (!isOn(path, candidate.candidate)) return;
+      const candidateInit = JSON.stringify(candidate);
+      client.send({
+        case: 'trickle',
+        value: new TrickleRequest({ candidateInit, target: SignalTarget.PUBLISHER }),
+      });
+    };
+    pc.onLocalCandidate = send;
+    pc.onStateChange = (state) => {
+      if (state === 'connected') resolve();
+      if (state === 'failed')
+        reject(new OffhookError('OFFHOOK_TRANSPORT', 'ICE found no way', { stage: 'ice' }));
+    };
+    client.onClose = reject;
+    client.onMessage = (message) => {
+      try {
+        if (message.case === 'answer')
+          pc.setRemoteDescription({ type: 'answer', sdp: onlyPath(path, message.value.sdp) });
+        if (message.case !== 'trickle' || message.value.target !== SignalTarget.PUBLISHER) return;
+        const candidate = JSON.parse(message.value.candidateInit) as IceCandidate;
+        if (isOn(path, candidate.candidate)) pc.addIceCandidate(candidate);
+      } catch (error) {
+        reject(error);
+      }
+    };
+    pc.createDataChannel('_reliable', { ordered: true });
+    pc.createOffer().then(({ sdp }) => {
+      const offer = new SessionDescription({ type: 'offer', sdp: onlyPath(path, sdp) });
+      client.send({ case: 'offer', value: offer });
+    }, reject);
+  });
+}
+
+async function connectOver(
+  path: MediaPath,
+  options: IceProbeOptions,
+): Promise<Omit<ProbeStep, 'name' | 'elapsedMs'>> {
+  const { url, token, signal } = options;
+  const deadlines = resolveDeadlines();
+  const timeline = new Timeline(`doctor ${path}`);
+  const client = await SignalClient.open({
+    urls: [url],
+    token,
+    timeline,
+    deadlines,
+    abort: signal,
+    autoSubscribe: false,
+    adaptiveStream: false,
+  });
+  let pc: PeerConnection | undefined;
+  try {
+    const given = client.first.case === 'join' ? client.first.value.iceServers : [];
+    const iceServers = path === 'TURN' ? given.filter(isTurn) : [];
+    if (path === 'TURN' && iceServers.length === 0)
+      return { outcome: 'skipped', says: 'the server offers no TURN' };
+    const iceTransportPolicy = path === 'TURN' ? 'relay' : 'all';
+    pc = new PeerConnection({
+      name: `doctor-${path}`,
+      iceServers,
+      iceTransportPolicy,
+      iceTcp: path === 'TCP',
+    });
+    const opened = pc;
+    const deadline = {
+      stage: 'ice',
+      timeoutMs: deadlines.ice,
+      signal,
+      what: `media over ${path}`,
+      advice: advices[path],
+    } as const;
+    await withDeadline(deadline, () => negotiate(client, opened, path));
+    const pair = pc.selectedCandidatePair();
+    const remote = pair ? ` to ${pair.remote.address}:${pair.remote.port}` : '';
+    const relay =
+      iceServers.length > 0 ? ` through ${iceServers.flatMap(({ urls }) => urls).join(', ')}` : '';
+    return { outcome: 'ok', says: `media goes over ${path}${remote}${relay}` };
+  } finally {
+    pc?.close();
+    const leave = { reason: DisconnectReason.CLIENT_INITIATED, action: LeaveRequest_Action.DISCONNECT };
+    client.send({ case: 'leave', value: new LeaveRequest(leave) });
+    client.close();
+  }
+}
+
+/** Whether a peer connection comes up over one path alone. */
+export async function probeMediaPath(path: MediaPath, options: IceProbeOptions): Promise<ProbeStep> {
+  const startedMs = performance.now();
+  const step = (finding: Omit<ProbeStep, 'name' | 'elapsedMs'>): ProbeStep => ({
+    name: `media over ${path}`,
+    ...finding,
+    elapsedMs: performance.now() - startedMs,
+  });
+  try {
+    return step(await connectOver(path, options));
+  } catch (error) {
+    const says = error instanceof OffhookError ? error.message : describeError(error);
+    return step({ outcome: 'failed', says, advice: advices[path] });
+  }
+}
