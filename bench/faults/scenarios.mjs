@@ -137,9 +137,7 @@ export const scenarios = [
     prepare: startRedis,
     strike: async ({ network, rooms }) => {
       await startRooms(network, { address: addresses.secondServer, redis: true });
-      // The second signal ends it without waiting for its participants to leave.
-      rooms.kill('SIGTERM');
-      rooms.kill('SIGTERM');
+      rooms.kill();
       await rooms.ended;
     },
   },
