@@ -146,7 +146,7 @@ const commands = {
     return { value, elapsedMs: performance.now() - startedMs };
   },
   async setMetadata({ metadata }) {
-    await room.localParticipant.setMetadata(metadata);
+    await room.localParticipant.updateMetadata(metadata);
   },
   async setAttributes({ attributes }) {
     await room.localParticipant.setAttributes(attributes);

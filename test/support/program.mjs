@@ -48,6 +48,8 @@ export class Program {
   #waiters = new Set();
   /** @type {Map<number, (line: { value?: unknown, error?: string }) => void>} */
   #replies = new Map();
+  /** @type {Set<(line: string) => void>} */
+  #lineListeners = new Set();
   #lastId = 0;
 
   /**
@@ -63,7 +65,7 @@ export class Program {
     });
     process.once('exit', this.#killGroup);
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#onLine(line));
-    createInterface({ input: this.#child.stderr }).on('line', (line) => this.output.push(line));
+    createInterface({ input: this.#child.stderr }).on('line', (line) => this.#keep(line));
     this.#child.stdin.on('error', () => {});
     /** @type {Promise<void>} */
     this.#exited = new Promise((resolve) => this.#child.once('exit', () => resolve()));
@@ -129,6 +131,26 @@ export class Program {
   }
 
   /**
+   * Resolves when a line that holds `text` has been printed: for programs that print no events.
+   *
+   * @param {string} text
+   * @param {number} [timeoutMs]
+   */
+  async waitForLine(text, timeoutMs = defaultTimeoutMs) {
+    if (this.output.some((line) => line.includes(text))) return;
+    let listener;
+    const printed = new Promise((resolve) => {
+      listener = (line) => line.includes(text) && resolve(undefined);
+      this.#lineListeners.add(listener);
+    });
+    try {
+      await this.#within(printed, timeoutMs, `no line with “${text}”`);
+    } finally {
+      this.#lineListeners.delete(listener);
+    }
+  }
+
+  /**
    * What a participant has heard of `identity` since it was last asked.
    *
    * @param {string} identity
@@ -166,12 +188,17 @@ export class Program {
     }
   };
 
+  #keep(line) {
+    this.output.push(line);
+    for (const listener of this.#lineListeners) listener(line);
+  }
+
   #onLine(line) {
     const parsed = line.startsWith('{') ? JSON.parse(line) : {};
     if (parsed.reply !== undefined) {
       this.#replies.get(parsed.reply)?.(parsed);
     } else if (parsed.event === undefined) {
-      this.output.push(line);
+      this.#keep(line);
     } else {
       this.events.push(parsed);
       for (const waiter of this.#waiters) if (waiter.matches(parsed)) waiter.resolve(parsed);
