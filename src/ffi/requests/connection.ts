@@ -5,7 +5,7 @@ import {
   SimulateScenarioKind,
 } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
 import { type ConnectOptions, Room, type SimulatedScenario } from '../../room/index.js';
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError, saveTimeline } from '../../timeline/index.js';
 import type { Handler } from '../handler.js';
 import { FfiRoom } from '../objects/ffi-room.js';
 
@@ -15,6 +15,8 @@ export const connect: Handler<'connect'> = ({ url = '', token = '', options, req
       throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'end-to-end encryption is not supported yet');
     }
     const room = new Room({ filters: context.filters });
+    const { OFFHOOK_TIMELINE } = process.env;
+    if (OFFHOOK_TIMELINE) saveTimeline(room.timeline, OFFHOOK_TIMELINE);
     const ffiRoom = new FfiRoom(context, room, url);
     await room.connect(url, token, fromFfiOptions(options));
     return { message: { case: 'result' as const, value: ffiRoom.joined() } };
