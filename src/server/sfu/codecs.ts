@@ -3,12 +3,13 @@ import type { MediaDescription } from 'sdp-transform';
 /** Header extensions that the server understands or passes on. */
 export const extensionUris = {
   mid: 'urn:ietf:params:rtp-hdrext:sdes:mid',
+  rid: 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id',
   audioLevel: 'urn:ietf:params:rtp-hdrext:ssrc-audio-level',
   videoOrientation: 'urn:3gpp:video-orientation',
   playoutDelay: 'http://www.webrtc.org/experiments/rtp-hdrext/playout-delay',
 } as const;
 
-/** What subscribers are offered; MID is read of publishers only. */
+/** What subscribers are offered; MID and RID are read of publishers only. */
 export const offeredExtensions: Record<'audio' | 'video', readonly { id: number; uri: string }[]> = {
   audio: [{ id: 1, uri: extensionUris.audioLevel }],
   video: [
@@ -32,9 +33,7 @@ export interface Codec {
 
 const videoNames = ['vp8', 'h264', 'vp9', 'av1'];
 const audioFeedback = ['nack'];
-const videoFeedback = ['nack', 'nack pli', 'ccm fir'];
-
-export const mimeType = (kind: 'audio' | 'video', codec: Codec): string => `${kind}/${codec.name}`;
+const videoFeedback = ['nack', 'nack pli', 'goog-remb'];
 
 export const isRed = (codec: Codec): boolean => codec.name.toLowerCase() === 'red';
 export const isOpus = (codec: Codec): boolean => codec.name.toLowerCase() === 'opus';
@@ -75,17 +74,30 @@ const red: Codec = {
   feedback: [],
 };
 
-/** What subscribers are offered for a track that its publisher sends as `codecs`. */
+/** One codec of an offer to a subscriber, and the publisher's that it stands for. */
+export interface OfferedCodec extends Codec {
+  publisherPayloadType: number;
+}
+
+/** What subscribers are offered for a track that its publisher sends as `codecs`, the preferred first. */
 export function subscriberCodecs(
   kind: 'audio' | 'video',
   codecs: readonly Codec[],
   stereo: boolean,
-): Codec[] {
+): OfferedCodec[] {
+  const publisherPayloadType = (codec: Codec | undefined) => codec?.payloadType ?? -1;
   if (kind === 'video') {
-    return codecs.map((codec, index) => ({ ...codec, payloadType: 96 + index, feedback: videoFeedback }));
+    return codecs.map((codec, index) => ({
+      ...codec,
+      payloadType: 96 + index,
+      feedback: ['nack', 'nack pli'],
+      publisherPayloadType: publisherPayloadType(codec),
+    }));
   }
-  const offered = stereo ? { ...opus, parameters: `${opus.parameters};stereo=1;sprop-stereo=1` } : opus;
-  return codecs.some(isRed) ? [red, offered] : [offered];
+  const parameters = stereo ? `${opus.parameters};stereo=1;sprop-stereo=1` : opus.parameters;
+  const plain = { ...opus, parameters, publisherPayloadType: publisherPayloadType(codecs.find(isOpus)) };
+  const redundant = codecs.find(isRed);
+  return redundant ? [{ ...red, publisherPayloadType: redundant.payloadType }, plain] : [plain];
 }
 
 /** What a section that carries no track lists: one codec, for it must not be empty. */

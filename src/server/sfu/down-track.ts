@@ -6,7 +6,14 @@ import {
   type RtpPacket,
   serializeRtp,
 } from '../../audio/index.js';
-import { type Codec, isOpus, isRed, offeredExtensions, subscriberCodecs } from './codecs.js';
+import {
+  type Codec,
+  isOpus,
+  isRed,
+  type OfferedCodec,
+  offeredExtensions,
+  subscriberCodecs,
+} from './codecs.js';
 import { RtpRewriter } from './rtp-rewriter.js';
 import type { UpTrack } from './up-track.js';
 
@@ -25,7 +32,7 @@ export class DownTrack {
   readonly publisherSid: string;
   readonly ssrc: number;
   /** What the subscriber is offered. */
-  readonly codecs: readonly Codec[];
+  readonly codecs: readonly OfferedCodec[];
   /** While paused (the subscriber asked for that) nothing is forwarded. */
   paused = false;
   /** Last loss that the subscriber reported, 0 to 1. */
@@ -34,7 +41,7 @@ export class DownTrack {
   #rewriter: RtpRewriter;
   #history = new PacketHistory();
   /** Undefined until the subscriber has accepted the track. */
-  #accepted: readonly Codec[] | undefined;
+  #accepted: readonly OfferedCodec[] | undefined;
   #packets = 0;
   #bytes = 0;
 
@@ -51,10 +58,11 @@ export class DownTrack {
     return this.#accepted !== undefined;
   }
 
-  /** Begins forwarding, as `codecs` of the subscriber's answer. */
-  accept(codecs: readonly Codec[]): void {
+  /** Begins forwarding, as what the subscriber's answer left of the offered codecs. */
+  accept(answered: readonly Codec[]): void {
     if (this.#accepted === undefined) this.upTrack.requestKeyFrame(performance.now());
-    this.#accepted = codecs;
+    const payloadTypes = answered.map(({ payloadType }) => payloadType);
+    this.#accepted = this.codecs.filter(({ payloadType }) => payloadTypes.includes(payloadType));
   }
 
   forward(packet: RtpPacket, codec: Codec, nowMs: number): void {
@@ -109,10 +117,8 @@ export class DownTrack {
 
   /** Payload and type as the subscriber can take them: RED is unwrapped for one that cannot. */
   #formFor(packet: RtpPacket, codec: Codec): { payloadType: number; payload: Buffer } | undefined {
-    const same = this.#accepted?.find(({ name, parameters }) =>
-      this.upTrack.kind === 'audio'
-        ? name.toLowerCase() === codec.name.toLowerCase()
-        : name === codec.name && parameters === codec.parameters,
+    const same = this.#accepted?.find(
+      ({ publisherPayloadType }) => publisherPayloadType === codec.payloadType,
     );
     if (same && !isRed(codec)) return { payloadType: same.payloadType, payload: packet.payload };
     const opus = this.#accepted?.find(isOpus);

@@ -9,6 +9,8 @@ export interface MediaSection {
   extensions: readonly { id: number; uri: string }[];
   /** A rejected section has port 0 and is in no bundle. */
   rejected?: boolean;
+  /** The one stream of a simulcast that is to be received (RFC 8853). */
+  receivedRid?: string;
   /** Of a section that sends. */
   source?: { ssrc: number; cname: string; streamId: string; trackId: string };
 }
@@ -74,6 +76,9 @@ function mediaLines(section: MediaSection): string[] {
     'a=rtcp-rsize',
     ...section.codecs.flatMap(codecLines),
     ...section.extensions.map(({ id, uri }) => `a=extmap:${id} ${uri}`),
+    ...(section.receivedRid === undefined
+      ? []
+      : [`a=rid:${section.receivedRid} recv`, `a=simulcast:recv ${section.receivedRid}`]),
     ...sourceLines(section.source),
   ];
 }

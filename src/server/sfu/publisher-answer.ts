@@ -83,9 +83,16 @@ export function answerSections(
       direction: offered.sending ? 'recvonly' : 'inactive',
       codecs,
       extensions: offered.extensions,
+      ...simulcastOf(offered),
       rejected: section.port === 0 || codecs.length === 0,
     };
   });
+}
+
+/** Of a simulcast only the last stream is taken, the best one: everybody gets the same. */
+function simulcastOf({ rids }: OfferedMedia): Pick<MediaSection, 'receivedRid'> {
+  const best = rids.at(-1);
+  return best === undefined ? {} : { receivedRid: best };
 }
 
 /** RED first where it is wanted: a sender takes the first codec of the answer. */

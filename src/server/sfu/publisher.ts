@@ -7,6 +7,7 @@ import { dataKindOf } from './data-channels.js';
 import { writeDescription } from './media-section.js';
 import { type MediaEndpoint, MediaTransport } from './media-transport.js';
 import { answerSections, type OfferedMedia, readOffer } from './publisher-answer.js';
+import { buildRemb } from './remb.js';
 import { parseDescription, readSessionParameters } from './session-parameters.js';
 import { serverSsrc, UpTrack } from './up-track.js';
 
@@ -26,6 +27,8 @@ interface PendingTrack {
   info: TrackInfo;
 }
 
+/** What one video track may send; there is no estimate of the way. */
+const videoBitrateBps = 3_000_000;
 /** As many as the count of a report's header can say (RFC 3550, section 6.4.2). */
 const maxReportBlocks = 31;
 
@@ -127,6 +130,8 @@ export class Publisher {
       .slice(0, maxReportBlocks);
     this.fractionLost = Math.max(0, ...blocks.map(({ fractionLost }) => fractionLost));
     if (blocks.length > 0) this.#transport.send(buildReceiverReport(serverSsrc, 'offhook', blocks));
+    const video = [...this.#bySsrc].filter(([, { kind }]) => kind === 'video').map(([ssrc]) => ssrc);
+    if (video.length > 0) this.#transport.send(buildRemb(serverSsrc, videoBitrateBps * video.length, video));
   }
 
   close(): void {

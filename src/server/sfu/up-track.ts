@@ -50,6 +50,8 @@ export class UpTrack {
   /** Takes what the publisher's offer says of the track. */
   negotiated(media: OfferedMedia, codecs: readonly Codec[]): void {
     this.codecs = codecs;
+    const [first] = codecs;
+    if (first) this.info.mimeType = `${this.kind}/${first.name}`;
     this.#extensions = new Map(media.extensions.map(({ uri, id }) => [uri, id]));
   }
 
