@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { createLogger, defaultDeadlinesMs, OffhookError } from '../timeline/index.js';
+import { createLogger, OffhookError, resolveDeadlines } from '../timeline/index.js';
 import type { StartFilterHost } from './filter-host.js';
 import { type ConnectingRoom, FilterModule } from './filter-module.js';
 import type { FilterSession, FilterSessionOptions } from './filter-session.js';
@@ -42,14 +42,14 @@ const log = createLogger('filters');
 export class FilterRegistry {
   /** Called with a filter's status whenever its state, or that of one of its streams, changes. */
   onStatus: (status: FilterStatus) => void = () => {};
-  #loadDeadlineMs: number;
+  #loadDeadlineMs: number | undefined;
   #compiledCode: URL;
   #modules = new Map<string, FilterModule>();
   /** Open rooms by URL, with how many there are. */
   #rooms = new Map<string, ConnectingRoom & { count: number }>();
 
   constructor(options: FilterRegistryOptions = {}) {
-    this.#loadDeadlineMs = options.loadDeadlineMs ?? defaultDeadlinesMs.filterLoad;
+    this.#loadDeadlineMs = options.loadDeadlineMs;
     this.#compiledCode = options.compiledCode ?? new URL('./', import.meta.url);
   }
 
@@ -158,7 +158,7 @@ export class FilterRegistry {
       moduleId,
       startHost,
       sampleRate,
-      loadDeadlineMs: this.#loadDeadlineMs,
+      loadDeadlineMs: this.#loadDeadlineMs ?? resolveDeadlines().filterLoad,
       onStatus: (status) => this.onStatus(status),
     });
     this.#modules.set(moduleId, filter);

@@ -2,10 +2,12 @@ import { DisconnectReason, SimulateScenario } from '@livekit/protocol';
 import type { FrameFilter } from '../audio/index.js';
 import {
   createLogger,
-  defaultDeadlinesMs,
   describeError,
+  logTimeline,
   OffhookError,
+  resolveDeadlines,
   Timeline,
+  traceTimeline,
 } from '../timeline/index.js';
 import type { ConnectionState } from './connection/connection-state.js';
 import { Engine } from './engine.js';
@@ -42,10 +44,12 @@ export class Room {
   #options: RoomOptions;
   #engine: Engine | undefined;
   #objects: RoomObjects | undefined;
+  #stopTracing: () => void = () => {};
 
   constructor(options: RoomOptions = {}) {
     this.#options = options;
     this.timeline = new Timeline(options.name ?? 'room');
+    logTimeline(this.timeline, log);
   }
 
   get connectionState(): ConnectionState {
@@ -83,7 +87,7 @@ export class Room {
       urls,
       token,
       timeline: this.timeline,
-      deadlines: { ...defaultDeadlinesMs, ...options.deadlines },
+      deadlines: resolveDeadlines(options.deadlines),
       connect: options,
       random: this.#options.random ?? Math.random,
       onJoined: (state) => this.#onJoined(engine, state, options),
@@ -92,6 +96,8 @@ export class Room {
     });
     this.#engine = engine;
     this.#objects = undefined;
+    this.#stopTracing();
+    this.#stopTracing = traceTimeline(this.timeline);
     this.#options.filters?.roomConnecting({ url: urls[0] ?? '', token, timeline: this.timeline });
     const onAbort = () => void this.disconnect();
     options.signal?.addEventListener('abort', onAbort, { once: true });
