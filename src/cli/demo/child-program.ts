@@ -47,29 +47,15 @@ export class ChildProgram {
   /**
    * Resolves when `condition` does.
    *
-   * @throws OffhookError `OFFHOOK_DEADLINE` when that takes longer than `timeoutMs`, `OFFHOOK_CLOSED` when the program
-   * ends first; both with the last lines that it printed.
+   * @throws OffhookError when that takes longer than `timeoutMs` or the program ends first
    */
   async until<T>(condition: Promise<T>, what: string, timeoutMs: number): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
-    const said = () => (this.#lastLines.length > 0 ? `; it printed:\n${this.#lastLines.join('\n')}` : '');
     const tooLate = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(
-        () =>
-          reject(
-            new OffhookError(
-              'OFFHOOK_DEADLINE',
-              `${this.#name}: not ${what} within ${timeoutMs} ms${said()}`,
-            ),
-          ),
-        timeoutMs,
-      );
+      timer = setTimeout(() => reject(this.failure(`not ${what} within ${timeoutMs} ms`)), timeoutMs);
     });
     const gone = this.ended.then((code) => {
-      throw new OffhookError(
-        'OFFHOOK_CLOSED',
-        `${this.#name}: ended with ${code} before it was ${what}${said()}`,
-      );
+      throw this.failure(`ended with ${code} before it was ${what}`);
     });
     try {
       return await Promise.race([condition, tooLate, gone]);
@@ -77,6 +63,12 @@ export class ChildProgram {
       clearTimeout(timer);
       gone.catch(() => {});
     }
+  }
+
+  /** An error about the program, with the last lines that it printed. */
+  failure(what: string): OffhookError {
+    const printed = this.#lastLines.length > 0 ? `; it printed:\n${this.#lastLines.join('\n')}` : '';
+    return new OffhookError('OFFHOOK_CLOSED', `${this.#name}: ${what}${printed}`);
   }
 
   /** Ends the program and what it forked: SIGTERM, and SIGKILL to what is still there after `graceMs`. */

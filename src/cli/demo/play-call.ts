@@ -37,6 +37,9 @@ const registerFile = fileURLToPath(new URL('../../ffi/register.js', import.meta.
 const levelStepMs = 50;
 const agentReadyTimeoutMs = 60_000;
 const callTimeoutMs = 90_000;
+const watchEveryMs = 100;
+/** Exit code of a caller who heard nothing. */
+const gaveUpCode = 2;
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -131,6 +134,15 @@ export async function playCall(options: CallOptions): Promise<CallRecord> {
     onStep(step);
   };
 
+  const known = new Set<string>();
+  const addFilterSteps = () => {
+    for (const step of readTimelines(timelines).flatMap((record) => filterSteps(record, dialledAtMs))) {
+      if (!known.has(step.what)) add(step);
+      known.add(step.what);
+    }
+  };
+  const watching = setInterval(addFilterSteps, watchEveryMs);
+
   onProgress(
     `starting the agent on the ${engine} engine: node ${engine === 'offhook' ? '--import offhook/register ' : ''}examples/agent.mjs start`,
   );
@@ -155,14 +167,15 @@ export async function playCall(options: CallOptions): Promise<CallRecord> {
         add(callerStep(line, dialledAtMs));
       },
     });
-    await caller.until(Promise.race([caller.ended]), 'done', callTimeoutMs);
+    const code = await caller.until(caller.ended, 'done', callTimeoutMs);
+    if (code !== 0 && code !== gaveUpCode) throw caller.failure(`ended with ${code}`);
   } finally {
+    clearInterval(watching);
     await caller?.stop();
     await agent.program.stop();
   }
 
-  const records = readTimelines(timelines);
-  for (const record of records) for (const step of filterSteps(record, dialledAtMs)) add(step);
+  addFilterSteps();
   const stepOf = (what: string) => steps.find((step) => step.who === 'caller' && step.mark === what);
   const greeted = stepOf('agent heard');
   return {
@@ -176,6 +189,6 @@ export async function playCall(options: CallOptions): Promise<CallRecord> {
       Number.isFinite(level) ? Math.round(level * 10) / 10 : null,
     ),
     levelStepMs,
-    timelines: records,
+    timelines: readTimelines(timelines),
   };
 }

@@ -66,7 +66,7 @@ export function filterSteps({ startedAt, spans }: TimelineRecord, dialledAtMs: n
       what:
         span.outcome === 'ok'
           ? `filter ${span.filter ?? ''} is ready`
-          : `declares filter ${span.filter ?? ''} unavailable (${span.detail ?? span.outcome}); audio passes unfiltered`,
+          : `declares filter ${span.filter ?? ''} unavailable: ${span.detail ?? span.outcome}`,
       mark: span.outcome === 'ok' ? 'filter ready' : 'filter unavailable',
     }));
 }
