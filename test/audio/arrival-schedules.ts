@@ -52,7 +52,7 @@ export function wifi(packets: number): ArrivalSchedule {
 }
 
 export function lossy(packets: number, rate: number): ArrivalSchedule {
-  const random = seededRandom(3);
+  const random = seededRandom(2);
   const lost = burstyLoss(rate, 2, random);
   return queued(`${rate * 100} % loss in bursts`, packets, () =>
     lost() ? undefined : 20 + exponential(2, random),
