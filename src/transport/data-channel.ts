@@ -1,9 +1,11 @@
 import type { DataChannel as AddonDataChannel } from 'node-datachannel';
+import type { Traffic } from './traffic.js';
 
 /** One SCTP data channel (RFC 8831). Binary only: LiveKit sends DataPacket messages. */
 export class DataChannel {
   readonly label: string;
   #channel: AddonDataChannel;
+  #traffic: Traffic;
   #open: boolean;
   onOpen: () => void = () => {};
   onClose: () => void = () => {};
@@ -11,8 +13,9 @@ export class DataChannel {
   /** Called when the bytes waiting to be sent fall to the threshold. */
   onBufferedAmountLow: () => void = () => {};
 
-  constructor(channel: AddonDataChannel) {
+  constructor(channel: AddonDataChannel, traffic: Traffic) {
     this.#channel = channel;
+    this.#traffic = traffic;
     this.label = channel.getLabel();
     this.#open = channel.isOpen();
     channel.onOpen(() => {
@@ -26,7 +29,9 @@ export class DataChannel {
     channel.onError(() => {});
     channel.onMessage((message) => {
       if (typeof message === 'string') return;
-      this.onMessage(message instanceof ArrayBuffer ? new Uint8Array(message) : message);
+      const bytes = message instanceof ArrayBuffer ? new Uint8Array(message) : message;
+      traffic.bytesReceived += bytes.length;
+      this.onMessage(bytes);
     });
     channel.onBufferedAmountLow(() => this.onBufferedAmountLow());
   }
@@ -47,6 +52,7 @@ export class DataChannel {
   /** Returns false when the channel is not open; a message is otherwise queued in full. */
   send(message: Uint8Array): boolean {
     if (!this.#open) return false;
+    this.#traffic.bytesSent += message.length;
     this.#channel.sendMessageBinary(message);
     return true;
   }

@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { IceServer as AddonIceServer } from 'node-datachannel';
 
 /** A STUN or TURN server as LiveKit's JoinResponse and RTCIceServer give it. */
@@ -48,8 +49,25 @@ export function candidateAddress(
 ): { address: string; port: number; protocol: string; type: string } | undefined {
   const fields = candidate.replace(/^a=/, '').split(' ');
   const [foundation, , protocol, , address, port, typ, type] = fields;
-  if (!foundation?.startsWith('candidate:') || !address || !port || typ !== 'typ' || !type) return undefined;
+  if (!foundation?.startsWith('candidate:') || !address || typ !== 'typ' || !type) return undefined;
+  if (!/^\d{1,5}$/.test(port ?? '') || Number(port) > 65_535) return undefined;
   return { address, port: Number(port), protocol: (protocol ?? '').toLowerCase(), type };
+}
+
+const hostTypePreference = 126;
+
+/** Candidate lines for a UDP port on this machine's addresses, or on one of them (RFC 8445, section 5.1). */
+export function hostCandidates(family: 4 | 6, port: number, bindAddress?: string): string[] {
+  const addresses = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(
+      (entry) => entry.family === `IPv${family}` && !entry.internal && !entry.address.startsWith('fe80:'),
+    )
+    .map(({ address }) => address);
+  return (bindAddress === undefined ? addresses : [bindAddress]).map((address, i) => {
+    const priority = hostTypePreference * 2 ** 24 + (0xffff - i) * 2 ** 8 + 255;
+    return `candidate:${i + 1} 1 UDP ${priority} ${address} ${port} typ host`;
+  });
 }
 
 /**

@@ -1,10 +1,12 @@
 import type { Track as AddonTrack } from 'node-datachannel';
+import type { Traffic } from './traffic.js';
 
 /** One media section of a peer connection: RTP and RTCP packets in and out, already decrypted or not yet encrypted. */
 export class MediaTrack {
   readonly mid: string;
   readonly kind: 'audio' | 'video';
   #track: AddonTrack;
+  #traffic: Traffic;
   #open: boolean;
   #closed = false;
   onOpen: () => void = () => {};
@@ -12,8 +14,9 @@ export class MediaTrack {
   /** An RTP or RTCP packet (RFC 5761 tells them apart) as it came. */
   onPacket: (packet: Buffer) => void = () => {};
 
-  constructor(track: AddonTrack) {
+  constructor(track: AddonTrack, traffic: Traffic) {
     this.#track = track;
+    this.#traffic = traffic;
     this.mid = track.mid();
     this.kind = track.type() === 'video' ? 'video' : 'audio';
     this.#open = track.isOpen();
@@ -26,7 +29,10 @@ export class MediaTrack {
       this.onClose();
     });
     track.onError(() => {});
-    track.onMessage((packet) => this.onPacket(packet));
+    track.onMessage((packet) => {
+      traffic.bytesReceived += packet.length;
+      this.onPacket(packet);
+    });
   }
 
   get isOpen(): boolean {
@@ -36,6 +42,7 @@ export class MediaTrack {
   /** Sends one RTP or RTCP packet; returns false when the track is not open, and the packet is dropped. */
   send(packet: Buffer): boolean {
     if (!this.#open || this.#closed) return false;
+    this.#traffic.bytesSent += packet.length;
     return this.#track.sendMessageBinary(packet);
   }
 

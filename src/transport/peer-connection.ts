@@ -3,8 +3,10 @@ import type * as Addon from 'node-datachannel';
 import { OffhookError } from '../timeline/index.js';
 import type { Certificate } from './certificate.js';
 import { DataChannel } from './data-channel.js';
-import { type IceCandidate, type IceServer, toAddonIceServers } from './ice.js';
+import { candidateAddress, type IceCandidate, type IceServer, toAddonIceServers } from './ice.js';
+import { IceSession } from './ice-session.js';
 import { MediaTrack } from './media-track.js';
+import type { Traffic } from './traffic.js';
 
 // Loaded when the first connection is made: a process that never connects never pays for the addon's threads.
 const require = createRequire(import.meta.url);
@@ -77,8 +79,11 @@ const addonDirection = { sendonly: 'SendOnly', recvonly: 'RecvOnly', sendrecv: '
 /** One WebRTC peer connection (RFC 8829), with trickled candidates and no negotiation of its own accord. */
 export class PeerConnection {
   #pc: Addon.PeerConnection;
+  #ice: IceSession;
+  #traffic: Traffic = { bytesSent: 0, bytesReceived: 0 };
   #closed = false;
-  #awaitedDescription: ((description: SessionDescription) => void) | undefined;
+  #hasSections = false;
+  #awaited: { resolve(description: SessionDescription): void; reject(error: OffhookError): void } | undefined;
   onLocalCandidate: (candidate: IceCandidate) => void = () => {};
   onStateChange: (state: PeerConnectionState) => void = () => {};
   onIceStateChange: (state: string) => void = () => {};
@@ -107,6 +112,12 @@ export class PeerConnection {
         ? {}
         : { portRangeBegin: options.portRange.begin, portRangeEnd: options.portRange.end }),
     });
+    this.#ice = new IceSession({
+      name: options.name,
+      ...(options.bindAddress === undefined ? {} : { bindAddress: options.bindAddress }),
+      onLocalCandidate: (candidate) => this.onLocalCandidate({ candidate, sdpMid: '0', sdpMLineIndex: 0 }),
+      onStateChange: () => this.onStateChange(this.state),
+    });
     // The addon may still deliver callbacks that were queued when it was closed.
     const unlessClosed =
       <Args extends unknown[]>(act: (...args: Args) => void) =>
@@ -115,30 +126,37 @@ export class PeerConnection {
       };
     this.#pc.onLocalDescription(
       unlessClosed((sdp, type) => {
-        const take = this.#awaitedDescription;
-        this.#awaitedDescription = undefined;
-        take?.({ sdp, type: type as SessionDescription['type'] });
+        const awaited = this.#awaited;
+        this.#awaited = undefined;
+        awaited?.resolve(this.#ice.outgoing({ sdp, type: type as SessionDescription['type'] }));
       }),
     );
     this.#pc.onLocalCandidate(
-      unlessClosed((candidate, mid) =>
+      unlessClosed((line, mid) => {
         // Servers refuse candidates that begin with `a=`.
-        this.onLocalCandidate({ candidate: candidate.replace(/^a=/, ''), sdpMid: mid, sdpMLineIndex: 0 }),
-      ),
+        const candidate = line.replace(/^a=/, '');
+        this.#ice.sawLocalCandidate(candidate);
+        this.onLocalCandidate({ candidate, sdpMid: mid, sdpMLineIndex: 0 });
+      }),
     );
-    this.#pc.onStateChange(unlessClosed((state) => this.onStateChange(state as PeerConnectionState)));
+    this.#pc.onStateChange(unlessClosed(() => this.onStateChange(this.state)));
     this.#pc.onIceStateChange(unlessClosed((state) => this.onIceStateChange(state)));
     this.#pc.onGatheringStateChange(
       unlessClosed((state) => {
         if (state === 'complete') this.onGatheringComplete();
       }),
     );
-    this.#pc.onTrack(unlessClosed((track) => this.onTrack(new MediaTrack(track))));
-    this.#pc.onDataChannel(unlessClosed((channel) => this.onDataChannel(new DataChannel(channel))));
+    this.#pc.onTrack(unlessClosed((track) => this.onTrack(new MediaTrack(track, this.#traffic))));
+    this.#pc.onDataChannel(
+      unlessClosed((channel) => this.onDataChannel(new DataChannel(channel, this.#traffic))),
+    );
   }
 
   get state(): PeerConnectionState {
-    return this.#closed ? 'closed' : (this.#pc.state() as PeerConnectionState);
+    if (this.#closed) return 'closed';
+    const state = this.#pc.state() as PeerConnectionState;
+    const ice = this.#ice.state;
+    return state === 'connected' && ice !== 'addon' ? ice : state;
   }
 
   get isStable(): boolean {
@@ -146,52 +164,67 @@ export class PeerConnection {
   }
 
   /**
-   * Makes an offer of what has been added and sets it as the local description.
+   * Makes an offer of what has been added and sets it as the local description; an offer that was not answered is
+   * withdrawn.
    *
-   * @param iceRestart with new ICE credentials; rejects with `OFFHOOK_NOT_SUPPORTED` where ICE cannot restart.
+   * @param iceRestart with new ICE credentials: the way back when addresses have changed, or at a resumed session.
+   *   Rejects with `OFFHOOK_NOT_SUPPORTED` before the first answer.
    */
   async createOffer({ iceRestart = false }: { iceRestart?: boolean } = {}): Promise<SessionDescription> {
-    if (iceRestart)
-      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'ICE cannot restart on this peer connection');
+    this.#assertOpen();
+    const state = this.#pc.signalingState();
+    if (state === 'have-remote-offer')
+      throw transportError('no offer can be made', 'an offer is to be answered');
+    if (!this.#hasSections)
+      throw transportError('no offer can be made', 'there is no track and no data channel');
+    if (iceRestart) this.#ice.beginRestart();
+    if (state === 'have-local-offer') this.#pc.setLocalDescription('rollback');
     return this.#describe('offer');
   }
 
   /** Answers the remote offer that was set last, with ICE credentials of the caller's choice if given. */
-  createAnswer(credentials?: { iceUfrag: string; icePwd: string }): Promise<SessionDescription> {
+  async createAnswer(credentials?: { iceUfrag: string; icePwd: string }): Promise<SessionDescription> {
+    this.#assertOpen();
+    if (this.#pc.signalingState() !== 'have-remote-offer') {
+      throw transportError('no answer can be made', 'there is no offer to answer');
+    }
     return this.#describe('answer', credentials);
   }
 
+  /** The addon ends the process when it is asked for a description that it cannot make: check before. */
   #describe(
     type: 'offer' | 'answer',
     credentials?: { iceUfrag: string; icePwd: string },
   ): Promise<SessionDescription> {
+    this.#awaited?.reject(new OffhookError('OFFHOOK_ABORTED', `another ${type} was asked for`));
     return new Promise((resolve, reject) => {
-      try {
-        this.#assertOpen();
-        this.#awaitedDescription = resolve;
-        this.#pc.setLocalDescription(type, credentials);
-      } catch (cause) {
-        reject(transportError(`the local ${type} could not be made`, cause));
-      }
+      this.#awaited = { resolve, reject };
+      this.#pc.setLocalDescription(type, credentials);
     });
   }
 
+  /** An offer with new ICE credentials restarts ICE; the answer to it has new ones too. */
   setRemoteDescription(description: SessionDescription): void {
     this.#assertOpen();
     try {
-      this.#pc.setRemoteDescription(description.sdp, description.type);
+      const { sdp, type } = this.#ice.incoming(description);
+      this.#pc.setRemoteDescription(sdp, type);
     } catch (cause) {
       throw transportError(`the remote ${description.type} was refused`, cause);
     }
+    if (description.type === 'offer') this.#hasSections = true;
   }
 
   /** Adds a trickled candidate of the other side. A malformed one is an error and changes nothing. */
   addIceCandidate(candidate: IceCandidate): void {
     if (this.#closed || candidate.candidate === '') return;
+    const refused = `the candidate "${candidate.candidate}" was refused`;
+    if (!candidateAddress(candidate.candidate)) throw transportError(refused, 'it is malformed');
+    if (this.#ice.addCandidate(candidate)) return;
     try {
       this.#pc.addRemoteCandidate(`a=${candidate.candidate.replace(/^a=/, '')}`, candidate.sdpMid ?? '0');
     } catch (cause) {
-      throw transportError(`the candidate "${candidate.candidate}" was refused`, cause);
+      throw transportError(refused, cause);
     }
   }
 
@@ -205,7 +238,8 @@ export class PeerConnection {
     media.addAudioCodec(opus, 'opus/48000/2', options.opusParameters);
     for (const { id, uri } of options.extensions ?? []) media.parseSdpLine(`a=extmap:${id} ${uri}`);
     media.addSSRC(options.ssrc, options.cname, options.streamId, options.trackId);
-    return new MediaTrack(this.#pc.addTrack(media));
+    this.#hasSections = true;
+    return new MediaTrack(this.#pc.addTrack(media), this.#traffic);
   }
 
   addVideoTrack(options: VideoTrackOptions): MediaTrack {
@@ -214,17 +248,20 @@ export class PeerConnection {
     const media = new Video(options.mid, addonDirection[options.direction]);
     for (const attribute of options.attributes) media.parseSdpLine(`a=${attribute}`);
     media.addSSRC(options.ssrc, options.cname, options.streamId, options.trackId);
-    return new MediaTrack(this.#pc.addTrack(media));
+    this.#hasSections = true;
+    return new MediaTrack(this.#pc.addTrack(media), this.#traffic);
   }
 
   createDataChannel(label: string, options: { ordered: boolean; maxRetransmits?: number }): DataChannel {
     this.#assertOpen();
     const { ordered, maxRetransmits } = options;
+    this.#hasSections = true;
     return new DataChannel(
       this.#pc.createDataChannel(label, {
         unordered: !ordered,
         ...(maxRetransmits === undefined ? {} : { maxRetransmits }),
       }),
+      this.#traffic,
     );
   }
 
@@ -248,19 +285,22 @@ export class PeerConnection {
     return rttMs > 0 ? rttMs : undefined;
   }
 
+  /** Of media packets and messages, without the overhead of what carries them. */
   get bytesSent(): number {
-    return this.#closed ? 0 : this.#pc.bytesSent();
+    return this.#traffic.bytesSent;
   }
 
   get bytesReceived(): number {
-    return this.#closed ? 0 : this.#pc.bytesReceived();
+    return this.#traffic.bytesReceived;
   }
 
   /** Closes every track, channel and socket; no callback comes afterwards. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#awaitedDescription = undefined;
+    this.#awaited?.reject(new OffhookError('OFFHOOK_CLOSED', 'the peer connection was closed'));
+    this.#awaited = undefined;
+    this.#ice.close();
     this.#pc.close();
   }
 
@@ -270,6 +310,7 @@ export class PeerConnection {
 }
 
 function transportError(what: string, cause: unknown): OffhookError {
+  if (cause instanceof OffhookError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new OffhookError('OFFHOOK_TRANSPORT', `${what}: ${reason}`, { cause });
 }

@@ -1,0 +1,234 @@
+import {
+  attributeOf,
+  errorCodeOf,
+  hasIntegrity,
+  parseStun,
+  type StunAttribute,
+  type StunMessage,
+  serializeStun,
+  stunAttribute,
+  stunMethod,
+  type TransportAddress,
+  xorAddress,
+} from './stun.js';
+
+export interface IceCredentials {
+  ufrag: string;
+  pwd: string;
+}
+
+/** A way to the other side: a pair of UDP addresses, a TCP connection, a relayed address. */
+export interface IcePath {
+  /** Where packets come from, as this side sees it. */
+  readonly remote: TransportAddress;
+  send(packet: Buffer): void;
+}
+
+export interface IceAgentOptions {
+  local: IceCredentials;
+  remote: IceCredentials;
+  /** Whether this side nominates the path. */
+  controlling: boolean;
+  /** Decides who nominates when both sides think it is they: the higher one. */
+  tieBreaker: bigint;
+  /** PRIORITY of the checks, by which the other side orders its pairs. */
+  priority: number;
+  randomBytes: (count: number) => Buffer;
+  /** A path was chosen; it may change later. */
+  onSelected: (path: IcePath) => void;
+  /** Nothing has been heard on the chosen path for 30 s (RFC 7675). */
+  onLost: () => void;
+}
+
+interface Check {
+  id: string;
+  nominating: boolean;
+  controlling: boolean;
+}
+
+interface PathState {
+  path: IcePath;
+  nextCheckMs: number;
+  checksSent: number;
+  succeeded: boolean;
+  /** The other side chose it before our own check had succeeded. */
+  chosen: boolean;
+  lastAnswerMs: number;
+  pending: Check[];
+}
+
+const firstRetryMs = 100;
+const maxRetryMs = 1_000;
+const maxPending = 8;
+const consentIntervalMs = 5_000;
+const consentTimeoutMs = 30_000;
+const roleConflict = 487;
+
+/**
+ * A small ICE agent (RFC 8445) for the paths that the addon's own does not know. Pure: packets and time come in as
+ * arguments. The first path that answers is nominated: all of them lead to the same server.
+ */
+export class IceAgent {
+  #options: IceAgentOptions;
+  #controlling: boolean;
+  #paths: PathState[] = [];
+  #selected: PathState | undefined;
+
+  constructor(options: IceAgentOptions) {
+    this.#options = options;
+    this.#controlling = options.controlling;
+  }
+
+  get selected(): IcePath | undefined {
+    return this.#selected?.path;
+  }
+
+  /** Starts to check a path, once. */
+  add(path: IcePath, nowMs: number): void {
+    if (this.#stateOf(path)) return;
+    this.#paths.push({
+      path,
+      nextCheckMs: nowMs,
+      checksSent: 0,
+      succeeded: false,
+      chosen: false,
+      lastAnswerMs: nowMs,
+      pending: [],
+    });
+  }
+
+  remove(path: IcePath): void {
+    this.#paths = this.#paths.filter((state) => state.path !== path);
+    if (this.#selected?.path === path) this.#selected = undefined;
+  }
+
+  /** Sends the checks that are due; returns how long until the next one is. */
+  tick(nowMs: number): number {
+    const selected = this.#selected;
+    if (selected && nowMs - selected.lastAnswerMs > consentTimeoutMs) {
+      this.remove(selected.path);
+      this.#options.onLost();
+    }
+    for (const state of this.#paths) {
+      if (this.#isChecked(state) && nowMs >= state.nextCheckMs) this.#check(state, nowMs, false);
+    }
+    const due = this.#paths.filter((state) => this.#isChecked(state)).map(({ nextCheckMs }) => nextCheckMs);
+    return Math.max(0, Math.min(...due, nowMs + consentIntervalMs) - nowMs);
+  }
+
+  /**
+   * Takes a STUN message. What is not signed as agreed is ignored; a request that is, on a path which was not added,
+   * adds it (RFC 8445, section 7.3.1.3).
+   */
+  receive(path: IcePath, packet: Buffer, nowMs: number): void {
+    const message = parseStun(packet);
+    if (message?.method !== stunMethod.binding) return;
+    const { local, remote } = this.#options;
+    if (message.class === 'request') {
+      const username = attributeOf(message, stunAttribute.username)?.toString();
+      if (username !== `${local.ufrag}:${remote.ufrag}` || !hasIntegrity(packet, local.pwd)) return;
+      if (!this.#stateOf(path)) this.add(path, nowMs);
+      this.#handleRequest(this.#stateOf(path)!, message, nowMs);
+    } else if (message.class !== 'indication' && hasIntegrity(packet, remote.pwd)) {
+      const state = this.#stateOf(path);
+      if (state) this.#handleResponse(state, message, nowMs);
+    }
+  }
+
+  #stateOf(path: IcePath): PathState | undefined {
+    return this.#paths.find((state) => state.path === path);
+  }
+
+  /** Once a path is chosen only that one is kept alive. */
+  #isChecked(state: PathState): boolean {
+    return this.#selected === undefined || this.#selected === state;
+  }
+
+  #check(state: PathState, nowMs: number, nominating: boolean): void {
+    const { local, remote, priority, tieBreaker, randomBytes } = this.#options;
+    const transactionId = randomBytes(12);
+    const controlling = this.#controlling;
+    const attributes: StunAttribute[] = [
+      { type: stunAttribute.username, value: Buffer.from(`${remote.ufrag}:${local.ufrag}`) },
+      { type: stunAttribute.priority, value: bigEndian(priority, 4) },
+      {
+        type: controlling ? stunAttribute.iceControlling : stunAttribute.iceControlled,
+        value: bigEndian(tieBreaker, 8),
+      },
+    ];
+    if (nominating) attributes.push({ type: stunAttribute.useCandidate, value: Buffer.alloc(0) });
+    const message = { class: 'request', method: stunMethod.binding, transactionId, attributes } as const;
+    state.pending.push({ id: transactionId.toString('hex'), nominating, controlling });
+    if (state.pending.length > maxPending) state.pending.shift();
+    const retryMs = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.floor(state.checksSent++ / 4));
+    state.nextCheckMs = nowMs + (this.#selected === state ? consentIntervalMs : retryMs);
+    state.path.send(serializeStun(message, remote.pwd));
+  }
+
+  #handleRequest(state: PathState, message: StunMessage, nowMs: number): void {
+    if (this.#conflicts(message)) {
+      this.#answer(state, message, 'error', [
+        { type: stunAttribute.errorCode, value: Buffer.from([0, 0, 4, roleConflict % 100]) },
+      ]);
+      return;
+    }
+    const { remote } = state.path;
+    const mapped = { type: stunAttribute.xorMappedAddress, value: xorAddress(remote, message.transactionId) };
+    this.#answer(state, message, 'success', [mapped]);
+    if (!this.#controlling && attributeOf(message, stunAttribute.useCandidate)) state.chosen = true;
+    if (!state.succeeded) this.#check(state, nowMs, false);
+    else if (state.chosen) this.#select(state, nowMs);
+  }
+
+  #answer(
+    state: PathState,
+    { transactionId }: StunMessage,
+    kind: 'success' | 'error',
+    attributes: StunAttribute[],
+  ) {
+    const response = { class: kind, method: stunMethod.binding, transactionId, attributes };
+    state.path.send(serializeStun(response, this.#options.local.pwd));
+  }
+
+  /** Settles who nominates (RFC 8445, section 7.3.1.1); true when the other side has to give way. */
+  #conflicts(message: StunMessage): boolean {
+    const type = this.#controlling ? stunAttribute.iceControlling : stunAttribute.iceControlled;
+    const theirs = attributeOf(message, type);
+    if (theirs?.length !== 8) return false;
+    const oursWins = this.#options.tieBreaker >= theirs.readBigUInt64BE();
+    if (oursWins === this.#controlling) return true;
+    this.#controlling = !this.#controlling;
+    return false;
+  }
+
+  #handleResponse(state: PathState, message: StunMessage, nowMs: number): void {
+    const id = message.transactionId.toString('hex');
+    const check = state.pending.find((pending) => pending.id === id);
+    if (!check) return;
+    state.pending = state.pending.filter((pending) => pending !== check);
+    if (message.class === 'error') {
+      if (errorCodeOf(message) !== roleConflict) return;
+      if (check.controlling === this.#controlling) this.#controlling = !this.#controlling;
+      this.#check(state, nowMs, false);
+      return;
+    }
+    state.succeeded = true;
+    state.lastAnswerMs = nowMs;
+    if (check.nominating || state.chosen) this.#select(state, nowMs);
+    else if (this.#controlling && !this.#selected) this.#check(state, nowMs, true);
+  }
+
+  #select(state: PathState, nowMs: number): void {
+    if (this.#selected === state) return;
+    this.#selected = state;
+    state.nextCheckMs = nowMs + consentIntervalMs;
+    this.#options.onSelected(state.path);
+  }
+}
+
+function bigEndian(value: number | bigint, bytes: 4 | 8): Buffer {
+  const buffer = Buffer.alloc(bytes);
+  if (bytes === 4) buffer.writeUInt32BE(Number(value));
+  else buffer.writeBigUInt64BE(BigInt(value));
+  return buffer;
+}
