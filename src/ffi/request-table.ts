@@ -83,7 +83,7 @@ const inSox = (error: string) => ({ outputPtr: 0n, size: 0, error });
 
 /** Every request of the protocol. docs/compatibility.md is generated from it. */
 export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } = {
-  dispose: { handler: dispose, status: 'works', test: 'ffi/dispose' },
+  dispose: { handler: dispose, status: 'works', test: 'ffi/requests' },
 
   connect: {
     handler: connect,

@@ -1,0 +1,53 @@
+import { eventTable, roomEventTable } from './event-table.js';
+import { requestTable } from './request-table.js';
+
+interface Row {
+  status: string;
+  note?: string;
+  test?: string;
+}
+
+function markdownTable(title: string, rows: Readonly<Record<string, Row>>): string {
+  const lines = Object.entries(rows).map(
+    ([name, { status, note = '', test }]) =>
+      `| \`${name}\` | ${status} | ${note} | ${test ? `[${test}](../test/${test}.test.ts)` : ''} |`,
+  );
+  return [`| ${title} | | | shown by |`, '| --- | --- | --- | --- |', ...lines].join('\n');
+}
+
+const count = (rows: Readonly<Record<string, Row>>, status: string) =>
+  Object.values(rows).filter((row) => row.status === status).length;
+
+/** docs/compatibility.md: what this engine does of the FFI protocol, request by request and event by event. */
+export function compatibilityPage(): string {
+  const total = Object.keys(requestTable).length;
+  return `# Compatibility with LiveKit's FFI protocol
+
+\`@livekit/rtc-node\` 0.13 and 1.x, and \`@livekit/agents\` on top of them, speak this protocol to their engine. Of its
+${total} requests, ${count(requestTable, 'works')} work, ${count(requestTable, 'partly')} work in part, and ${count(requestTable, 'not yet')} are not there yet: those are answered with an error
+that names them. Requests, events and their content are compared with the native engine's in
+[test/ffi/same-steps.test.ts](../test/ffi/same-steps.test.ts).
+
+This page is generated from \`src/ffi/request-table.ts\` and \`src/ffi/event-table.ts\` by \`node scripts/compatibility.mjs\`.
+
+## Requests
+
+${markdownTable('Request', requestTable)}
+
+## Events
+
+${markdownTable('Event', eventTable)}
+
+## Room events
+
+${markdownTable('Room event', roomEventTable)}
+
+## What differs on purpose
+
+- A connect is not delayed by audio filter plugins: they load beside it, in processes of their own.
+- A connect that fails says at which stage, with which host, and after how long.
+- A program that does not send ReadyForRoomEvent within 15 s gets its events all the same; the native engine panics.
+- A program that has no room open and awaits no callback may end by itself.
+- A pointer that leads nowhere, or a handle that was dropped, is an error; it does not crash the process.
+`;
+}
