@@ -7,12 +7,21 @@ interface Row {
   test?: string;
 }
 
+/** A table with its columns aligned, as the formatter wants it. */
 function markdownTable(title: string, rows: Readonly<Record<string, Row>>): string {
-  const lines = Object.entries(rows).map(
-    ([name, { status, note = '', test }]) =>
-      `| \`${name}\` | ${status} | ${note} | ${test ? `[${test}](../test/${test}.test.ts)` : ''} |`,
-  );
-  return [`| ${title} | | | shown by |`, '| --- | --- | --- | --- |', ...lines].join('\n');
+  const cells = [
+    [title, 'Status', 'Notes', 'Shown by'],
+    ...Object.entries(rows).map(([name, { status, note = '', test }]) => [
+      `\`${name}\``,
+      status,
+      note,
+      test ? `[${test}](../test/${test}.test.ts)` : '',
+    ]),
+  ];
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
+  const line = (row: string[]) => `| ${row.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`;
+  const rule = line(widths.map((width) => '-'.repeat(width)));
+  return [line(cells[0]!), rule, ...cells.slice(1).map(line)].join('\n');
 }
 
 const count = (rows: Readonly<Record<string, Row>>, status: string) =>

@@ -1,4 +1,5 @@
 import { workerData } from 'node:worker_threads';
+import { shutdownTransport } from '../room/index.js';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { Logs } from './logs.js';
 import { FfiServer } from './server.js';
@@ -32,8 +33,17 @@ function answerWith(id: number, work: () => Omit<Exclude<Answer, { error: string
 
 const nothing = { bytes: new Uint8Array(0), buffers: [], writes: [] };
 
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/**
+ * The process is ending. The WebRTC addon must have no callback under way when this thread is terminated: it would
+ * abort the process.
+ */
 async function leave(id: number): Promise<void> {
   await server.dispose();
+  await turn();
+  shutdownTransport();
+  await turn();
   answerWith(id, () => ({ ...nothing, ...server.outbox.takeOpenedAndClosed() }));
 }
 

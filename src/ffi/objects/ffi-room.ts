@@ -1,4 +1,4 @@
-import type { ConnectCallback_Result } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
+import { type ConnectCallback_Result, ConnectionState } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
 import type { RpcInvocation } from '../../data/index.js';
 import type {
   LocalTrackPublication,
@@ -42,6 +42,7 @@ export class FfiRoom {
   #rpcWaiters = new Map<number, RpcWaiter>();
   #eventListeners = new Set<(event: RoomEvent) => void>();
   #open: number | undefined;
+  #leaving = false;
   #ended = false;
 
   constructor(context: Context, room: Room, url: string) {
@@ -97,6 +98,7 @@ export class FfiRoom {
     this.#ready = true;
     const { sid } = this.room.info;
     if (sid) this.#send({ case: 'roomSidChanged', value: { sid } });
+    this.#send({ case: 'connectionStateChanged', value: { state: ConnectionState.CONN_CONNECTED } });
     this.#flush();
   }
 
@@ -168,6 +170,7 @@ export class FfiRoom {
 
   /** Leaves the room; the program is told of the end of its events. */
   async disconnect(reason?: number): Promise<void> {
+    this.#leaving = true;
     try {
       await this.room.disconnect(reason);
     } finally {
@@ -177,6 +180,8 @@ export class FfiRoom {
 
   #onEvent(event: RoomEvent): void {
     for (const listener of this.#eventListeners) listener(event);
+    // A program that leaves is told by the callback, not by events.
+    if (this.#leaving && (event.type === 'connectionStateChanged' || event.type === 'disconnected')) return;
     this.#held.push(event);
     this.#flush();
     if (event.type === 'disconnected') this.#end();

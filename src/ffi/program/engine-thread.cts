@@ -10,7 +10,7 @@ import requestBuffer = require('./request-buffer.cjs');
 /** The engine answers in microseconds; one that does not is stuck, and must not take the program with it. */
 const answerDeadlineMs = 10_000;
 /** How long a process that ends waits for its rooms to be left. */
-const leaveDeadlineMs = 500;
+const leaveDeadlineMs = 2_000;
 
 type EventListener = (event: Uint8Array) => void;
 
@@ -46,6 +46,7 @@ class EngineThread {
   #lastId = 0;
   /** What is open, with the events owed should the thread be lost. */
   #open = new Map<number, Uint8Array[]>();
+  #everOpen = false;
   #disposing: (() => void)[] = [];
   #lost: Error | undefined;
 
@@ -160,12 +161,14 @@ class EngineThread {
       return;
     }
     this.#take(message);
-    this.onEvent(message.bytes);
+    // One without bytes only tells of what was opened or closed.
+    if (message.bytes.length > 0) this.onEvent(message.bytes);
   }
 
   #take({ buffers, opened, closed }: Delivery): void {
     for (const buffer of buffers) this.#memory.lend(buffer);
     if (opened.length === 0 && closed.length === 0) return;
+    this.#everOpen ||= opened.length > 0;
     for (const { id, ifLost } of opened) this.#open.set(id, ifLost);
     for (const id of closed) this.#open.delete(id);
     this.#keepAliveIfOpen();
@@ -189,7 +192,7 @@ class EngineThread {
 
   /** The process is ending: the servers are told, so that nobody waits for this participant to come back. */
   #leave(): void {
-    if (this.#lost || this.#open.size === 0) return;
+    if (this.#lost || !this.#everOpen) return;
     try {
       this.#ask((id) => ({ type: 'leave', id }), leaveDeadlineMs);
     } catch {
