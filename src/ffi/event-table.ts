@@ -93,7 +93,7 @@ export const roomEventTable: { readonly [Name in RoomEventCase]: EventRow } = {
   connectionStateChanged: { status: 'works', test: 'ffi/same-steps' },
   disconnected: {
     status: 'works',
-    note: 'When the program did not ask for it, as in the native engine.',
+
     test: 'ffi/room',
   },
   reconnecting: { status: 'works', test: 'ffi/reconnect' },

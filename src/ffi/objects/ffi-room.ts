@@ -42,7 +42,6 @@ export class FfiRoom {
   #rpcWaiters = new Map<number, RpcWaiter>();
   #eventListeners = new Set<(event: RoomEvent) => void>();
   #open: number | undefined;
-  #leaving = false;
   #ended = false;
 
   constructor(context: Context, room: Room, url: string) {
@@ -170,7 +169,6 @@ export class FfiRoom {
 
   /** Leaves the room; the program is told of the end of its events. */
   async disconnect(reason?: number): Promise<void> {
-    this.#leaving = true;
     try {
       await this.room.disconnect(reason);
     } finally {
@@ -180,8 +178,6 @@ export class FfiRoom {
 
   #onEvent(event: RoomEvent): void {
     for (const listener of this.#eventListeners) listener(event);
-    // A program that leaves is told by the callback, not by events.
-    if (this.#leaving && (event.type === 'connectionStateChanged' || event.type === 'disconnected')) return;
     this.#held.push(event);
     this.#flush();
     if (event.type === 'disconnected') this.#end();
