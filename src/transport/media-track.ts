@@ -25,7 +25,7 @@ export class MediaTrack {
       this.onOpen();
     });
     track.onClosed(() => {
-      this.#open = false;
+      this.close();
       this.onClose();
     });
     track.onError(() => {});
@@ -37,6 +37,10 @@ export class MediaTrack {
 
   get isOpen(): boolean {
     return this.#open;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
   }
 
   /** Sends one RTP or RTCP packet; returns false when the track is not open, and the packet is dropped. */

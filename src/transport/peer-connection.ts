@@ -82,6 +82,7 @@ export class PeerConnection {
   #ice: IceSession;
   #traffic: Traffic = { bytesSent: 0, bytesReceived: 0 };
   #closed = false;
+  #tracks: MediaTrack[] = [];
   #hasSections = false;
   #awaited: { resolve(description: SessionDescription): void; reject(error: OffhookError): void } | undefined;
   onLocalCandidate: (candidate: IceCandidate) => void = () => {};
@@ -146,7 +147,7 @@ export class PeerConnection {
         if (state === 'complete') this.onGatheringComplete();
       }),
     );
-    this.#pc.onTrack(unlessClosed((track) => this.onTrack(new MediaTrack(track, this.#traffic))));
+    this.#pc.onTrack(unlessClosed((track) => this.onTrack(this.#adopt(track))));
     this.#pc.onDataChannel(
       unlessClosed((channel) => this.onDataChannel(new DataChannel(channel, this.#traffic))),
     );
@@ -239,7 +240,7 @@ export class PeerConnection {
     for (const { id, uri } of options.extensions ?? []) media.parseSdpLine(`a=extmap:${id} ${uri}`);
     media.addSSRC(options.ssrc, options.cname, options.streamId, options.trackId);
     this.#hasSections = true;
-    return new MediaTrack(this.#pc.addTrack(media), this.#traffic);
+    return this.#adopt(this.#pc.addTrack(media));
   }
 
   addVideoTrack(options: VideoTrackOptions): MediaTrack {
@@ -249,7 +250,7 @@ export class PeerConnection {
     for (const attribute of options.attributes) media.parseSdpLine(`a=${attribute}`);
     media.addSSRC(options.ssrc, options.cname, options.streamId, options.trackId);
     this.#hasSections = true;
-    return new MediaTrack(this.#pc.addTrack(media), this.#traffic);
+    return this.#adopt(this.#pc.addTrack(media));
   }
 
   createDataChannel(label: string, options: { ordered: boolean; maxRetransmits?: number }): DataChannel {
@@ -301,7 +302,15 @@ export class PeerConnection {
     this.#awaited?.reject(new OffhookError('OFFHOOK_CLOSED', 'the peer connection was closed'));
     this.#awaited = undefined;
     this.#ice.close();
+    // The addon would keep the callbacks of tracks that were not closed themselves, and abort when its thread ends.
+    for (const track of this.#tracks) track.close();
     this.#pc.close();
+  }
+
+  #adopt(addonTrack: Addon.Track): MediaTrack {
+    const track = new MediaTrack(addonTrack, this.#traffic);
+    this.#tracks = [...this.#tracks.filter(({ isClosed }) => !isClosed), track];
+    return track;
   }
 
   #assertOpen(): void {
