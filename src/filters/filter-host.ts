@@ -29,6 +29,8 @@ export interface FilterHost {
 }
 
 export interface FilterHostEvents {
+  /** The filter's code is there. `separateRates`: it takes and gives frames at different rates. */
+  onOpened(filter: { separateRates: boolean }): void;
   onFrame(slot: number, sequence: number, filtered: Samples): void;
   onFrameFailed(slot: number, sequence: number, reason: string): void;
   /** Once, when the host is gone. `final`: starting it again would not help. */

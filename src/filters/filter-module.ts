@@ -1,7 +1,7 @@
 import { createLogger, describeError, type Logger, OffhookError, type Timeline } from '../timeline/index.js';
 import type { FilterHost, StartFilterHost } from './filter-host.js';
 import { FilterLoad } from './filter-load.js';
-import { FilterSession, type FilterSessionOptions } from './filter-session.js';
+import { type FilterRates, FilterSession, type FilterSessionOptions } from './filter-session.js';
 import type { FilterState, FilterStatus } from './filter-status.js';
 import type { Samples } from './frame-protocol.js';
 import { RestartPolicy } from './restart-policy.js';
@@ -23,6 +23,8 @@ export interface ConnectingRoom {
 }
 
 const maxStreams = 1024;
+/** Hz at which Opus is decoded. */
+const codecRate = 48_000;
 /** A host that answers no frame for this long after its filter was taken out is stuck, and is replaced. */
 const stuckAfterMs = 2_000;
 
@@ -40,6 +42,7 @@ export class FilterModule {
   #restarts = 0;
   #restartTimer: NodeJS.Timeout | undefined;
   #refusal: string | undefined;
+  #separateRates = false;
   #framesBack = 0;
   #closed = false;
 
@@ -73,21 +76,17 @@ export class FilterModule {
   }
 
   createSession(options: FilterSessionOptions): FilterSession {
-    const { sampleRate = options.sampleRate } = this.#options;
-    const session = new FilterSession(
-      { ...options, sampleRate },
-      {
-        onInfo: (changed) => {
-          const { attachment } = changed;
-          attachment?.host.updateStreamInfo(attachment.slot, JSON.stringify(changed.streamInfo));
-        },
-        onTakenOut: (taken, reason) => this.#takeOut(taken, reason),
-        onClose: (closed) => {
-          this.#release(closed);
-          this.#sessions.delete(closed);
-        },
+    const session = new FilterSession(options, this.#ratesFor(options.sampleRate), {
+      onInfo: (changed) => {
+        const { attachment } = changed;
+        attachment?.host.updateStreamInfo(attachment.slot, JSON.stringify(changed.streamInfo));
       },
-    );
+      onTakenOut: (taken, reason) => this.#takeOut(taken, reason),
+      onClose: (closed) => {
+        this.#release(closed);
+        this.#sessions.delete(closed);
+      },
+    });
     this.#sessions.add(session);
     // A stream outside of any room: the filter is made ready for its URL, without a token.
     if (this.#loads.size === 0) this.roomConnecting({ url: options.streamInfo.url, token: '' });
@@ -120,6 +119,9 @@ export class FilterModule {
 
   #start(): void {
     const host = this.#options.startHost({
+      onOpened: ({ separateRates }) => {
+        this.#separateRates = separateRates;
+      },
       onFrame: (slot, sequence, filtered) => this.#onFrame(slot, sequence, filtered),
       onFrameFailed: (slot, sequence, reason) => {
         this.#framesBack++;
@@ -188,18 +190,13 @@ export class FilterModule {
       return;
     }
     this.#slots.set(slot, session);
-    const {
-      sampleRate,
-      outputRate = sampleRate,
-      numChannels,
-      format = 'int16',
-      optionsJson,
-    } = session.options;
+    const { inputRate, outputRate } = session;
+    const { numChannels, format = 'int16', optionsJson } = session.options;
     const span = load.timeline?.begin('filter-create', { filter: this.moduleId });
     const gone = () => host !== this.#host || this.#slots.get(slot) !== session;
     host
       .createStream(slot, {
-        inputRate: sampleRate,
+        inputRate,
         outputRate,
         numChannels,
         format,
@@ -233,6 +230,13 @@ export class FilterModule {
     if (state === 'ready') this.#log.info(`stream filtered ${after}`);
     else this.#log.warn(`stream passes unfiltered ${after}: ${reason}`);
     this.#options.onStatus(this.status);
+  }
+
+  /** A filter that converts between rates takes what the codec gives, as upstream has it. */
+  #ratesFor(streamRate: number): FilterRates {
+    const { sampleRate } = this.#options;
+    if (sampleRate !== undefined) return { inputRate: sampleRate, outputRate: sampleRate };
+    return { inputRate: this.#separateRates ? codecRate : streamRate, outputRate: streamRate };
   }
 
   #freeSlot(): number | undefined {
@@ -279,11 +283,12 @@ export class FilterModule {
     const next = delayMs === undefined ? 'it will not be started again' : `started again in ${delayMs} ms`;
     if (delayMs === undefined) this.#refusal = final ? reason : `${reason}, ${this.#restarts} restarts`;
     this.#log.warn(`${reason}; ${next}; audio passes unfiltered`);
+    const told = this.#refusal ?? reason;
     for (const session of this.#sessions) {
-      if (!session.over) session.detach('unavailable', reason);
+      if (!session.over) session.detach('unavailable', told);
     }
     for (const load of this.#loads.values()) {
-      load.abandon(reason);
+      load.abandon(told);
       this.#announce(load);
     }
     if (this.#loads.size === 0) this.#options.onStatus(this.status);

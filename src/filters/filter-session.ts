@@ -5,16 +5,20 @@ import { LatencyHistogram } from './latency-histogram.js';
 import { MissWindow } from './miss-window.js';
 
 export interface FilterSessionOptions {
-  /** Hz, of the frames in and out. */
+  /** Hz of the stream; the filter may work at rates of its own, see `inputRate` and `outputRate` of the session. */
   sampleRate: number;
-  /** Hz of the frames out, when it differs; only for filters that support it. */
-  outputRate?: number;
   numChannels: number;
   /** The samples the filter works on; default `int16`. */
   format?: SampleFormat;
   /** The options that the program gave, as JSON; default an empty object. */
   optionsJson?: string;
   streamInfo: FilterStreamInfo;
+}
+
+/** In Hz. */
+export interface FilterRates {
+  inputRate: number;
+  outputRate: number;
 }
 
 /** What a session asks of the filter that it belongs to. */
@@ -42,6 +46,10 @@ const frameDeadlineMs = 15;
 /** One stream's use of a filter. Frames pass unfiltered, at once, whenever the filter cannot take them. */
 export class FilterSession {
   readonly options: FilterSessionOptions;
+  /** Hz of the frames that `process` takes. */
+  readonly inputRate: number;
+  /** Hz of the frames that it gives. */
+  readonly outputRate: number;
   #owner: FilterSessionOwner;
   #streamInfo: FilterStreamInfo;
   #attachment: Attachment | undefined;
@@ -58,20 +66,12 @@ export class FilterSession {
   #latency = new LatencyHistogram();
   #counts = { processed: 0, late: 0, bypassed: 0, failed: 0 };
 
-  constructor(options: FilterSessionOptions, owner: FilterSessionOwner) {
+  constructor(options: FilterSessionOptions, rates: FilterRates, owner: FilterSessionOwner) {
     this.options = options;
+    this.inputRate = rates.inputRate;
+    this.outputRate = rates.outputRate;
     this.#streamInfo = options.streamInfo;
     this.#owner = owner;
-  }
-
-  /** Hz of the frames that `process` takes. */
-  get inputRate(): number {
-    return this.options.sampleRate;
-  }
-
-  /** Hz of the frames that it gives. */
-  get outputRate(): number {
-    return this.options.outputRate ?? this.options.sampleRate;
   }
 
   get streamInfo(): FilterStreamInfo {

@@ -150,6 +150,7 @@ export class NativeHost implements FilterHost {
       this.#end(String(reply.error), true);
       return;
     }
+    if (reply.event === 'opened') this.#events.onOpened({ separateRates: reply.separateRates === true });
     if (typeof reply.id !== 'number') return;
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);

@@ -89,6 +89,15 @@ export function filterFrame(session: FilterSession, frame: Int16Array): Promise<
   return new Promise((resolve) => session.process(frame, resolve));
 }
 
+/** What a session makes of a frame; sent again when the machine was too busy for it to be back in time. */
+export async function filtered(session: FilterSession, frame: Int16Array): Promise<Int16Array | undefined> {
+  for (let tries = 0; tries < 20; tries++) {
+    const result = await filterFrame(session, frame);
+    if (result) return result;
+  }
+  return undefined;
+}
+
 /** 10 ms of a constant level at 48 kHz. */
 export function level(value: number, length = 480): Int16Array {
   return new Int16Array(length).fill(value);

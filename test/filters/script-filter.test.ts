@@ -3,7 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { filterFrame, level, openRegistry, streamInfo, streamIs, untilStatus, url } from './harness.js';
+import {
+  filtered,
+  filterFrame,
+  level,
+  openRegistry,
+  streamInfo,
+  streamIs,
+  untilStatus,
+  url,
+} from './harness.js';
 import { toneGainDb } from './levels.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'offhook-filter-'));
@@ -124,6 +133,6 @@ describe('a filter in WebAssembly', () => {
   test('of the examples turns down what it hears', async () => {
     const { registry, session } = open(example('wasm-gain.mjs'), { gain: 0.25 });
     await untilStatus(registry, streamIs('ready'));
-    expect(await filterFrame(session, level(1000))).toEqual(level(250));
+    expect(await filtered(session, level(1000))).toEqual(level(250));
   });
 });

@@ -84,6 +84,8 @@ try {
   control.on('data', (chunk) => {
     for (const message of reader.push(chunk)) handle(library, decodeControl(message));
   });
+  const separateRates = ['audio_filter_create_v2', 'audio_filter_process_int16_v2'] as const;
+  reply({ event: 'opened', separateRates: separateRates.every((name) => library.find(name)) });
 } catch (error) {
   reply({ event: 'refused', error: error instanceof Error ? error.message : String(error) });
 }
