@@ -132,10 +132,9 @@ export class Subscriber {
   async #answerOffer(offer: SessionDescription, offerId: number): Promise<void> {
     if (this.#closed) return;
     const sections = parseSdp(offer.sdp);
-    this.#pc.setRemoteDescription({
-      ...offer,
-      sdp: offer.sdp.replaceAll('a=setup:actpass', 'a=setup:active'),
-    });
+    // The answer makes us the DTLS client. Were the server to begin, its first flight would often come before our
+    // own ICE is connected and be lost, and be sent again only a second later.
+    this.#pc.setRemoteDescription(offer);
     const answer = await this.#pc.createAnswer();
     if (this.#closed) return;
     this.#stages.begin('ice');

@@ -89,7 +89,9 @@ export class Publisher {
     if (this.#remoteUfrag !== undefined && this.#remoteUfrag !== remote.ufrag) {
       throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'ICE cannot be restarted, only begun anew');
     }
-    this.#transport.start(remote);
+    // The client begins DTLS: it controls ICE, so we are connected before it is. Our own first flight would often reach
+    // it too early, be lost, and be sent again only a second later.
+    this.#transport.start({ ...remote, setup: remote.setup === 'passive' ? 'passive' : 'active' });
     this.#remoteUfrag = remote.ufrag;
     const media = readOffer(offer);
     for (const section of media) this.#wish(section);
@@ -104,7 +106,7 @@ export class Publisher {
     return writeDescription({
       sessionId: '1',
       version: this.#version,
-      setup: remote.setup === 'active' ? 'passive' : 'active',
+      setup: remote.setup === 'passive' ? 'active' : 'passive',
       transport: this.#transport.local,
       candidates: this.#options.candidates,
       sections,
