@@ -1,5 +1,6 @@
 import type { Handler } from './handler.js';
 import type { InitOf, RequestCase, ResponseOf } from './messages.js';
+import { apmProcessReverseStream, apmProcessStream, apmSetStreamDelay, newApm } from './requests/apm.js';
 import { captureAudioFrame, clearAudioBuffer, newAudioSource } from './requests/audio-source.js';
 import { audioStreamFromParticipant, newAudioStream } from './requests/audio-stream.js';
 import { editChatMessage, sendChatMessage } from './requests/chat.js';
@@ -211,10 +212,27 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   textStreamWrite: { handler: textStreamWrite, status: 'works', test: 'ffi/streams' },
   textStreamClose: { handler: textStreamClose, status: 'works', test: 'ffi/streams' },
 
-  newApm: { handler: notYet('audio processing module'), status: 'not yet' },
-  apmProcessStream: { handler: notYet('audio processing module'), failed: inError, status: 'not yet' },
-  apmProcessReverseStream: { handler: notYet('audio processing module'), failed: inError, status: 'not yet' },
-  apmSetStreamDelay: { handler: notYet('audio processing module'), failed: inError, status: 'not yet' },
+  newApm: {
+    handler: newApm,
+    status: 'partly',
+    note: 'Not echo cancellation; the error says so. Noise suppression is RNNoise.',
+    test: 'ffi/apm',
+  },
+  apmProcessStream: { handler: apmProcessStream, failed: inError, status: 'works', test: 'ffi/apm' },
+  apmProcessReverseStream: {
+    handler: apmProcessReverseStream,
+    failed: inError,
+    status: 'partly',
+    note: 'Checked only: echo cancellation would need it.',
+    test: 'ffi/apm',
+  },
+  apmSetStreamDelay: {
+    handler: apmSetStreamDelay,
+    failed: inError,
+    status: 'partly',
+    note: 'Checked only: echo cancellation would need it.',
+    test: 'ffi/apm',
+  },
 
   e2ee: { handler: notYet('end-to-end encryption'), status: 'not yet' },
 

@@ -14,3 +14,4 @@ export type {
   FilterStreamInfo,
   FilterStreamStatus,
 } from './filter-status.js';
+export { AudioProcessing, type AudioProcessingOptions } from './processing/audio-processing.js';

@@ -1,12 +1,27 @@
 // The built-in noise suppression: RNNoise, compiled to WebAssembly, at 48 kHz.
-import createRnnoise from '@jitsi/rnnoise-wasm/dist/rnnoise-sync.js';
 import type { AudioFilter, AudioFilterDefinition, AudioFilterStream } from './audio-filter.js';
 import type { Samples } from './frame-protocol.js';
 
 const rnnoiseSampleRate = 48_000;
 const frameSamples = 480;
 
-const rnnoise = createRnnoise();
+/** RNNoise compiled to WebAssembly; pointers are byte offsets into its memory. */
+interface RnnoiseModule {
+  readonly ready: Promise<unknown>;
+  /** Its memory, replaced when it grows. */
+  readonly HEAPF32: Float32Array;
+  _malloc(bytes: number): number;
+  _free(pointer: number): void;
+  _rnnoise_create(): number;
+  _rnnoise_destroy(state: number): void;
+  /** Filters 480 samples from `input` to `output`; returns the probability of speech. */
+  _rnnoise_process_frame(state: number, output: number, input: number): number;
+}
+
+// By a variable: the package has no types.
+const wasmPackage: string = '@jitsi/rnnoise-wasm/dist/rnnoise-sync.js';
+const { default: createModule } = (await import(wasmPackage)) as { default: () => RnnoiseModule };
+const rnnoise = createModule();
 
 /** One channel's state, which lives in the memory of the WebAssembly module. */
 class Channel {
@@ -32,7 +47,7 @@ class Channel {
 }
 
 /** RNNoise for one stream; every channel is filtered on its own. Delays by 20 ms. */
-class Rnnoise implements AudioFilter {
+export class Rnnoise implements AudioFilter {
   #channels: Channel[];
 
   constructor({ sampleRate, numChannels }: Pick<AudioFilterStream, 'sampleRate' | 'numChannels'>) {
@@ -52,11 +67,14 @@ class Rnnoise implements AudioFilter {
   }
 }
 
-const definition: AudioFilterDefinition = {
-  load: async () => {
-    await rnnoise.ready;
-  },
-  create: (stream) => new Rnnoise(stream),
-};
+/** @throws Error for another rate than 48,000 Hz */
+export async function createRnnoise(
+  stream: Pick<AudioFilterStream, 'sampleRate' | 'numChannels'>,
+): Promise<Rnnoise> {
+  await rnnoise.ready;
+  return new Rnnoise(stream);
+}
+
+const definition: AudioFilterDefinition = { create: createRnnoise };
 
 export default definition;

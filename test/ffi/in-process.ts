@@ -15,6 +15,8 @@ export class InProcess {
   /** Bytes of the buffers that came with answers and events, by address. */
   readonly lent = new Map<bigint, Uint8Array>();
   readonly open = new Set<number>();
+  /** What the last request wrote into the program's memory. */
+  writes: FfiAnswer['writes'] = [];
   #listeners = new Set<(message: EventMessage) => void>();
   #server = new FfiServer({
     emit: (delivery) => {
@@ -34,6 +36,7 @@ export class InProcess {
     const buffers = memory.map(([address, bytes]) => ({ address: Number(address), bytes }));
     const answer = this.#server.handle(new FfiRequest({ message }).toBinary(), buffers);
     this.#take(answer);
+    this.writes = answer.writes;
     return FfiResponse.fromBinary(answer.bytes).message.value as Named<FfiResponse['message'], Name>['value'];
   }
 

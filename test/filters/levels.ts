@@ -16,3 +16,13 @@ export async function toneGainDb(session: FilterSession, frequencyHz: number): P
   for (const frame of frames) last = (await filterFrame(session, frame)) ?? last;
   return 20 * Math.log10(rms(last!) / rms(frames.at(-1)!));
 }
+
+/** A source of repeatable noise of about -20 dBFS, `length` samples a call. */
+export function noiseOf(length: number): () => Int16Array {
+  let seed = 1;
+  return () =>
+    Int16Array.from({ length }, () => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+      return (seed / 2_147_483_648 - 0.5) * 12_000;
+    });
+}

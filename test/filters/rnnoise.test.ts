@@ -1,16 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { rnnoiseModuleId } from '../../src/filters/index.js';
 import { filterFrame, openRegistry, streamInfo, streamIs, untilStatus, url } from './harness.js';
-
-/** Repeatable noise of about -20 dBFS, 10 ms at 48 kHz. */
-function noise(numChannels: number): () => Int16Array {
-  let seed = 1;
-  return () =>
-    Int16Array.from({ length: 480 * numChannels }, () => {
-      seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
-      return (seed / 2_147_483_648 - 0.5) * 12_000;
-    });
-}
+import { noiseOf } from './levels.js';
 
 const power = (samples: Int16Array) =>
   samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
@@ -23,7 +14,7 @@ describe('the built-in noise suppression', () => {
     const session = registry.create(rnnoiseModuleId, { sampleRate: 24_000, numChannels, streamInfo });
     expect([session.inputRate, session.outputRate]).toEqual([48_000, 48_000]);
     await untilStatus(registry, streamIs('ready'));
-    const next = noise(numChannels);
+    const next = noiseOf(480 * numChannels);
     let last: Int16Array | undefined;
     for (let frame = 0; frame < 200; frame++) last = (await filterFrame(session, next())) ?? last;
     expect(10 * Math.log10(power(last!) / power(next()))).toBeLessThan(-25);

@@ -1,8 +1,8 @@
 import type { Handler } from '../handler.js';
 
-/** Checks the plugin's files, and lets a process of its own load it: nothing is waited for. */
+/** Checks the plugin's files, and lets a process (or, for a module of JavaScript, a worker) of its own load it. */
 export const loadAudioFilterPlugin: Handler<'loadAudioFilterPlugin'> = (request, { filters }) => {
   const { pluginPath = '', dependencies, moduleId = '' } = request;
-  filters.loadNative({ moduleId, pluginPath, dependencies });
+  filters.load({ moduleId, pluginPath, dependencies });
   return {};
 };
