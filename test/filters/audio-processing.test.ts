@@ -59,12 +59,11 @@ describe('noise suppression of the audio processing module', () => {
     const processing = open({ noiseSuppression: true });
     const noise = noiseOf((rate / 100) * numChannels);
     let frame = noise();
-    for (let i = 0; i < 1_000 && levelDbfs(frame) > -45; i++) {
+    while (levelDbfs(frame) > -45) {
       frame = noise();
       processing.process(frame, rate, numChannels);
       await new Promise(setImmediate);
     }
-    expect(levelDbfs(frame)).toBeLessThan(-45);
     processing.close();
   });
 });
