@@ -1,9 +1,5 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
-import { type WebSocket, WebSocketServer } from 'ws';
-import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { createLogger } from '../timeline/index.js';
 import { generateCertificate } from '../transport/index.js';
 import { type Access, type ApiKeys, verifyAccess } from './access-token.js';
 import { AgentWorkers } from './agents/agent-workers.js';
@@ -11,8 +7,8 @@ import { Dispatcher } from './agents/dispatcher.js';
 import { agentDispatchService } from './api/agent-dispatch-service.js';
 import { roomService } from './api/room-service.js';
 import { answerTwirp } from './api/twirp.js';
-import { HttpError } from './http-error.js';
-import { type HttpRequest, HttpRouter, splitUrl, tokenOf } from './http-router.js';
+import { HttpListener } from './http-listener.js';
+import { type HttpRequest, HttpRouter, tokenOf } from './http-router.js';
 import { newSid } from './ids.js';
 import { Rooms } from './rooms.js';
 import { mediaBindAddress } from './sfu/ice-addresses.js';
@@ -46,8 +42,6 @@ export interface RoomServer {
   /** Sends everybody away and frees every port; resolves when that is done. */
   close(): Promise<void>;
 }
-
-type UpgradeHandler = (socket: WebSocket, request: IncomingMessage) => void;
 
 /**
  * Starts a room server in this process.
@@ -102,39 +96,19 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
       answerTwirp(agentDispatchService(rooms, dispatcher), request, await callerOf(request, keys)),
     )
     .route('/settings/regions', () => ({ contentType: 'application/json', body: '{"regions":[]}' }));
-  const upgrades = new Map<string, (request: IncomingMessage) => Promise<UpgradeHandler>>([
-    [
-      '/rtc',
-      async (request) => {
-        const { query } = splitUrl(request.url);
-        const access = await verifyAccess(tokenOf(request.headers, query), keys);
-        signal.check(access);
-        return (socket) => signal.serve(socket, access, query, request.socket.remoteAddress ?? '');
-      },
-    ],
-    [
-      '/agent',
-      async (request) => {
-        const { query } = splitUrl(request.url);
-        const access = await verifyAccess(tokenOf(request.headers, query), keys);
-        workers.check(access);
-        return (socket) => workers.serve(socket, access);
-      },
-    ],
-  ]);
-
-  const server = createServer((request, response) => void router.handle(request, response));
-  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 1024 * 1024 });
-  server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-    stream.on('error', (error: Error) => log.debug(`upgrade: ${error.message}`));
-    const { path } = splitUrl(request.url);
-    const accept = upgrades.get(path) ?? (() => Promise.reject(new HttpError(404, 'not found')));
-    accept(request)
-      .then((handler) => sockets.handleUpgrade(request, stream, head, (socket) => handler(socket, request)))
-      .catch((error: unknown) => refuseUpgrade(stream, error));
+  const listener = new HttpListener(router, {
+    '/rtc': async ({ token, query, address }) => {
+      const access = await verifyAccess(token, keys);
+      signal.check(access);
+      return (socket) => signal.serve(socket, access, query, address);
+    },
+    '/agent': async ({ token }) => {
+      const access = await verifyAccess(token, keys);
+      workers.check(access);
+      return (socket) => workers.serve(socket, access);
+    },
   });
-  await listen(server, port, host);
-  const { port: boundPort } = server.address() as AddressInfo;
+  const boundPort = await listener.listen(port, host);
   log.info(`listening on ${host}:${boundPort}, media on UDP port ${endpoint.port}`);
   return {
     url: `ws://${host.includes(':') ? `[${host}]` : host}:${boundPort}`,
@@ -142,11 +116,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
     close: async () => {
       rooms.closeAll();
       workers.closeAll();
-      for (const socket of sockets.clients) socket.close(1001);
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
-      for (const socket of sockets.clients) socket.terminate();
+      await listener.close();
     },
   };
 }
@@ -155,37 +125,4 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
 async function callerOf({ headers, query }: HttpRequest, keys: ApiKeys): Promise<Access | undefined> {
   const token = tokenOf(headers, query);
   return token === undefined ? undefined : verifyAccess(token, keys);
-}
-
-function refuseUpgrade(stream: Duplex, error: unknown): void {
-  const status = error instanceof HttpError ? error.status : 500;
-  const text = error instanceof HttpError ? error.message : 'internal error';
-  if (status >= 500) log.error(`upgrade: ${describeError(error)}`);
-  const lines = [
-    `HTTP/1.1 ${status} ${text.replace(/[\r\n]/g, ' ')}`,
-    'Content-Type: text/plain; charset=utf-8',
-    `Content-Length: ${Buffer.byteLength(text)}`,
-    'Connection: close',
-  ];
-  stream.end(`${lines.join('\r\n')}\r\n\r\n${text}`);
-}
-
-function listen(server: Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const taken = cause.code === 'EADDRINUSE';
-      const message = taken
-        ? `TCP port ${port} of ${host} is taken`
-        : `cannot listen on ${host}:${port}: ${cause.message}`;
-      reject(
-        new OffhookError('OFFHOOK_UNREACHABLE', message, {
-          stage: 'server',
-          host: `${host}:${port}`,
-          cause,
-          ...(taken ? { advice: 'Choose another with --port, or stop what listens there.' } : {}),
-        }),
-      );
-    });
-    server.listen(port, host, resolve);
-  });
 }

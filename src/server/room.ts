@@ -81,8 +81,8 @@ export class Room {
     return new RoomInfo({
       sid: this.sid,
       name: this.name,
-      emptyTimeout: this.options.emptyTimeoutS,
-      departureTimeout: this.options.departureTimeoutS,
+      emptyTimeout: Math.ceil(this.options.emptyTimeoutS),
+      departureTimeout: Math.ceil(this.options.departureTimeoutS),
       maxParticipants: this.options.maxParticipants,
       creationTime: BigInt(Math.floor(this.createdAtMs / 1000)),
       creationTimeMs: BigInt(this.createdAtMs),

@@ -73,8 +73,6 @@ describeWith(['native engine'], 'between two participants on the native engine',
     await bob.waitFor('activeSpeakersChanged');
     await ada.call('setAttributes', { attributes: { mood: 'calm' } });
     await bob.waitFor('participantAttributesChanged', { identity: 'ada' });
-    await ada.call('setMetadata', { metadata: 'anything' });
-    await bob.waitFor('participantMetadataChanged', { metadata: 'anything' });
     await ada.call('stopTone');
     await bob.waitFor('trackUnpublished', { sid });
     await ada.call('disconnect');

@@ -102,12 +102,15 @@ export class SignalPeer {
   async publish(request: Partial<AddTrackRequest> & { cid: string }): Promise<string> {
     this.send({ case: 'addTrack', value: new AddTrackRequest(request) });
     const { track } = await this.next('trackPublished');
-    this.send({
-      case: 'offer',
-      value: new SessionDescription({ type: 'offer', sdp: audioOffer(request.cid) }),
-    });
+    this.offer(request.cid, 'sendonly');
     await this.next('answer');
     return track!.sid;
+  }
+
+  /** Offers the microphone `cid`. */
+  offer(cid: string, direction: string): void {
+    const sdp = audioOffer(cid, { direction });
+    this.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp }) });
   }
 
   close(): void {

@@ -80,19 +80,23 @@ export class Publisher {
   /**
    * Answers an offer.
    *
-   * @throws OffhookError when the offer cannot be parsed, the transport refuses it, or it restarts ICE, which the
-   *   addon cannot do; nothing changes then.
+   * One that restarts ICE is answered with what was agreed before: the addon cannot restart it, and the client's
+   * agent keeps the pair that works until it has a better one (RFC 8445, section 9), which it will not get.
+   *
+   * @throws OffhookError when the offer cannot be parsed, the transport refuses it, or it restarts ICE because there
+   *   is no pair that works; nothing changes then.
    */
   answer(sdp: string): string {
     const offer = parseDescription(sdp);
     const remote = readSessionParameters(offer);
-    if (this.#remoteUfrag !== undefined && this.#remoteUfrag !== remote.ufrag) {
-      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'ICE cannot be restarted, only begun anew');
+    const restarts = this.#remoteUfrag !== undefined && this.#remoteUfrag !== remote.ufrag;
+    if (restarts && !this.isConnected) {
+      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'a connection that is lost cannot be restarted');
     }
     // The client begins DTLS: it controls ICE, so we are connected before it is. Our own first flight would often reach
     // it too early, be lost, and be sent again only a second later.
     this.#transport.start({ ...remote, setup: remote.setup === 'passive' ? 'passive' : 'active' });
-    this.#remoteUfrag = remote.ufrag;
+    this.#remoteUfrag ??= remote.ufrag;
     const media = readOffer(offer);
     for (const section of media) this.#wish(section);
     const sections = answerSections(offer, (mid) => {

@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import { writeDescription } from '../../src/server/sfu/media-section.js';
+import { answerSections, readOffer } from '../../src/server/sfu/publisher-answer.js';
+import { parseDescription, readSessionParameters } from '../../src/server/sfu/session-parameters.js';
+import { audioOffer } from './signal-peer.js';
+
+const simulcastOffer = `${[
+  'v=0',
+  'o=- 1 1 IN IP4 127.0.0.1',
+  's=-',
+  't=0 0',
+  'm=video 9 UDP/TLS/RTP/SAVPF 96 97 98',
+  'c=IN IP4 0.0.0.0',
+  'a=mid:1',
+  'a=sendonly',
+  'a=msid:- cam',
+  'a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id',
+  'a=rtpmap:96 VP8/90000',
+  'a=rtcp-fb:96 goog-remb',
+  'a=rtcp-fb:96 transport-cc',
+  'a=rtcp-fb:96 nack pli',
+  'a=rtpmap:97 rtx/90000',
+  'a=fmtp:97 apt=96',
+  'a=rtpmap:98 H265/90000',
+  'a=rid:q send',
+  'a=rid:h send',
+  'a=rid:f send',
+  'a=simulcast:send q;h;f',
+  'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+  'c=IN IP4 0.0.0.0',
+  'a=mid:2',
+  'a=sctp-port:5000',
+].join('\r\n')}\r\n`;
+
+/** The answer to an offer, parsed again. */
+function answer(sdp: string, wishes?: { red: boolean; stereo: boolean; dtx: boolean }) {
+  const text = writeDescription({
+    sessionId: '1',
+    version: 1,
+    setup: 'active',
+    transport: { ufrag: 'u', pwd: 'p', fingerprint: 'sha-256 AB' },
+    candidates: ['candidate:1 1 udp 1 127.0.0.1 7882 typ host'],
+    sections: answerSections(parseDescription(sdp), () => wishes),
+  });
+  return { text, parsed: parseDescription(text) };
+}
+
+describe('the answer to a publisher', () => {
+  test('takes RED before Opus, so that senders choose it', () => {
+    const { parsed, text } = answer(audioOffer('c'), { red: true, stereo: false, dtx: true });
+    expect(parsed.media[0]?.payloads).toBe('63 111');
+    expect(parsed.media[0]?.direction).toBe('recvonly');
+    expect(text).toContain('a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1');
+    expect(text).not.toContain('PCMU');
+    expect(text).not.toContain('transport-wide-cc');
+  });
+
+  test('does as the publisher wished: no RED, stereo, no DTX', () => {
+    const { parsed, text } = answer(audioOffer('c'), { red: false, stereo: true, dtx: false });
+    expect(parsed.media[0]?.rtp.map(({ payload }) => payload)).toEqual([111]);
+    expect(text).toContain('stereo=1');
+    expect(text).not.toContain('usedtx');
+  });
+
+  test('takes the best stream of a simulcast, and no codec that cannot be forwarded', () => {
+    const { parsed, text } = answer(simulcastOffer);
+    expect(parsed.media[0]?.rtp.map(({ payload }) => payload)).toEqual([96]);
+    expect(text).toContain('a=simulcast:recv f');
+    expect(text).toContain('a=rid:f recv');
+    expect(text).not.toContain('a=rid:q');
+    expect(parsed.media[1]).toMatchObject({ type: 'application', mid: 2 });
+    expect(parsed.groups?.[0]?.mids).toBe('1 2');
+  });
+
+  test('rejects a section of which it knows no codec', () => {
+    const { parsed } = answer(audioOffer('c').replaceAll('opus', 'speex').replaceAll('red/', 'ilbc/'));
+    expect(parsed.media[0]?.port).toBe(0);
+  });
+
+  test('reads what is sent: ids, SSRCs without those of repair, RIDs', () => {
+    expect(readOffer(parseDescription(audioOffer('c')))).toMatchObject([
+      { mid: '0', kind: 'audio', sending: true, streamId: 'stream', trackId: 'c', ssrcs: [1234], rids: [] },
+    ]);
+    expect(readOffer(parseDescription(simulcastOffer))[0]).toMatchObject({
+      trackId: 'cam',
+      rids: ['q', 'h', 'f'],
+    });
+    const withRepair = audioOffer('c').replace(
+      'a=ssrc:1234 cname',
+      'a=ssrc-group:FID 1234 99\r\na=ssrc:99 cname:c\r\na=ssrc:1234 cname',
+    );
+    expect(readOffer(parseDescription(withRepair))[0]?.ssrcs).toEqual([1234]);
+  });
+
+  test('a description without ICE credentials is an error that says so', () => {
+    expect(() => readSessionParameters(parseDescription('v=0\r\n'))).toThrow(/ICE credentials/);
+  });
+});

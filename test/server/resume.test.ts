@@ -1,0 +1,84 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type RoomServer, startServer } from '../../src/server/index.js';
+import { describeWith } from '../support/parts.js';
+import { type Program, startParticipant } from '../support/program.mjs';
+import { audioOffer, SignalPeer, signToken } from './signal-peer.js';
+import { TcpRelay } from './tcp-relay.js';
+
+let server: RoomServer;
+
+beforeAll(async () => {
+  server = await startServer({ port: 0, resumeWindowMs: 400 });
+});
+afterAll(() => server.close());
+
+test('a participant that lost its socket goes on with its session', async () => {
+  const watcher = await SignalPeer.join(server.url, 'resume', 'watcher');
+  const lost = await SignalPeer.join(server.url, 'resume', 'ada');
+  const sid = lost.join?.participant?.sid ?? '';
+  lost.drop();
+  await lost.closed;
+  const token = await signToken('ada', { roomJoin: true, room: 'resume' });
+  const resumed = await SignalPeer.open(server.url, token, { reconnect: '1', sid });
+  expect(await resumed.next('reconnect')).toMatchObject({ lastMessageSeq: 0 });
+  const { participants } = await resumed.next('update');
+  expect(participants.map(({ identity }) => identity)).toEqual(expect.arrayContaining(['ada', 'watcher']));
+  resumed.send({ case: 'leave', value: undefined as never });
+  const gone = await watcher.until('update', (update) => update.participants[0]?.state === 3);
+  expect(gone.participants[0]).toMatchObject({ sid, identity: 'ada' });
+  watcher.close();
+});
+
+test('one that does not come back in time has left', async () => {
+  const watcher = await SignalPeer.join(server.url, 'late', 'watcher');
+  const lost = await SignalPeer.join(server.url, 'late', 'ada');
+  lost.drop();
+  const { participants } = await watcher.until('update', (update) => update.participants[0]?.state === 3);
+  expect(participants[0]).toMatchObject({ identity: 'ada', disconnectReason: 9 });
+  const token = await signToken('ada', { roomJoin: true, room: 'late' });
+  const tooLate = await SignalPeer.open(server.url, token, {
+    reconnect: '1',
+    sid: lost.join?.participant?.sid ?? '',
+  });
+  // RECONNECT: begin anew.
+  expect(await tooLate.next('leave')).toMatchObject({ action: 2 });
+  await tooLate.closed;
+  watcher.close();
+});
+
+test('an ICE restart without a connection to fall back on is answered with a full reconnect', async () => {
+  const peer = await SignalPeer.join(server.url, 'restart', 'ada');
+  await peer.publish({ cid: 'c' });
+  peer.send({ case: 'offer', value: { type: 'offer', sdp: audioOffer('c', { ufrag: 'new1' }) } as never });
+  expect(await peer.next('leave')).toMatchObject({ action: 2 });
+  peer.close();
+});
+
+describeWith(['native engine'], 'a participant on the native engine whose signalling is cut', () => {
+  let programs: Program[] = [];
+  let relay: TcpRelay;
+
+  afterEach(async () => {
+    await Promise.all(programs.splice(0).map((program) => program.stop()));
+    await relay.close();
+  });
+
+  test('resumes, stays audible, and can publish more', async () => {
+    relay = await TcpRelay.open(server.url);
+    const [ada, bob] = [startParticipant('native'), startParticipant('native')] as [Program, Program];
+    programs = [ada, bob];
+    const grant = { roomJoin: true, room: 'cut' };
+    await ada.call('connect', { url: relay.url, token: await signToken('ada', grant) });
+    await bob.call('connect', { url: server.url, token: await signToken('bob', grant) });
+    const first = await ada.call<{ sid: string }>('publishTone', { hz: 440 });
+    await bob.waitFor('firstAudible', { identity: 'ada' });
+    relay.cut();
+    await ada.waitFor('reconnected');
+    const second = await ada.call<{ sid: string }>('publishTone', { name: 'second', hz: 880 });
+    await bob.waitFor('trackSubscribed', { sid: second.sid });
+    expect(bob.events.some(({ event, sid }) => event === 'trackUnpublished' && sid === first.sid)).toBe(
+      false,
+    );
+    expect(bob.events.some(({ event }) => event === 'participantDisconnected')).toBe(false);
+  });
+});
