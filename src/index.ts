@@ -38,5 +38,24 @@ export {
   type TextStreamReader,
   type TextStreamWriter,
 } from './data/index.js';
+export {
+  type AudioFilter,
+  type AudioFilterDefinition,
+  type AudioFilterStream,
+  AudioProcessing,
+  type AudioProcessingOptions,
+  type FilterFrameStats,
+  FilterRegistry,
+  type FilterRegistryOptions,
+  type FilterSession,
+  type FilterSessionOptions,
+  type FilterState,
+  type FilterStatus,
+  type FilterStreamInfo,
+  type FilterStreamStatus,
+  type NativeFilter,
+  rnnoiseModuleId,
+  type ScriptFilter,
+} from './filters/index.js';
 export * from './room/index.js';
 export * from './timeline/index.js';

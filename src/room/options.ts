@@ -22,6 +22,7 @@ export interface StreamInfo {
 export interface RoomFilters {
   /** Starts the plugins' on_load beside the connect. */
   roomConnecting(room: { url: string; token: string; timeline: Timeline }): void;
+  roomClosed(url: string): void;
   updateToken(url: string, token: string): void;
   has(moduleId: string): boolean;
   create(
@@ -33,6 +34,7 @@ export interface RoomFilters {
 export interface RoomOptions {
   /** Name of the room's timeline, for reports; default `room`. */
   name?: string;
+  /** Default: the filters that come with the engine. */
   filters?: RoomFilters;
   clock?: Clock;
   /** 0 to 1, for jitter and for identifiers of RTP. */

@@ -1,5 +1,6 @@
 import { DisconnectReason, SimulateScenario } from '@livekit/protocol';
 import type { FrameFilter } from '../audio/index.js';
+import { FilterRegistry } from '../filters/index.js';
 import {
   createLogger,
   describeError,
@@ -12,6 +13,7 @@ import {
 import type { ConnectionState } from './connection/connection-state.js';
 import { Engine } from './engine.js';
 import type { DataEvent, RoomEvent, StateEvent } from './events.js';
+import { FilterStreams } from './filter-streams.js';
 import type { RoomInfo } from './info.js';
 import type { LocalParticipant } from './local-participant.js';
 import type { LocalTrackPublication } from './local-track-publication.js';
@@ -24,6 +26,14 @@ import type { RoomState } from './state/room-state.js';
 import { type RoomStats, roomStats } from './stats.js';
 
 const log = createLogger('room');
+
+let shared: FilterRegistry | undefined;
+
+/** The filters of rooms that were given none of their own: what comes with the engine. */
+function defaultFilters(): FilterRegistry {
+  shared ??= new FilterRegistry();
+  return shared;
+}
 
 /** What `Room.simulate` can bring about, as LiveKit's SimulateScenario names it. */
 export type SimulatedScenario =
@@ -44,6 +54,7 @@ export class Room {
   #options: RoomOptions;
   #engine: Engine | undefined;
   #objects: RoomObjects | undefined;
+  #filters: FilterStreams | undefined;
   #stopTracing: () => void = () => {};
 
   constructor(options: RoomOptions = {}) {
@@ -98,7 +109,14 @@ export class Room {
     this.#objects = undefined;
     this.#stopTracing();
     this.#stopTracing = traceTimeline(this.timeline);
-    this.#options.filters?.roomConnecting({ url: urls[0] ?? '', token, timeline: this.timeline });
+    this.#filters?.close();
+    this.#filters = new FilterStreams({
+      filters: this.#options.filters ?? defaultFilters(),
+      url: urls[0] ?? '',
+      token,
+      timeline: this.timeline,
+      describe: (participantIdentity) => this.#describeForFilters(participantIdentity),
+    });
     const onAbort = () => void this.disconnect();
     options.signal?.addEventListener('abort', onAbort, { once: true });
     try {
@@ -107,6 +125,7 @@ export class Room {
       await connected;
     } catch (error) {
       engine.close(describeError(error));
+      this.#filters.close();
       throw error;
     } finally {
       options.signal?.removeEventListener('abort', onAbort);
@@ -145,7 +164,7 @@ export class Room {
       tracks: {
         setSubscribed: (sid, subscribed) => engine.setSubscribed(sid, subscribed),
         updateTrackSettings: (value) => engine.send({ case: 'trackSetting', value }),
-        createFilter: (track, filter, format) => this.#createFilter(engine, track, filter, format),
+        createFilter: (track, filter, format) => this.#createFilter(track, filter, format),
       },
       local: {
         data: engine.data,
@@ -176,12 +195,16 @@ export class Room {
       const resolved = objects.resolve(event);
       if (!resolved) continue;
       if (event.type === 'tokenRefreshed') {
-        this.#options.filters?.updateToken(this.#engine?.connection.url ?? '', event.token);
+        this.#filters?.updateToken(event.token);
       }
       this.#emit(resolved);
       objects.after(resolved);
-      if (event.type === 'disconnected') this.#emit({ type: 'eos' });
+      if (event.type === 'disconnected') {
+        this.#filters?.close();
+        this.#emit({ type: 'eos' });
+      }
     }
+    this.#filters?.update();
   }
 
   #emit(event: RoomEvent | DataEvent): void {
@@ -193,31 +216,19 @@ export class Room {
   }
 
   #createFilter(
-    engine: Engine,
     track: RemoteTrack,
     filter: StreamFilter,
     format: { sampleRate: number; numChannels: number },
   ): FrameFilter {
     if ('process' in filter) return filter;
-    const { filters } = this.#options;
-    const { moduleId, options } = filter;
-    if (!filters?.has(moduleId)) {
-      throw new OffhookError('OFFHOOK_FILTER', `no filter plugin with module id ${moduleId} was loaded`);
-    }
-    const { sid: roomId, name: roomName } = this.info;
     const { participantIdentity } = track.publication;
-    return filters.create(moduleId, {
-      ...format,
-      optionsJson: options === undefined ? '' : JSON.stringify(options),
-      streamInfo: {
-        url: engine.connection.url,
-        roomId,
-        roomName,
-        participantIdentity,
-        participantId: this.remoteParticipants.get(participantIdentity)?.sid ?? '',
-        trackId: track.sid,
-      },
-    });
+    return this.#joined(this.#filters).create(filter, { ...format, trackId: track.sid, participantIdentity });
+  }
+
+  #describeForFilters(participantIdentity: string) {
+    const { sid: roomId, name: roomName } = this.info;
+    const participantId = this.remoteParticipants.get(participantIdentity)?.sid ?? '';
+    return { roomId, roomName, participantId };
   }
 }
 
