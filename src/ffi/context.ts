@@ -4,7 +4,7 @@ import { failureOf } from './callbacks.js';
 import { EngineMemory } from './engine-memory.js';
 import { Handles } from './handles.js';
 import type { CallbackCase, EventOf, InitOf } from './messages.js';
-import { type EventInit, Outbox } from './outbox.js';
+import { type EventInit, encodeEvent, Outbox } from './outbox.js';
 import type { Delivery, LentBuffer } from './wire.js';
 
 const log = createLogger('ffi');
@@ -28,7 +28,7 @@ export class Context {
    * Answers a request with an id at once, and settles it with exactly one callback when `work` is done or has failed.
    *
    * @param requestedId the program's own choice of id, if it made one
-   * @param afterwards runs right after the callback was sent
+   * @param afterwards runs once the callback was sent
    */
   call<Name extends CallbackCase>(
     name: Name,
@@ -40,14 +40,18 @@ export class Context {
     const callback = (body: object) => ({ case: name, value: { ...body, asyncId } }) as EventInit;
     const open = this.outbox.open([callback(failureOf[name](new Error('the engine thread is gone')))]);
     const settle = (body: object) => {
+      // First of all: content that cannot be encoded is a failure too.
+      const event = encodeEvent(callback(body));
       this.outbox.close(open);
-      this.outbox.emit(callback(body));
-      afterwards?.();
+      this.outbox.send(event);
     };
-    work().then(settle, (error: unknown) => {
-      log.debug(`${name} failed: ${error instanceof Error ? error.stack : String(error)}`);
-      settle(failureOf[name](error));
-    });
+    void work()
+      .then(settle)
+      .catch((error: unknown) => {
+        log.debug(`${name} failed: ${error instanceof Error ? error.stack : String(error)}`);
+        settle(failureOf[name](error));
+      })
+      .finally(afterwards);
     return { asyncId };
   }
 

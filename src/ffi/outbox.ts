@@ -24,7 +24,12 @@ export class Outbox {
   }
 
   emit(message: EventInit, buffers: LentBuffer[] = []): void {
-    this.#send({ bytes: encodeEvent(message), buffers, ...this.takeOpenedAndClosed() });
+    this.send(encodeEvent(message), buffers);
+  }
+
+  /** As `emit`, of an event that is encoded already. */
+  send(event: Uint8Array, buffers: LentBuffer[] = []): void {
+    this.#send({ bytes: event, buffers, ...this.takeOpenedAndClosed() });
   }
 
   /**

@@ -39,8 +39,8 @@ function withZeros<Type extends object>(type: MessageClass<Type>, known: InitOf<
   const zeros = Object.fromEntries(
     type.fields
       .list()
-      .filter(({ kind, req }) => req && kind === 'scalar')
-      .map(({ localName, T }) => [localName, zeroOf[T as number]]),
+      .filter(({ kind, req }) => req && kind !== 'message')
+      .map(({ localName, kind, T }) => [localName, kind === 'enum' ? 0 : zeroOf[T as number]]),
   );
   return new type({ ...zeros, ...known } as never);
 }

@@ -18,9 +18,19 @@ export const connect: Handler<'connect'> = ({ url = '', token = '', options, req
     const { OFFHOOK_TIMELINE } = process.env;
     if (OFFHOOK_TIMELINE) saveTimeline(room.timeline, OFFHOOK_TIMELINE);
     const ffiRoom = new FfiRoom(context, room, url);
-    await room.connect(url, token, fromFfiOptions(options));
+    const startedMs = performance.now();
+    await room.connect(url, token, fromFfiOptions(options)).catch((error: unknown) => {
+      throw withElapsed(error, performance.now() - startedMs);
+    });
     return { message: { case: 'result' as const, value: ffiRoom.joined() } };
   });
+
+/** The error of a connect says how long it took, even where the step that failed has no clock of its own. */
+function withElapsed(error: unknown, elapsedMs: number): unknown {
+  if (!(error instanceof OffhookError) || error.elapsedMs !== undefined) return error;
+  const { code, message, stage, host, advice } = error;
+  return new OffhookError(code, message, { stage, host, elapsedMs, advice, cause: error });
+}
 
 /** `connect_timeout_ms` bounds one attempt to reach the server, as it does in the native engine. */
 function fromFfiOptions(options: FfiRoomOptions | undefined): ConnectOptions {
