@@ -1,7 +1,8 @@
 import { type Deadlines, OffhookError, type Span, type Timeline } from '../../timeline/index.js';
 import type { CandidatePair } from '../../transport/index.js';
 
-type MediaStage = 'ice' | 'dtls' | 'data';
+const order = ['ice', 'dtls', 'data'] as const;
+type MediaStage = (typeof order)[number];
 
 export interface MediaStagesOptions {
   timeline: Timeline;
@@ -16,16 +17,23 @@ export interface MediaStagesOptions {
 export class MediaStages {
   #options: MediaStagesOptions;
   #current: { stage: MediaStage; span: Span; timer: NodeJS.Timeout; startedMs: number } | undefined;
-  #done = new Set<MediaStage>();
+  /** How many of the stages have begun, or were passed over. */
+  #reached = 0;
 
   constructor(options: MediaStagesOptions) {
     this.#options = options;
   }
 
-  /** Begins a stage; the one before it has succeeded. A stage that was begun already goes on. */
+  /**
+   * Begins a stage; the one before it has succeeded. What the addon reports of ICE and of the connection does not
+   * always come in order, so a stage that was begun or passed by is not begun again.
+   */
   begin(stage: MediaStage, pair?: CandidatePair): void {
-    if (this.#current?.stage === stage || this.#done.has(stage)) return;
-    this.succeed(pair);
+    const index = order.indexOf(stage);
+    if (index < this.#reached) return;
+    this.#reached = index + 1;
+    this.#current?.span.set(addressOf(pair));
+    this.#finish('ok');
     const { timeline, deadlines, role } = this.#options;
     const deadlineMs = deadlines[stage];
     const timer = setTimeout(() => this.#overrun(), deadlineMs);
@@ -33,12 +41,10 @@ export class MediaStages {
     this.#current = { stage, span, timer, startedMs: performance.now() };
   }
 
-  /** The stage under way has succeeded; with ICE, over `pair`. */
+  /** Everything is up, over `pair`. */
   succeed(pair?: CandidatePair): void {
-    if (!this.#current) return;
-    const { span, stage } = this.#current;
-    span.set(addressOf(pair));
-    this.#done.add(stage);
+    this.#reached = order.length;
+    this.#current?.span.set(addressOf(pair));
     this.#finish('ok');
   }
 
