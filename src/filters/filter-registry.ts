@@ -3,7 +3,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { createLogger, OffhookError, resolveDeadlines } from '../timeline/index.js';
 import type { StartFilterHost } from './filter-host.js';
 import { type ConnectingRoom, FilterModule } from './filter-module.js';
-import type { FilterSession, FilterSessionOptions } from './filter-session.js';
+import { FilterSession, type FilterSessionOptions } from './filter-session.js';
 import type { FilterStatus } from './filter-status.js';
 import { NativeHost } from './native-host.js';
 import { ScriptHost } from './script-host.js';
@@ -115,20 +115,12 @@ export class FilterRegistry {
   }
 
   /**
-   * A session of the filter for one stream. Until the filter is ready, and whenever it is not, frames pass.
-   * @throws OffhookError `OFFHOOK_FILTER` when no filter has the module id
+   * A session of the filter for one stream. Until the filter is ready, and whenever it is not, frames pass; a filter
+   * that nobody loaded is never ready.
    */
   create(moduleId: string, options: FilterSessionOptions): FilterSession {
     if (moduleId === rnnoiseModuleId && !this.#modules.has(moduleId)) this.#loadRnnoise();
-    const filter = this.#modules.get(moduleId);
-    if (!filter) {
-      const known = [...this.#modules.keys(), rnnoiseModuleId].join(', ');
-      throw new OffhookError(
-        'OFFHOOK_FILTER',
-        `no audio filter has the module id ${moduleId} (known: ${known})`,
-      );
-    }
-    return filter.createSession(options);
+    return this.#modules.get(moduleId)?.createSession(options) ?? this.#missing(moduleId, options);
   }
 
   statuses(): FilterStatus[] {
@@ -146,6 +138,20 @@ export class FilterRegistry {
   #loadRnnoise(): void {
     const modulePath = new URL('rnnoise.js', this.#compiledCode);
     this.loadScript({ moduleId: rnnoiseModuleId, modulePath, sampleRate: 48_000 });
+  }
+
+  #missing(moduleId: string, options: FilterSessionOptions): FilterSession {
+    const known = [...this.#modules.keys(), rnnoiseModuleId].join(', ');
+    const reason = `no audio filter has the module id ${moduleId} (known: ${known})`;
+    log.error(`${reason}; audio passes unfiltered (track ${options.streamInfo.trackId})`);
+    const rates = { inputRate: options.sampleRate, outputRate: options.sampleRate };
+    const session = new FilterSession(options, rates, {
+      onInfo: () => {},
+      onTakenOut: () => {},
+      onClose: () => {},
+    });
+    session.detach('unavailable', reason);
+    return session;
   }
 
   #add(moduleId: string, startHost: StartFilterHost, sampleRate?: number): void {

@@ -1,5 +1,5 @@
 import type { FrameFilter } from '../audio/index.js';
-import { OffhookError, type Timeline } from '../timeline/index.js';
+import type { Timeline } from '../timeline/index.js';
 import type { RoomFilter, RoomFilters, StreamInfo } from './options.js';
 
 /** What of a stream's information may change while the stream is open. */
@@ -32,16 +32,12 @@ export class FilterStreams {
     filters.roomConnecting({ url, token, timeline });
   }
 
-  /** @throws OffhookError `OFFHOOK_FILTER` when no filter has that module id */
   create(
     wanted: { moduleId: string; options?: unknown },
     stream: { trackId: string; participantIdentity: string; sampleRate: number; numChannels: number },
   ): FrameFilter {
     const { filters, url, describe } = this.#options;
     const { moduleId, options } = wanted;
-    if (!filters.has(moduleId)) {
-      throw new OffhookError('OFFHOOK_FILTER', `no audio filter with module id ${moduleId} was loaded`);
-    }
     const { trackId, participantIdentity, sampleRate, numChannels } = stream;
     const info: StreamInfo = { url, ...describe(participantIdentity), participantIdentity, trackId };
     const filter = filters.create(moduleId, {

@@ -24,7 +24,6 @@ export interface RoomFilters {
   roomConnecting(room: { url: string; token: string; timeline: Timeline }): void;
   roomClosed(url: string): void;
   updateToken(url: string, token: string): void;
-  has(moduleId: string): boolean;
   create(
     moduleId: string,
     options: { sampleRate: number; numChannels: number; optionsJson: string; streamInfo: StreamInfo },

@@ -26,11 +26,7 @@ export class RemoteAudioTrack extends RemoteTrack {
     this.#host = host;
   }
 
-  /**
-   * Opens a view of the track, with its own rate, channels and filter.
-   *
-   * @throws OffhookError `OFFHOOK_FILTER` when no filter plugin of that module id was loaded.
-   */
+  /** Opens a view of the track, with its own rate, channels and filter. */
   openStream(options: TrackStreamOptions): AudioStream {
     const { filter, ...rest } = options;
     if (!filter) return this.#receiver.openStream(rest);

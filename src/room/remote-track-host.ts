@@ -7,7 +7,6 @@ import type { RemoteTrack } from './remote-track.js';
 export interface RemoteTrackHost {
   setSubscribed(publicationSid: string, subscribed: boolean): void;
   updateTrackSettings(settings: UpdateTrackSettings): void;
-  /** @throws OffhookError `OFFHOOK_FILTER` */
   createFilter(
     track: RemoteTrack,
     filter: StreamFilter,

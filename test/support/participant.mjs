@@ -5,9 +5,11 @@
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import {
+  AudioFilter,
   AudioFrame,
   AudioSource,
   AudioStream,
+  FrameProcessor,
   LocalAudioTrack,
   Room,
   RoomEvent,
@@ -23,6 +25,24 @@ const room = new Room();
 const tones = new Map();
 const ears = new Map();
 
+/** Turns every frame down, in this program's own thread. */
+class Quietener extends FrameProcessor {
+  enabled = true;
+  isEnabled() {
+    return this.enabled;
+  }
+  setEnabled(enabled) {
+    this.enabled = enabled;
+  }
+  process(frame) {
+    frame.data.forEach((sample, i) => {
+      frame.data[i] = sample / 4;
+    });
+    return frame;
+  }
+  close() {}
+}
+
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 const tell = (event, more = {}) => print({ event, atMs: Date.now(), ...more });
 
@@ -33,10 +53,15 @@ function rms(samples) {
 }
 
 /** Keeps everything heard of one participant. */
-async function listen(track, identity, { sampleRate, noiseCancellation }) {
+async function listen(track, identity, { sampleRate, noiseCancellation, quietened }) {
   const ear = { identity, sampleRate, frames: [], firstAudibleAtMs: undefined };
   ears.set(identity, ear);
-  for await (const frame of new AudioStream(track, { sampleRate, numChannels: 1, noiseCancellation })) {
+  const filter = quietened ? new Quietener() : noiseCancellation;
+  for await (const frame of new AudioStream(track, {
+    sampleRate,
+    numChannels: 1,
+    noiseCancellation: filter,
+  })) {
     ear.frames.push(frame.data.slice());
     if (ear.firstAudibleAtMs === undefined && rms(frame.data) > audibleRms) {
       ear.firstAudibleAtMs = Date.now();
@@ -71,6 +96,10 @@ const describe = (participant) => ({
 });
 
 const commands = {
+  /** Loads an audio filter, as vendors' packages do when they are imported. */
+  async loadFilter({ moduleId, path }) {
+    new AudioFilter(moduleId, path);
+  },
   async connect({ url, token, hearing = { sampleRate: 48_000 }, options = {} }) {
     room.on(RoomEvent.TrackSubscribed, (track, _publication, participant) => {
       if (track.kind === TrackKind.KIND_AUDIO && hearing) void listen(track, participant.identity, hearing);
