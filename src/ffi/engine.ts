@@ -88,4 +88,5 @@ function onMessage(message: ToEngine): void {
 // Whatever went wrong, the calls that are up go on.
 process.on('uncaughtException', (error) => log.error(`uncaught: ${error.stack}`));
 process.on('unhandledRejection', (error) => log.error(`unhandled rejection: ${describeError(error)}`));
+process.on('exit', shutdownTransport);
 port.on('message', onMessage);

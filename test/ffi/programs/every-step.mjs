@@ -26,11 +26,12 @@ for (let i = 0; i < 5; i++) await stream.read();
 const source = new AudioSource(48_000, 1);
 const local = LocalAudioTrack.createAudioTrack('voice', source);
 const published = next(RoomEvent.LocalTrackPublished);
+const heard = next(RoomEvent.LocalTrackSubscribed);
 const publication = await localParticipant.publishTrack(
   local,
   new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE }),
 );
-await published;
+await Promise.all([published, heard]);
 for (let i = 0; i < 20; i++) await source.captureFrame(AudioFrame.create(48_000, 1, 480));
 await source.waitForPlayout();
 
@@ -47,11 +48,9 @@ await read;
 await localParticipant.performRpc({ destinationIdentity: peer.identity, method: 'echo', payload: 'ping' });
 
 const metadata = next(RoomEvent.ParticipantMetadataChanged);
-await localParticipant.updateMetadata('busy');
-await metadata;
+await Promise.all([localParticipant.updateMetadata('busy'), metadata]);
 const attributes = next(RoomEvent.ParticipantAttributesChanged);
-await localParticipant.setAttributes({ mood: 'good' });
-await attributes;
+await Promise.all([localParticipant.setAttributes({ mood: 'good' }), attributes]);
 
 await stream.cancel();
 const unpublished = next(RoomEvent.LocalTrackUnpublished);

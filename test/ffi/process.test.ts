@@ -1,0 +1,116 @@
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { describeWith } from '../support/parts.js';
+import { Program } from '../support/program.mjs';
+import { makeToken } from '../support/token.mjs';
+import { House, sdks } from './house.js';
+
+const script = fileURLToPath(new URL('programs/in-process.mjs', import.meta.url));
+
+const endOfThread = fileURLToPath(new URL('programs/end-of-thread.cjs', import.meta.url));
+
+/** Runs one case of the program to its end. */
+async function run(name: string, args: string[] = [], env: Record<string, string> = {}) {
+  const program = new Program(script, { engine: 'offhook', args: [name, ...args], env });
+  const code = await program.ended;
+  const done = program.events.find(({ event }) => event === 'done');
+  return { code, output: program.output, ...(done as Record<string, unknown> | undefined) } as Record<
+    string,
+    unknown
+  > & { code: number | string; output: string[] };
+}
+
+describe('a program', () => {
+  test('finds everything that it imports from the native module', async () => {
+    expect(await run('exports')).toMatchObject({
+      names: [
+        'FfiHandle',
+        'livekitCopyBuffer',
+        'livekitDispose',
+        'livekitFfiRequest',
+        'livekitInitialize',
+        'livekitRetrievePtr',
+      ],
+    });
+  });
+
+  for (const { sdk, RTC_PACKAGE } of sdks) {
+    test(`of ${sdk} that never connects ends by itself`, async () => {
+      const { code, samples } = await run('unconnected', [], { RTC_PACKAGE });
+      expect(code).toBe(0);
+      expect(samples).toBeGreaterThan(1_500);
+    });
+  }
+
+  test('puts the processes that it forks on the engine too', async () => {
+    const { code, output } = await run('forked');
+    expect(code).toBe(0);
+    expect(output).toContain('"samples"');
+  });
+
+  test('is told which engine is active when it asks for that', async () => {
+    const { output } = await run('exports', [], { OFFHOOK_LOG: 'info' });
+    expect(output.filter((line) => line.includes('run on the offhook engine'))).toHaveLength(1);
+  });
+
+  test('gets the log lines of the engine as events, at their levels', async () => {
+    const { warnings } = await run('logs');
+    expect(warnings).toEqual([expect.stringContaining('handle 99 is unknown')]);
+  });
+});
+
+describe('memory', () => {
+  test('is found by base and offset, and not beyond its end', async () => {
+    const { inside, ofView, beyond, unknown, sent } = await run('pointers');
+    expect(inside).toEqual([10, 11, 12]);
+    expect(ofView).toBe(10);
+    expect(beyond).toMatch(/3 bytes at 0x\w+ are more than the buffer holds: it has 100 bytes/);
+    expect(unknown).toMatch(/0x1 leads to no buffer/);
+    expect(sent).toMatch(/0x1 leads to no buffer/);
+  });
+
+  test('that the engine hands over lasts until its handle is disposed', async () => {
+    const { before, after } = await run('lent');
+    expect(before).toBe(320);
+    expect(after).toMatch(/leads to no buffer: it was freed/);
+  });
+
+  test('of megabytes crosses in one request and one answer', async () => {
+    const { samples } = await run('large');
+    expect(samples).toBeGreaterThan(1_199_000);
+  });
+});
+
+describe('a handle', () => {
+  test('is disposed once, and an unknown one is an error', async () => {
+    expect(await run('handles')).toMatchObject({ again: expect.stringMatching(/unknown: nothing to drop/) });
+  });
+
+  test('is freed with the object that was garbage-collected', async () => {
+    const { before, after } = await run('collected', [], { NODE_OPTIONS: '--expose-gc' });
+    expect(before).toBe('nothing was thrown');
+    expect(after).toMatch(/unknown/);
+  });
+
+  test('is gone after livekitDispose', async () => {
+    expect(await run('disposed')).toMatchObject({ message: expect.stringMatching(/unknown/) });
+  });
+});
+
+describeWith(['livekit-server'], 'a process in a room', () => {
+  const house = new House();
+  const arguments_ = async () => [house.server.url, await makeToken(house.server, house.room, 'me')];
+
+  test('hears of the loss of the engine thread as a disconnect and as errors, and lives on', async () => {
+    const { code, capture, request } = await run('lost', await arguments_(), {
+      NODE_OPTIONS: `--require ${endOfThread}`,
+    });
+    expect(code).toBe(0);
+    expect(capture).toMatch(/engine thread is gone/);
+    expect(request).toMatch(/engine thread is gone/);
+  });
+
+  test('exits with its own code in mid-call', async () => {
+    expect((await run('abrupt', await arguments_())).code).toBe(3);
+  });
+});

@@ -1,0 +1,151 @@
+// What a program's own process sees of the engine: memory, handles, the thread, the end. The argument names the case;
+// it prints `{"event":"done", ...}` with what it found.
+import { fork } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const require = createRequire(import.meta.url);
+const threads = require('node:worker_threads');
+const workers = [];
+threads.Worker = class extends threads.Worker {
+  constructor(...args) {
+    super(...args);
+    workers.push(this);
+  }
+};
+const bindings = require('@livekit/rtc-ffi-bindings');
+const rtc = await import(process.env.RTC_PACKAGE ?? '@livekit/rtc-node');
+const { AudioFrame, AudioResampler, AudioSource } = rtc;
+
+const tell = (event, more = {}) => console.log(JSON.stringify({ event, atMs: Date.now(), ...more }));
+const messageOf = (act) => {
+  try {
+    act();
+    return 'nothing was thrown';
+  } catch (error) {
+    return error.message;
+  }
+};
+const events = [];
+const initialize = () => bindings.livekitInitialize((bytes) => events.push(bytes), true, 'test');
+const request = (message) =>
+  bindings.FfiResponse.fromBinary(bindings.livekitFfiRequest(new bindings.FfiRequest({ message }).toBinary()))
+    .message.value;
+const newSource = () =>
+  request({ case: 'newAudioSource', value: { type: 0, queueSizeMs: 10 } }).source.handle.id;
+
+const cases = {
+  exports: () => ({ names: Object.keys(require(process.env.NAPI_RS_NATIVE_LIBRARY_PATH)).sort() }),
+  /** Uses the engine, opens nothing, and ends by itself. */
+  async unconnected() {
+    const source = new AudioSource(48_000, 1);
+    await source.captureFrame(AudioFrame.create(48_000, 1, 480));
+    const resampler = new AudioResampler(48_000, 16_000);
+    const [frame] = resampler.push(AudioFrame.create(48_000, 1, 4_800));
+    return { samples: frame.samplesPerChannel };
+  },
+  forked: () =>
+    new Promise((resolve) => {
+      const child = fork(new URL(import.meta.url), ['unconnected'], { execArgv: [], silent: true });
+      let output = '';
+      child.stdout.on('data', (chunk) => {
+        output += chunk;
+      });
+      child.once('close', (code) => resolve({ code, output }));
+    }),
+  pointers() {
+    initialize();
+    const bytes = Uint8Array.from({ length: 100 }, (_, i) => i);
+    const pointer = bindings.livekitRetrievePtr(bytes);
+    return {
+      inside: [...bindings.livekitCopyBuffer(pointer + 10n, 3)],
+      ofView: Number(bindings.livekitRetrievePtr(bytes.subarray(10)) - pointer),
+      beyond: messageOf(() => bindings.livekitCopyBuffer(pointer + 98n, 3)),
+      unknown: messageOf(() => bindings.livekitCopyBuffer(1n, 3)),
+      sent: messageOf(() =>
+        request({
+          case: 'captureAudioFrame',
+          value: {
+            sourceHandle: newSource(),
+            buffer: { dataPtr: 1n, numChannels: 1, sampleRate: 48_000, samplesPerChannel: 480 },
+          },
+        }),
+      ),
+    };
+  },
+  /** A buffer that the engine hands over lasts until its handle is disposed. */
+  lent() {
+    initialize();
+    const resamplerHandle = request({ case: 'newAudioResampler', value: {} }).resampler.handle.id;
+    const dataPtr = bindings.livekitRetrievePtr(new Uint8Array(960));
+    const buffer = { dataPtr, numChannels: 1, sampleRate: 48_000, samplesPerChannel: 480 };
+    const value = { resamplerHandle, buffer, numChannels: 1, sampleRate: 16_000 };
+    const { buffer: lent } = request({ case: 'remixAndResample', value });
+    const before = bindings.livekitCopyBuffer(lent.info.dataPtr, 320).length;
+    new bindings.FfiHandle(lent.handle.id).dispose();
+    return { before, after: messageOf(() => bindings.livekitCopyBuffer(lent.info.dataPtr, 320)) };
+  },
+  large() {
+    const resampler = new AudioResampler(48_000, 24_000);
+    const [frame] = resampler.push(AudioFrame.create(48_000, 1, 2_400_000));
+    return { samples: frame.samplesPerChannel };
+  },
+  handles() {
+    initialize();
+    const handle = new bindings.FfiHandle(newSource());
+    handle.dispose();
+    handle.dispose();
+    return { again: messageOf(() => new bindings.FfiHandle(handle.handle).dispose()) };
+  },
+  async collected() {
+    initialize();
+    const sourceHandle = (() => new bindings.FfiHandle(newSource()).handle)();
+    const clear = () => messageOf(() => request({ case: 'clearAudioBuffer', value: { sourceHandle } }));
+    const before = clear();
+    for (let i = 0; i < 100 && clear() === before; i++) {
+      globalThis.gc();
+      await delay(20);
+    }
+    return { before, after: clear() };
+  },
+  async disposed() {
+    initialize();
+    const sourceHandle = newSource();
+    await bindings.livekitDispose();
+    return { message: messageOf(() => request({ case: 'clearAudioBuffer', value: { sourceHandle } })) };
+  },
+  async logs() {
+    initialize();
+    messageOf(() => request({ case: 'clearAudioBuffer', value: { sourceHandle: 99n } }));
+    request({ case: 'newAudioSource', value: { type: 0, queueSizeMs: 10 } });
+    while (events.length === 0) await delay(10);
+    const records = events.flatMap((bytes) => bindings.FfiEvent.fromBinary(bytes).message.value.records);
+    return { warnings: records.filter(({ level }) => level === 1).map(({ message }) => message) };
+  },
+  /** The engine's thread is lost in mid-call. */
+  async lost() {
+    const [url, token] = process.argv.slice(3);
+    const room = new rtc.Room();
+    await room.connect(url, token, { autoSubscribe: true, dynacast: false });
+    const disconnected = new Promise((resolve) => room.once(rtc.RoomEvent.Disconnected, resolve));
+    const source = new AudioSource(48_000, 1, 10);
+    const capture = source.captureFrame(AudioFrame.create(48_000, 1, 48_000)).catch(({ message }) => message);
+    workers[0].postMessage('end');
+    await disconnected;
+    return { capture: await capture, request: messageOf(() => new AudioSource(48_000, 1)) };
+  },
+  /** The program exits with a room open and audio under way. */
+  async abrupt() {
+    const [url, token] = process.argv.slice(3);
+    const room = new rtc.Room();
+    await room.connect(url, token, { autoSubscribe: true, dynacast: false });
+    const source = new AudioSource(48_000, 1);
+    const track = rtc.LocalAudioTrack.createAudioTrack('voice', source);
+    await room.localParticipant.publishTrack(track, new rtc.TrackPublishOptions({ source: 2 }));
+    void source.captureFrame(AudioFrame.create(48_000, 1, 48_000));
+    setTimeout(() => process.exit(3), 100);
+    return {};
+  },
+};
+
+tell('done', await cases[process.argv[2]]());

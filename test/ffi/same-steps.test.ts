@@ -1,0 +1,133 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeWith } from '../support/parts.js';
+import { type Engine, Program } from '../support/program.mjs';
+import { makeToken } from '../support/token.mjs';
+import { House } from './house.js';
+
+interface Line {
+  kind: 'request' | 'event';
+  name: string;
+  content: unknown;
+}
+
+const inThisFolder = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const engineModule: Record<Engine, string> = {
+  offhook: inThisFolder('../../dist/ffi/native-entry.cjs'),
+  native: `@livekit/rtc-ffi-bindings-${process.platform}-${process.arch}${process.platform === 'linux' ? '-gnu' : ''}`,
+};
+
+/** What comes by the clock or by chance, and may come more or less often. */
+const untimed = new Set([
+  'logs',
+  'audioStreamEvent',
+  'captureAudioFrame',
+  'activeSpeakersChanged',
+  'connectionQualityChanged',
+  'participantsUpdated',
+  'roomUpdated',
+  'tokenRefreshed',
+  // The native engines spare these among themselves: a short text goes with the header.
+  'streamChunkReceived',
+  'streamTrailerReceived',
+]);
+
+/** What the native engine sends, or does not get round to sending, when the program leaves. */
+const raceWithLeaving = new Set(['connectionStateChanged', 'disconnected']);
+
+/** Fields that are different in every run. */
+const ownToARun =
+  /^(url|token|id|sid|trackSid|publicationSid|asyncId|invocationId|requestId|streamId|.*[hH]andle|dataPtr|timestamp|creationTime|joinedAt|numParticipants|numPublishers|clientProtocol)$/;
+
+function withoutChance(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutChance);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => !ownToARun.test(key))
+      .map(([key, inner]) => [key, withoutChance(inner)]),
+  );
+}
+
+/** The steps of a trace: each begins with requests, and has the events that came until the next. */
+function stepsOf(lines: Line[]) {
+  const steps: { requests: string[]; events: string[] }[] = [];
+  let last: Line['kind'] = 'event';
+  let leaving = false;
+  for (const { kind, name, content } of lines) {
+    if (untimed.has(name) || (leaving && raceWithLeaving.has(name))) continue;
+    leaving ||= name === 'disconnect';
+    if (kind === 'request' && last === 'event') steps.push({ requests: [], events: [] });
+    last = kind;
+    const text = `${name} ${JSON.stringify(withoutChance(content))}`;
+    if (kind === 'request') steps.at(-1)?.requests.push(text);
+    else steps.at(-1)?.events.push(text);
+  }
+  // Within a step the callback and the events it brings about race in the native engine.
+  return steps.map(({ requests, events }) => ({ requests, events: events.sort() }));
+}
+
+const indexOf = (lines: Line[], name: string) =>
+  lines.findIndex((line) => line.kind === 'event' && line.name === name);
+
+describeWith(['livekit-server', 'native engine'], 'a program that goes through a call', () => {
+  const house = new House();
+  const folder = mkdtempSync(join(tmpdir(), 'offhook-trace-'));
+  const traces = {} as Record<Engine, Line[]>;
+
+  async function trace(engine: Engine): Promise<Line[]> {
+    const path = join(folder, engine);
+    const env = {
+      NAPI_RS_NATIVE_LIBRARY_PATH: inThisFolder('programs/traced-engine.cjs'),
+      TRACED_ENGINE: createRequire(import.meta.url).resolve(engineModule[engine]),
+      TRACE: path,
+    };
+    const args = [house.server.url, await makeToken(house.server, house.room, 'me')];
+    // Started as for the native engine: the traced one takes its place by the variable.
+    const program = new Program(inThisFolder('programs/every-step.mjs'), { engine: 'native', args, env });
+    expect(await program.ended, program.output.join('\n')).toBe(0);
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Line);
+  }
+
+  beforeAll(async () => {
+    const args = [house.server.url, await makeToken(house.server, house.room, 'peer')];
+    const peer = new Program(inThisFolder('programs/echo-peer.mjs'), { engine: 'native', args });
+    try {
+      await peer.waitFor('ready');
+      traces.native = await trace('native');
+      traces.offhook = await trace('offhook');
+    } finally {
+      await peer.stop();
+    }
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('makes the same requests and gets the same events, step by step, on both engines', () => {
+    expect(stepsOf(traces.offhook)).toEqual(stepsOf(traces.native));
+  });
+
+  test('hears of the connect before any event of the room', () => {
+    expect(traces.offhook.find(({ kind, name }) => kind === 'event' && name !== 'logs')?.name).toBe(
+      'connect',
+    );
+  });
+
+  test('hears that its track is published after the callback of the publish', () => {
+    for (const lines of Object.values(traces)) {
+      expect(indexOf(lines, 'publishTrack')).toBeLessThan(indexOf(lines, 'localTrackPublished'));
+    }
+  });
+
+  test('hears that its track is unpublished before the callback', () => {
+    for (const lines of Object.values(traces)) {
+      expect(indexOf(lines, 'localTrackUnpublished')).toBeLessThan(indexOf(lines, 'unpublishTrack'));
+    }
+  });
+});
