@@ -55,6 +55,7 @@ export function joinedState(response: JoinResponse): RoomState {
     local: toParticipantInfo(response.participant ?? new ParticipantMessage()),
     localTracks: new Map(),
     remotes: new Map(),
+    subscribedEarly: new Set(),
     unclaimedMedia: new Map(),
     speakers: [],
     mentioned: undefined,
@@ -74,7 +75,12 @@ export function reduce(state: RoomState, input: StateInput): Step {
     case 'resumed':
       return resume(state);
     case 'reconnecting':
-      return interrupt({ ...state, mentioned: undefined, unclaimedMedia: new Map() });
+      return interrupt({
+        ...state,
+        mentioned: undefined,
+        subscribedEarly: new Set(),
+        unclaimedMedia: new Map(),
+      });
     case 'reconnected':
       return restore(state);
     case 'disconnected':

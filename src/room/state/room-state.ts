@@ -29,6 +29,8 @@ export interface RoomState {
   local: ParticipantInfo;
   /** By sid. */
   localTracks: ReadonlyMap<string, LocalTrackState>;
+  /** Tracks of ours that were subscribed to before they were known to be published, by sid. */
+  subscribedEarly: ReadonlySet<string>;
   /** By identity. */
   remotes: ReadonlyMap<string, RemoteParticipantState>;
   /** Media that came before its publication: participant sid by track sid. */

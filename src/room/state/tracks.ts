@@ -107,7 +107,10 @@ export function setLocalMuted(state: RoomState, sid: string, muted: boolean): St
 /** The server took a track of ours. Programs are told of it by `announceLocal`. */
 export function addLocal(state: RoomState, message: TrackMessage): Step {
   const info = toPublicationInfo(message);
-  return unchanged(withLocalTrack(state, { info, announced: false, subscribed: false }));
+  const subscribed = state.subscribedEarly.has(info.sid);
+  const subscribedEarly = new Set(state.subscribedEarly);
+  subscribedEarly.delete(info.sid);
+  return unchanged(withLocalTrack({ ...state, subscribedEarly }, { info, announced: false, subscribed }));
 }
 
 export function announceLocal(state: RoomState, trackSid: string): Step {
@@ -118,9 +121,12 @@ export function announceLocal(state: RoomState, trackSid: string): Step {
   return { state: withLocalTrack(state, { ...track, announced: true }), events };
 }
 
+/** Somebody subscribed to a track of ours: perhaps before its media is up, and so before it counts as published. */
 export function localSubscribed(state: RoomState, trackSid: string): Step {
   const track = state.localTracks.get(trackSid);
-  if (!track) return unchanged(state);
+  if (!track) {
+    return unchanged({ ...state, subscribedEarly: new Set(state.subscribedEarly).add(trackSid) });
+  }
   return {
     state: withLocalTrack(state, { ...track, subscribed: true }),
     events: track.announced ? [{ type: 'localTrackSubscribed', trackSid }] : [],
@@ -134,10 +140,9 @@ export function republishLocal(state: RoomState, previousSid: string, message: T
   const { state: added } = addLocal(without, message);
   if (!previous?.announced) return unchanged(added);
   const track = { ...added.localTracks.get(message.sid)!, announced: true };
-  return {
-    state: withLocalTrack(added, track),
-    events: [{ type: 'localTrackRepublished', previousSid, publicationSid: message.sid }],
-  };
+  const events: StateEvent[] = [{ type: 'localTrackRepublished', previousSid, publicationSid: message.sid }];
+  if (track.subscribed) events.push({ type: 'localTrackSubscribed', trackSid: message.sid });
+  return { state: withLocalTrack(added, track), events };
 }
 
 export function removeLocal(state: RoomState, sid: string): Step {
