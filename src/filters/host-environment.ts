@@ -13,6 +13,8 @@ const passed = new Set([
   'HTTPS_PROXY',
   'NO_PROXY',
   'ALL_PROXY',
+  'OMP_NUM_THREADS',
+  'OPENBLAS_NUM_THREADS',
   'SYSTEMROOT',
   'TEMP',
   'TMP',

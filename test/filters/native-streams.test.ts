@@ -97,7 +97,7 @@ describeWith(['cc'], 'streams of a native plugin', () => {
     const registry = await openReady();
     const session = registry.create('gain', { sampleRate: 48_000, numChannels: 1, streamInfo });
     await untilStatus(registry, streamIs('unavailable'));
-    expect(session.status.reason).toBe('audio_filter_create returned null');
+    expect(session.status.reason).toBe('audio_filter_create returned null: the plugin refuses the stream');
     expect(await filterFrame(session, level(1000))).toBeUndefined();
   });
 

@@ -49,7 +49,7 @@ function create(library: PluginLibrary, id: unknown, request: Record<string, unk
     if (error) {
       reply({ id, error: String(error) });
     } else if (BigInt(address) === 0n) {
-      reply({ id, error: 'audio_filter_create returned null' });
+      reply({ id, error: 'audio_filter_create returned null: the plugin refuses the stream' });
     } else {
       Atomics.store(streams, Number(slot), BigInt(address));
       reply({ id });
