@@ -1,5 +1,5 @@
 // The plugin of the case that started the project: on_load makes a blocking request over TCP with no time limit, to
-// HTTPS_HOST:443. Whether the network answers decides when it returns. Processing changes nothing.
+// OFFHOOK_PLUGIN_HTTPS_HOST:443. Whether the network answers decides when it returns. Processing changes nothing.
 #include <arpa/inet.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 int32_t audio_filter_on_load(const char *options) {
   (void)options;
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(443)};
-  const char *host = getenv("HTTPS_HOST");
+  const char *host = getenv("OFFHOOK_PLUGIN_HTTPS_HOST");
   if (!host || inet_pton(AF_INET, host, &to.sin_addr) != 1) return 1;
   int fd = socket(AF_INET, SOCK_STREAM, 0);
   // The answer does not matter: the shipped plugin goes on without one, too.

@@ -151,7 +151,7 @@ async function runOne(scenario, engine, plugin) {
     network.setFaults(scenario.faults ?? []);
     const env = {
       CONNECT_GIVE_UP_MS: String(scenario.giveUpMs ?? defaultGiveUpMs),
-      ...(scenario.plugin && { FILTER_PLUGIN: plugin, HTTPS_HOST: addresses.server }),
+      ...(scenario.plugin && { FILTER_PLUGIN: plugin, OFFHOOK_PLUGIN_HTTPS_HOST: addresses.server }),
     };
     const caller = new CallerProcess(network, 'client', {
       engine,
