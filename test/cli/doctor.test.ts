@@ -39,13 +39,35 @@ describeWith(['livekit-server'], 'offhook doctor and a real livekit-server', () 
       const diagnosis = JSON.parse(json.output) as Diagnosis;
       expect(diagnosis.healthy).toBe(true);
       expect(diagnosis.steps.map(({ name }) => name)).toEqual(
-        expect.arrayContaining(['TCP to 127.0.0.1', 'token', 'WebSocket', 'join']),
+        expect.arrayContaining([
+          'TCP to 127.0.0.1',
+          'token',
+          'WebSocket',
+          'join',
+          'media over UDP',
+          'media over TCP',
+          'publishing',
+          'subscribing',
+        ]),
       );
     } finally {
       rmSync(folder, { recursive: true });
       await server.stop();
     }
   });
+});
+
+test('a filter plugin that is no library is named', async () => {
+  const url = `ws://127.0.0.1:${await freeTcpPort()}`;
+  const { status, output } = await doctor(
+    url,
+    '--token',
+    'a.b.c',
+    '--filter',
+    fileURLToPath(import.meta.url),
+  );
+  expect(status).toBe(1);
+  expect(output).toContain('✗ filter');
 });
 
 test('a server that is not there: what is wrong, what to do, exit code 1', async () => {

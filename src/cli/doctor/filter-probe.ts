@@ -1,6 +1,12 @@
 import { FilterRegistry, type FilterStatus } from '../../filters/index.js';
 import type { ProbeStep } from '../../signal/index.js';
-import { describeDuration, describeError, OffhookError } from '../../timeline/index.js';
+import {
+  describeDuration,
+  describeError,
+  OffhookError,
+  resolveDeadlines,
+  withDeadline,
+} from '../../timeline/index.js';
 
 export interface FilterProbeOptions {
   pluginPath: string;
@@ -8,6 +14,7 @@ export interface FilterProbeOptions {
   token: string;
 }
 
+const graceMs = 2_000;
 const advice =
   'The call goes on without it. If it blocks, see what it waits for: most ask their maker over HTTPS for a licence.';
 
@@ -29,7 +36,10 @@ export async function probeFilter({ pluginPath, url, token }: FilterProbeOptions
     });
     registry.load({ moduleId: pluginPath, pluginPath });
     registry.roomConnecting({ url, token });
-    const { state, reason, elapsedMs } = await settled;
+    // The registry reports at its own deadline; ours keeps the process alive until then, and no longer.
+    const timeoutMs = resolveDeadlines().filterLoad + graceMs;
+    const deadline = { stage: 'filter-load', timeoutMs, what: `on_load of ${pluginPath}` } as const;
+    const { state, reason, elapsedMs } = await withDeadline(deadline, () => settled);
     if (state === 'ready')
       return step({ outcome: 'ok', says: `on_load returned after ${describeDuration(elapsedMs)}` });
     return step({ outcome: 'failed', says: `${pluginPath}: ${reason}`, advice });
