@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { createLogger } from '../timeline/index.js';
-import { candidateAddress, hostCandidates, type IceCandidate } from './ice.js';
+import { candidateAddress, hostCandidate, type IceCandidate } from './ice.js';
 import { IceAgent, type IceCredentials, type IcePath } from './ice-agent.js';
 import { familyOf, type IceLink, TcpLink, UdpLink } from './ice-link.js';
+import { localAddresses, localAddressTowards } from './local-address.js';
 import { isStun, type TransportAddress } from './stun.js';
 
 export interface IceBridgeOptions {
@@ -44,7 +45,9 @@ const hostPriority = 0x7e7fffff;
 export class IceBridge {
   #options: IceBridgeOptions;
   #inner: { agent: IceAgent; link: UdpLink; path: IcePath };
-  #outer: { agent: IceAgent; session: OuterSession; links: Map<string, IceLink> } | undefined;
+  #outer:
+    | { agent: IceAgent; session: OuterSession; links: Map<string, IceLink>; announced: Set<string> }
+    | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -85,9 +88,8 @@ export class IceBridge {
       onSelected: (path) => this.#onSelected(path),
       onLost: this.#options.onLost,
     });
-    this.#outer = { agent, session, links: new Map() };
-    const { bindAddress } = this.#options;
-    if (session.udp) this.#udpLink(bindAddress === undefined ? 4 : familyOf(bindAddress));
+    this.#outer = { agent, session, links: new Map(), announced: new Set() };
+    if (session.udp) void this.#announceSocket();
     this.#tick();
   }
 
@@ -96,7 +98,7 @@ export class IceBridge {
     const remote = candidateAddress(candidate);
     if (!this.#outer || !remote) return;
     if (remote.protocol === 'tcp') this.#addTcp(remote);
-    else if (this.#outer.session.udp) this.#addUdp(remote);
+    else if (this.#outer.session.udp) void this.#addUdp(remote);
   }
 
   close(): void {
@@ -121,12 +123,20 @@ export class IceBridge {
     this.#tick();
   }
 
-  #addUdp(remote: TransportAddress): void {
-    const { agent } = this.#outer!;
+  async #addUdp(remote: TransportAddress): Promise<void> {
+    const outer = this.#outer!;
     const family = familyOf(remote.address);
     const { bindAddress } = this.#options;
     if (bindAddress !== undefined && familyOf(bindAddress) !== family) return;
-    agent.add(this.#udpLink(family).pathTo(remote), performance.now());
+    const link = this.#udpLink(family);
+    // The other side hears first where the check will come from: for a stranger a controlling server waits a second.
+    const [port, address] = await Promise.all([
+      link.port,
+      bindAddress ?? localAddressTowards(remote, family),
+    ]);
+    if (outer !== this.#outer || address === undefined) return;
+    this.#announce({ address, port });
+    outer.agent.add(link.pathTo(remote), performance.now());
     this.#tick();
   }
 
@@ -135,17 +145,32 @@ export class IceBridge {
     const key = `udp${family}`;
     const known = links.get(key) as UdpLink | undefined;
     if (known) return known;
-    const { bindAddress, onLocalCandidate } = this.#options;
+    const { bindAddress } = this.#options;
     const link = new UdpLink({
       family,
       ...(bindAddress === undefined ? {} : { bindAddress }),
       onPacket: (path, packet) => this.#fromOutside(agent, path, packet),
-      onBound: (port) => {
-        for (const candidate of hostCandidates(family, port, bindAddress)) onLocalCandidate(candidate);
-      },
     });
     links.set(key, link);
     return link;
+  }
+
+  async #announceSocket(): Promise<void> {
+    const outer = this.#outer!;
+    const { bindAddress } = this.#options;
+    const family = bindAddress === undefined ? 4 : familyOf(bindAddress);
+    const port = await this.#udpLink(family).port;
+    if (outer !== this.#outer) return;
+    const addresses = bindAddress === undefined ? localAddresses(family) : [bindAddress];
+    for (const address of addresses) this.#announce({ address, port });
+  }
+
+  #announce(local: TransportAddress): void {
+    const { announced } = this.#outer!;
+    const key = `${local.address} ${local.port}`;
+    if (announced.has(key)) return;
+    this.#options.onLocalCandidate(hostCandidate(local, announced.size));
+    announced.add(key);
   }
 
   #onSelected(path: IcePath): void {

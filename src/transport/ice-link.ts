@@ -12,19 +12,15 @@ export interface IceLink {
 
 /** A UDP socket and the paths from it, to those who found it by themselves too. */
 export class UdpLink implements IceLink {
+  /** The local one; pending for ever when there is none to be had. */
+  readonly port: Promise<number>;
   #socket: Socket;
   #paths = new Map<string, IcePath>();
   #onPacket: PacketListener;
   #closed = false;
 
-  /** @param onBound takes the local port */
-  constructor(options: {
-    family: 4 | 6;
-    bindAddress?: string;
-    onPacket: PacketListener;
-    onBound?: (port: number) => void;
-  }) {
-    const { family, bindAddress, onPacket, onBound } = options;
+  constructor(options: { family: 4 | 6; bindAddress?: string; onPacket: PacketListener }) {
+    const { family, bindAddress, onPacket } = options;
     this.#onPacket = onPacket;
     this.#socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6', ipv6Only: family === 6 });
     this.#socket.on('message', (packet, { address, port }) => {
@@ -32,7 +28,9 @@ export class UdpLink implements IceLink {
     });
     // A destination that cannot be reached shows in the checks, which get no answer.
     this.#socket.on('error', () => {});
-    if (onBound) this.#socket.once('listening', () => onBound(this.#socket.address().port));
+    this.port = new Promise((resolve) => {
+      this.#socket.once('listening', () => resolve(this.#socket.address().port));
+    });
     this.#socket.bind({ port: 0, ...(bindAddress === undefined ? {} : { address: bindAddress }) });
     this.#socket.unref();
   }

@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import type { IceServer as AddonIceServer } from 'node-datachannel';
+import type { TransportAddress } from './stun.js';
 
 /** A STUN or TURN server as LiveKit's JoinResponse and RTCIceServer give it. */
 export interface IceServer {
@@ -56,18 +56,10 @@ export function candidateAddress(
 
 const hostTypePreference = 126;
 
-/** Candidate lines for a UDP port on this machine's addresses, or on one of them (RFC 8445, section 5.1). */
-export function hostCandidates(family: 4 | 6, port: number, bindAddress?: string): string[] {
-  const addresses = Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(
-      (entry) => entry.family === `IPv${family}` && !entry.internal && !entry.address.startsWith('fe80:'),
-    )
-    .map(({ address }) => address);
-  return (bindAddress === undefined ? addresses : [bindAddress]).map((address, i) => {
-    const priority = hostTypePreference * 2 ** 24 + (0xffff - i) * 2 ** 8 + 255;
-    return `candidate:${i + 1} 1 UDP ${priority} ${address} ${port} typ host`;
-  });
+/** A host candidate line for a UDP port (RFC 8445, section 5.1). */
+export function hostCandidate({ address, port }: TransportAddress, index: number): string {
+  const priority = hostTypePreference * 2 ** 24 + (0xffff - index) * 2 ** 8 + 255;
+  return `candidate:${index + 1} 1 UDP ${priority} ${address} ${port} typ host`;
 }
 
 /**
