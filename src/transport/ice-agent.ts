@@ -19,6 +19,9 @@ export interface IceCredentials {
 
 /** A way to the other side: a pair of UDP addresses, a TCP connection, a relayed address. */
 export interface IcePath {
+  readonly protocol: 'udp' | 'tcp' | 'relay';
+  /** Where packets leave from; with a relay, the relay's own address. */
+  readonly local: TransportAddress | undefined;
   /** Where packets come from, as this side sees it. */
   readonly remote: TransportAddress;
   send(packet: Buffer): void;

@@ -35,11 +35,13 @@ export class UdpLink implements IceLink {
     this.#socket.unref();
   }
 
-  pathTo(remote: TransportAddress): IcePath {
+  pathTo(remote: TransportAddress, local?: TransportAddress): IcePath {
     const key = `${remote.address} ${remote.port}`;
     const known = this.#paths.get(key);
     if (known) return known;
-    const path = {
+    const path: IcePath = {
+      protocol: 'udp',
+      local,
       remote,
       send: (packet: Buffer) => {
         if (!this.#closed) this.#socket.send(packet, remote.port, remote.address, ignoreFailure);
@@ -68,7 +70,7 @@ export class TcpLink implements IceLink {
   /** @param onClosed called once when the connection has failed or ended, unless it was closed from here */
   constructor(remote: TransportAddress, onPacket: PacketListener, onClosed: () => void) {
     this.#socket = connect({ host: remote.address, port: remote.port, noDelay: true });
-    this.path = { remote, send: (packet) => this.#send(packet) };
+    this.path = { protocol: 'tcp', local: undefined, remote, send: (packet) => this.#send(packet) };
     this.#socket.on('data', (chunk) => this.#receive(chunk, onPacket));
     this.#socket.on('error', ignoreFailure);
     this.#socket.once('close', onClosed);

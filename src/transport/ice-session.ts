@@ -1,17 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { OffhookError } from '../timeline/index.js';
-import { candidateAddress, type IceCandidate } from './ice.js';
-import type { IceCredentials } from './ice-agent.js';
-import { IceBridge } from './ice-bridge.js';
+import { candidateAddress, type IceCandidate, type TurnServer } from './ice.js';
+import type { IceCredentials, IcePath } from './ice-agent.js';
+import { type BridgeSession, IceBridge } from './ice-bridge.js';
 import { candidatesIn, isIceLite, readIceCredentials, withIceCredentials } from './sdp-ice.js';
 
 export interface IceSessionOptions {
   /** For logs. */
   name: string;
   bindAddress?: string;
+  /** TURN servers that the addon does not speak to. */
+  turnServers: readonly TurnServer[];
+  /** Whether to connect over TCP where UDP does not. */
+  tcp: boolean;
+  relayOnly: boolean;
   onLocalCandidate: (candidate: string) => void;
-  /** `connecting` when a restart begins, then `connected` or `failed`. */
-  onStateChange: (state: IceSessionState) => void;
+  onStateChange: () => void;
 }
 
 export interface Description {
@@ -19,28 +23,36 @@ export interface Description {
   sdp: string;
 }
 
-/** `addon`: ICE is the addon's own business. The others: a bridge carries the connection, or is about to. */
+/** `addon`: its own ICE agent connects, or has. The others: a bridge does. */
 export type IceSessionState = 'addon' | 'connecting' | 'connected' | 'failed';
 
 const restartTimeoutMs = 15_000;
+/** UDP takes well under a second where it works at all. */
+const fallbackAfterMs = 1_000;
+const turnAfterMs = 500;
 
 /**
  * What the other side knows of ICE, where it is not what the addon knows: the addon keeps its credentials for life, so
- * after a restart descriptions are rewritten on their way in and out, and a bridge carries the packets.
+ * after a restart descriptions are rewritten on their way in and out, and a bridge carries the packets. A bridge stands
+ * in as well when the addon does not connect over UDP.
  */
 export class IceSession {
   #options: IceSessionOptions;
   #state: IceSessionState = 'addon';
   #addonPort: number | undefined;
+  #addonConnected = false;
   /** As the addon believes, and as they are. */
   #addon: { local?: IceCredentials; remote?: IceCredentials } = {};
   #actual: { local?: IceCredentials; remote?: IceCredentials } = {};
+  #offeredFirst: boolean | undefined;
   #remoteIsLite = false;
   /** A restart that the other side has yet to answer, or we. */
   #restart: 'offered' | 'asked' | undefined;
-  #early: IceCandidate[] = [];
+  /** Of the other side, since its last description with new credentials. */
+  #candidates: IceCandidate[] = [];
   #bridge: IceBridge | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(options: IceSessionOptions) {
     this.#options = options;
@@ -50,10 +62,25 @@ export class IceSession {
     return this.#state;
   }
 
+  /** The path in use, when it is a bridge's. */
+  get path(): IcePath | undefined {
+    return this.#bridge?.selected;
+  }
+
   /** Learns where the addon's ICE agent receives. */
   sawLocalCandidate(candidate: string): void {
     const parsed = candidateAddress(candidate);
     if (parsed?.protocol === 'udp' && parsed.type === 'host') this.#addonPort ??= parsed.port;
+  }
+
+  /** The addon has found a pair, by itself or over the bridge. */
+  addonConnected(): void {
+    if (this.#addonConnected) return;
+    this.#addonConnected = true;
+    clearTimeout(this.#timer);
+    if (this.#bridge?.selected) return;
+    this.#bridge?.close();
+    this.#bridge = undefined;
   }
 
   /**
@@ -64,18 +91,20 @@ export class IceSession {
   beginRestart(): void {
     this.#assertRestartable();
     this.#restart = 'offered';
+    this.#candidates = [];
     this.#newLocalCredentials();
   }
 
   /** Rewrites a description of the addon's for the other side. */
   outgoing(description: Description): Description {
     const addonLocal = readIceCredentials(description.sdp);
+    this.#offeredFirst ??= description.type === 'offer';
     this.#addon.local ??= addonLocal;
     this.#actual.local ??= addonLocal;
     if (this.#restart === 'asked' && description.type === 'answer') {
       this.#restart = undefined;
       this.#newLocalCredentials();
-      this.#startBridge(this.#remoteIsLite);
+      this.#startBridge(this.#remoteIsLite, { protocols: ['udp', 'tcp'], turnAfterMs: fallbackAfterMs });
     }
     const { local } = this.#actual;
     if (!local || local.ufrag === this.#addon.local?.ufrag) return description;
@@ -93,34 +122,60 @@ export class IceSession {
     if (changed && description.type === 'offer') {
       this.#assertRestartable();
       this.#restart = 'asked';
+      this.#candidates = [];
       this.#change('connecting');
     }
     this.#actual.remote = remote;
     if (this.#restart === 'offered' && description.type === 'answer') {
       this.#restart = undefined;
-      this.#startBridge(true);
+      this.#startBridge(true, { protocols: ['udp', 'tcp'], turnAfterMs: fallbackAfterMs });
     }
-    if (this.#state === 'addon') return description;
     for (const candidate of candidatesIn(description.sdp)) this.addCandidate({ candidate });
+    if (this.#state === 'addon') return description;
     return { ...description, sdp: withIceCredentials(description.sdp, this.#addon.remote) };
   }
 
-  /** Takes a candidate of the other side; false when it is for the addon. */
+  /** Takes a candidate of the other side; false when it is for the addon too. */
   addCandidate(candidate: IceCandidate): boolean {
-    if (this.#state === 'addon') return false;
-    if (this.#restart) this.#early.push(candidate);
-    else this.#bridge?.addCandidate(candidate);
-    return true;
+    this.#candidates.push(candidate);
+    if (this.#state === 'addon' && !this.#addonConnected && !this.#bridge) this.#fallBackLater();
+    if (!this.#restart) this.#bridge?.addCandidate(candidate);
+    return this.#state !== 'addon' || candidateAddress(candidate.candidate)?.protocol === 'tcp';
   }
 
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
     this.#bridge?.close();
     this.#bridge = undefined;
   }
 
+  /** Other ways are tried when UDP has not connected by then. */
+  #fallBackLater(): void {
+    const { relayOnly } = this.#options;
+    this.#timer ??= setTimeout(
+      () => {
+        if (this.#addonConnected || this.#state !== 'addon' || !this.#isRestartable) return;
+        const { tcp, turnServers } = this.#options;
+        if (!tcp && turnServers.length === 0) return;
+        this.#startBridge(this.#remoteIsLite || this.#offeredFirst === true, {
+          protocols: tcp && !relayOnly ? ['tcp'] : [],
+          turnAfterMs: relayOnly ? 0 : turnAfterMs,
+        });
+      },
+      relayOnly ? 0 : fallbackAfterMs,
+    );
+    this.#timer.unref();
+  }
+
+  get #isRestartable(): boolean {
+    return (
+      this.#addonPort !== undefined && this.#addon.local !== undefined && this.#addon.remote !== undefined
+    );
+  }
+
   #assertRestartable(): void {
-    if (this.#addonPort !== undefined && this.#addon.local && this.#addon.remote) return;
+    if (this.#isRestartable) return;
     throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'ICE cannot restart before it has started');
   }
 
@@ -132,35 +187,33 @@ export class IceSession {
     this.#change('connecting');
   }
 
-  #startBridge(controlling: boolean): void {
-    const { name, bindAddress } = this.#options;
-    const addonCredentials = { local: this.#addon.local!, remote: this.#addon.remote! };
+  #startBridge(controlling: boolean, how: Pick<BridgeSession, 'protocols' | 'turnAfterMs'>): void {
+    if (this.#closed) return;
+    const { name, bindAddress, turnServers, onLocalCandidate } = this.#options;
     this.#bridge ??= new IceBridge({
       name,
       addon: { address: bindAddress ?? '127.0.0.1', port: this.#addonPort! },
-      addonCredentials,
+      addonCredentials: { local: this.#addon.local!, remote: this.#addon.remote! },
       ...(bindAddress === undefined ? {} : { bindAddress }),
-      onLocalCandidate: this.#options.onLocalCandidate,
-      onConnected: () => this.#change('connected'),
+      onLocalCandidate,
+      onConnected: () => {
+        if (this.#state !== 'addon') this.#change('connected');
+      },
       onLost: () => this.#change('failed'),
     });
-    this.#bridge.start({
-      local: this.#actual.local!,
-      remote: this.#actual.remote!,
-      controlling,
-      udp: true,
-    });
-    for (const candidate of this.#early.splice(0)) this.#bridge.addCandidate(candidate);
+    const { local, remote } = this.#actual;
+    this.#bridge.start({ local: local!, remote: remote!, controlling, turnServers, ...how });
+    for (const candidate of this.#candidates) this.#bridge.addCandidate(candidate);
   }
 
   #change(state: IceSessionState): void {
-    if (state === this.#state) return;
+    if (state === this.#state || this.#closed) return;
     this.#state = state;
     clearTimeout(this.#timer);
     if (state === 'connecting') {
       this.#timer = setTimeout(() => this.#change('failed'), restartTimeoutMs);
       this.#timer.unref();
     }
-    this.#options.onStateChange(state);
+    this.#options.onStateChange();
   }
 }

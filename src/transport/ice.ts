@@ -18,29 +18,64 @@ export interface IceCandidate {
   sdpMLineIndex?: number | null;
 }
 
+/** A TURN server that is reached over TCP or TLS. */
+export interface TurnServer {
+  hostname: string;
+  port: number;
+  username: string;
+  credential: string;
+  transport: 'tcp' | 'tls';
+}
+
 const defaultPort = { stun: 3478, turn: 3478, turns: 5349 };
 
-/** Translates ICE servers to what the addon takes; URLs that it cannot use are left out. */
-export function toAddonIceServers(servers: readonly IceServer[]): AddonIceServer[] {
-  const translated: AddonIceServer[] = [];
-  for (const { urls, username, credential } of servers) {
+interface ParsedIceServer {
+  scheme: keyof typeof defaultPort;
+  hostname: string;
+  port: number;
+  tcp: boolean;
+  username: string;
+  credential: string;
+}
+
+/** The servers one by one; URLs that are none (RFC 7064, RFC 7065) are left out. */
+function parseIceServers(servers: readonly IceServer[]): ParsedIceServer[] {
+  const parsed: ParsedIceServer[] = [];
+  for (const { urls, username = '', credential = '' } of servers) {
     for (const url of urls) {
       const match = /^(stun|turn|turns):(\[[^\]]+\]|[^:?]+)(?::(\d+))?(?:\?transport=(udp|tcp))?$/.exec(url);
       if (!match) continue;
       const scheme = match[1] as keyof typeof defaultPort;
-      const server: AddonIceServer = {
-        hostname: match[2]!.replace(/^\[|\]$/g, ''),
-        port: match[3] ? Number(match[3]) : defaultPort[scheme],
-      };
-      if (scheme !== 'stun') {
-        server.username = username ?? '';
-        server.password = credential ?? '';
-        server.relayType = scheme === 'turns' ? 'TurnTls' : match[4] === 'tcp' ? 'TurnTcp' : 'TurnUdp';
-      }
-      translated.push(server);
+      const hostname = match[2]!.replace(/^\[|\]$/g, '');
+      const port = match[3] ? Number(match[3]) : defaultPort[scheme];
+      parsed.push({ scheme, hostname, port, tcp: match[4] === 'tcp', username, credential });
     }
   }
-  return translated;
+  return parsed;
+}
+
+/** What the addon speaks to: STUN, and TURN over UDP. */
+export function addonIceServers(servers: readonly IceServer[]): AddonIceServer[] {
+  return parseIceServers(servers)
+    .filter(({ scheme, tcp }) => scheme === 'stun' || (scheme === 'turn' && !tcp))
+    .map(({ scheme, hostname, port, username, credential }) =>
+      scheme === 'stun'
+        ? { hostname, port }
+        : { hostname, port, username, password: credential, relayType: 'TurnUdp' },
+    );
+}
+
+/** What it does not: TURN over TCP and TLS. */
+export function streamTurnServers(servers: readonly IceServer[]): TurnServer[] {
+  return parseIceServers(servers)
+    .filter(({ scheme, tcp }) => scheme === 'turns' || (scheme === 'turn' && tcp))
+    .map(({ scheme, hostname, port, username, credential }) => ({
+      hostname,
+      port,
+      username,
+      credential,
+      transport: scheme === 'turns' ? 'tls' : 'tcp',
+    }));
 }
 
 /** The connection address and port of a candidate line, or undefined when it is not one. */
@@ -60,6 +95,13 @@ const hostTypePreference = 126;
 export function hostCandidate({ address, port }: TransportAddress, index: number): string {
   const priority = hostTypePreference * 2 ** 24 + (0xffff - index) * 2 ** 8 + 255;
   return `candidate:${index + 1} 1 UDP ${priority} ${address} ${port} typ host`;
+}
+
+const relayPriority = 0xffff * 2 ** 8 + 255;
+
+/** A relay candidate line for an address on a TURN server. */
+export function relayCandidate({ address, port }: TransportAddress): string {
+  return `candidate:99 1 UDP ${relayPriority} ${address} ${port} typ relay raddr 0.0.0.0 rport 0`;
 }
 
 /**

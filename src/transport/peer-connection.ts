@@ -3,7 +3,14 @@ import type * as Addon from 'node-datachannel';
 import { OffhookError } from '../timeline/index.js';
 import type { Certificate } from './certificate.js';
 import { DataChannel } from './data-channel.js';
-import { candidateAddress, type IceCandidate, type IceServer, toAddonIceServers } from './ice.js';
+import {
+  addonIceServers,
+  candidateAddress,
+  type IceCandidate,
+  type IceServer,
+  streamTurnServers,
+} from './ice.js';
+import type { IcePath } from './ice-agent.js';
 import { IceSession } from './ice-session.js';
 import { MediaTrack } from './media-track.js';
 import type { Traffic } from './traffic.js';
@@ -39,7 +46,7 @@ export interface PeerConnectionOptions {
   udpMux?: boolean;
   /** Certificate for DTLS; one of its own without it. */
   certificate?: Certificate;
-  /** Gather active TCP candidates too (RFC 6544). */
+  /** Connect over TCP (RFC 6544, active) where UDP does not. */
   iceTcp?: boolean;
 }
 
@@ -94,13 +101,13 @@ export class PeerConnection {
 
   constructor(options: PeerConnectionOptions) {
     const { PeerConnection: AddonPeerConnection } = loadAddon();
+    const { iceServers = [], iceTransportPolicy = 'all' } = options;
     this.#pc = new AddonPeerConnection(options.name, {
-      iceServers: toAddonIceServers(options.iceServers ?? []),
-      iceTransportPolicy: options.iceTransportPolicy ?? 'all',
+      iceServers: addonIceServers(iceServers),
+      iceTransportPolicy,
       // Without it a connection that begins with data channels only has no SRTP, and tracks added later never open.
       forceMediaTransport: true,
       disableAutoNegotiation: true,
-      enableIceTcp: options.iceTcp ?? false,
       enableIceUdpMux: options.udpMux ?? false,
       ...(options.certificate === undefined
         ? {}
@@ -116,6 +123,9 @@ export class PeerConnection {
     this.#ice = new IceSession({
       name: options.name,
       ...(options.bindAddress === undefined ? {} : { bindAddress: options.bindAddress }),
+      turnServers: streamTurnServers(iceServers),
+      tcp: options.iceTcp ?? false,
+      relayOnly: iceTransportPolicy === 'relay',
       onLocalCandidate: (candidate) => this.onLocalCandidate({ candidate, sdpMid: '0', sdpMLineIndex: 0 }),
       onStateChange: () => this.onStateChange(this.state),
     });
@@ -141,7 +151,12 @@ export class PeerConnection {
       }),
     );
     this.#pc.onStateChange(unlessClosed(() => this.onStateChange(this.state)));
-    this.#pc.onIceStateChange(unlessClosed((state) => this.onIceStateChange(state)));
+    this.#pc.onIceStateChange(
+      unlessClosed((state) => {
+        if (state === 'connected' || state === 'completed') this.#ice.addonConnected();
+        this.onIceStateChange(state);
+      }),
+    );
     this.#pc.onGatheringStateChange(
       unlessClosed((state) => {
         if (state === 'complete') this.onGatheringComplete();
@@ -269,6 +284,7 @@ export class PeerConnection {
   /** The pair of addresses that ICE chose, while connected. */
   selectedCandidatePair(): CandidatePair | undefined {
     if (this.#closed) return undefined;
+    if (this.#ice.path) return pairOf(this.#ice.path);
     const pair = this.#pc.getSelectedCandidatePair();
     if (!pair) return undefined;
     const side = ({ address, port, type, transportType }: Addon.SelectedCandidateInfo) => ({
@@ -316,6 +332,15 @@ export class PeerConnection {
   #assertOpen(): void {
     if (this.#closed) throw new OffhookError('OFFHOOK_CLOSED', 'the peer connection is closed');
   }
+}
+
+function pairOf({ protocol, local, remote }: IcePath): CandidatePair {
+  const relayed = protocol === 'relay';
+  const transport = relayed ? 'udp' : protocol;
+  return {
+    local: { address: '', port: 0, ...local, type: relayed ? 'relay' : 'host', protocol: transport },
+    remote: { ...remote, type: 'host', protocol: transport },
+  };
 }
 
 function transportError(what: string, cause: unknown): OffhookError {
