@@ -1,12 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createLogger, describeError } from '../timeline/index.js';
-import {
-  candidateAddress,
-  hostCandidate,
-  type IceCandidate,
-  relayCandidate,
-  type TurnServer,
-} from './ice.js';
+import { candidateAddress, hostCandidate, type IceCandidate, type TurnServer } from './ice.js';
 import { IceAgent, type IceCredentials, type IcePath } from './ice-agent.js';
 import { familyOf, type IceLink, TcpLink, UdpLink } from './ice-link.js';
 import { localAddresses, localAddressTowards } from './local-address.js';
@@ -200,7 +194,8 @@ export class IceBridge {
     try {
       const relayed = await link.allocate();
       if (outer !== this.#outer) return;
-      this.#options.onLocalCandidate(relayCandidate(relayed));
+      // Not as a relay's: a controlling server would wait two seconds for a better one, and there is none.
+      this.#announce(outer, relayed);
     } catch (error) {
       log.debug(
         `${this.#options.name}: no relay at ${server.hostname}:${server.port}: ${describeError(error)}`,

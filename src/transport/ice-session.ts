@@ -9,10 +9,10 @@ export interface IceSessionOptions {
   /** For logs. */
   name: string;
   bindAddress?: string;
-  /** TURN servers that the addon does not speak to. */
   turnServers: readonly TurnServer[];
   /** Whether to connect over TCP where UDP does not. */
   tcp: boolean;
+  /** Leave the addon out of it, which would connect without a relay whatever it is told. */
   relayOnly: boolean;
   onLocalCandidate: (candidate: string) => void;
   onStateChange: () => void;
@@ -102,9 +102,8 @@ export class IceSession {
     this.#addon.local ??= addonLocal;
     this.#actual.local ??= addonLocal;
     if (this.#restart === 'asked' && description.type === 'answer') {
-      this.#restart = undefined;
       this.#newLocalCredentials();
-      this.#startBridge(this.#remoteIsLite, { protocols: ['udp', 'tcp'], turnAfterMs: fallbackAfterMs });
+      this.#restartWithBridge(this.#remoteIsLite);
     }
     const { local } = this.#actual;
     if (!local || local.ufrag === this.#addon.local?.ufrag) return description;
@@ -126,12 +125,9 @@ export class IceSession {
       this.#change('connecting');
     }
     this.#actual.remote = remote;
-    if (this.#restart === 'offered' && description.type === 'answer') {
-      this.#restart = undefined;
-      this.#startBridge(true, { protocols: ['udp', 'tcp'], turnAfterMs: fallbackAfterMs });
-    }
+    if (this.#restart === 'offered' && description.type === 'answer') this.#restartWithBridge(true);
     for (const candidate of candidatesIn(description.sdp)) this.addCandidate({ candidate });
-    if (this.#state === 'addon') return description;
+    if (this.#state === 'addon' && !this.#options.relayOnly) return description;
     return { ...description, sdp: withIceCredentials(description.sdp, this.#addon.remote) };
   }
 
@@ -140,7 +136,8 @@ export class IceSession {
     this.#candidates.push(candidate);
     if (this.#state === 'addon' && !this.#addonConnected && !this.#bridge) this.#fallBackLater();
     if (!this.#restart) this.#bridge?.addCandidate(candidate);
-    return this.#state !== 'addon' || candidateAddress(candidate.candidate)?.protocol === 'tcp';
+    const forAddon = this.#state === 'addon' && !this.#options.relayOnly;
+    return !forAddon || candidateAddress(candidate.candidate)?.protocol === 'tcp';
   }
 
   close(): void {
@@ -152,20 +149,32 @@ export class IceSession {
 
   /** Other ways are tried when UDP has not connected by then. */
   #fallBackLater(): void {
-    const { relayOnly } = this.#options;
+    const { relayOnly, tcp, turnServers } = this.#options;
     this.#timer ??= setTimeout(
       () => {
         if (this.#addonConnected || this.#state !== 'addon' || !this.#isRestartable) return;
-        const { tcp, turnServers } = this.#options;
-        if (!tcp && turnServers.length === 0) return;
+        // TURN over UDP is the addon's own business, unless it is left out.
+        const others = turnServers.filter(({ transport }) => relayOnly || transport !== 'udp');
+        if (!tcp && others.length === 0) return;
         this.#startBridge(this.#remoteIsLite || this.#offeredFirst === true, {
           protocols: tcp && !relayOnly ? ['tcp'] : [],
+          turnServers: others,
           turnAfterMs: relayOnly ? 0 : turnAfterMs,
         });
       },
       relayOnly ? 0 : fallbackAfterMs,
     );
     this.#timer.unref();
+  }
+
+  #restartWithBridge(controlling: boolean): void {
+    const { relayOnly, turnServers } = this.#options;
+    this.#restart = undefined;
+    this.#startBridge(controlling, {
+      protocols: relayOnly ? [] : ['udp', 'tcp'],
+      turnServers,
+      turnAfterMs: relayOnly ? 0 : fallbackAfterMs,
+    });
   }
 
   get #isRestartable(): boolean {
@@ -187,9 +196,12 @@ export class IceSession {
     this.#change('connecting');
   }
 
-  #startBridge(controlling: boolean, how: Pick<BridgeSession, 'protocols' | 'turnAfterMs'>): void {
+  #startBridge(
+    controlling: boolean,
+    ways: Pick<BridgeSession, 'protocols' | 'turnServers' | 'turnAfterMs'>,
+  ): void {
     if (this.#closed) return;
-    const { name, bindAddress, turnServers, onLocalCandidate } = this.#options;
+    const { name, bindAddress, onLocalCandidate } = this.#options;
     this.#bridge ??= new IceBridge({
       name,
       addon: { address: bindAddress ?? '127.0.0.1', port: this.#addonPort! },
@@ -202,7 +214,7 @@ export class IceSession {
       onLost: () => this.#change('failed'),
     });
     const { local, remote } = this.#actual;
-    this.#bridge.start({ local: local!, remote: remote!, controlling, turnServers, ...how });
+    this.#bridge.start({ local: local!, remote: remote!, controlling, ...ways });
     for (const candidate of this.#candidates) this.#bridge.addCandidate(candidate);
   }
 

@@ -18,13 +18,12 @@ export interface IceCandidate {
   sdpMLineIndex?: number | null;
 }
 
-/** A TURN server that is reached over TCP or TLS. */
 export interface TurnServer {
   hostname: string;
   port: number;
   username: string;
   credential: string;
-  transport: 'tcp' | 'tls';
+  transport: 'udp' | 'tcp' | 'tls';
 }
 
 const defaultPort = { stun: 3478, turn: 3478, turns: 5349 };
@@ -65,16 +64,16 @@ export function addonIceServers(servers: readonly IceServer[]): AddonIceServer[]
     );
 }
 
-/** What it does not: TURN over TCP and TLS. */
-export function streamTurnServers(servers: readonly IceServer[]): TurnServer[] {
+/** The TURN servers among them, of which the addon speaks to those over UDP only. */
+export function turnServers(servers: readonly IceServer[]): TurnServer[] {
   return parseIceServers(servers)
-    .filter(({ scheme, tcp }) => scheme === 'turns' || (scheme === 'turn' && tcp))
-    .map(({ scheme, hostname, port, username, credential }) => ({
+    .filter(({ scheme }) => scheme !== 'stun')
+    .map(({ scheme, hostname, port, tcp, username, credential }) => ({
       hostname,
       port,
       username,
       credential,
-      transport: scheme === 'turns' ? 'tls' : 'tcp',
+      transport: scheme === 'turns' ? 'tls' : tcp ? 'tcp' : 'udp',
     }));
 }
 
@@ -95,13 +94,6 @@ const hostTypePreference = 126;
 export function hostCandidate({ address, port }: TransportAddress, index: number): string {
   const priority = hostTypePreference * 2 ** 24 + (0xffff - index) * 2 ** 8 + 255;
   return `candidate:${index + 1} 1 UDP ${priority} ${address} ${port} typ host`;
-}
-
-const relayPriority = 0xffff * 2 ** 8 + 255;
-
-/** A relay candidate line for an address on a TURN server. */
-export function relayCandidate({ address, port }: TransportAddress): string {
-  return `candidate:99 1 UDP ${relayPriority} ${address} ${port} typ relay raddr 0.0.0.0 rport 0`;
 }
 
 /**

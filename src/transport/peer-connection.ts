@@ -3,13 +3,7 @@ import type * as Addon from 'node-datachannel';
 import { OffhookError } from '../timeline/index.js';
 import type { Certificate } from './certificate.js';
 import { DataChannel } from './data-channel.js';
-import {
-  addonIceServers,
-  candidateAddress,
-  type IceCandidate,
-  type IceServer,
-  streamTurnServers,
-} from './ice.js';
+import { addonIceServers, candidateAddress, type IceCandidate, type IceServer, turnServers } from './ice.js';
 import type { IcePath } from './ice-agent.js';
 import { IceSession } from './ice-session.js';
 import { MediaTrack } from './media-track.js';
@@ -101,10 +95,10 @@ export class PeerConnection {
 
   constructor(options: PeerConnectionOptions) {
     const { PeerConnection: AddonPeerConnection } = loadAddon();
-    const { iceServers = [], iceTransportPolicy = 'all' } = options;
+    const { iceServers = [] } = options;
+    const relayOnly = options.iceTransportPolicy === 'relay';
     this.#pc = new AddonPeerConnection(options.name, {
-      iceServers: addonIceServers(iceServers),
-      iceTransportPolicy,
+      iceServers: relayOnly ? [] : addonIceServers(iceServers),
       // Without it a connection that begins with data channels only has no SRTP, and tracks added later never open.
       forceMediaTransport: true,
       disableAutoNegotiation: true,
@@ -123,9 +117,9 @@ export class PeerConnection {
     this.#ice = new IceSession({
       name: options.name,
       ...(options.bindAddress === undefined ? {} : { bindAddress: options.bindAddress }),
-      turnServers: streamTurnServers(iceServers),
+      turnServers: turnServers(iceServers),
       tcp: options.iceTcp ?? false,
-      relayOnly: iceTransportPolicy === 'relay',
+      relayOnly,
       onLocalCandidate: (candidate) => this.onLocalCandidate({ candidate, sdpMid: '0', sdpMLineIndex: 0 }),
       onStateChange: () => this.onStateChange(this.state),
     });
@@ -147,7 +141,7 @@ export class PeerConnection {
         // Servers refuse candidates that begin with `a=`.
         const candidate = line.replace(/^a=/, '');
         this.#ice.sawLocalCandidate(candidate);
-        this.onLocalCandidate({ candidate, sdpMid: mid, sdpMLineIndex: 0 });
+        if (!relayOnly) this.onLocalCandidate({ candidate, sdpMid: mid, sdpMLineIndex: 0 });
       }),
     );
     this.#pc.onStateChange(unlessClosed(() => this.onStateChange(this.state)));

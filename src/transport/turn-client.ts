@@ -20,6 +20,8 @@ export interface TurnClientOptions {
   credential: string;
   /** Sends to the server. */
   send: (message: Buffer) => void;
+  /** Whether messages may be lost on the way, and are sent again while they are not answered. */
+  lossy: boolean;
   onPacket: (path: IcePath, packet: Buffer) => void;
   /** The allocation has gone; there are no more packets. */
   onLost: (error: OffhookError) => void;
@@ -34,6 +36,7 @@ interface Transaction {
   resolve: (response: StunMessage) => void;
   reject: (error: OffhookError) => void;
   timer: NodeJS.Timeout;
+  resend: NodeJS.Timeout | undefined;
 }
 
 interface Channel {
@@ -43,6 +46,7 @@ interface Channel {
 }
 
 const answerTimeoutMs = 5_000;
+const resendIntervalMs = 500;
 const udpTransport = 17;
 const unauthorized = 401;
 const staleNonce = 438;
@@ -51,7 +55,7 @@ const firstChannel = 0x4000;
 const rebindIntervalMs = 240_000;
 const minRefreshMs = 30_000;
 
-/** A TURN allocation (RFC 8656) over a connection that keeps messages whole: TCP or TLS. */
+/** A TURN allocation (RFC 8656), whatever carries its messages to the server. */
 export class TurnClient {
   #options: TurnClientOptions;
   #transactions = new Map<string, Transaction>();
@@ -105,6 +109,7 @@ export class TurnClient {
   /** Takes one message of the server: STUN or channel data. */
   receive(message: Buffer): void {
     if (this.#closed) return;
+    if (message.length < 4) return;
     if (message[0]! >= 0x40) {
       const channel = this.#channels.get(message.readUInt16BE(0));
       const bytes = message.readUInt16BE(2);
@@ -115,7 +120,7 @@ export class TurnClient {
     const transaction = response && this.#transactions.get(response.transactionId.toString('hex'));
     if (!transaction) return;
     this.#transactions.delete(response.transactionId.toString('hex'));
-    clearTimeout(transaction.timer);
+    stopTimers(transaction);
     if (response.class === 'success') transaction.resolve(response);
     else this.#handleError(transaction, response);
   }
@@ -130,9 +135,9 @@ export class TurnClient {
     if (this.#relayed) this.#write(stunMethod.refresh, () => [lifetime(0)]);
     this.#closed = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    for (const { timer, reject } of this.#transactions.values()) {
-      clearTimeout(timer);
-      reject(reason);
+    for (const transaction of this.#transactions.values()) {
+      stopTimers(transaction);
+      transaction.reject(reason);
     }
     this.#transactions.clear();
   }
@@ -154,18 +159,19 @@ export class TurnClient {
 
   #request(method: number, attributesOf: AttributesOf): Promise<StunMessage> {
     return new Promise((resolve, reject) => {
-      const id = this.#write(method, attributesOf).toString('hex');
+      const { id, packet } = this.#write(method, attributesOf);
+      const { lossy, send } = this.#options;
+      const resend = lossy ? setInterval(() => send(packet), resendIntervalMs).unref() : undefined;
       const timer = setTimeout(() => {
+        clearInterval(resend);
         this.#transactions.delete(id);
         reject(new OffhookError('OFFHOOK_DEADLINE', `the TURN server was silent for ${answerTimeoutMs} ms`));
-      }, answerTimeoutMs);
-      timer.unref();
-      this.#transactions.set(id, { method, attributesOf, resolve, reject, timer });
+      }, answerTimeoutMs).unref();
+      this.#transactions.set(id, { method, attributesOf, resolve, reject, timer, resend });
     });
   }
 
-  /** Sends a request; returns its transaction id. */
-  #write(method: number, attributesOf: AttributesOf): Buffer {
+  #write(method: number, attributesOf: AttributesOf): { id: string; packet: Buffer } {
     const transactionId = randomBytes(12);
     const attributes = attributesOf(transactionId);
     const auth = this.#auth;
@@ -176,8 +182,9 @@ export class TurnClient {
         { type: stunAttribute.nonce, value: auth.nonce },
       );
     }
-    this.#options.send(serializeStun({ class: 'request', method, transactionId, attributes }, auth?.key));
-    return transactionId;
+    const packet = serializeStun({ class: 'request', method, transactionId, attributes }, auth?.key);
+    this.#options.send(packet);
+    return { id: transactionId.toString('hex'), packet };
   }
 
   #bind(channel: Channel): void {
@@ -220,13 +227,18 @@ export class TurnClient {
   }
 }
 
+function stopTimers({ timer, resend }: Transaction): void {
+  clearTimeout(timer);
+  clearInterval(resend);
+}
+
 function lifetime(seconds: number): StunAttribute {
   const value = Buffer.alloc(4);
   value.writeUInt32BE(seconds);
   return { type: stunAttribute.lifetime, value };
 }
 
-/** Over a stream, channel data is padded to four bytes (RFC 8656, section 12.5). */
+/** Padded to four bytes, as a stream needs it and UDP allows it (RFC 8656, section 12.5). */
 function channelData(number: number, packet: Buffer): Buffer {
   const message = Buffer.alloc(4 + ((packet.length + 3) & ~3));
   message.writeUInt16BE(number, 0);
