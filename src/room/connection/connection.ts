@@ -300,6 +300,7 @@ export class Connection {
       failure ??
       new OffhookError('OFFHOOK_SERVER_LEFT', `the server sent leave: ${reason}`, { stage: 'server' });
     this.#opener.leaving(leave, this.#session?.url);
+    log.info(`leave: reason ${reason}, action ${LeaveRequest_Action[leave.action] ?? leave.action}`);
     const mayReconnect = leave.canReconnect || leave.action === LeaveRequest_Action.RECONNECT;
     if (leave.action === LeaveRequest_Action.RESUME) this.#input('leaveResume');
     else if (mayReconnect) this.#input('leaveReconnect');

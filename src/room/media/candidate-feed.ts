@@ -65,3 +65,19 @@ export class CandidateFeed {
     }
   }
 }
+
+/** A description without its candidates, and those: they go in when and in the order in which they do most good. */
+export function takeCandidates(sdp: string): { sdp: string; candidates: IceCandidate[] } {
+  const candidates = new Map<string, IceCandidate>();
+  const lines = sdp.split(/\r\n|\n/);
+  let sdpMid = '0';
+  for (const line of lines) {
+    if (line.startsWith('a=mid:')) sdpMid = line.slice('a=mid:'.length);
+    if (!line.startsWith('a=candidate:')) continue;
+    const candidate = line.slice('a='.length);
+    // Every media section repeats them.
+    if (!candidates.has(candidate)) candidates.set(candidate, { candidate, sdpMid });
+  }
+  const rest = lines.filter((line) => !line.startsWith('a=candidate:') && line !== 'a=end-of-candidates');
+  return { sdp: rest.join('\r\n'), candidates: [...candidates.values()] };
+}

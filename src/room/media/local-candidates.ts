@@ -6,12 +6,28 @@ import { candidateAddress, type IceCandidate } from '../../transport/index.js';
  */
 export class LocalCandidates {
   #send: (candidate: IceCandidate) => void;
+  /** Candidates that wait for `release`; undefined once they need not. */
+  #held: IceCandidate[] | undefined;
   #host: IceCandidate | undefined;
   #loopback: '127.0.0.1' | '::1' | undefined;
   #told = false;
 
-  constructor(send: (candidate: IceCandidate) => void) {
-    this.#send = send;
+  /**
+   * @param hold keep candidates until `release`: a server that checks them before we have its answer can finish DTLS
+   *   before its fingerprint is known to us, which the WebRTC library takes for a forged certificate
+   */
+  constructor(send: (candidate: IceCandidate) => void, { hold = false } = {}) {
+    this.#held = hold ? [] : undefined;
+    this.#send = (candidate) => {
+      if (this.#held) this.#held.push(candidate);
+      else send(candidate);
+    };
+  }
+
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const candidate of held) this.#send(candidate);
   }
 
   gathered(candidate: IceCandidate): void {

@@ -18,7 +18,7 @@ import {
   type SdpMedia,
   type SessionDescription,
 } from '../../transport/index.js';
-import { CandidateFeed } from './candidate-feed.js';
+import { CandidateFeed, takeCandidates } from './candidate-feed.js';
 import { LocalCandidates } from './local-candidates.js';
 import { MediaStages } from './media-stages.js';
 
@@ -59,8 +59,6 @@ export class Publisher {
   #changed = false;
   #awaitingAnswer = false;
   #closed = false;
-  /** Called when the server has answered an offer. */
-  onAnswered: () => void = () => {};
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -71,7 +69,7 @@ export class Publisher {
       iceTransportPolicy: options.iceTransportPolicy,
       iceTcp: true,
     });
-    this.#localCandidates = new LocalCandidates(options.sendCandidate);
+    this.#localCandidates = new LocalCandidates(options.sendCandidate, { hold: true });
     this.#candidates = new CandidateFeed((candidate) => this.#pc.addIceCandidate(candidate));
     this.#stages = new MediaStages({ timeline, deadlines, role: 'publisher', onOverrun: onFailure });
     this.#pc.onLocalCandidate = (candidate) => this.#localCandidates.gathered(candidate);
@@ -141,7 +139,9 @@ export class Publisher {
     }
     try {
       const sections = parseSdp(answer.sdp);
-      this.#pc.setRemoteDescription(answer);
+      const { sdp, candidates } = takeCandidates(answer.sdp);
+      this.#pc.setRemoteDescription({ ...answer, sdp });
+      for (const candidate of candidates) this.addCandidate(candidate);
       for (const section of sections) {
         const published = this.#sections.get(section.mid);
         if (published) published.answered = section;
@@ -155,7 +155,7 @@ export class Publisher {
     }
     this.#awaitingAnswer = false;
     this.#candidates.ready();
-    this.onAnswered();
+    this.#localCandidates.release();
     if (this.#changed) this.negotiate();
   }
 

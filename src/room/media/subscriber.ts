@@ -17,7 +17,7 @@ import {
   type SdpMedia,
   type SessionDescription,
 } from '../../transport/index.js';
-import { CandidateFeed } from './candidate-feed.js';
+import { CandidateFeed, takeCandidates } from './candidate-feed.js';
 import { LocalCandidates } from './local-candidates.js';
 import { MediaStages } from './media-stages.js';
 
@@ -132,9 +132,11 @@ export class Subscriber {
   async #answerOffer(offer: SessionDescription, offerId: number): Promise<void> {
     if (this.#closed) return;
     const sections = parseSdp(offer.sdp);
+    const { sdp, candidates } = takeCandidates(offer.sdp);
+    for (const candidate of candidates) this.addCandidate(candidate);
     // The answer makes us the DTLS client. Were the server to begin, its first flight would often come before our
     // own ICE is connected and be lost, and be sent again only a second later.
-    this.#pc.setRemoteDescription(offer);
+    this.#pc.setRemoteDescription({ type: 'offer', sdp: asReceiveOnly(sdp) });
     const answer = await this.#pc.createAnswer();
     if (this.#closed) return;
     this.#stages.begin('ice');
@@ -171,6 +173,15 @@ export class Subscriber {
     }
     this.#options.onStateChange(state);
   }
+}
+
+/** The server offers to send and receive what it only sends; an answer to that would promise media of ours. */
+function asReceiveOnly(sdp: string): string {
+  const [session = '', ...sections] = sdp.split(/^(?=m=)/m);
+  const receiving = sections.map((section) =>
+    section.startsWith('m=application') ? section : section.replace(/^a=sendrecv/m, 'a=sendonly'),
+  );
+  return [session, ...receiving].join('');
 }
 
 /** LiveKit's stream ids are `participantSid|trackSid`, older ones have the track's sid as the track id. */
