@@ -123,9 +123,13 @@ export class Session {
     this.publisher.negotiate();
   }
 
+  /** Ends the signal connection, for another one to take its place: the server would end it then, as if it broke. */
+  closeSignal(): void {
+    this.#signal.close();
+  }
+
   /** Goes on with another signal connection to the same session. */
   resume(signal: SignalClient): void {
-    this.#signal.close();
     this.#signal = signal;
     this.#listen(signal);
   }

@@ -229,6 +229,7 @@ export class Connection {
     const session = this.#session;
     if (!session?.mediaIsAlive)
       throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'there is no session to resume');
+    session.closeSignal();
     await this.#nextAttempt(attempt);
     const signal = await this.#opener.openSignal(attempt.signal, session.join.participant?.sid ?? '');
     attempt.end();
