@@ -65,8 +65,19 @@ function words(scenarios, table) {
   return `## What they said\n\n${parts.join('\n')}`;
 }
 
+const preface = `# Faults
+
+What happens to an unmodified \`@livekit/rtc-node\` program when the network or the server breaks, on LiveKit's native
+engine and on offhook. Each cell is one run on a network of its own: three Linux network namespaces (client, router,
+server), with nftables rules on the router as the faults, and a real livekit-server. The other end of each call is on the
+native engine, with no fault in its way. Made by \`npm run bench:faults -- --docs\`.
+
+![Time to the end of connect, or until both ends hear again](faults.svg)
+`;
+
 export function renderTable(scenarios, table) {
   return [
+    preface,
     part(scenarios, table, 'connect', 'Broken before connecting'),
     part(scenarios, table, 'call', 'Broken in a call: from when the network or server is whole again'),
     words(scenarios, table),

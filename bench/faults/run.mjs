@@ -1,6 +1,7 @@
 // The fault bench: fault × engine, measured on a network of its own. Use:
-//   npm run bench:faults -- [--engine native|offhook] [--only ID,ID] [--out FOLDER]
-// Writes faults.json, faults.md and faults.svg. Needs root, iproute2, nftables and livekit-server.
+//   npm run bench:faults -- [--engine native|offhook] [--only ID,ID] [--out FOLDER] [--verbose] [--docs]
+// Writes faults.json, faults.md and faults.svg to the folder (default: out), with --docs the last two to docs/ too.
+// Needs root, iproute2, nftables, a C compiler and livekit-server.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -163,6 +164,7 @@ async function runOne(scenario, engine, plugin) {
       scenario.kind === 'call'
         ? await measureCall(scenario, { network, rooms, caller, callee })
         : await measureConnect(scenario, caller, callee);
+    if (values.verbose) console.log(caller.log.join('\n'));
     return { ...measured, log: tellingLines(caller.log) };
   } catch (error) {
     return { outcome: 'bench failed', error: String(error?.message ?? error), log: [] };
@@ -175,6 +177,8 @@ const { values } = parseArgs({
   options: {
     engine: { type: 'string', multiple: true, default: ['native', 'offhook'] },
     only: { type: 'string' },
+    verbose: { type: 'boolean', default: false },
+    docs: { type: 'boolean', default: false },
     out: { type: 'string', default: join(root, 'out') },
   },
 });
@@ -202,5 +206,9 @@ for (const scenario of scenarios.filter(({ id }) => !only || only.includes(id)))
   }
 }
 rmSync(folder, { recursive: true });
-writeFileSync(join(values.out, 'faults.md'), renderTable(scenarios, table));
-writeFileSync(join(values.out, 'faults.svg'), renderChart(scenarios, table));
+for (const target of [values.out, ...(values.docs ? [join(root, 'docs')] : [])]) {
+  writeFileSync(join(target, 'faults.md'), renderTable(scenarios, table));
+  writeFileSync(join(target, 'faults.svg'), renderChart(scenarios, table));
+}
+if (values.docs)
+  execFileSync('npx', ['biome', 'format', '--write', 'docs/faults.md'], { cwd: root, stdio: 'ignore' });

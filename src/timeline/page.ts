@@ -35,9 +35,9 @@ function row(span: Readonly<SpanRecord>, { startMs, pathEndMs }: Episode): strin
   const percent = (ms: number) => `${Math.max(0, Math.min(100, (100 * ms) / whole)).toFixed(2)}%`;
   const end = Math.min(span.endMs ?? pathEndMs, pathEndMs);
   const isCut = span.endMs === undefined || span.endMs > pathEndMs;
-  const where = [span.filter, span.host, span.address].filter(
-    (text, index, all) => text && all.indexOf(text) === index,
-  );
+  // An address is shown in place of the host that it repeats.
+  const host = span.address?.startsWith(span.host ?? '') ? undefined : span.host;
+  const where = [span.filter, host, span.address].filter((text) => text !== undefined);
   const attempt = span.attempt !== undefined && span.attempt > 1 ? [`attempt ${span.attempt}`] : [];
   const outcome =
     span.endMs === undefined

@@ -34,22 +34,33 @@ export function summarizeDiagnosis({ url, steps }: Diagnosis): string {
     : `${url} works, with ${warnings} thing${warnings > 1 ? 's' : ''} to look at.`;
 }
 
+const rowClasses: Record<ProbeStep['outcome'], string> = {
+  ok: 'ok',
+  warning: 'deadline',
+  failed: 'failed',
+  skipped: 'abandoned',
+};
+
+function row(step: ProbeStep): string {
+  const elapsed = step.outcome === 'skipped' ? '' : `, ${describeDuration(step.elapsedMs)}`;
+  const advice =
+    step.advice && step.outcome !== 'ok'
+      ? `<p class="says"><strong>${escapeHtml(step.advice)}</strong></p>`
+      : '';
+  return `<li class="${rowClasses[step.outcome]}"><div class="what"><span class="stage">${escapeHtml(step.name)}</span>\
+<span class="where">${escapeHtml(step.says)}</span>\
+<span class="outcome">${marks[step.outcome]} ${step.outcome}${elapsed}</span></div>${advice}</li>`;
+}
+
 /** The diagnosis as one self-contained page. */
 export function renderDiagnosisPage(diagnosis: Diagnosis): string {
-  const rows = diagnosis.steps.map(
-    (step) =>
-      `<tr><td>${marks[step.outcome]} ${step.outcome}</td><td>${escapeHtml(step.name)}</td>\
-<td>${describeDuration(step.elapsedMs)}</td><td>${escapeHtml(step.says)}\
-${step.advice && step.outcome !== 'ok' ? `<br><strong>${escapeHtml(step.advice)}</strong>` : ''}</td></tr>`,
-  );
   return renderTimelinePage(diagnosis.timelines, {
     title: `offhook doctor: ${diagnosis.url}`,
     summary: summarizeDiagnosis(diagnosis),
     sections: [
       {
         heading: 'Each step apart',
-        html: `<div class="scroll"><table><tr><th>outcome</th><th>step</th><th>time</th><th>what was found</th></tr>
-${rows.join('\n')}</table></div>`,
+        html: `<ul class="waterfall">\n${diagnosis.steps.map(row).join('\n')}\n</ul>`,
       },
     ],
   });
