@@ -11,6 +11,9 @@ function running(): EngineThread {
   return engine;
 }
 
+// A process that was forked is an agent's job process: it waits for a call, and must be ready when that comes.
+if (process.send) engine = new EngineThread();
+
 const abandoned = new FinalizationRegistry<number>((handle) => engine?.forget(handle));
 
 /** Owns a handle of the engine's: what belongs to it is freed on `dispose`, or with the object. */
@@ -42,8 +45,8 @@ class FfiHandle {
  * @param captureLogs whether the engine's log lines are sent as events
  */
 function livekitInitialize(onEvent: (event: Uint8Array) => void, captureLogs: boolean, sdkVersion: string) {
-  if (engine) engine.onEvent = onEvent;
-  else engine = new EngineThread(onEvent);
+  engine ??= new EngineThread();
+  engine.onEvent = onEvent;
   engine.initialize(captureLogs, sdkVersion);
 }
 

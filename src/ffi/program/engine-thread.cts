@@ -12,6 +12,9 @@ const answerDeadlineMs = 10_000;
 /** How long a process that ends waits for its rooms to be left. */
 const leaveDeadlineMs = 2_000;
 
+/** The engine lets go of nearly everything at once; a larger nursery only makes the process larger, by 10 MB. */
+const youngGenerationMb = 8;
+
 type EventListener = (event: Uint8Array) => void;
 
 /** `bytes` in a buffer of their own: a view is sent between threads with all of the memory behind it. */
@@ -37,7 +40,7 @@ function keepCodecLoaded(): void {
  */
 class EngineThread {
   /** Takes every event. What it throws is the program's uncaught exception, and costs no other event. */
-  onEvent: EventListener;
+  onEvent: EventListener = () => {};
   #worker: threads.Worker;
   #port: threads.MessagePort;
   #answers: threads.MessagePort;
@@ -50,8 +53,7 @@ class EngineThread {
   #disposing: (() => void)[] = [];
   #lost: Error | undefined;
 
-  constructor(onEvent: EventListener) {
-    this.onEvent = onEvent;
+  constructor() {
     keepCodecLoaded();
     const requests = new threads.MessageChannel();
     const answers = new threads.MessageChannel();
@@ -60,6 +62,7 @@ class EngineThread {
     this.#worker = new threads.Worker(path.join(__dirname, '..', 'engine.js'), {
       // The program's own --import and --require are not for this thread.
       execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
       workerData: { port: requests.port2, answers: answers.port2, answered: this.#answered.buffer },
       transferList: [requests.port2, answers.port2],
     });
