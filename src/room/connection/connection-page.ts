@@ -1,0 +1,71 @@
+import { connectionActions, connectionInputs, connectionTable } from './connection-table.js';
+
+const states = ['disconnected', 'connecting', 'connected', 'resuming', 'reconnecting'] as const;
+
+const introduction = `# How a room connects, and comes back
+
+A room's connection is a state machine, and this page is written from the table that the engine runs
+(\`src/room/connection/connection-table.ts\`; \`node scripts/connection.mjs\` writes it anew).
+
+\`connect\` returns at the JoinResponse: ICE, DTLS and the data channels come up beside it, and what needs them waits for
+them. With \`waitFor: 'media'\` it returns when they are up.
+
+- **Resuming** keeps the session. A new signal connection takes the place of the one that was lost, SyncState tells the
+  server what we have, ICE restarts on both peer connections, and reliable packets that the server did not get are sent
+  again by their sequence numbers. Nothing of the program's is touched: tracks, streams and participants stay.
+- **Reconnecting** begins a new session, when the server does not know the old one, asks for it, or a peer connection
+  failed. Local tracks are published again under the publications that the program holds (\`localTrackRepublished\`).
+  Remote participants who stayed are still the same; whoever left or came meanwhile is told of. A remote track that is
+  still there goes on in the streams that are open on it.
+- Attempts begin at once, then after an exponential back-off with jitter (150 ms doubling up to 3 s, each drawn between 0
+  and that), 20 of them by default (\`maxReconnectAttempts\`). The early ones are short, so that none still waits for a
+  network that has come back. A token that the server refreshed is used.
+- What is sent meanwhile waits: data packets in order, publishes until their deadline.
+- When it is over, \`disconnected\` says why: its \`message\` names the stage that failed last.
+`;
+
+/** docs/connection.md: the state machine of a room's connection, drawn and listed. */
+export function connectionPage(): string {
+  return [
+    introduction,
+    drawing(),
+    transitions(),
+    words('Inputs', connectionInputs),
+    words('Actions', connectionActions),
+  ].join('\n');
+}
+
+function drawing(): string {
+  const lines = connectionTable
+    .filter(({ from, to }) => from !== to)
+    .map(({ from, to, on }) => `  ${from} --> ${to}: ${on}`);
+  return ['```mermaid', 'stateDiagram-v2', '  [*] --> disconnected', ...lines, '```', ''].join('\n');
+}
+
+function transitions(): string {
+  const rows = states.flatMap((state) =>
+    connectionTable
+      .filter(({ from }) => from === state)
+      .map(({ from, on, to, actions }) => [from, on, to, actions.join(', ')]),
+  );
+  return [
+    '## Transitions',
+    '',
+    'An input that has no row in a state changes nothing there.',
+    '',
+    ...table(['state', 'input', 'next state', 'actions, in order'], rows),
+    '',
+  ].join('\n');
+}
+
+function words(title: string, meanings: Readonly<Record<string, string>>): string {
+  return [`## ${title}`, '', ...table(['name', 'meaning'], Object.entries(meanings)), ''].join('\n');
+}
+
+/** A table whose columns are as wide as their longest cell. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`;
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)];
+}

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { backOffMs } from '../../src/room/connection/back-off.js';
+import { connectionPage } from '../../src/room/connection/connection-page.js';
+import {
+  type ConnectionInput,
+  connectionActions,
+  connectionInputs,
+  connectionTable,
+  transitionFor,
+} from '../../src/room/connection/connection-table.js';
+import type { ConnectionState } from '../../src/room/index.js';
+
+const inputs = Object.keys(connectionInputs) as ConnectionInput[];
+
+describe('the table of a connection', () => {
+  it('is what docs/connection.md shows', () => {
+    const page = readFileSync(new URL('../../docs/connection.md', import.meta.url), 'utf8');
+    expect(page, 'run node scripts/connection.mjs').toBe(connectionPage());
+  });
+
+  it('has one row for a state and an input, and uses every input and action', () => {
+    const keys = connectionTable.map(({ from, on }) => `${from} ${on}`);
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(new Set(connectionTable.map(({ on }) => on))).toEqual(new Set(inputs));
+    expect(new Set(connectionTable.flatMap(({ actions }) => actions))).toEqual(
+      new Set(Object.keys(connectionActions)),
+    );
+  });
+
+  it('leads out of every state when the program leaves', () => {
+    for (const from of ['connecting', 'connected', 'resuming', 'reconnecting'] as const) {
+      const transition = transitionFor(from, 'disconnect');
+      expect(transition?.to).toBe('disconnected');
+      expect(transition?.actions).toContain('closeSession');
+    }
+  });
+
+  it('tells of a loss once, and of its end once, whatever happens in between', () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...inputs), { maxLength: 40 }), (happened) => {
+        let state: ConnectionState = 'disconnected';
+        const told: string[] = [];
+        for (const input of happened) {
+          const transition = transitionFor(state, input);
+          if (!transition) continue;
+          state = transition.to;
+          told.push(...transition.actions.filter((action) => action.startsWith('tell')));
+        }
+        const sequence = told.map((action) => action.slice('tell'.length)[0]).join('');
+        // Joined, then Interrupted and Restored by turns, and Disconnected at the end; and perhaps all of it again.
+        expect(sequence).toMatch(/^(J(IR)*(I)?D)*(J(IR)*I?)?$/);
+      }),
+    );
+  });
+});
+
+describe('the wait before an attempt', () => {
+  it('is none before the first, and then grows up to its limit', () => {
+    const longest = [1, 2, 3, 4, 5, 6, 7, 20].map((attempt) =>
+      backOffMs(attempt, { baseMs: 150, maxMs: 3_000, random: () => 1 }),
+    );
+    expect(longest).toEqual([0, 150, 300, 600, 1_200, 2_400, 3_000, 3_000]);
+  });
+
+  it('lies anywhere between nothing and that', () => {
+    expect(backOffMs(4, { baseMs: 150, maxMs: 3_000, random: () => 0 })).toBe(0);
+    expect(backOffMs(4, { baseMs: 150, maxMs: 3_000, random: () => 0.5 })).toBe(300);
+  });
+});
