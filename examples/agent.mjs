@@ -16,6 +16,7 @@ import {
 import { noiseFilter } from './noise-filter/index.mjs';
 
 const sampleRate = 24_000;
+const callsAtOnce = 10;
 const clips = {
   greeting: { text: 'Hello! Your call was picked up. How can I help?', file: 'speech/greeting.ogg' },
   answer: { text: 'I heard you.', file: 'speech/answer.ogg' },
@@ -64,7 +65,7 @@ cli.runApp(
     // The health page of the worker; several workers on one machine need a port each.
     port: Number(process.env.AGENT_PORT ?? 8081),
     host: '127.0.0.1',
-    // Caller, server and agent share this machine, so its load says nothing about this worker.
-    loadThreshold: Number.POSITIVE_INFINITY,
+    // By calls, not by CPU: on a small machine shared with others the CPU says little about this worker.
+    loadFunc: async (server) => server.activeJobs.length / callsAtOnce,
   }),
 );

@@ -22,7 +22,7 @@ const heardRate = 16_000;
 const voiceRate = 8_000;
 const audibleRms = 300;
 const pauseMs = 900;
-const answerTimeoutMs = 5_000;
+const answerTimeoutMs = 10_000;
 
 const startedMs = Date.now();
 const tell = (event, more = {}) => console.log(JSON.stringify({ event, atMs: Date.now(), ...more }));
