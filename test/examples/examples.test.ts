@@ -1,0 +1,76 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Stage } from '../scenes/stage.js';
+import { type Engine, Program } from '../support/program.mjs';
+import { makeToken } from '../support/token.mjs';
+
+const examples = fileURLToPath(new URL('../../examples', import.meta.url));
+const stage = new Stage();
+
+beforeAll(() => stage.open('offhook dev'));
+afterAll(() => stage.close());
+
+/** Runs an example to its end; what it printed. */
+async function run(name: string, engine: Engine, args: string[]): Promise<string[]> {
+  const program = new Program(join(examples, name), { engine, args });
+  try {
+    expect(await program.ended, program.output.join('\n')).toBe(0);
+    return program.output;
+  } finally {
+    await program.stop();
+  }
+}
+
+describe('the examples', () => {
+  test.each<Engine>(['offhook', 'native'])(
+    'messages.mjs: an RPC, a text and a packet cross, on %s',
+    async (engine) => {
+      const room = stage.newRoom();
+      const [waiter, guest] = await Promise.all([
+        makeToken(stage.server, room, 'waiter'),
+        makeToken(stage.server, room, 'guest'),
+      ]);
+      const output = await run('messages.mjs', engine, [stage.server.url, waiter, guest]);
+      expect(output).toEqual(
+        expect.arrayContaining([
+          'the waiter says: soup for guest, coming up',
+          'the menu says: soup, bread, soup with bread',
+          'the bell says: ding',
+        ]),
+      );
+    },
+  );
+
+  test('library.mjs: speaks, hears who is there, and tells how it connected', async () => {
+    const room = stage.newRoom();
+    const other = await stage.join('native', room, 'other');
+    await other.call('publishTone', { hz: 1_000, dbfs: -20 });
+    const token = await makeToken(stage.server, room, 'library');
+    const output = run('library.mjs', 'native', [stage.server.url, token]);
+    await other.waitFor('firstAudible', { identity: 'library' });
+    const lines = await output;
+    expect(lines.join('\n')).toMatch(/in room .* with other/);
+    const levels = lines.flatMap((line) => /^other: (-[\d.]+) dBFS/.exec(line)?.[1] ?? []).map(Number);
+    expect(levels.length).toBeGreaterThan(2);
+    expect(levels.at(-1)).toBeCloseTo(-20, 0);
+    expect(lines.join('\n')).toMatch(/join +127\.0\.0\.1:\d+ .* ok/);
+  });
+
+  test('library.mjs: a wrong token is one line that says so', async () => {
+    const program = new Program(join(examples, 'library.mjs'), {
+      engine: 'native',
+      args: [stage.server.url, 'not-a-token'],
+    });
+    expect(await program.ended).toBe(1);
+    expect(program.output.join('\n')).toMatch(/token.*OFFHOOK_/i);
+  });
+
+  test('are all named in the README of their folder', () => {
+    const readme = readFileSync(join(examples, 'README.md'), 'utf8');
+    for (const name of readdirSync(examples)) {
+      if (name.endsWith('.mjs')) expect(readme).toContain(name);
+    }
+  });
+});
