@@ -16,21 +16,25 @@ function connectCell({ outcome, connectMs, hearsMs, heardMs }) {
   return outcome === 'gave-up' ? `still hanging after ${seconds(connectMs)}` : outcome;
 }
 
-function dataWords(direction) {
-  if (!direction) return 'unknown';
-  const { lost, doubled, inOrder } = direction;
+function directionWords({ lost, doubled, inOrder }) {
   return lost + doubled === 0 && inOrder
     ? 'all'
     : `${lost} lost, ${doubled} doubled${inOrder ? '' : ', out of order'}`;
 }
 
-function callCell({ outcome, recoverMs, silenceMs, outgoing, incoming }) {
+function dataWords(data) {
+  if (!data) return 'reliable packets unknown';
+  const complete = data.outgoing.lost + data.incoming.lost === 0 ? ` within ${seconds(data.afterMs)}` : '';
+  return `reliable packets out: ${directionWords(data.outgoing)}, in: ${directionWords(data.incoming)}${complete}`;
+}
+
+function callCell({ outcome, recoverMs, silenceMs, data }) {
   if (outcome !== 'recovered') return outcome;
   const heard =
     silenceMs === 0
       ? 'no silence'
       : `both ends hear after ${seconds(recoverMs)}, ${seconds(silenceMs)} of silence in all`;
-  return `${heard}; packets out: ${dataWords(outgoing)}, in: ${dataWords(incoming)}`;
+  return `${heard}; ${dataWords(data)}`;
 }
 
 const cellOf = (scenario, result) => {

@@ -20,6 +20,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const defaultGiveUpMs = 60_000;
 const heardWithinMs = 30_000;
 const recoveredWithinMs = 60_000;
+const dataWithinMs = 20_000;
 /** Long enough in a call for the engines' adaptive parts to settle, and for packets to be counted. */
 const settleMs = 2_000;
 const logLines = 4;
@@ -66,15 +67,33 @@ async function measureConnect(scenario, caller, callee) {
   };
 }
 
+/**
+ * How much of what was sent came in, once, in order. What left before the receiver was there does not count, and what
+ * left in the last moment may still be under way.
+ */
 function compare(sender, receiver) {
-  if (!sender || !receiver) return undefined;
   const distinct = new Set(receiver.received);
   const inOrder = receiver.received.every((value, index, all) => index === 0 || value > all[index - 1]);
-  // What was sent in the last moment may still be under way.
-  const lost = Array.from({ length: Math.max(0, sender.sent - 10) }, (_, value) => value).filter(
-    (value) => !distinct.has(value),
-  );
-  return { lost: lost.length, doubled: receiver.received.length - distinct.size, inOrder };
+  const due = Math.max(0, sender.sent - 10);
+  let lost = 0;
+  for (let value = receiver.received[0] ?? 0; value < due; value++) if (!distinct.has(value)) lost += 1;
+  return { lost, doubled: receiver.received.length - distinct.size, inOrder };
+}
+
+/** Counts packets both ways, again and again until none is missing or the time is up. `afterMs` is when that was. */
+async function countPackets(caller, callee, sinceMs) {
+  const untilMs = Date.now() + dataWithinMs;
+  for (;;) {
+    const [mine, theirs] = [await caller.report(), await callee.report()];
+    if (!mine || !theirs) return undefined;
+    const counted = {
+      outgoing: compare(mine, theirs),
+      incoming: compare(theirs, mine),
+      afterMs: Date.now() - sinceMs,
+    };
+    if (counted.outgoing.lost + counted.incoming.lost === 0 || Date.now() > untilMs) return counted;
+    await sleep(500);
+  }
 }
 
 /** When both ends hear again for good after `sinceMs` (wall clock), in ms; undefined when they do not. */
@@ -118,16 +137,14 @@ async function measureCall(scenario, { network, rooms, caller, callee }) {
   await sleep(1_000);
   const recoverMs = await recovery(ends, wholeMs);
   const events = caller.events.filter(({ wallMs }) => wallMs >= struckMs).map(({ what }) => what);
-  await sleep(settleMs);
-  const [mine, theirs] = [await caller.report(), await callee.report()];
+  const data = await countPackets(caller, callee, wholeMs);
   return {
     outcome: recoverMs === undefined ? 'not recovered' : 'recovered',
     recoverMs,
     brokenMs: wholeMs - struckMs,
     silenceMs: Math.max(...ends.map((end) => longestSilence(end, struckMs))),
     events: [...new Set(events.filter((what) => !['hears', 'silence', 'report'].includes(what)))],
-    outgoing: compare(mine, theirs),
-    incoming: compare(theirs, mine),
+    data,
   };
 }
 

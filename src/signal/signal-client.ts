@@ -3,6 +3,7 @@ import { createLogger, OffhookError } from '../timeline/index.js';
 import { checkTokenFormat } from './access-token.js';
 import type { FirstAnswer } from './first-answer.js';
 import { KeepAlive } from './keep-alive.js';
+import { watchLocalAddress } from './local-address.js';
 import { hostOf, parseServerUrl } from './server-url.js';
 import type { SignalSocket } from './signal-socket.js';
 import { raceUrls, type UrlRaceOptions, type UrlRaceWinner } from './url-race.js';
@@ -40,6 +41,7 @@ export class SignalClient {
   #host: string;
   #socket: SignalSocket;
   #keepAlive: KeepAlive;
+  #stopWatching: () => void;
   #rttMs: number | undefined;
 
   private constructor({ url, socket, first }: UrlRaceWinner) {
@@ -52,8 +54,16 @@ export class SignalClient {
       intervalMs: pingInterval * 1000,
       timeoutMs: pingTimeout * 1000,
       ping: () => this.#ping(),
-      silent: () => this.#onSilence(pingTimeout * 1000),
+      silent: () =>
+        this.#fail(`answered no ping for ${pingTimeout} s`, 'The network or the server went away.'),
     });
+    const { localAddress } = socket;
+    this.#stopWatching = watchLocalAddress(localAddress, () =>
+      this.#fail(
+        `is no longer reached from ${localAddress}`,
+        'This machine has lost that address: its network changed.',
+      ),
+    );
   }
 
   /**
@@ -102,14 +112,14 @@ export class SignalClient {
   /** Called once when the connection ends, unless by {@link close}. */
   set onClose(listener: (reason: OffhookError) => void) {
     this.#socket.onClose = (reason) => {
-      this.#keepAlive.stop();
+      this.#stop();
       listener(reason);
     };
   }
 
   /** Ends the connection; what was sent before still leaves, then nothing is left behind. */
   close(): void {
-    this.#keepAlive.stop();
+    this.#stop();
     this.#socket.close();
   }
 
@@ -119,12 +129,18 @@ export class SignalClient {
     this.send({ case: 'pingReq', value: new Ping({ timestamp, rtt }) });
   }
 
-  #onSilence(timeoutMs: number): void {
+  #stop(): void {
+    this.#keepAlive.stop();
+    this.#stopWatching();
+  }
+
+  #fail(what: string, advice: string): void {
+    this.#stop();
     this.#socket.fail(
-      new OffhookError('OFFHOOK_UNREACHABLE', `${this.#host} answered no ping for ${timeoutMs} ms`, {
+      new OffhookError('OFFHOOK_UNREACHABLE', `${this.#host} ${what}`, {
         stage: 'websocket',
         host: this.#host,
-        advice: 'The network or the server went away.',
+        advice,
       }),
     );
   }

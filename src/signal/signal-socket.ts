@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { SignalRequest, SignalResponse } from '@livekit/protocol';
 import { type RawData, WebSocket } from 'ws';
@@ -144,6 +145,11 @@ export class SignalSocket {
   set onClose(listener: (reason: OffhookError) => void) {
     this.#onClose = listener;
     this.#tellClose();
+  }
+
+  /** Where the connection begins on this machine; undefined when it is no socket of ours (TLS through a proxy's TLS). */
+  get localAddress(): string | undefined {
+    return this.#connection instanceof Socket ? this.#connection.localAddress : undefined;
   }
 
   get isOpen(): boolean {

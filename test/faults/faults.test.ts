@@ -12,6 +12,8 @@ interface Result {
   hearsMs?: number;
   heardMs?: number;
   error?: string;
+  silenceMs?: number;
+  data?: Record<'outgoing' | 'incoming', { lost: number; doubled: number; inOrder: boolean }>;
 }
 
 const bench = fileURLToPath(new URL('../../bench/faults/run.mjs', import.meta.url));
@@ -62,6 +64,14 @@ describeWith(
         expect(results[id]!.error).toContain(`stage ${stage}`);
         expect(results[id]!.connectMs).toBeLessThan(5_000 + 2_500);
       }
+    });
+
+    test('a call goes on from another address, and no reliable data is lost', { timeout: 60_000 }, () => {
+      const { 'address-change': result } = runScenarios('address-change');
+      expect(result).toMatchObject({ outcome: 'recovered' });
+      expect(result!.silenceMs).toBeLessThan(5_000);
+      const whole = { lost: 0, doubled: 0, inOrder: true };
+      expect(result!.data).toMatchObject({ outgoing: whole, incoming: whole });
     });
 
     test('a plugin that blocks on a dropped connection delays nothing', { timeout: 60_000 }, () => {

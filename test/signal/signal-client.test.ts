@@ -171,7 +171,7 @@ test('a server that goes mute ends the connection with an error', async () => {
     client.onClose = resolve;
   });
   expect(reason).toMatchObject({ code: 'OFFHOOK_UNREACHABLE', stage: 'websocket' });
-  expect(reason.message).toContain('answered no ping for 1000 ms');
+  expect(reason.message).toContain('answered no ping for 1 s');
 });
 
 test('what is no URL of a server and what is no token is said before anything is opened', async () => {
