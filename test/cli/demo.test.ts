@@ -1,0 +1,62 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { CallRecord } from '../../src/cli/demo/call-record.js';
+import { describeWith } from '../support/parts.js';
+import { Program } from '../support/program.mjs';
+
+const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const demoTimeoutMs = 90_000;
+
+describeWith(['cc', 'native engine'], 'offhook demo', () => {
+  let folder: string;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'offhook-demo-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  async function play(...args: string[]): Promise<{ printed: string; exitCode: number | string }> {
+    const program = new Program(cli, { engine: 'native', args: ['demo', '--out', folder, ...args] });
+    const exitCode = await program.ended;
+    return { printed: program.output.join('\n'), exitCode };
+  }
+
+  const readRecord = (engine: string) =>
+    JSON.parse(readFileSync(join(folder, `${engine}.json`), 'utf8')) as CallRecord;
+
+  test(
+    'has the agent greet the caller while its filter blocks, and tells the whole story',
+    async () => {
+      const { printed, exitCode } = await play();
+      expect(exitCode, printed).toBe(0);
+      const record = readRecord('offhook');
+      expect(record.greeted).toBe(true);
+      expect(record.firstAudioMs).toBeLessThan(5_000);
+      const told = record.steps.map(({ who, what }) => `${who} ${what}`).join('\n');
+      expect(told).toMatch(/caller hears the agent/);
+      expect(told).toMatch(/caller hears the answer/);
+      expect(told).toMatch(/engine declares filter .* unavailable/);
+      expect(printed).toMatch(/websocket .* ok/);
+      expect(readFileSync(join(folder, 'index.html'), 'utf8')).toContain('agent heard');
+    },
+    demoTimeoutMs,
+  );
+
+  test(
+    'has the caller give up on the native engine, and puts both on one page',
+    async () => {
+      const { printed, exitCode } = await play('--native', '--give-up', '4');
+      expect(exitCode, printed).toBe(0);
+      const record = readRecord('native');
+      expect(record.greeted).toBe(false);
+      expect(printed).toMatch(/caller heard nothing and gave up/);
+      const page = readFileSync(join(folder, 'index.html'), 'utf8');
+      expect(page).toContain('On offhook');
+      expect(page).toContain('gives up');
+    },
+    demoTimeoutMs,
+  );
+});
