@@ -70,6 +70,7 @@ function onMessage(message: ToEngine): void {
             `handle ${message.handle} is unknown: nothing to drop`,
           );
         }
+        send({ type: 'dropped', handle: message.handle });
         return { ...nothing, ...server.outbox.takeOpenedAndClosed() };
       });
       return;

@@ -23,13 +23,17 @@ export class Outbox {
     this.#send = send;
   }
 
-  emit(message: EventInit, buffers: LentBuffer[] = []): void {
-    this.send(encodeEvent(message), buffers);
+  /**
+   * @param buffers what the event points to
+   * @param to the handle without which the event is of no use
+   */
+  emit(message: EventInit, buffers: LentBuffer[] = [], to?: number): void {
+    this.#send({ bytes: encodeEvent(message), buffers, to, ...this.takeOpenedAndClosed() });
   }
 
   /** As `emit`, of an event that is encoded already. */
-  send(event: Uint8Array, buffers: LentBuffer[] = []): void {
-    this.#send({ bytes: event, buffers, ...this.takeOpenedAndClosed() });
+  send(event: Uint8Array): void {
+    this.#send({ bytes: event, buffers: [], ...this.takeOpenedAndClosed() });
   }
 
   /**

@@ -26,6 +26,8 @@ export interface Opened {
 /** What comes with every answer and every event. */
 export interface Delivery {
   bytes: Uint8Array;
+  /** The handle that a stream's event is for: a program that has dropped it does not get what is still under way. */
+  to?: number;
   buffers: LentBuffer[];
   opened: Opened[];
   /** Ids of what was opened and is over. */
@@ -52,7 +54,11 @@ export type ToEngine =
   | { type: 'leave'; id: number };
 
 /** From the engine's thread to the program's, in order. */
-export type FromEngine = ({ type: 'event' } & Delivery) | { type: 'disposed'; closed: number[] };
+export type FromEngine =
+  | ({ type: 'event' } & Delivery)
+  /** No event of that handle comes after this. */
+  | { type: 'dropped'; handle: number }
+  | { type: 'disposed'; closed: number[] };
 
 /** How the engine thread is started. */
 export interface EngineThreadData {

@@ -1,6 +1,10 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describeError } from './errors.js';
+import { createLogger } from './log.js';
 import type { Timeline } from './timeline.js';
+
+const log = createLogger('timeline');
 
 let saved = 0;
 
@@ -9,12 +13,17 @@ let saved = 0;
  * process can read it at any time. Returns what stops it.
  */
 export function saveTimeline(timeline: Timeline, folder: string): () => void {
-  mkdirSync(folder, { recursive: true });
   saved += 1;
   const path = join(folder, `${process.pid}-${saved}.json`);
   const write = () => {
-    writeFileSync(`${path}.part`, JSON.stringify(timeline, null, 2));
-    renameSync(`${path}.part`, path);
+    try {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(`${path}.part`, JSON.stringify(timeline, null, 2));
+      renameSync(`${path}.part`, path);
+    } catch (error) {
+      // A full or read-only disk must not cost a call.
+      log.warn(`${path}: the timeline is not saved: ${describeError(error)}`);
+    }
   };
   return timeline.onSpanEnd(write);
 }

@@ -29,9 +29,8 @@ interface RpcWaiter {
 /** A room that the program has a handle of: its events in the order that programs rely on, and what they refer to. */
 export class FfiRoom {
   readonly room: Room;
-  readonly url: string;
   #context: Context;
-  #handle = 0;
+  #handle: number;
   #localParticipantHandle = 0;
   /** Not ready for events yet, or an event must wait for the callback of a publish. */
   #held: RoomEvent[] = [];
@@ -44,10 +43,10 @@ export class FfiRoom {
   #open: number | undefined;
   #ended = false;
 
-  constructor(context: Context, room: Room, url: string) {
+  constructor(context: Context, room: Room) {
     this.#context = context;
     this.room = room;
-    this.url = url;
+    this.#handle = context.handles.add(this, () => void this.disconnect());
     room.onEvent = (event) => this.#onEvent(event);
   }
 
@@ -59,7 +58,6 @@ export class FfiRoom {
   joined(): InitOf<ConnectCallback_Result> {
     const { handles, outbox } = this.#context;
     const { room } = this;
-    this.#handle = handles.add(this, () => void this.disconnect());
     this.#localParticipantHandle = handles.add(new FfiParticipant(this, room.localParticipant));
     this.#open = outbox.open([
       this.#roomEvent({ case: 'disconnected', value: { reason: 0 } }),
@@ -88,6 +86,11 @@ export class FfiRoom {
         ),
       })),
     };
+  }
+
+  /** The room could not be joined: there is nothing for the program to hold. */
+  notJoined(): void {
+    this.#context.handles.take(this.handle, FfiRoom);
   }
 
   /** The program takes room events from now on. */

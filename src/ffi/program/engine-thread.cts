@@ -49,6 +49,8 @@ class EngineThread {
   #lastId = 0;
   /** What is open, with the events owed should the thread be lost. */
   #open = new Map<number, Uint8Array[]>();
+  /** Handles that were dropped while events for them may still be under way. */
+  #dropping = new Set<number>();
   #everOpen = false;
   #disposing: (() => void)[] = [];
   #lost: Error | undefined;
@@ -94,7 +96,13 @@ class EngineThread {
   /** Frees what belongs to `handle`. @throws Error when there is nothing */
   drop(handle: number): void {
     if (this.#memory.release(handle) === 'own') return;
-    this.#ask((id) => ({ type: 'dropNow', id, handle }));
+    this.#dropping.add(handle);
+    try {
+      this.#ask((id) => ({ type: 'dropNow', id, handle }));
+    } catch (error) {
+      this.#dropping.delete(handle);
+      throw error;
+    }
   }
 
   /** As `drop`, for a handle that was garbage-collected: nobody waits, and nobody hears of an unknown one. */
@@ -157,10 +165,18 @@ class EngineThread {
   }
 
   #onMessage(message: FromEngine): void {
+    if (message.type === 'dropped') {
+      this.#dropping.delete(message.handle);
+      return;
+    }
     if (message.type === 'disposed') {
       for (const id of message.closed) this.#open.delete(id);
       this.#disposing.shift()?.();
       this.#keepAliveIfOpen();
+      return;
+    }
+    if (message.to !== undefined && this.#dropping.has(message.to)) {
+      this.#take({ ...message, buffers: [] });
       return;
     }
     this.#take(message);

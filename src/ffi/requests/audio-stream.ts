@@ -67,7 +67,7 @@ function openStream(
       onFrame: (frame) => {
         const buffer = context.lendBuffer(bytesOf(frame.data));
         const message = { case: 'frameReceived' as const, value: { frame: toFfiFrame(frame, buffer) } };
-        outbox.emit({ case: 'audioStreamEvent', value: { streamHandle, message } }, [buffer]);
+        outbox.emit({ case: 'audioStreamEvent', value: { streamHandle, message } }, [buffer], handle);
       },
       onEnd: () =>
         outbox.emit({

@@ -17,12 +17,18 @@ export const connect: Handler<'connect'> = ({ url = '', token = '', options, req
     const room = new Room({ filters: context.filters });
     const { OFFHOOK_TIMELINE } = process.env;
     if (OFFHOOK_TIMELINE) saveTimeline(room.timeline, OFFHOOK_TIMELINE);
-    const ffiRoom = new FfiRoom(context, room, url);
+    const ffiRoom = new FfiRoom(context, room);
     const startedMs = performance.now();
-    await room.connect(url, token, fromFfiOptions(options)).catch((error: unknown) => {
+    try {
+      await room.connect(url, token, fromFfiOptions(options));
+    } catch (error) {
+      ffiRoom.notJoined();
       throw withElapsed(error, performance.now() - startedMs);
-    });
-    return { message: { case: 'result' as const, value: ffiRoom.joined() } };
+    }
+    const span = room.timeline.begin('callback');
+    const value = ffiRoom.joined();
+    span.end('ok');
+    return { message: { case: 'result' as const, value } };
   });
 
 /** The error of a connect says how long it took, even where the step that failed has no clock of its own. */
