@@ -134,9 +134,7 @@ export class Subscriber {
     const sections = parseSdp(offer.sdp);
     const { sdp, candidates } = takeCandidates(offer.sdp);
     for (const candidate of candidates) this.addCandidate(candidate);
-    // The answer makes us the DTLS client. Were the server to begin, its first flight would often come before our
-    // own ICE is connected and be lost, and be sent again only a second later.
-    this.#pc.setRemoteDescription({ type: 'offer', sdp: asReceiveOnly(sdp) });
+    this.#pc.setRemoteDescription({ type: 'offer', sdp: chooseDtlsRole(asReceiveOnly(sdp)) });
     const answer = await this.#pc.createAnswer();
     if (this.#closed) return;
     this.#stages.begin('ice');
@@ -173,6 +171,15 @@ export class Subscriber {
     }
     this.#options.onStateChange(state);
   }
+}
+
+/**
+ * Whoever is connected last should begin DTLS: a first flight that comes too early is lost, and sent again only a
+ * second later. A server with a full ICE agent checks us before we check it, so the answer makes us the client; an
+ * ICE-lite one learns of the pair from our check, and answers that first (RFC 8445, section 2.5).
+ */
+function chooseDtlsRole(sdp: string): string {
+  return /^a=ice-lite/m.test(sdp) ? sdp.replaceAll('a=setup:actpass', 'a=setup:active') : sdp;
 }
 
 /** The server offers to send and receive what it only sends; an answer to that would promise media of ours. */

@@ -33,6 +33,7 @@ export function writeDescription(options: DescriptionOptions): string {
     `o=- ${sessionId} ${version} IN IP4 0.0.0.0`,
     's=-',
     't=0 0',
+    'a=ice-lite',
     `a=group:BUNDLE ${bundled.join(' ')}`,
     'a=extmap-allow-mixed',
     'a=msid-semantic:WMS *',

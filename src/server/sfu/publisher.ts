@@ -1,7 +1,7 @@
 import type { AddTrackRequest, DataPacket_Kind, TrackInfo } from '@livekit/protocol';
 import { buildReceiverReport, isRtcp, parseRtcp, parseRtp, type RtpPacket } from '../../audio/index.js';
 import { OffhookError } from '../../timeline/index.js';
-import type { DataChannel, IceCandidate } from '../../transport/index.js';
+import type { DataChannel } from '../../transport/index.js';
 import { type Codec, extensionUris } from './codecs.js';
 import { dataKindOf } from './data-channels.js';
 import { writeDescription } from './media-section.js';
@@ -51,7 +51,7 @@ export class Publisher {
   constructor(options: PublisherOptions) {
     this.#options = options;
     const { name, endpoint, onConnected, onFailed } = options;
-    this.#transport = new MediaTransport({ name, endpoint, offerer: false });
+    this.#transport = new MediaTransport({ name, endpoint });
     this.#transport.onPacket = (packet) => this.#receive(packet);
     this.#transport.onDataChannel = (channel) => this.#addChannel(channel);
     this.#transport.onConnected = onConnected;
@@ -93,9 +93,7 @@ export class Publisher {
     if (restarts && !this.isConnected) {
       throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'a connection that is lost cannot be restarted');
     }
-    // The client begins DTLS: it controls ICE, so we are connected before it is. Our own first flight would often reach
-    // it too early, be lost, and be sent again only a second later.
-    this.#transport.start({ ...remote, setup: remote.setup === 'passive' ? 'passive' : 'active' });
+    this.#transport.start({ ...remote, setup: remote.setup === 'active' ? 'active' : 'passive' });
     this.#remoteUfrag ??= remote.ufrag;
     const media = readOffer(offer);
     for (const section of media) this.#wish(section);
@@ -110,15 +108,11 @@ export class Publisher {
     return writeDescription({
       sessionId: '1',
       version: this.#version,
-      setup: remote.setup === 'passive' ? 'active' : 'passive',
+      setup: remote.setup === 'active' ? 'passive' : 'active',
       transport: this.#transport.local,
       candidates: this.#options.candidates,
       sections,
     });
-  }
-
-  addIceCandidate(candidate: IceCandidate): void {
-    this.#transport.addIceCandidate(candidate);
   }
 
   /** Ends a track of which the client has not been asked. */

@@ -10,8 +10,6 @@ export interface SessionParameters {
   setup: string;
   /** Undefined when there is no section for data channels. */
   sctp: { port: number; maxMessageSize: number } | undefined;
-  /** Candidate lines `candidate:…` that the description itself carries. */
-  candidates: string[];
 }
 
 /**
@@ -46,7 +44,6 @@ export function readSessionParameters(description: SessionDescription): SessionP
     );
   }
   const application = description.media.find(({ type, port }) => type === 'application' && port !== 0);
-  const candidates = sdpCandidates(description);
   return {
     ufrag: String(ufrag),
     pwd: String(pwd),
@@ -55,18 +52,5 @@ export function readSessionParameters(description: SessionDescription): SessionP
     sctp: application
       ? { port: application.sctpPort ?? 5000, maxMessageSize: application.maxMessageSize ?? 65_536 }
       : undefined,
-    candidates,
   };
-}
-
-function sdpCandidates(description: SessionDescription): string[] {
-  const lines = description.media.flatMap(({ candidates }) => candidates ?? []);
-  const unique = new Set(
-    lines.map(
-      ({ foundation, component, transport, priority, ip, port, type, raddr, rport }) =>
-        `candidate:${foundation} ${component} ${transport} ${priority} ${ip} ${port} typ ${type}` +
-        (raddr === undefined ? '' : ` raddr ${raddr} rport ${rport}`),
-    ),
-  );
-  return [...unique];
 }

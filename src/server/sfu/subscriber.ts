@@ -1,6 +1,6 @@
 import { DataPacket_Kind } from '@livekit/protocol';
 import { isRtcp, parseRtcp } from '../../audio/index.js';
-import type { DataChannel, IceCandidate } from '../../transport/index.js';
+import type { DataChannel } from '../../transport/index.js';
 import { forwardableCodecs, idleCodecs, offeredExtensions } from './codecs.js';
 import { dataChannelLabels } from './data-channels.js';
 import { DownTrack } from './down-track.js';
@@ -58,7 +58,7 @@ export class Subscriber {
   constructor(options: SubscriberOptions) {
     this.#options = options;
     const { name, endpoint, onConnected, onFailed } = options;
-    this.#transport = new MediaTransport({ name, endpoint, offerer: true, channels });
+    this.#transport = new MediaTransport({ name, endpoint, channels });
     this.#transport.onConnected = onConnected;
     this.#transport.onFailed = onFailed;
     this.#transport.onPacket = (packet) => this.#receive(packet);
@@ -123,10 +123,6 @@ export class Subscriber {
       if (isNew) this.#options.onTrackAccepted(track);
     }
     if (this.#offerAgain) this.#negotiate();
-  }
-
-  addIceCandidate(candidate: IceCandidate): void {
-    this.#transport.addIceCandidate(candidate);
   }
 
   /** Repeats an offer that may have been lost with the signalling connection. */
