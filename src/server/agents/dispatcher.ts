@@ -132,7 +132,8 @@ export class Dispatcher implements RoomListener {
   #offer(waiting: WaitingJob): void {
     if (waiting.offering) return;
     waiting.offering = true;
-    const { job, dispatch, refusers } = waiting;
+    const { job, room, dispatch, refusers } = waiting;
+    job.room = room.info();
     this.#workers
       .assign(job, refusers)
       .then((taken) => {
