@@ -24,7 +24,11 @@ export const blockedFilter = {
   async run(bench, { pairs }) {
     const folder = mkdtempSync(join(tmpdir(), 'offhook-bench-'));
     try {
-      const env = { NOISE_FILTER_LIBRARY: compile(folder), NOISE_FILTER_ON_LOAD: 'block' };
+      const env = {
+        NOISE_FILTER_LIBRARY: compile(folder),
+        NOISE_FILTER_ON_LOAD: 'block',
+        OFFHOOK_FILTER_ENV: 'NOISE_FILTER_ON_LOAD',
+      };
       const plain = await bench.start('offhook');
       const blocked = await bench.start('offhook', env);
       const values = { plain: [], blocked: [] };
