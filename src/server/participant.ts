@@ -37,6 +37,8 @@ export class Participant {
   readonly subscriptionWishes = new Map<string, boolean>();
   /** Sequence number of the last reliable data packet that came from here. */
   lastReliableSequence = 0;
+  /** Its next attempt to resume is cut off, as it asked for (SimulateScenario). */
+  dropsNextResume = false;
   /** Undefined while the signalling connection is lost and may be resumed. */
   socket: SignalSocket | undefined;
   #version = 0;

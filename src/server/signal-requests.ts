@@ -19,6 +19,7 @@ import { createLogger, describeError } from '../timeline/index.js';
 import type { Participant } from './participant.js';
 import { mayPublishSource } from './permissions.js';
 import type { Room } from './room.js';
+import { simulate } from './simulate.js';
 import { isPermitted } from './subscription.js';
 import { trackInfoOf } from './track-info.js';
 
@@ -52,6 +53,7 @@ const handlers: Handlers = {
   updateVideoTrack: (room, participant, { trackSid, width, height }) =>
     updateTrack(room, participant, trackSid, { width, height }),
   syncState,
+  simulate,
   ping: (_room, participant) => participant.send({ case: 'pong', value: BigInt(Date.now()) }),
   pingReq: (_room, participant, { timestamp }) => {
     const pong = new Pong({ lastPingTimestamp: timestamp, timestamp: BigInt(Date.now()) });

@@ -109,6 +109,11 @@ export class SignalService {
       refused.close();
       return;
     }
+    if (participant.dropsNextResume) {
+      participant.dropsNextResume = false;
+      socket.terminate();
+      return;
+    }
     log.info(`${room.name}: ${participant.identity} resumed`);
     const lost = participant.socket;
     this.#attach(socket, room, participant);

@@ -41,6 +41,11 @@ export class SignalSocket {
     this.#socket.send(this.#json ? response.toJsonString() : response.toBinary());
   }
 
+  /** Ends the connection without a word. */
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
   /** Closes after what was sent has left. */
   close(): void {
     clearTimeout(this.#silence);

@@ -1,0 +1,55 @@
+import {
+  DisconnectReason,
+  LeaveRequest,
+  LeaveRequest_Action,
+  type SimulateScenario,
+  SpeakerInfo,
+  SpeakersChanged,
+} from '@livekit/protocol';
+import type { Participant } from './participant.js';
+import type { Room } from './room.js';
+
+/** Plays a failure that a client asked for, so that programs can be tested against it. */
+export function simulate(room: Room, participant: Participant, { scenario }: SimulateScenario): void {
+  switch (scenario.case) {
+    case 'speakerUpdate':
+      pretendToSpeak(room, participant, scenario.value);
+      break;
+    case 'migration':
+      leave(participant, LeaveRequest_Action.RESUME);
+      break;
+    case 'leaveRequestFullReconnect':
+      leave(participant, LeaveRequest_Action.RECONNECT);
+      break;
+    case 'nodeFailure':
+      // Gone without a word, as with a machine that fails.
+      participant.socket?.terminate();
+      participant.socket = undefined;
+      room.remove(participant, DisconnectReason.SERVER_SHUTDOWN);
+      break;
+    case 'serverLeave':
+      room.remove(participant, DisconnectReason.SERVER_SHUTDOWN);
+      break;
+    case 'disconnectSignalOnResume':
+    case 'disconnectSignalOnResumeNoMessages':
+      participant.dropsNextResume = true;
+      break;
+    default:
+      break;
+  }
+}
+
+function leave(participant: Participant, action: LeaveRequest_Action): void {
+  const value = new LeaveRequest({ reason: DisconnectReason.MIGRATION, action, canReconnect: true });
+  participant.send({ case: 'leave', value });
+  participant.socket?.close();
+}
+
+function pretendToSpeak(room: Room, { sid }: Participant, seconds: number): void {
+  const tell = (active: boolean) => {
+    const speakers = [new SpeakerInfo({ sid, active, level: active ? 0.9 : 0 })];
+    room.broadcast({ case: 'speakersChanged', value: new SpeakersChanged({ speakers }) });
+  };
+  tell(true);
+  setTimeout(() => tell(false), seconds * 1000).unref();
+}
