@@ -14,7 +14,7 @@ export interface IceSessionOptions {
   tcp: boolean;
   /** Leave the addon out of it, which would connect without a relay whatever it is told. */
   relayOnly: boolean;
-  onLocalCandidate: (candidate: string) => void;
+  onLocalCandidate: (candidate: IceCandidate) => void;
   onStateChange: () => void;
 }
 
@@ -29,7 +29,10 @@ export type IceSessionState = 'addon' | 'connecting' | 'connected' | 'failed';
 const restartTimeoutMs = 15_000;
 /** UDP takes well under a second where it works at all. */
 const fallbackAfterMs = 1_000;
+/** A server that saw UDP fail for this participant may offer TCP alone; its candidates come within this of each other. */
+const nothingElseAfterMs = 50;
 const turnAfterMs = 500;
+const holdMs = 100;
 
 /**
  * What the other side knows of ICE, where it is not what the addon knows: the addon keeps its credentials for life, so
@@ -52,6 +55,8 @@ export class IceSession {
   #candidates: IceCandidate[] = [];
   #bridge: IceBridge | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #held: IceCandidate[] = [];
+  #holdTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: IceSessionOptions) {
@@ -67,10 +72,20 @@ export class IceSession {
     return this.#bridge?.selected;
   }
 
-  /** Learns where the addon's ICE agent receives. */
-  sawLocalCandidate(candidate: string): void {
-    const parsed = candidateAddress(candidate);
+  /**
+   * Takes a candidate of the addon's for the other side. Who offers keeps them for a moment: its own checks lead to the
+   * same connection, and a check of the other side that comes first would put them off by 50 ms (libjuice).
+   */
+  localCandidate(candidate: IceCandidate): void {
+    const parsed = candidateAddress(candidate.candidate);
     if (parsed?.protocol === 'udp' && parsed.type === 'host') this.#addonPort ??= parsed.port;
+    if (this.#options.relayOnly) return;
+    if (!this.#offeredFirst || this.#state !== 'addon' || this.#addonConnected || this.#bridge) {
+      this.#options.onLocalCandidate(candidate);
+      return;
+    }
+    this.#held.push(candidate);
+    this.#holdTimer ??= setTimeout(() => this.#releaseHeld(), holdMs).unref();
   }
 
   /** The addon has found a pair, by itself or over the bridge. */
@@ -78,6 +93,7 @@ export class IceSession {
     if (this.#addonConnected) return;
     this.#addonConnected = true;
     clearTimeout(this.#timer);
+    this.#releaseHeld();
     if (this.#bridge?.selected) return;
     this.#bridge?.close();
     this.#bridge = undefined;
@@ -133,38 +149,49 @@ export class IceSession {
 
   /** Takes a candidate of the other side; false when it is for the addon too. */
   addCandidate(candidate: IceCandidate): boolean {
+    const isTcp = isTcpCandidate(candidate);
     this.#candidates.push(candidate);
-    if (this.#state === 'addon' && !this.#addonConnected && !this.#bridge) this.#fallBackLater();
+    if (this.#state === 'addon' && !this.#addonConnected && !this.#bridge) {
+      this.#fallBackLater(fallbackAfterMs);
+      if (isTcp) setTimeout(() => this.#fallBackUnlessUdp(), nothingElseAfterMs).unref();
+    }
     if (!this.#restart) this.#bridge?.addCandidate(candidate);
-    const forAddon = this.#state === 'addon' && !this.#options.relayOnly;
-    return !forAddon || candidateAddress(candidate.candidate)?.protocol === 'tcp';
+    return this.#state !== 'addon' || this.#options.relayOnly || isTcp;
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#holdTimer);
     this.#bridge?.close();
     this.#bridge = undefined;
   }
 
-  /** Other ways are tried when UDP has not connected by then. */
-  #fallBackLater(): void {
+  #releaseHeld(): void {
+    clearTimeout(this.#holdTimer);
+    for (const candidate of this.#held.splice(0)) this.#options.onLocalCandidate(candidate);
+  }
+
+  /** Other ways are tried when UDP has not connected by then; at once where they are all that is allowed. */
+  #fallBackLater(delayMs: number): void {
+    this.#timer ??= setTimeout(() => this.#fallBack(), this.#options.relayOnly ? 0 : delayMs).unref();
+  }
+
+  #fallBackUnlessUdp(): void {
+    if (!this.#bridge && this.#candidates.every(isTcpCandidate)) this.#fallBack();
+  }
+
+  #fallBack(): void {
+    if (this.#addonConnected || this.#state !== 'addon' || !this.#isRestartable) return;
     const { relayOnly, tcp, turnServers } = this.#options;
-    this.#timer ??= setTimeout(
-      () => {
-        if (this.#addonConnected || this.#state !== 'addon' || !this.#isRestartable) return;
-        // TURN over UDP is the addon's own business, unless it is left out.
-        const others = turnServers.filter(({ transport }) => relayOnly || transport !== 'udp');
-        if (!tcp && others.length === 0) return;
-        this.#startBridge(this.#remoteIsLite || this.#offeredFirst === true, {
-          protocols: tcp && !relayOnly ? ['tcp'] : [],
-          turnServers: others,
-          turnAfterMs: relayOnly ? 0 : turnAfterMs,
-        });
-      },
-      relayOnly ? 0 : fallbackAfterMs,
-    );
-    this.#timer.unref();
+    // TURN over UDP is the addon's own business, unless it is left out.
+    const others = turnServers.filter(({ transport }) => relayOnly || transport !== 'udp');
+    if (!tcp && others.length === 0) return;
+    this.#startBridge(this.#remoteIsLite || this.#offeredFirst === true, {
+      protocols: tcp && !relayOnly ? ['tcp'] : [],
+      turnServers: others,
+      turnAfterMs: relayOnly ? 0 : turnAfterMs,
+    });
   }
 
   #restartWithBridge(controlling: boolean): void {
@@ -201,13 +228,14 @@ export class IceSession {
     ways: Pick<BridgeSession, 'protocols' | 'turnServers' | 'turnAfterMs'>,
   ): void {
     if (this.#closed) return;
-    const { name, bindAddress, onLocalCandidate } = this.#options;
+    const { name, bindAddress } = this.#options;
     this.#bridge ??= new IceBridge({
       name,
       addon: { address: bindAddress ?? '127.0.0.1', port: this.#addonPort! },
       addonCredentials: { local: this.#addon.local!, remote: this.#addon.remote! },
       ...(bindAddress === undefined ? {} : { bindAddress }),
-      onLocalCandidate,
+      onLocalCandidate: (candidate) =>
+        this.#options.onLocalCandidate({ candidate, sdpMid: '0', sdpMLineIndex: 0 }),
       onConnected: () => {
         if (this.#state !== 'addon') this.#change('connected');
       },
@@ -229,3 +257,6 @@ export class IceSession {
     this.#options.onStateChange();
   }
 }
+
+const isTcpCandidate = ({ candidate }: IceCandidate): boolean =>
+  candidateAddress(candidate)?.protocol === 'tcp';

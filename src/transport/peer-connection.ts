@@ -6,6 +6,7 @@ import { DataChannel } from './data-channel.js';
 import { addonIceServers, candidateAddress, type IceCandidate, type IceServer, turnServers } from './ice.js';
 import type { IcePath } from './ice-agent.js';
 import { IceSession } from './ice-session.js';
+import { type AudioTrackOptions, audioSection } from './media-section.js';
 import { MediaTrack } from './media-track.js';
 import type { Traffic } from './traffic.js';
 
@@ -44,38 +45,10 @@ export interface PeerConnectionOptions {
   iceTcp?: boolean;
 }
 
-export interface AudioTrackOptions {
-  mid: string;
-  direction: 'sendonly' | 'recvonly' | 'sendrecv';
-  ssrc: number;
-  cname: string;
-  /** First part of `a=msid`. */
-  streamId: string;
-  /** Second part of `a=msid`; LiveKit matches it with AddTrackRequest.cid. */
-  trackId: string;
-  payloadTypes: { opus: number; red?: number };
-  /** Parameters of `a=fmtp` for Opus (RFC 7587), e.g. `minptime=10;useinbandfec=1`. */
-  opusParameters: string;
-  extensions?: readonly { id: number; uri: string }[];
-}
-
-export interface VideoTrackOptions {
-  mid: string;
-  direction: 'sendonly' | 'recvonly' | 'sendrecv';
-  ssrc: number;
-  cname: string;
-  streamId: string;
-  trackId: string;
-  /** Lines of the media section without `a=`: rtpmap, fmtp, rtcp-fb, extmap. */
-  attributes: readonly string[];
-}
-
 export interface CandidatePair {
   local: { address: string; port: number; type: string; protocol: string };
   remote: { address: string; port: number; type: string; protocol: string };
 }
-
-const addonDirection = { sendonly: 'SendOnly', recvonly: 'RecvOnly', sendrecv: 'SendRecv' } as const;
 
 /** One WebRTC peer connection (RFC 8829), with trickled candidates and no negotiation of its own accord. */
 export class PeerConnection {
@@ -120,7 +93,7 @@ export class PeerConnection {
       turnServers: turnServers(iceServers),
       tcp: options.iceTcp ?? false,
       relayOnly,
-      onLocalCandidate: (candidate) => this.onLocalCandidate({ candidate, sdpMid: '0', sdpMLineIndex: 0 }),
+      onLocalCandidate: (candidate) => this.onLocalCandidate(candidate),
       onStateChange: () => this.onStateChange(this.state),
     });
     // The addon may still deliver callbacks that were queued when it was closed.
@@ -137,11 +110,9 @@ export class PeerConnection {
       }),
     );
     this.#pc.onLocalCandidate(
-      unlessClosed((line, mid) => {
+      unlessClosed((candidate, sdpMid) => {
         // Servers refuse candidates that begin with `a=`.
-        const candidate = line.replace(/^a=/, '');
-        this.#ice.sawLocalCandidate(candidate);
-        if (!relayOnly) this.onLocalCandidate({ candidate, sdpMid: mid, sdpMLineIndex: 0 });
+        this.#ice.localCandidate({ candidate: candidate.replace(/^a=/, ''), sdpMid, sdpMLineIndex: 0 });
       }),
     );
     this.#pc.onStateChange(unlessClosed(() => this.onStateChange(this.state)));
@@ -240,26 +211,8 @@ export class PeerConnection {
 
   addAudioTrack(options: AudioTrackOptions): MediaTrack {
     this.#assertOpen();
-    const { Audio } = loadAddon();
-    const media = new Audio(options.mid, addonDirection[options.direction]);
-    const { opus, red } = options.payloadTypes;
-    // The order of payload types is the order of preference: RED first where it is wanted.
-    if (red !== undefined) media.addAudioCodec(red, 'red/48000/2', `${opus}/${opus}`);
-    media.addAudioCodec(opus, 'opus/48000/2', options.opusParameters);
-    for (const { id, uri } of options.extensions ?? []) media.parseSdpLine(`a=extmap:${id} ${uri}`);
-    media.addSSRC(options.ssrc, options.cname, options.streamId, options.trackId);
     this.#hasSections = true;
-    return this.#adopt(this.#pc.addTrack(media));
-  }
-
-  addVideoTrack(options: VideoTrackOptions): MediaTrack {
-    this.#assertOpen();
-    const { Video } = loadAddon();
-    const media = new Video(options.mid, addonDirection[options.direction]);
-    for (const attribute of options.attributes) media.parseSdpLine(`a=${attribute}`);
-    media.addSSRC(options.ssrc, options.cname, options.streamId, options.trackId);
-    this.#hasSections = true;
-    return this.#adopt(this.#pc.addTrack(media));
+    return new MediaTrack(this.#pc.addTrack(audioSection(loadAddon(), options)), this.#traffic);
   }
 
   createDataChannel(label: string, options: { ordered: boolean; maxRetransmits?: number }): DataChannel {
