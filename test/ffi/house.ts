@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
+import type { VideoGrant } from 'livekit-server-sdk';
 import { afterAll, beforeAll } from 'vitest';
 import { startLivekitServer } from '../support/livekit-server.mjs';
 import { type Engine, Program } from '../support/program.mjs';
@@ -41,14 +42,14 @@ export class House {
   async join(
     engine: Engine,
     identity: string,
-    { room = this.room, env = {}, options = {} } = {} as {
-      room?: string;
+    { env = {}, options = {}, grant = {} } = {} as {
       env?: Record<string, string>;
       options?: Record<string, unknown>;
+      grant?: VideoGrant;
     },
   ): Promise<Program> {
     const program = await this.start(engine, env);
-    const token = await makeToken(this.server, room, identity);
+    const token = await makeToken(this.server, this.room, identity, grant);
     await program.call('connect', { url: this.server.url, token, options });
     return program;
   }

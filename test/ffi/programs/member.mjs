@@ -179,6 +179,9 @@ for (const event of [RoomEvent.TrackPublished, RoomEvent.TrackUnpublished]) {
 for (const event of [RoomEvent.TrackSubscribed, RoomEvent.TrackUnsubscribed]) {
   room.on(event, (_track, { sid, name }, { identity }) => tell(event, { sid, name, identity }));
 }
+for (const event of [RoomEvent.TrackMuted, RoomEvent.TrackUnmuted]) {
+  room.on(event, ({ sid }, { identity }) => tell(event, { sid, identity }));
+}
 for (const event of [RoomEvent.Reconnecting, RoomEvent.Reconnected]) room.on(event, () => tell(event));
 room.on(RoomEvent.LocalTrackRepublished, ({ sid }, previousSid) => tell('republished', { sid, previousSid }));
 room.on(RoomEvent.Disconnected, (reason) => tell('disconnected', { reason }));

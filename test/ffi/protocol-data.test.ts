@@ -1,0 +1,132 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DataPacketKind, DataStream_OperationType } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeWith } from '../support/parts.js';
+import type { Program } from '../support/program.mjs';
+import { House } from './house.js';
+import { ProtocolRoom } from './protocol-room.js';
+
+describeWith(['livekit-server', 'native engine'], 'by bare requests, data', () => {
+  const house = new House();
+  const folder = mkdtempSync(join(tmpdir(), 'offhook-protocol-'));
+  const ours = new ProtocolRoom();
+  const { ffi } = ours;
+  let native: Program;
+  beforeAll(async () => {
+    native = await house.join('native', 'native');
+    await ours.connect(house, 'ours');
+    await native.waitFor('participantConnected', { identity: 'ours' });
+    await native.call('receiveStreams', { topic: 'bare' });
+  });
+  afterAll(async () => {
+    await ffi.dispose();
+    rmSync(folder, { recursive: true });
+  });
+
+  test('streams are read whole: a text, and bytes', async () => {
+    await native.call('sendText', { topic: 'whole', content: 'a whole text' });
+    const { reader } = await ours.waitFor(
+      'textStreamOpened',
+      (value) => value.reader!.info!.topic === 'whole',
+    );
+    const text = ffi.request({ case: 'textReadAll', value: { readerHandle: reader!.handle!.id! } });
+    const { result } = await ffi.waitFor(
+      'textStreamReaderReadAll',
+      ({ asyncId }) => asyncId === text.asyncId,
+    );
+    expect(result).toEqual({ case: 'content', value: 'a whole text' });
+
+    await native.call('sendBytes', { topic: 'whole', length: 50_000, name: 'ones' });
+    const opened = await ours.waitFor('byteStreamOpened');
+    const bytes = ffi.request({ case: 'byteReadAll', value: { readerHandle: opened.reader!.handle!.id! } });
+    const all = await ffi.waitFor('byteStreamReaderReadAll', ({ asyncId }) => asyncId === bytes.asyncId);
+    expect(all.result).toMatchObject({ case: 'content', value: { length: 50_000 } });
+  });
+
+  test('a byte stream is written to a file, never outside of its folder', async () => {
+    await native.call('sendBytes', { topic: 'file', length: 20_000, name: '../../escape' });
+    const { reader } = await ours.waitFor(
+      'byteStreamOpened',
+      (value) => value.reader!.info!.topic === 'file',
+    );
+    const { asyncId } = ffi.request({
+      case: 'byteWriteToFile',
+      value: { readerHandle: reader!.handle!.id!, directory: folder },
+    });
+    const { result } = await ffi.waitFor('byteStreamReaderWriteToFile', (value) => value.asyncId === asyncId);
+    expect(result).toEqual({ case: 'filePath', value: join(folder, 'escape') });
+    expect(readFileSync(join(folder, 'escape'))).toHaveLength(20_000);
+  });
+
+  test('a reader that nobody reads is dropped, and its handle is unknown then', async () => {
+    await native.call('sendText', { topic: 'unread', content: 'nobody reads this' });
+    const { reader } = await ours.waitFor(
+      'textStreamOpened',
+      (value) => value.reader!.info!.topic === 'unread',
+    );
+    const readerHandle = reader!.handle!.id!;
+    expect(ffi.drop(readerHandle)).toBe(true);
+    expect(() => ffi.request({ case: 'textReadAll', value: { readerHandle } })).toThrow(/unknown/);
+  });
+
+  test('a stream is sent as header, chunks and trailer', async () => {
+    const common = {
+      localParticipantHandle: ours.localParticipantHandle,
+      destinationIdentities: [],
+      senderIdentity: 'ours',
+    };
+    const streamId = 'a stream of our own';
+    const header = {
+      streamId,
+      timestamp: 0n,
+      mimeType: 'text/plain',
+      topic: 'bare',
+      attributes: {},
+      contentHeader: {
+        case: 'textHeader' as const,
+        value: { operationType: DataStream_OperationType.CREATE, attachedStreamIds: [] },
+      },
+    };
+    const content = new TextEncoder().encode('piece by piece');
+    const sent = [
+      ffi.request({ case: 'sendStreamHeader', value: { ...common, header } }),
+      ffi.request({
+        case: 'sendStreamChunk',
+        value: { ...common, chunk: { streamId, chunkIndex: 0n, content } },
+      }),
+      ffi.request({
+        case: 'sendStreamTrailer',
+        value: { ...common, trailer: { streamId, reason: '', attributes: {} } },
+      }),
+    ];
+    for (const [i, name] of (
+      ['sendStreamHeader', 'sendStreamChunk', 'sendStreamTrailer'] as const
+    ).entries()) {
+      const { error } = await ffi.waitFor(name, ({ asyncId }) => asyncId === sent[i]!.asyncId);
+      expect(error).toBeUndefined();
+    }
+    await native.waitFor('text', { content: 'piece by piece', identity: 'ours' });
+  });
+
+  test('a transcription arrives (servers take one from agents alone)', async () => {
+    const agent = await house.join('native', 'agent', { grant: { agent: true } });
+    const { sid: trackSid } = await agent.call<{ sid: string }>('publishSilence');
+    await ours.waitFor('trackPublished', ({ publication }) => publication!.info!.sid === trackSid);
+    await agent.call('transcription', { identity: 'agent', trackSid, words: 'as it was said' });
+    const received = await ours.waitFor('transcriptionReceived');
+    expect(received).toMatchObject({ participantIdentity: 'agent', trackSid });
+    expect(received.segments[0]).toMatchObject({ text: 'as it was said', language: 'en', final: true });
+  });
+
+  test('the threshold of the data channel is set, and told', async () => {
+    const value = {
+      localParticipantHandle: ours.localParticipantHandle,
+      threshold: 100_000n,
+      kind: DataPacketKind.KIND_RELIABLE,
+    };
+    ffi.request({ case: 'setDataChannelBufferedAmountLowThreshold', value });
+    expect(await ours.waitFor('dataChannelLowThresholdChanged')).toMatchObject({ threshold: 100_000n });
+  });
+});

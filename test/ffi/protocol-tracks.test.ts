@@ -1,0 +1,140 @@
+import { AudioSourceType, AudioStreamType } from '@livekit/rtc-ffi-bindings/proto/audio_frame_pb.js';
+import { TrackSource } from '@livekit/rtc-ffi-bindings/proto/track_pb.js';
+import { VideoQuality } from '@livekit/rtc-ffi-bindings/proto/track_publication_pb.js';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeWith } from '../support/parts.js';
+import type { Program } from '../support/program.mjs';
+import { House } from './house.js';
+import { frameAt } from './in-process.js';
+import { ProtocolRoom } from './protocol-room.js';
+
+const sampleRate = 48_000;
+
+describeWith(['livekit-server', 'native engine'], 'by bare requests, tracks', () => {
+  const house = new House();
+  const ours = new ProtocolRoom();
+  const { ffi } = ours;
+  let native: Program;
+  let sourceHandle: bigint;
+  let trackHandle: bigint;
+  let publicationHandle: bigint;
+  let remoteTrackHandle: bigint;
+
+  beforeAll(async () => {
+    native = await house.join('native', 'native');
+    await native.call('publishSilence');
+    await ours.connect(house, 'ours');
+    const { source } = ffi.request({
+      case: 'newAudioSource',
+      value: { type: AudioSourceType.AUDIO_SOURCE_NATIVE, sampleRate, numChannels: 1 },
+    });
+    sourceHandle = source!.handle!.id!;
+    const { track } = ffi.request({ case: 'createAudioTrack', value: { name: 'voice', sourceHandle } });
+    trackHandle = track!.handle!.id!;
+    const { localParticipantHandle } = ours;
+    const { asyncId } = ffi.request({
+      case: 'publishTrack',
+      value: { localParticipantHandle, trackHandle, options: { source: TrackSource.SOURCE_MICROPHONE } },
+    });
+    const { message } = await ffi.waitFor('publishTrack', (value) => value.asyncId === asyncId);
+    if (message.case !== 'publication') throw new Error(message.value);
+    publicationHandle = message.value.handle!.id!;
+    remoteTrackHandle = (await ours.waitFor('trackSubscribed')).track!.handle!.id!;
+  });
+  afterAll(() => ffi.dispose());
+
+  function capture(): void {
+    const { info, memory } = frameAt(0x10_000n, new Int16Array(sampleRate / 2), sampleRate);
+    ffi.request({ case: 'captureAudioFrame', value: { sourceHandle, buffer: info } }, [memory]);
+  }
+
+  test('are muted and unmuted, and the others hear of it', async () => {
+    expect(ffi.request({ case: 'localTrackMute', value: { trackHandle, mute: true } }).muted).toBe(true);
+    await native.waitFor('trackMuted', { identity: 'ours' });
+    await ours.waitFor('trackMuted', ({ participantIdentity }) => participantIdentity === 'ours');
+    expect(ffi.request({ case: 'localTrackMute', value: { trackHandle, mute: false } }).muted).toBe(false);
+    await native.waitFor('trackUnmuted', { identity: 'ours' });
+  });
+
+  test('of a participant are heard through a stream of the participant', async () => {
+    const { stream } = ffi.request({
+      case: 'audioStreamFromParticipant',
+      value: {
+        participantHandle: ours.participants.get('native')!,
+        type: AudioStreamType.AUDIO_STREAM_NATIVE,
+        trackSource: TrackSource.SOURCE_MICROPHONE,
+        sampleRate: 16_000,
+        numChannels: 1,
+      },
+    });
+    const streamHandle = stream!.handle!.id!;
+    const { message } = await ffi.waitFor('audioStreamEvent', (event) => event.streamHandle === streamHandle);
+    expect(message.case).toBe('frameReceived');
+    ffi.drop(streamHandle);
+    await ffi.waitFor(
+      'audioStreamEvent',
+      (event) => event.streamHandle === streamHandle && event.message.case === 'eos',
+    );
+  });
+
+  test('give their statistics, sent and received', async () => {
+    capture();
+    const { stream } = ffi.request({
+      case: 'newAudioStream',
+      value: { trackHandle: remoteTrackHandle, type: AudioStreamType.AUDIO_STREAM_NATIVE },
+    });
+    const streamHandle = stream!.handle!.id!;
+    await ffi.waitFor('audioStreamEvent', (event) => event.streamHandle === streamHandle);
+    for (const [handle, name] of [
+      [trackHandle, 'outboundRtp'],
+      [remoteTrackHandle, 'inboundRtp'],
+    ] as const) {
+      const { asyncId } = ffi.request({ case: 'getStats', value: { trackHandle: handle } });
+      const { stats } = await ffi.waitFor('getStats', (value) => value.asyncId === asyncId);
+      expect(stats.map(({ stats: { case: kind } }) => kind)).toContain(name);
+    }
+    ffi.drop(streamHandle);
+  });
+
+  test('are held back and let go on by the server', async () => {
+    const enable = (enabled: boolean) =>
+      ffi.request({ case: 'enableRemoteTrack', value: { trackHandle: remoteTrackHandle, enabled } }).enabled;
+    expect(enable(false)).toBe(false);
+    expect(enable(true)).toBe(true);
+  });
+
+  test('take the wishes for quality and size of remote publications, and refuse them for local ones', async () => {
+    const trackPublicationHandle = await house
+      .join('native', 'another')
+      .then((another) => another.call('publishSilence'))
+      .then(() => ours.waitFor('trackPublished'))
+      .then(({ publication }) => publication!.handle!.id!);
+    const quality = { trackPublicationHandle, quality: VideoQuality.LOW };
+    expect(ffi.request({ case: 'setRemoteTrackPublicationQuality', value: quality })).toBeDefined();
+    const dimension = { trackPublicationHandle, width: 320, height: 240 };
+    expect(ffi.request({ case: 'updateRemoteTrackPublicationDimension', value: dimension })).toBeDefined();
+    const disable = { trackPublicationHandle, enabled: false };
+    expect(ffi.request({ case: 'enableRemoteTrackPublication', value: disable })).toBeDefined();
+    expect(() =>
+      ffi.request({
+        case: 'setRemoteTrackPublicationQuality',
+        value: { trackPublicationHandle: publicationHandle, quality: VideoQuality.LOW },
+      }),
+    ).toThrow(/of a LocalTrackPublication, not of a RemoteTrackPublication/);
+  });
+
+  test('are withheld from whom the program does not allow', async () => {
+    const { localParticipantHandle } = ours;
+    const permissions = [{ participantIdentity: 'native', allowAll: true }];
+    ffi.request({
+      case: 'setTrackSubscriptionPermissions',
+      value: { localParticipantHandle, allParticipantsAllowed: false, permissions },
+    });
+    const stranger = await house.join('native', 'stranger');
+    expect(await stranger.call('members')).toContainEqual({ identity: 'ours', tracks: 1 });
+    await stranger.waitFor('trackSubscribed', { identity: 'native' });
+    expect(
+      stranger.events.some(({ event, identity }) => event === 'trackSubscribed' && identity === 'ours'),
+    ).toBe(false);
+  });
+});
