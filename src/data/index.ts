@@ -3,6 +3,7 @@ export { OutgoingStreams } from './outgoing-streams.js';
 export type { PacketContent, PacketKind, PacketRouting, PacketSender } from './packet.js';
 export { type PacketChannel, PacketLane } from './packet-lane.js';
 export { ReliableInbox } from './reliable-inbox.js';
+export { ReorderBuffer } from './reorder-buffer.js';
 export { type PerformRpcOptions, RpcClient } from './rpc-client.js';
 export { RpcError, rpcErrorCodes, rpcLimits } from './rpc-error.js';
 export { type RpcHandler, type RpcInvocation, RpcServer } from './rpc-server.js';

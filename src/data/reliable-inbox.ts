@@ -1,9 +1,11 @@
+import { SequenceWindow } from './sequence-window.js';
+
 /** Who is not heard of for this long is forgotten; the server resends nothing older. */
 const forgetAfterMs = 30_000;
 
 /** Recognizes reliable packets that come twice, as they may when a session resumes. */
 export class ReliableInbox {
-  #last = new Map<string, { sequence: number; atMs: number }>();
+  #publishers = new Map<string, { received: SequenceWindow; atMs: number }>();
   #nowMs: () => number;
 
   constructor(nowMs: () => number = () => performance.now()) {
@@ -17,17 +19,22 @@ export class ReliableInbox {
    */
   accept(publisherSid: string, sequence: number): boolean {
     if (publisherSid === '' || sequence === 0) return true;
-    const atMs = this.#nowMs();
-    const last = this.#last.get(publisherSid);
-    if (last && sequence <= last.sequence) return false;
-    this.#last.set(publisherSid, { sequence, atMs });
-    return true;
+    let publisher = this.#publishers.get(publisherSid);
+    if (!publisher) {
+      publisher = { received: new SequenceWindow(), atMs: 0 };
+      this.#publishers.set(publisherSid, publisher);
+    }
+    publisher.atMs = this.#nowMs();
+    return publisher.received.add(sequence);
   }
 
   /** The last number received of each publisher, for SyncState.datachannel_receive_states. */
   states(): { publisherSid: string; lastSeq: number }[] {
     const sinceMs = this.#nowMs() - forgetAfterMs;
-    for (const [sid, { atMs }] of this.#last) if (atMs < sinceMs) this.#last.delete(sid);
-    return [...this.#last].map(([publisherSid, { sequence }]) => ({ publisherSid, lastSeq: sequence }));
+    for (const [sid, { atMs }] of this.#publishers) if (atMs < sinceMs) this.#publishers.delete(sid);
+    return [...this.#publishers].map(([publisherSid, { received }]) => ({
+      publisherSid,
+      lastSeq: received.highest,
+    }));
   }
 }

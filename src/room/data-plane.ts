@@ -9,6 +9,7 @@ import {
   type PacketRouting,
   type PacketSender,
   ReliableInbox,
+  ReorderBuffer,
   RpcClient,
   RpcServer,
 } from '../data/index.js';
@@ -16,6 +17,14 @@ import { createLogger, describeError, type OffhookError } from '../timeline/inde
 import type { DataEvent } from './events.js';
 
 const log = createLogger('room/data');
+/** Packets may overtake each other while a channel is taken up, and no longer. */
+const orderForMs = 500;
+
+interface NumberedPacket {
+  publisherSid: string;
+  sequence: number;
+  packet: DataPacket;
+}
 
 /** Everything that goes over a room's data channels, in both directions. It outlives the sessions that carry it. */
 export class DataPlane implements PacketSender {
@@ -27,6 +36,8 @@ export class DataPlane implements PacketSender {
     lossy: new PacketLane('lossy'),
   };
   #inbox = new ReliableInbox();
+  #order = this.#newOrder();
+  #orderTimer: NodeJS.Timeout | undefined;
   #incoming = new IncomingStreams();
   #emit: (event: DataEvent) => void;
 
@@ -80,8 +91,19 @@ export class DataPlane implements PacketSender {
 
   close(error: OffhookError): void {
     for (const lane of Object.values(this.#lanes)) lane.close(error);
+    clearTimeout(this.#orderTimer);
+    this.#order.stop();
     this.#incoming.close();
     this.rpcClient.close();
+  }
+
+  /** The server opened its channel: for a while its packets may overtake each other. */
+  channelOpened(): void {
+    this.#order.stop();
+    clearTimeout(this.#orderTimer);
+    const order = this.#newOrder();
+    this.#order = order;
+    this.#orderTimer = setTimeout(() => order.stop(), orderForMs);
   }
 
   /** Takes a message of a data channel. One that is no packet is dropped. */
@@ -93,11 +115,18 @@ export class DataPlane implements PacketSender {
       log.warn(`a message of ${bytes.length} bytes is no DataPacket: ${describeError(error)}`);
       return;
     }
-    if (kind === 'reliable' && !this.#inbox.accept(packet.participantSid, packet.sequence)) {
-      log.debug(`packet ${packet.sequence} of ${packet.participantIdentity} came twice`);
-      return;
-    }
-    this.#handle(packet, kind);
+    const { participantSid: publisherSid, sequence } = packet;
+    if (kind === 'reliable') this.#order.push({ publisherSid, sequence, packet });
+    else this.#handle(packet, kind);
+  }
+
+  #newOrder(): ReorderBuffer<NumberedPacket> {
+    return new ReorderBuffer({ deliver: (numbered) => this.#handleReliable(numbered) });
+  }
+
+  #handleReliable({ publisherSid, sequence, packet }: NumberedPacket): void {
+    if (this.#inbox.accept(publisherSid, sequence)) this.#handle(packet, 'reliable');
+    else log.debug(`packet ${sequence} of ${packet.participantIdentity} came twice`);
   }
 
   #handle({ value: content, participantIdentity }: DataPacket, kind: PacketKind): void {

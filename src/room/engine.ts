@@ -146,6 +146,10 @@ export class Engine implements ConnectionHost, LocalTracksHost {
     }
   }
 
+  onReliableChannel(): void {
+    this.data.channelOpened();
+  }
+
   onPacket(bytes: Uint8Array, kind: PacketKind): void {
     this.data.handleMessage(bytes, kind);
   }

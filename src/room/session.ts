@@ -46,6 +46,8 @@ export interface SessionEvents {
   onMediaLost(error: OffhookError): void;
   /** The channels to send on are open. */
   onChannels(channels: Record<PacketKind, PacketChannel>): void;
+  /** The server opened its channel for reliable packets; they come by `onPacket` from now on. */
+  onReliableChannel(): void;
   onPacket(bytes: Uint8Array, kind: PacketKind): void;
   onTracks(tracks: readonly OfferedTrack[]): void;
 }
@@ -229,6 +231,7 @@ export class Session {
 
   #receive(channel: DataChannel): void {
     this.#received.set(channel.label, channel);
+    if (kindOf(channel) === 'reliable') this.#events.onReliableChannel();
     channel.onMessage = (message) => this.#events.onPacket(message, kindOf(channel));
   }
 

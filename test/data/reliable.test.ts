@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ReliableInbox } from '../../src/data/reliable-inbox.js';
 import { ReliableOutbox } from '../../src/data/reliable-outbox.js';
+import { ReorderBuffer } from '../../src/data/reorder-buffer.js';
+import { SequenceWindow } from '../../src/data/sequence-window.js';
 
 describe('reliable packets across resumes', () => {
   it('arrive once and in order, whatever was on its way when the session broke', () => {
@@ -78,5 +80,78 @@ describe('the inbox', () => {
     ]);
     nowMs = 40_000;
     expect(inbox.states()).toEqual([{ publisherSid: 'PA_b', lastSeq: 7 }]);
+  });
+});
+
+describe('numbers that were seen', () => {
+  it('are told from those that were not, in any order, within the window', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 5_000 })), (sequences) => {
+        const window = new SequenceWindow();
+        const seen = new Set<number>();
+        for (const sequence of sequences) {
+          expect(window.add(sequence)).toBe(!seen.has(sequence));
+          seen.add(sequence);
+        }
+        expect(window.highest).toBe(Math.max(0, ...sequences));
+      }),
+    );
+  });
+
+  it('that are older than the window count as seen', () => {
+    const window = new SequenceWindow();
+    window.add(100_000);
+    expect(window.add(100)).toBe(false);
+    expect(window.add(99_000)).toBe(true);
+  });
+});
+
+describe('packets that overtake each other while a channel opens', () => {
+  const item = (publisherSid: string, sequence: number) => ({ publisherSid, sequence });
+
+  it('are delivered in order, each once, whoever sent them', () => {
+    const numbers = fc.uniqueArray(fc.integer({ min: 2, max: 40 }));
+    fc.assert(
+      fc.property(numbers, numbers, (ofAda, ofBob) => {
+        const delivered: { publisherSid: string; sequence: number }[] = [];
+        const buffer = new ReorderBuffer<(typeof delivered)[0]>({
+          deliver: (packet) => delivered.push(packet),
+          schedule: () => () => {},
+        });
+        const all = [
+          item('ada', 1),
+          item('bob', 1),
+          ...ofAda.map((n) => item('ada', n)),
+          ...ofBob.map((n) => item('bob', n)),
+        ];
+        for (const packet of all) buffer.push(packet);
+        buffer.stop();
+        for (const [publisher, sent] of [
+          ['ada', ofAda],
+          ['bob', ofBob],
+        ] as const) {
+          const got = delivered.filter(({ publisherSid }) => publisherSid === publisher);
+          expect(got.map(({ sequence }) => sequence)).toEqual([1, ...sent].sort((a, b) => a - b));
+        }
+      }),
+    );
+  });
+
+  it('wait for one that is missing for a moment only', () => {
+    const delivered: number[] = [];
+    let pass = () => {};
+    const buffer = new ReorderBuffer<{ publisherSid: string; sequence: number }>({
+      deliver: ({ sequence }) => delivered.push(sequence),
+      schedule: (callback) => {
+        pass = callback;
+        return () => {};
+      },
+    });
+    for (const sequence of [1, 3, 4]) buffer.push(item('ada', sequence));
+    expect(delivered).toEqual([1]);
+    pass();
+    buffer.push(item('ada', 5));
+    buffer.push(item('ada', 2));
+    expect(delivered).toEqual([1, 3, 4, 5, 2]);
   });
 });

@@ -268,6 +268,7 @@ export class Connection {
     const events: SessionEvents = {
       onMessage: (message) => this.#session === session && host.onMessage(message),
       onPacket: (bytes, kind) => this.#session === session && host.onPacket(bytes, kind),
+      onReliableChannel: () => this.#session === session && host.onReliableChannel(),
       onTracks: (tracks) => this.#session === session && host.onTracks(tracks),
       onChannels: (channels) => this.#session === session && host.onChannels(channels),
       onLeave: (leave) => this.#session === session && this.#onLeave(leave),

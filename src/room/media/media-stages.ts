@@ -25,15 +25,20 @@ export class MediaStages {
   }
 
   /**
-   * Begins a stage; the one before it has succeeded. What the addon reports of ICE and of the connection does not
-   * always come in order, so a stage that was begun or passed by is not begun again.
+   * Begins a stage; those before it have succeeded. What the addon reports of ICE and of the connection does not always
+   * come in order, so a stage may be passed by in no time, and one that was begun is not begun again.
    */
   begin(stage: MediaStage, pair?: CandidatePair): void {
     const index = order.indexOf(stage);
-    if (index < this.#reached) return;
-    this.#reached = index + 1;
-    this.#current?.span.set(addressOf(pair));
-    this.#finish('ok');
+    while (this.#reached <= index) {
+      this.#current?.span.set(addressOf(pair));
+      this.#finish('ok');
+      this.#start(order[this.#reached]!, pair);
+      this.#reached++;
+    }
+  }
+
+  #start(stage: MediaStage, pair: CandidatePair | undefined): void {
     const { timeline, deadlines, role } = this.#options;
     const deadlineMs = deadlines[stage];
     const timer = setTimeout(() => this.#overrun(), deadlineMs);

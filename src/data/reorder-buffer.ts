@@ -1,0 +1,90 @@
+/** Something with a number that its publisher gave it. */
+interface Numbered {
+  publisherSid: string;
+  sequence: number;
+}
+
+interface Publisher<Item> {
+  /** The number that is due. */
+  next: number;
+  /** What came before its turn, by number. */
+  held: Map<number, Item>;
+}
+
+export interface ReorderBufferOptions<Item> {
+  deliver: (item: Item) => void;
+  /** Calls back after a while; returns what cancels that. */
+  schedule?: (callback: () => void, delayMs: number) => () => void;
+}
+
+/** A number that has not come when nothing else has come for this time was not for us. */
+const holdMs = 30;
+
+/**
+ * Puts packets of a data channel that has just opened in order. What came before the channel was taken up is handed over
+ * by one thread of the WebRTC library, what comes meanwhile by another, and one may overtake the other. A gap in the
+ * numbers may also be a packet for somebody else: so what follows it is held only while more
+ * keeps coming.
+ */
+export class ReorderBuffer<Item extends Numbered> {
+  #options: ReorderBufferOptions<Item>;
+  #publishers = new Map<string, Publisher<Item>>();
+  #cancel: (() => void) | undefined;
+  #active = true;
+
+  constructor(options: ReorderBufferOptions<Item>) {
+    this.#options = options;
+  }
+
+  push(item: Item): void {
+    const { publisherSid, sequence } = item;
+    if (!this.#active || sequence === 0) {
+      this.#options.deliver(item);
+      return;
+    }
+    let publisher = this.#publishers.get(publisherSid);
+    if (!publisher) {
+      publisher = { next: 1, held: new Map() };
+      this.#publishers.set(publisherSid, publisher);
+    }
+    if (sequence > publisher.next) {
+      publisher.held.set(sequence, item);
+      this.#cancel?.();
+      this.#cancel = (this.#options.schedule ?? scheduleTimeout)(() => this.#flush(), holdMs);
+    } else if (sequence < publisher.next) this.#options.deliver(item);
+    else this.#deliverFrom(publisher, item);
+  }
+
+  /** The channel has been in use for a while: packets come in order by themselves. */
+  stop(): void {
+    this.#active = false;
+    this.#flush();
+  }
+
+  /** Delivers the next packet, and what was held for it. */
+  #deliverFrom(publisher: Publisher<Item>, first: Item): void {
+    for (let item: Item | undefined = first; item; item = publisher.held.get(publisher.next)) {
+      publisher.held.delete(publisher.next);
+      publisher.next++;
+      this.#options.deliver(item);
+    }
+  }
+
+  #flush(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    for (const publisher of this.#publishers.values()) {
+      const held = [...publisher.held.values()].sort((a, b) => a.sequence - b.sequence);
+      publisher.held.clear();
+      for (const item of held) {
+        publisher.next = item.sequence + 1;
+        this.#options.deliver(item);
+      }
+    }
+  }
+}
+
+function scheduleTimeout(callback: () => void, delayMs: number): () => void {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
+}
