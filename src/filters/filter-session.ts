@@ -42,6 +42,8 @@ interface Attachment {
 /** Frames under way at a time; further ones pass unfiltered. */
 const maxPending = 5;
 const frameDeadlineMs = 15;
+/** Frames are looked after by those that follow; this is for the last before a pause. A shorter timer wakes the engine. */
+const pauseMs = 100;
 
 /** One stream's use of a filter. Frames pass unfiltered, at once, whenever the filter cannot take them. */
 export class FilterSession {
@@ -104,7 +106,8 @@ export class FilterSession {
 
   /**
    * @param frame 10 ms of interleaved samples at `inputRate`
-   * @param done called once, in any order: with the filtered samples, or with undefined to let the frame pass as it is
+   * @param done called once, in any order: with the filtered samples, or with undefined to let the frame pass as it is;
+   *   a frame that is late is given up when the next one comes
    */
   process(frame: Int16Array, done: (filtered: Int16Array | undefined) => void): void {
     const attachment = this.#attachment;
@@ -113,13 +116,14 @@ export class FilterSession {
       done(undefined);
       return;
     }
+    this.#expire();
     if (this.#pending.size >= maxPending) {
       this.#miss('late', done);
       return;
     }
     const sequence = this.#sequence++;
     this.#pending.set(sequence, { done, sentMs: performance.now() });
-    this.#timer ??= setTimeout(() => this.#expire(), frameDeadlineMs).unref();
+    this.#timer ??= setTimeout(() => this.#onPause(), pauseMs).unref();
     const samples = this.options.format === 'float' ? toFloat(frame) : frame;
     const outputLength = Math.round((frame.length * this.outputRate) / this.inputRate);
     attachment.host.process(attachment.slot, sequence, samples, outputLength);
@@ -158,8 +162,13 @@ export class FilterSession {
   onFrame(sequence: number, filtered: Samples): void {
     const pending = this.#take(sequence);
     if (!pending) return;
+    const elapsedMs = performance.now() - pending.sentMs;
+    if (elapsedMs > frameDeadlineMs) {
+      this.#miss('late', pending.done);
+      return;
+    }
     this.#counts.processed++;
-    this.#latency.add(performance.now() - pending.sentMs);
+    this.#latency.add(elapsedMs);
     this.#misses.add(false);
     pending.done(filtered instanceof Float32Array ? toInt16(filtered) : filtered);
   }
@@ -175,18 +184,20 @@ export class FilterSession {
     return pending;
   }
 
+  /** Lets pass what the filter has kept for too long. */
   #expire(): void {
-    this.#timer = undefined;
     const nowMs = performance.now();
     for (const [sequence, { done, sentMs }] of this.#pending) {
-      const leftMs = sentMs + frameDeadlineMs - nowMs;
-      if (leftMs > 0) {
-        this.#timer = setTimeout(() => this.#expire(), leftMs).unref();
-        return;
-      }
+      if (nowMs - sentMs < frameDeadlineMs) return;
       this.#pending.delete(sequence);
       this.#miss('late', done);
     }
+  }
+
+  #onPause(): void {
+    this.#timer = undefined;
+    this.#expire();
+    if (this.#pending.size > 0) this.#timer = setTimeout(() => this.#onPause(), pauseMs).unref();
   }
 
   #miss(kind: 'late' | 'failed', done: PendingFrame['done']): void {

@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test, vi } from 'vitest';
 import type { FilterRegistry } from '../../src/filters/index.js';
@@ -44,9 +45,12 @@ describeWith(['cc'], 'a native plugin that misbehaves', () => {
   test('and takes too long on a frame lets it pass in time, and is taken out when it goes on', async () => {
     const registry = openRegistry();
     const session = await openStream(registry, 'sleep:40');
-    const startedMs = performance.now();
-    expect(await filterFrame(session, level(1000))).toBeUndefined();
-    expect(performance.now() - startedMs).toBeLessThan(40);
+    const late = filterFrame(session, level(1000));
+    await delay(20);
+    void filterFrame(session, level(1000));
+    // The plugin still sleeps: the frame was given up when the next one came.
+    expect(await late).toBeUndefined();
+    expect(session.status.frames.late).toBeGreaterThan(0);
     while (session.status.state === 'ready') await filterFrame(session, level(1000));
     expect(session.status.reason).toMatch(/taken out: 50 of the last \d+ frames were not back in time/);
     expect(await filterFrame(session, level(1000))).toBeUndefined();

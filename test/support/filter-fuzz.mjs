@@ -136,8 +136,8 @@ async function play(seed, plugins) {
   }
   await delay(20);
   heldUp.disable();
-  const { frames } = session.status;
   session.close();
+  const { frames } = session.status;
   registry.close();
   if (answers.some((count) => count !== 1)) faults.push(`answers ${answers}`);
   // Two timers, one after the other, may each have been held up.
