@@ -125,7 +125,7 @@ describe('the page of the demo', () => {
       { record: answered, wav },
       { record: unanswered, wav },
     ]);
-    expect(page).toContain('On offhook');
+    expect(page).toContain('Step by step, on offhook');
     expect(page).toContain('LiveKit’s native engine');
     expect(page).not.toContain('And without offhook?');
   });

@@ -54,7 +54,7 @@ describeWith(['cc', 'native engine'], 'offhook demo', () => {
       expect(record.greeted).toBe(false);
       expect(printed).toMatch(/caller heard nothing and gave up/);
       const page = readFileSync(join(folder, 'index.html'), 'utf8');
-      expect(page).toContain('On offhook');
+      expect(page).toContain('Step by step, on offhook');
       expect(page).toContain('gives up');
     },
     demoTimeoutMs,

@@ -2,8 +2,8 @@ import { escapeHtml } from '../../timeline/index.js';
 import type { CallRecord } from './call-record.js';
 
 const width = 1_000;
-const height = 170;
-const plot = { left: 44, right: 12, top: 46, bottom: 26 };
+const height = 150;
+const plot = { left: 44, right: 12, top: 46, bottom: 24 };
 const floorDbfs = -60;
 const labelRows = 3;
 const labelRowHeight = 14;

@@ -26,20 +26,24 @@ function stepsTable({ steps }: CallRecord): string {
   return `<div class="scroll"><table><tr><th>after dialling</th><th>who</th><th>what</th></tr>${rows.join('\n')}</table></div>`;
 }
 
-function callSection({ record, wav }: PlayedCall, spanMs: number): PageSection {
-  return {
-    heading: `On ${engineNames[record.engine]}`,
-    html: `<p>${escapeHtml(summarize(record))} The agent’s noise filter: ${escapeHtml(record.filterBehaviour)}.</p>
-<p class="faint">Level of what the caller heard, in dBFS; grey while it rang.</p>
+function heard({ record, wav }: PlayedCall, spanMs: number): string {
+  return `<h3>on ${engineNames[record.engine]}</h3>
 ${renderLevelChart(record, spanMs)}
-<p><audio controls src="data:audio/wav;base64,${wav.toString('base64')}"></audio></p>
-${stepsTable(record)}`,
-  };
+<p><audio controls src="data:audio/wav;base64,${wav.toString('base64')}"></audio></p>`;
 }
 
 /** The page of the demo: every call that was played, to one time scale, and the waterfall of the agent's connect. */
 export function renderDemoPage(calls: readonly PlayedCall[]): string {
   const spanMs = Math.max(...calls.map(({ record }) => record.durationMs)) * 1.02;
+  const what: PageSection = {
+    heading: 'What the caller heard',
+    html: `<p class="faint">Level in dBFS; grey while it rang. The agent’s noise filter: ${escapeHtml(calls[0]?.record.filterBehaviour ?? '')}.</p>
+${calls.map((call) => heard(call, spanMs)).join('\n')}`,
+  };
+  const steps = calls.map(({ record }) => ({
+    heading: `Step by step, on ${engineNames[record.engine]}`,
+    html: stepsTable(record),
+  }));
   const hint = calls.some(({ record }) => record.engine === 'native')
     ? []
     : [
@@ -53,7 +57,7 @@ export function renderDemoPage(calls: readonly PlayedCall[]): string {
     {
       title: 'A call to an agent whose noise filter never loads',
       summary: calls.map(({ record }) => summarize(record)).join(' '),
-      sections: [...calls.map((call) => callSection(call, spanMs)), ...hint],
+      sections: [what, ...hint, ...steps],
     },
   );
 }
