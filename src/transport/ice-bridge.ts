@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { createLogger, describeError } from '../timeline/index.js';
 import { candidateAddress, hostCandidate, type IceCandidate, type TurnServer } from './ice.js';
 import { IceAgent, type IceCredentials, type IcePath } from './ice-agent.js';
-import { familyOf, type IceLink, TcpLink, UdpLink } from './ice-link.js';
-import { localAddresses, localAddressTowards } from './local-address.js';
+import { type IceLink, TcpLink, UdpLink } from './ice-link.js';
+import { familyOf, localAddresses, localAddressTowards } from './local-address.js';
 import { isStun, type TransportAddress } from './stun.js';
 import { TurnLink } from './turn-link.js';
 

@@ -1,5 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { connect, isIPv4, type Socket as TcpSocket } from 'node:net';
+import { connect, type Socket as TcpSocket } from 'node:net';
 import type { IcePath } from './ice-agent.js';
 import type { TransportAddress } from './stun.js';
 
@@ -102,5 +102,3 @@ export class TcpLink implements IceLink {
     }
   }
 }
-
-export const familyOf = (address: string): 4 | 6 => (isIPv4(address) ? 4 : 6);

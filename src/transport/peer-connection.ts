@@ -6,6 +6,7 @@ import { DataChannel } from './data-channel.js';
 import { addonIceServers, candidateAddress, type IceCandidate, type IceServer, turnServers } from './ice.js';
 import type { IcePath } from './ice-agent.js';
 import { IceSession } from './ice-session.js';
+import { assertSocketPossible } from './local-address.js';
 import { type AudioTrackOptions, audioSection } from './media-section.js';
 import { MediaTrack } from './media-track.js';
 import type { Traffic } from './traffic.js';
@@ -58,6 +59,7 @@ export class PeerConnection {
   #closed = false;
   #tracks: MediaTrack[] = [];
   #hasSections = false;
+  #bindAddress: string | undefined;
   #awaited: { resolve(description: SessionDescription): void; reject(error: OffhookError): void } | undefined;
   onLocalCandidate: (candidate: IceCandidate) => void = () => {};
   onStateChange: (state: PeerConnectionState) => void = () => {};
@@ -70,6 +72,7 @@ export class PeerConnection {
     const { PeerConnection: AddonPeerConnection } = loadAddon();
     const { iceServers = [] } = options;
     const relayOnly = options.iceTransportPolicy === 'relay';
+    this.#bindAddress = options.bindAddress;
     this.#pc = new AddonPeerConnection(options.name, {
       iceServers: relayOnly ? [] : addonIceServers(iceServers),
       // Without it a connection that begins with data channels only has no SRTP, and tracks added later never open.
@@ -178,6 +181,7 @@ export class PeerConnection {
     credentials?: { iceUfrag: string; icePwd: string },
   ): Promise<SessionDescription> {
     this.#awaited?.reject(new OffhookError('OFFHOOK_ABORTED', `another ${type} was asked for`));
+    if (this.#pc.gatheringState() === 'new') assertSocketPossible(this.#bindAddress);
     return new Promise((resolve, reject) => {
       this.#awaited = { resolve, reject };
       this.#pc.setLocalDescription(type, credentials);

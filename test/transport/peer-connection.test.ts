@@ -3,12 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { parseRtp, serializeRtp } from '../../src/audio/index.js';
 import { OffhookError } from '../../src/timeline/index.js';
-import {
-  type DataChannel,
-  type MediaTrack,
-  type PeerConnection,
-  parseSdp,
-} from '../../src/transport/index.js';
+import { type DataChannel, type MediaTrack, PeerConnection, parseSdp } from '../../src/transport/index.js';
 import { bothConnected, makePeers, once, type Peers } from './peers.js';
 
 const opened: Peers[] = [];
@@ -191,6 +186,30 @@ describe('PeerConnection', () => {
     other.b.setRemoteDescription(await other.a.createOffer());
     const answer = await other.b.createAnswer();
     expect(() => a.setRemoteDescription(answer)).toThrow(OffhookError);
+  });
+
+  test('an address that is not this machine’s is an error, and not the end of the process', async () => {
+    const pc = new PeerConnection({ name: 'x', bindAddress: '203.0.113.5' });
+    pc.createDataChannel('_reliable', { ordered: true });
+    await expect(pc.createOffer()).rejects.toMatchObject({ code: 'OFFHOOK_TRANSPORT' });
+    pc.close();
+  });
+
+  test('an offer of nothing is an error, and an offer that was not answered can be made anew', async () => {
+    const peers = open();
+    await expect(peers.a.createOffer()).rejects.toMatchObject({ code: 'OFFHOOK_TRANSPORT' });
+    const channel = peers.a.createDataChannel('_reliable', { ordered: true });
+    await peers.a.createOffer();
+    await peers.negotiate();
+    await untilOpen(channel);
+  });
+
+  test('closing rejects the description that is awaited', async () => {
+    const { a } = open();
+    a.createDataChannel('_reliable', { ordered: true });
+    const offer = a.createOffer();
+    a.close();
+    await expect(offer).rejects.toMatchObject({ code: 'OFFHOOK_CLOSED' });
   });
 
   test('malformed candidates are errors that change nothing', async () => {
