@@ -6,6 +6,7 @@ export class FilterLoad {
   readonly url: string;
   /** The token of the room that connected last, or its refreshed one. */
   token: string;
+  deadlineMs = 0;
   /** Rooms that are open at the URL. */
   rooms = 0;
   state: FilterState = 'loading';
@@ -23,13 +24,9 @@ export class FilterLoad {
   }
 
   /** Begins a call of on_load. `onLate` is called when the deadline passes and the filter is still loading. */
-  begin(options: {
-    moduleId: string;
-    timeline: Timeline | undefined;
-    deadlineMs: number;
-    onLate: () => void;
-  }): void {
-    const { moduleId, timeline, deadlineMs, onLate } = options;
+  begin(options: { moduleId: string; timeline: Timeline | undefined; onLate: () => void }): void {
+    const { moduleId, timeline, onLate } = options;
+    const { deadlineMs } = this;
     this.#callsUnderWay++;
     this.#timeline = timeline ?? this.#timeline;
     if (this.state !== 'ready') {

@@ -20,6 +20,8 @@ export interface ConnectingRoom {
   url: string;
   token: string;
   timeline?: Timeline;
+  /** After this long a filter that is still loading is reported unavailable; default: the registry's. */
+  loadDeadlineMs?: number;
 }
 
 const maxStreams = 1024;
@@ -54,11 +56,12 @@ export class FilterModule {
   }
 
   /** Begins on_load for the room. Returns at once. */
-  roomConnecting({ url, token, timeline }: ConnectingRoom): void {
+  roomConnecting({ url, token, timeline, loadDeadlineMs }: ConnectingRoom): void {
     const load = this.#loads.get(url) ?? new FilterLoad(url, token);
     this.#loads.set(url, load);
     load.token = token;
     load.rooms++;
+    load.deadlineMs = loadDeadlineMs ?? this.#options.loadDeadlineMs;
     this.#load(load, timeline);
   }
 
@@ -83,6 +86,7 @@ export class FilterModule {
       },
       onTakenOut: (taken, reason) => this.#takeOut(taken, reason),
       onClose: (closed) => {
+        this.#logEnd(closed);
         this.#release(closed);
         this.#sessions.delete(closed);
       },
@@ -139,7 +143,6 @@ export class FilterModule {
     load.begin({
       moduleId: this.moduleId,
       timeline,
-      deadlineMs: this.#options.loadDeadlineMs,
       onLate: () =>
         this.#enter(load, 'unavailable', 'on_load has not returned in time; it may still become ready'),
     });
@@ -230,6 +233,13 @@ export class FilterModule {
     if (state === 'ready') this.#log.info(`stream filtered ${after}`);
     else this.#log.warn(`stream passes unfiltered ${after}: ${reason}`);
     this.#options.onStatus(this.status);
+  }
+
+  #logEnd({ status: { trackId, frames } }: FilterSession): void {
+    const { processed, late, bypassed, failed, p50Ms, p99Ms } = frames;
+    const times = p50Ms === undefined ? '' : `; ${p50Ms.toFixed(1)} ms a frame, p99 ${p99Ms?.toFixed(1)} ms`;
+    const counts = `${processed} filtered, ${late} late, ${failed} failed, ${bypassed} passed by${times}`;
+    this.#log.info(`stream ended: ${counts} (track ${trackId})`);
   }
 
   /** A filter that converts between rates takes what the codec gives, as upstream has it. */

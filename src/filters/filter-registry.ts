@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { createLogger, OffhookError, resolveDeadlines } from '../timeline/index.js';
+import { createLogger, defaultDeadlinesMs, OffhookError } from '../timeline/index.js';
 import type { StartFilterHost } from './filter-host.js';
+import { observeFilters } from './filter-metrics.js';
 import { type ConnectingRoom, FilterModule } from './filter-module.js';
 import { FilterSession, type FilterSessionOptions } from './filter-session.js';
 import type { FilterStatus } from './filter-status.js';
@@ -10,7 +11,7 @@ import { ScriptHost } from './script-host.js';
 import { checkSharedLibrary } from './shared-library.js';
 
 export interface FilterRegistryOptions {
-  /** Default 5,000. */
+  /** Default 5,000; a room's own deadline goes before it. */
   loadDeadlineMs?: number;
   /** Where the compiled code of this folder lies, for the hosts; default: here. */
   compiledCode?: URL;
@@ -44,6 +45,7 @@ export class FilterRegistry {
   onStatus: (status: FilterStatus) => void = () => {};
   #loadDeadlineMs: number | undefined;
   #compiledCode: URL;
+  #stopObserving: (() => void) | undefined;
   #modules = new Map<string, FilterModule>();
   /** Open rooms by URL, with how many there are. */
   #rooms = new Map<string, ConnectingRoom & { count: number }>();
@@ -91,6 +93,8 @@ export class FilterRegistry {
 
   /** Begins to load every filter for a room, beside its connecting. Returns at once. */
   roomConnecting(room: ConnectingRoom): void {
+    // Not sooner: the program registers its meter while it starts.
+    this.#stopObserving ??= observeFilters(() => this.statuses());
     const count = (this.#rooms.get(room.url)?.count ?? 0) + 1;
     this.#rooms.set(room.url, { ...room, count });
     for (const filter of this.#modules.values()) filter.roomConnecting(room);
@@ -129,6 +133,8 @@ export class FilterRegistry {
 
   /** Ends every filter and its host. */
   close(): void {
+    this.#stopObserving?.();
+    this.#stopObserving = undefined;
     for (const filter of this.#modules.values()) filter.close();
     this.#modules.clear();
     this.#rooms.clear();
@@ -164,7 +170,7 @@ export class FilterRegistry {
       moduleId,
       startHost,
       sampleRate,
-      loadDeadlineMs: this.#loadDeadlineMs ?? resolveDeadlines().filterLoad,
+      loadDeadlineMs: this.#loadDeadlineMs ?? defaultDeadlinesMs.filterLoad,
       onStatus: (status) => this.onStatus(status),
     });
     this.#modules.set(moduleId, filter);

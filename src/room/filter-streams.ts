@@ -16,6 +16,7 @@ export interface FilterStreamsOptions {
   url: string;
   token: string;
   timeline: Timeline;
+  loadDeadlineMs: number;
   /** What is known now of the room and of a participant. */
   describe: (participantIdentity: string) => RoomPart;
 }
@@ -28,8 +29,8 @@ export class FilterStreams {
 
   constructor(options: FilterStreamsOptions) {
     this.#options = options;
-    const { filters, url, token, timeline } = options;
-    filters.roomConnecting({ url, token, timeline });
+    const { filters, url, token, timeline, loadDeadlineMs } = options;
+    filters.roomConnecting({ url, token, timeline, loadDeadlineMs });
   }
 
   create(

@@ -21,7 +21,7 @@ export interface StreamInfo {
 /** Where rooms find filter plugins. Nothing here is awaited. */
 export interface RoomFilters {
   /** Starts the plugins' on_load beside the connect. */
-  roomConnecting(room: { url: string; token: string; timeline: Timeline }): void;
+  roomConnecting(room: { url: string; token: string; timeline: Timeline; loadDeadlineMs: number }): void;
   roomClosed(url: string): void;
   updateToken(url: string, token: string): void;
   create(

@@ -94,11 +94,12 @@ export class Room {
       throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'connect: the room is connected already');
     }
     const urls = typeof url === 'string' ? [url] : url;
+    const deadlines = resolveDeadlines(options.deadlines);
     const engine = new Engine({
       urls,
       token,
       timeline: this.timeline,
-      deadlines: resolveDeadlines(options.deadlines),
+      deadlines,
       connect: options,
       random: this.#options.random ?? Math.random,
       onJoined: (state) => this.#onJoined(engine, state, options),
@@ -115,6 +116,7 @@ export class Room {
       url: urls[0] ?? '',
       token,
       timeline: this.timeline,
+      loadDeadlineMs: deadlines.filterLoad,
       describe: (participantIdentity) => this.#describeForFilters(participantIdentity),
     });
     const onAbort = () => void this.disconnect();
