@@ -3,6 +3,8 @@ import { ClientInfo_Capability } from '@livekit/protocol';
 /** What a client says in the query of its signalling URL. */
 export interface ClientOptions {
   autoSubscribe: boolean;
+  /** The client wants a server that begins no ICE checks. */
+  iceLite: boolean;
   /** The session that the client wants to go on with. */
   resumeSid: string | undefined;
   /** Version of the signalling protocol. */
@@ -23,6 +25,7 @@ export function readClientOptions(query: URLSearchParams, address: string): Clie
   const integer = (name: string) => Number.parseInt(query.get(name) ?? '', 10) || 0;
   return {
     autoSubscribe: !query.has('auto_subscribe') || flag('auto_subscribe'),
+    iceLite: flag('ice_lite'),
     resumeSid: flag('reconnect') ? (query.get('sid') ?? '') : undefined,
     protocol: integer('protocol'),
     clientProtocol: integer('client_protocol'),

@@ -8,14 +8,17 @@ import {
   RequestResponse_Reason,
   SessionDescription,
   type SignalRequest,
+  SignalTarget,
   SubscriptionPermissionUpdate,
   type SyncState,
   type TrackInfo,
   TrackPublishedResponse,
+  type TrickleRequest,
   type UpdateParticipantMetadata,
   type UpdateSubscription,
 } from '@livekit/protocol';
 import { createLogger, describeError } from '../timeline/index.js';
+import type { IceCandidate } from '../transport/index.js';
 import type { Participant } from './participant.js';
 import { mayPublishSource } from './permissions.js';
 import type { Room } from './room.js';
@@ -39,8 +42,7 @@ type Handlers = {
 const handlers: Handlers = {
   offer: answerOffer,
   answer: (_room, { subscriber }, { sdp, id }) => subscriber.accept(sdp, id),
-  /** An ICE-lite agent begins no checks, so it has no use of a client's candidates. */
-  trickle: () => {},
+  trickle: addCandidate,
   addTrack,
   mute: (room, participant, { sid, muted }) => muteTrack(room, participant, sid, muted),
   subscription: updateSubscription,
@@ -86,6 +88,17 @@ function answerOffer(room: Room, participant: Participant, { sdp, id }: SessionD
     const leave = { reason: DisconnectReason.STATE_MISMATCH, action: LeaveRequest_Action.RECONNECT };
     participant.send({ case: 'leave', value: new LeaveRequest({ ...leave, canReconnect: true }) });
   }
+}
+
+function addCandidate(
+  _room: Room,
+  participant: Participant,
+  { candidateInit, target }: TrickleRequest,
+): void {
+  const candidate = JSON.parse(candidateInit) as IceCandidate;
+  if (typeof candidate?.candidate !== 'string' || candidate.candidate === '') return;
+  const side = target === SignalTarget.PUBLISHER ? participant.publisher : participant.subscriber;
+  side.addIceCandidate(candidate);
 }
 
 function addTrack(_room: Room, participant: Participant, request: RequestOf<'addTrack'>): void {

@@ -152,7 +152,8 @@ export class SignalService {
 
   #connect(room: Room, participant: Participant): { publisher: Publisher; subscriber: Subscriber } {
     const { endpoint } = this.#options;
-    const candidates = hostCandidates(endpoint.bindAddress, endpoint.port, participant.client.address);
+    const { address, iceLite } = participant.client;
+    const candidates = hostCandidates(endpoint.bindAddress, endpoint.port, address);
     const onFailed = () => {
       // With its signalling gone too there is nobody left to wait for.
       if (!participant.socket) room.remove(participant, DisconnectReason.SIGNAL_CLOSE);
@@ -163,6 +164,7 @@ export class SignalService {
     const publisher = new Publisher({
       name: `${participant.identity} publishes`,
       endpoint,
+      iceLite,
       candidates,
       onTrackPublished: (track) => room.publish(participant, track),
       onTrackUnpublished: (track) => room.unpublish(participant, track),
@@ -173,6 +175,7 @@ export class SignalService {
     const subscriber = new Subscriber({
       name: `${participant.identity} receives`,
       endpoint,
+      iceLite,
       candidates,
       sendOffer: (sdp, id) =>
         participant.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id }) }),

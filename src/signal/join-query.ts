@@ -27,6 +27,9 @@ export function joinQuery(options: JoinQueryOptions): URLSearchParams {
     os_version: os.release(),
     auto_subscribe: options.autoSubscribe ? '1' : '0',
     adaptive_stream: options.adaptiveStream ? '1' : '0',
+    // Asks `offhook dev` to answer our ICE checks and begin none; other servers pass it over. We are connected first
+    // then, always, and no first flight of DTLS comes too early.
+    ice_lite: '1',
   });
   if (options.resume) {
     query.set('reconnect', '1');

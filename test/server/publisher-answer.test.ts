@@ -38,6 +38,7 @@ function answer(sdp: string, wishes?: { red: boolean; stereo: boolean; dtx: bool
     sessionId: '1',
     version: 1,
     setup: 'active',
+    iceLite: false,
     transport: { ufrag: 'u', pwd: 'p', fingerprint: 'sha-256 AB' },
     candidates: ['candidate:1 1 udp 1 127.0.0.1 7882 typ host'],
     sections: answerSections(parseDescription(sdp), () => wishes),

@@ -19,6 +19,8 @@ export interface DescriptionOptions {
   sessionId: string;
   version: number;
   setup: 'actpass' | 'active' | 'passive';
+  /** Whether the server is an ICE-lite agent on this connection. */
+  iceLite: boolean;
   transport: { ufrag: string; pwd: string; fingerprint: string };
   candidates: readonly string[];
   sections: readonly MediaSection[];
@@ -26,14 +28,14 @@ export interface DescriptionOptions {
 
 /** Writes a session description of which every section is bundled on one transport. */
 export function writeDescription(options: DescriptionOptions): string {
-  const { sessionId, version, setup, transport, candidates, sections } = options;
+  const { sessionId, version, setup, iceLite, transport, candidates, sections } = options;
   const bundled = sections.filter(({ rejected }) => !rejected).map(({ mid }) => mid);
   const lines = [
     'v=0',
     `o=- ${sessionId} ${version} IN IP4 0.0.0.0`,
     's=-',
     't=0 0',
-    'a=ice-lite',
+    ...(iceLite ? ['a=ice-lite'] : []),
     `a=group:BUNDLE ${bundled.join(' ')}`,
     'a=extmap-allow-mixed',
     'a=msid-semantic:WMS *',

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import {
   type Certificate,
+  candidateLikelihood,
   type DataChannel,
+  type IceCandidate,
   type MediaTrack,
   PeerConnection,
 } from '../../transport/index.js';
@@ -19,6 +21,10 @@ export interface MediaTransportOptions {
   /** For logs only. */
   name: string;
   endpoint: MediaEndpoint;
+  /** Whether the server made the offer: it then controls ICE (RFC 8445, section 6.1.1), unless it is a lite agent. */
+  offerer: boolean;
+  /** Answers the client's checks and begins none. */
+  iceLite: boolean;
   /** Data channels to open. */
   channels?: readonly { label: string; ordered: boolean; maxRetransmits?: number }[];
 }
@@ -31,9 +37,9 @@ const dataMid = 'data';
  * carries every RTP packet in both directions. Codecs, sections and their renegotiation are the server's own, so that
  * they need no round through the addon, and packets reach us whatever the SSRCs that were or were not signalled.
  *
- * As an ICE-lite agent it answers the client's checks and begins none: it is never told the client's candidates. The
- * client is so connected first, always, and the server begins DTLS. Were the order open, the first flight would now
- * and then reach an agent that is not connected yet, be lost, and be sent again only a second later.
+ * Its own ICE checks leave as soon as a candidate of the client is known, which connects browsers soonest. A client
+ * that asked for a lite agent gets one: it is told no candidates, so the client is connected first, always. That is
+ * for clients which lose a first flight of DTLS that comes before they are connected.
  *
  * The addon is the answerer always, also where the server made the offer. Its ICE agent then exists only once the
  * other side's fingerprint is known; with an agent that is there earlier, a fast client's DTLS handshake can
@@ -47,6 +53,7 @@ export class MediaTransport {
   };
   #connection: PeerConnection | undefined;
   #track: MediaTrack | undefined;
+  #earlyCandidates: string[] = [];
   #closed = false;
   onPacket: (packet: Buffer) => void = () => {};
   /** A channel of either side's making. */
@@ -79,7 +86,7 @@ export class MediaTransport {
    */
   start(remote: SessionParameters): void {
     if (this.#connection || this.#closed) return;
-    const { name, endpoint, channels = [] } = this.#options;
+    const { name, endpoint, offerer, iceLite, channels = [] } = this.#options;
     const { port, bindAddress, certificate } = endpoint;
     const connection = new PeerConnection({
       name,
@@ -99,8 +106,19 @@ export class MediaTransport {
     for (const { label, ...options } of channels) {
       this.onDataChannel(connection.createDataChannel(label, options));
     }
-    connection.setRemoteDescription({ type: 'offer', sdp: describe(remote) });
+    connection.setRemoteDescription({ type: 'offer', sdp: describe(remote, offerer && !iceLite) });
     connection.createAnswer(this.#credentials).catch(() => this.onFailed());
+    const likeliestFirst = [...remote.candidates, ...this.#earlyCandidates.splice(0)].sort(
+      (a, b) => candidateLikelihood(b) - candidateLikelihood(a),
+    );
+    for (const candidate of likeliestFirst) this.addIceCandidate({ candidate });
+  }
+
+  /** @throws OffhookError `OFFHOOK_TRANSPORT` when it is malformed. */
+  addIceCandidate({ candidate }: IceCandidate): void {
+    if (this.#options.iceLite) return;
+    if (this.#connection) this.#connection.addIceCandidate({ candidate, sdpMid: mediaMid });
+    else this.#earlyCandidates.push(candidate);
   }
 
   /** Sends one RTP or RTCP packet; false when the transport is not up. */
@@ -128,13 +146,15 @@ function addMediaTrack(connection: PeerConnection): MediaTrack {
 }
 
 /** The other side as the addon is to see it: one that offers. */
-function describe(remote: SessionParameters): string {
+function describe(remote: SessionParameters, control: boolean): string {
   const { ufrag, pwd, fingerprint, setup, sctp } = remote;
   const lines = [
     'v=0',
     'o=- 1 1 IN IP4 127.0.0.1',
     's=-',
     't=0 0',
+    // The addon's agent takes the controlling role against a lite one, and does nothing else differently.
+    ...(control ? ['a=ice-lite'] : []),
     `a=group:BUNDLE ${mediaMid}${sctp ? ` ${dataMid}` : ''}`,
     `a=ice-ufrag:${ufrag}`,
     `a=ice-pwd:${pwd}`,

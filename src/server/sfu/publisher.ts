@@ -1,7 +1,7 @@
 import type { AddTrackRequest, DataPacket_Kind, TrackInfo } from '@livekit/protocol';
 import { buildReceiverReport, isRtcp, parseRtcp, parseRtp, type RtpPacket } from '../../audio/index.js';
 import { OffhookError } from '../../timeline/index.js';
-import type { DataChannel } from '../../transport/index.js';
+import type { DataChannel, IceCandidate } from '../../transport/index.js';
 import { type Codec, extensionUris } from './codecs.js';
 import { dataKindOf } from './data-channels.js';
 import { writeDescription } from './media-section.js';
@@ -14,6 +14,7 @@ import { serverSsrc, UpTrack } from './up-track.js';
 export interface PublisherOptions {
   name: string;
   endpoint: MediaEndpoint;
+  iceLite: boolean;
   candidates: readonly string[];
   onTrackPublished: (track: UpTrack) => void;
   onTrackUnpublished: (track: UpTrack) => void;
@@ -50,8 +51,8 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    const { name, endpoint, onConnected, onFailed } = options;
-    this.#transport = new MediaTransport({ name, endpoint });
+    const { name, endpoint, iceLite, onConnected, onFailed } = options;
+    this.#transport = new MediaTransport({ name, endpoint, iceLite, offerer: false });
     this.#transport.onPacket = (packet) => this.#receive(packet);
     this.#transport.onDataChannel = (channel) => this.#addChannel(channel);
     this.#transport.onConnected = onConnected;
@@ -93,7 +94,7 @@ export class Publisher {
     if (restarts && !this.isConnected) {
       throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'a connection that is lost cannot be restarted');
     }
-    this.#transport.start({ ...remote, setup: remote.setup === 'active' ? 'active' : 'passive' });
+    this.#transport.start(remote);
     this.#remoteUfrag ??= remote.ufrag;
     const media = readOffer(offer);
     for (const section of media) this.#wish(section);
@@ -109,10 +110,15 @@ export class Publisher {
       sessionId: '1',
       version: this.#version,
       setup: remote.setup === 'active' ? 'passive' : 'active',
+      iceLite: this.#options.iceLite,
       transport: this.#transport.local,
       candidates: this.#options.candidates,
       sections,
     });
+  }
+
+  addIceCandidate(candidate: IceCandidate): void {
+    this.#transport.addIceCandidate(candidate);
   }
 
   /** Ends a track of which the client has not been asked. */

@@ -10,6 +10,8 @@ export interface SessionParameters {
   setup: string;
   /** Undefined when there is no section for data channels. */
   sctp: { port: number; maxMessageSize: number } | undefined;
+  /** Candidate lines `candidate:…` that the description itself carries. */
+  candidates: string[];
 }
 
 /**
@@ -52,5 +54,18 @@ export function readSessionParameters(description: SessionDescription): SessionP
     sctp: application
       ? { port: application.sctpPort ?? 5000, maxMessageSize: application.maxMessageSize ?? 65_536 }
       : undefined,
+    candidates: sdpCandidates(description),
   };
+}
+
+function sdpCandidates(description: SessionDescription): string[] {
+  const lines = description.media.flatMap(({ candidates }) => candidates ?? []);
+  const unique = new Set(
+    lines.map(
+      ({ foundation, component, transport, priority, ip, port, type, raddr, rport }) =>
+        `candidate:${foundation} ${component} ${transport} ${priority} ${ip} ${port} typ ${type}` +
+        (raddr === undefined ? '' : ` raddr ${raddr} rport ${rport}`),
+    ),
+  );
+  return [...unique];
 }

@@ -1,6 +1,6 @@
 import { DataPacket_Kind } from '@livekit/protocol';
 import { isRtcp, parseRtcp } from '../../audio/index.js';
-import type { DataChannel } from '../../transport/index.js';
+import type { DataChannel, IceCandidate } from '../../transport/index.js';
 import { forwardableCodecs, idleCodecs, offeredExtensions } from './codecs.js';
 import { dataChannelLabels } from './data-channels.js';
 import { DownTrack } from './down-track.js';
@@ -12,6 +12,7 @@ import type { UpTrack } from './up-track.js';
 export interface SubscriberOptions {
   name: string;
   endpoint: MediaEndpoint;
+  iceLite: boolean;
   candidates: readonly string[];
   /** Sends an offer to the client, which answers with the same id. */
   sendOffer: (sdp: string, id: number) => void;
@@ -57,8 +58,8 @@ export class Subscriber {
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
-    const { name, endpoint, onConnected, onFailed } = options;
-    this.#transport = new MediaTransport({ name, endpoint, channels });
+    const { name, endpoint, iceLite, onConnected, onFailed } = options;
+    this.#transport = new MediaTransport({ name, endpoint, iceLite, offerer: true, channels });
     this.#transport.onConnected = onConnected;
     this.#transport.onFailed = onFailed;
     this.#transport.onPacket = (packet) => this.#receive(packet);
@@ -125,6 +126,10 @@ export class Subscriber {
     if (this.#offerAgain) this.#negotiate();
   }
 
+  addIceCandidate(candidate: IceCandidate): void {
+    this.#transport.addIceCandidate(candidate);
+  }
+
   /** Repeats an offer that may have been lost with the signalling connection. */
   offerAgain(): void {
     if (!this.#awaitsAnswer) return;
@@ -175,6 +180,7 @@ export class Subscriber {
       sessionId: '1',
       version: this.#offerId,
       setup: 'actpass',
+      iceLite: this.#options.iceLite,
       transport: this.#transport.local,
       candidates: this.#options.candidates,
       sections: [
