@@ -140,3 +140,5 @@ for await (const line of createInterface({ input: process.stdin })) {
     (error) => print({ reply: id, error: String(error?.message ?? error) }),
   );
 }
+await Promise.all(rooms.map((room) => room.disconnect()));
+process.exit(0);

@@ -40,7 +40,8 @@ export class FrameQueue {
     this.framesDelivered++;
     try {
       const pending = this.#onFrame(frame);
-      if (pending) this.#waitFor(pending);
+      // A consumer in plain JavaScript may return anything.
+      if (pending instanceof Promise) this.#waitFor(pending);
     } catch (error) {
       log.warn(`a stream's consumer failed on a frame: ${describeError(error)}`);
     }
