@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { seededRandom } from './seeded-random.js';
 
 /** When each packet of 20 ms arrives, in ms after the first was sent; undefined where it is lost. */
@@ -81,4 +82,11 @@ export function reordered(packets: number): ArrivalSchedule {
     (_, i) => i * packetMs + 50 + random() - (i % 7 === 6 ? 45 : 0),
   );
   return { name: 'reordered', arrivalsMs };
+}
+
+/** A schedule that was recorded; the file says where. */
+export function recorded(file: string): ArrivalSchedule {
+  const text = readFileSync(new URL(`./fixtures/${file}`, import.meta.url), 'utf8');
+  const fields = text.replace(/^#.*$/gm, '').split(/\s+/).filter(Boolean);
+  return { name: `recorded: ${file}`, arrivalsMs: fields.map((ms) => (ms === '-' ? undefined : Number(ms))) };
 }

@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { dominantFrequencyHz, findGaps, levelDbfs } from '../support/tone.js';
-import { type ArrivalSchedule, drift, lan, lossy, reordered, spike, wifi } from './arrival-schedules.js';
+import {
+  type ArrivalSchedule,
+  drift,
+  lan,
+  lossy,
+  recorded,
+  reordered,
+  spike,
+  wifi,
+} from './arrival-schedules.js';
 import { playSchedule } from './play-schedule.js';
 
 interface Bounds {
@@ -24,6 +33,7 @@ const cases: Bounds[] = [
   { schedule: drift(seconds(60), 300), maxMeanDelayMs: 35, maxConcealedShare: 0.0005 },
   { schedule: drift(seconds(60), -300), maxMeanDelayMs: 25, maxConcealedShare: 0.0005 },
   { schedule: reordered(seconds(30)), maxMeanDelayMs: 25, maxConcealedShare: 0 },
+  { schedule: recorded('busy-loopback.txt'), maxMeanDelayMs: 55, maxConcealedShare: 0.012 },
 ];
 
 describe('the jitter buffer, on a schedule of arrivals', () => {
