@@ -7,6 +7,7 @@ export class DataChannel {
   #channel: AddonDataChannel;
   #traffic: Traffic;
   #open: boolean;
+  #closed = false;
   onOpen: () => void = () => {};
   onClose: () => void = () => {};
   onMessage: (message: Uint8Array) => void = () => {};
@@ -19,6 +20,7 @@ export class DataChannel {
     this.label = channel.getLabel();
     this.#open = channel.isOpen();
     channel.onOpen(() => {
+      if (this.#closed) return;
       this.#open = true;
       this.onOpen();
     });
@@ -58,6 +60,8 @@ export class DataChannel {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#open = false;
     this.#channel.close();
   }

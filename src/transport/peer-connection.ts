@@ -58,6 +58,7 @@ export class PeerConnection {
   #traffic: Traffic = { bytesSent: 0, bytesReceived: 0 };
   #closed = false;
   #tracks: MediaTrack[] = [];
+  #channels: DataChannel[] = [];
   #hasSections = false;
   #bindAddress: string | undefined;
   #awaited: { resolve(description: SessionDescription): void; reject(error: OffhookError): void } | undefined;
@@ -131,9 +132,7 @@ export class PeerConnection {
       }),
     );
     this.#pc.onTrack(unlessClosed((track) => this.onTrack(this.#adopt(track))));
-    this.#pc.onDataChannel(
-      unlessClosed((channel) => this.onDataChannel(new DataChannel(channel, this.#traffic))),
-    );
+    this.#pc.onDataChannel(unlessClosed((channel) => this.onDataChannel(this.#adoptChannel(channel))));
   }
 
   get state(): PeerConnectionState {
@@ -216,19 +215,18 @@ export class PeerConnection {
   addAudioTrack(options: AudioTrackOptions): MediaTrack {
     this.#assertOpen();
     this.#hasSections = true;
-    return new MediaTrack(this.#pc.addTrack(audioSection(loadAddon(), options)), this.#traffic);
+    return this.#adopt(this.#pc.addTrack(audioSection(loadAddon(), options)));
   }
 
   createDataChannel(label: string, options: { ordered: boolean; maxRetransmits?: number }): DataChannel {
     this.#assertOpen();
     const { ordered, maxRetransmits } = options;
     this.#hasSections = true;
-    return new DataChannel(
+    return this.#adoptChannel(
       this.#pc.createDataChannel(label, {
         unordered: !ordered,
         ...(maxRetransmits === undefined ? {} : { maxRetransmits }),
       }),
-      this.#traffic,
     );
   }
 
@@ -269,8 +267,10 @@ export class PeerConnection {
     this.#awaited?.reject(new OffhookError('OFFHOOK_CLOSED', 'the peer connection was closed'));
     this.#awaited = undefined;
     this.#ice.close();
-    // The addon would keep the callbacks of tracks that were not closed themselves, and abort when its thread ends.
+    // The addon would keep the callbacks of tracks and channels that were not closed themselves, with all that they
+    // refer to, and abort when its thread ends.
     for (const track of this.#tracks) track.close();
+    for (const channel of this.#channels) channel.close();
     this.#pc.close();
   }
 
@@ -278,6 +278,12 @@ export class PeerConnection {
     const track = new MediaTrack(addonTrack, this.#traffic);
     this.#tracks = [...this.#tracks.filter(({ isClosed }) => !isClosed), track];
     return track;
+  }
+
+  #adoptChannel(addonChannel: Addon.DataChannel): DataChannel {
+    const channel = new DataChannel(addonChannel, this.#traffic);
+    this.#channels.push(channel);
+    return channel;
   }
 
   #assertOpen(): void {
