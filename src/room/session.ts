@@ -20,12 +20,14 @@ import type {
   SessionDescription,
 } from '../transport/index.js';
 import { createDeferred, type Deferred } from './deferred.js';
+import { Heartbeat } from './media/heartbeat.js';
 import { Publisher } from './media/publisher.js';
 import { type OfferedTrack, Subscriber } from './media/subscriber.js';
 
 const log = createLogger('room/session');
 /** After a resume the server restarts ICE of its own accord: before that, connected means nothing. */
 const settleMs = 500;
+const heartbeatEveryMs = 250;
 
 export interface SessionOptions {
   signal: SignalClient;
@@ -65,6 +67,8 @@ export class Session {
   #started = false;
   #received = new Map<string, DataChannel>();
   #controller = new AbortController();
+  #heartbeat = new Heartbeat();
+  #heartbeatTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SessionOptions) {
     const { join, timeline, deadlines, iceTransportPolicy, events } = options;
@@ -123,6 +127,7 @@ export class Session {
     this.#started = true;
     this.#listen(this.#signal);
     this.publisher.negotiate();
+    this.#heartbeatTimer = setInterval(() => this.#checkHeartbeat(), heartbeatEveryMs);
   }
 
   /** Ends the signal connection, for another one to take its place: the server would end it then, as if it broke. */
@@ -179,6 +184,7 @@ export class Session {
     const error = new OffhookError('OFFHOOK_CLOSED', 'the session is over');
     this.#controller.abort(error);
     this.#signal.close();
+    clearInterval(this.#heartbeatTimer);
     this.publisher.close();
     this.subscriber.close();
     this.#mediaUp.reject(error);
@@ -246,6 +252,17 @@ export class Session {
     if (this.join.subscriberPrimary && this.subscriber.state !== 'connected') return;
     this.#mediaUp.resolve();
     if (this.publisher.state === 'connected' && this.#restart?.settled) this.#restart.done.resolve();
+  }
+
+  /** Media that has fallen silent comes back by a resume, which finds another path, long before ICE gives up. */
+  #checkHeartbeat(): void {
+    if (!this.publisher.isSending) {
+      this.#heartbeat.reset();
+      return;
+    }
+    if (!this.#heartbeat.sample(this.publisher.connection.bytesReceived, performance.now())) return;
+    const says = 'the server no longer reports on what is published: media has lost its path';
+    this.#events.onSignalLost(new OffhookError('OFFHOOK_TRANSPORT', says, { stage: 'ice' }));
   }
 
   #onMediaLost(error: OffhookError): void {

@@ -93,6 +93,11 @@ export class Publisher {
     return this.#pc;
   }
 
+  /** Whether there is a track on which the server reports. */
+  get isSending(): boolean {
+    return this.#sections.size > 0;
+  }
+
   /** The data channels are open: everything that goes over this connection can go. */
   dataIsOpen(): void {
     this.#stages.succeed();
