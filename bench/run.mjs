@@ -1,4 +1,4 @@
-// npm run bench [-- --only connect,rpc] [--pairs 30] [--quick]: offhook beside the native engine, in one run, against one
+// npm run bench [-- --only connect,rpc] [--pairs 30] [--quick] [--snapshot]: offhook beside the native engine, in one run, against one
 // livekit-server. Prints ratios, writes out/bench/bench.json and out/bench/bench.html. See README.md in this folder.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
@@ -14,15 +14,18 @@ import { firstAudio } from './measures/first-audio.mjs';
 import { rooms } from './measures/rooms.mjs';
 import { rpc } from './measures/rpc.mjs';
 import { describeResult } from './report.mjs';
+import { renderSnapshot } from './snapshot.mjs';
 
 const measures = [connect, blockedFilter, firstAudio, rpc, ...data, ...rooms];
 const folder = fileURLToPath(new URL('../out/bench', import.meta.url));
+const snapshotFolder = fileURLToPath(new URL('../docs/bench', import.meta.url));
 
 const { values: args } = parseArgs({
   options: {
     only: { type: 'string' },
     pairs: { type: 'string', default: '30' },
     quick: { type: 'boolean', default: false },
+    snapshot: { type: 'boolean', default: false },
   },
 });
 const sizes = args.quick
@@ -64,8 +67,11 @@ for (const [index, measure] of chosen.entries()) {
 await server.stop();
 
 const report = { startedAt: new Date().toISOString(), machine, sizes, results };
-mkdirSync(folder, { recursive: true });
-writeFileSync(`${folder}/bench.json`, `${JSON.stringify(report, null, 2)}\n`);
-writeFileSync(`${folder}/bench.html`, renderBenchPage(report));
+for (const target of args.snapshot ? [folder, snapshotFolder] : [folder]) {
+  mkdirSync(target, { recursive: true });
+  writeFileSync(`${target}/bench.json`, `${JSON.stringify(report, null, 2)}\n`);
+  writeFileSync(`${target}/bench.html`, renderBenchPage(report));
+}
+if (args.snapshot) writeFileSync(`${snapshotFolder}/README.md`, renderSnapshot(report));
 console.log(`\n${pathToFileURL(`${folder}/bench.html`)}`);
 if (results.some(({ failed }) => failed)) process.exitCode = 1;

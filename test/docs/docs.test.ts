@@ -1,0 +1,133 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { renderSnapshot } from '../../bench/snapshot.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folders = [
+  '',
+  'docs',
+  'docs/decisions',
+  'docs/bench',
+  'docs/filters',
+  'examples',
+  'bench',
+  'bench/faults',
+];
+const pages = folders
+  .map((folder) => join(root, folder))
+  .filter((folder) => existsSync(folder))
+  .flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join(folder, name)),
+  );
+const texts = new Map(pages.map((page) => [relative(root, page), readFileSync(page, 'utf8')]));
+
+/** Code blocks of a page in `language`. */
+function blocks(text: string, language: string): string[] {
+  return [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)]
+    .filter(([, found]) => found === language)
+    .map(([, , code]) => code!);
+}
+
+/** Names of environment variables that the engine reads, wherever it is written in src/. */
+function variablesOf(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return variablesOf(path);
+    const read = [.../\benv(?:ironment)?\.(OFFHOOK_[A-Z_]+)/g[Symbol.matchAll](readFileSync(path, 'utf8'))];
+    return read.map(([, name]) => name!);
+  });
+}
+
+describe('the documentation', () => {
+  test.each([...texts])('%s links to files that are there', (page, text) => {
+    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link]) => link!);
+    const missing = links.filter((link) => !existsSync(resolve(root, dirname(page), link)));
+    expect(missing).toEqual([]);
+  });
+
+  test('names every environment variable that the engine reads', () => {
+    const all = [...texts.values()].join('\n');
+    const unnamed = [...new Set(variablesOf(join(root, 'src')))].filter((name) => !all.includes(name));
+    expect(unnamed).toEqual([]);
+  });
+
+  test('uses commands and options that offhook has', () => {
+    const used = new Map<string, Set<string>>();
+    for (const text of texts.values()) {
+      for (const code of blocks(text, 'sh')) {
+        for (const [, command, rest] of code.matchAll(/npx offhook (\w+)([^#\n]*)/g)) {
+          const options = used.get(command!) ?? new Set();
+          for (const option of rest!.match(/--[\w-]+/g) ?? []) options.add(option);
+          used.set(command!, options);
+        }
+      }
+    }
+    expect([...used.keys()]).toEqual(expect.arrayContaining(['dev', 'token']));
+    for (const [command, options] of used) {
+      const { stdout } = spawnSync(process.execPath, ['dist/cli/main.js', command, '--help'], {
+        cwd: root,
+        encoding: 'utf8',
+      });
+      for (const option of options) expect(stdout, `offhook ${command}`).toContain(option);
+    }
+  });
+
+  test('uses npm scripts that there are', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    const used = [...texts.values()].flatMap((text) =>
+      [...text.matchAll(/npm (?:run )?(demo|bench|test|check|\w+:\w+)\b/g)].map(([, name]) => name!),
+    );
+    for (const name of new Set(used)) expect(Object.keys(scripts)).toContain(name);
+  });
+
+  test('has code in TypeScript that type-checks', () => {
+    const folder = join(root, 'out/docs');
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    let count = 0;
+    for (const [page, text] of texts) {
+      for (const [index, code] of blocks(text, 'ts').entries()) {
+        writeFileSync(join(folder, `${page.replaceAll(/\W/g, '-')}-${index + 1}.ts`), code);
+        count++;
+      }
+    }
+    // What pages take for granted.
+    const given = `import type { Room } from 'offhook';
+declare global {
+  const url: string;
+  const token: string;
+  const room: Room;
+  function renewToken(): void;
+}`;
+    writeFileSync(join(folder, 'given.d.ts'), given);
+    writeFileSync(
+      join(folder, 'tsconfig.json'),
+      JSON.stringify({
+        compilerOptions: {
+          ...{ target: 'ES2022', lib: ['ES2023'], module: 'NodeNext', moduleResolution: 'NodeNext' },
+          ...{ strict: true, noEmit: true, skipLibCheck: true, types: ['node'] },
+        },
+        include: ['*.ts'],
+      }),
+    );
+    const { stdout, status } = spawnSync(
+      process.execPath,
+      ['node_modules/typescript/bin/tsc', '-p', folder],
+      { cwd: root, encoding: 'utf8' },
+    );
+    expect(count).toBeGreaterThan(0);
+    expect(status, stdout).toBe(0);
+  });
+
+  test('shows the figures of the run whose record lies beside them', () => {
+    const record = JSON.parse(readFileSync(join(root, 'docs/bench/bench.json'), 'utf8'));
+    expect(texts.get('docs/bench/README.md')).toBe(renderSnapshot(record));
+  });
+});
