@@ -38,7 +38,7 @@ export class Context {
   ): { asyncId: bigint } {
     const asyncId = requestedId ?? BigInt(this.handles.nextId());
     const callback = (body: object) => ({ case: name, value: { ...body, asyncId } }) as EventInit;
-    const open = this.outbox.open([callback(failureOf[name](new Error('the engine thread is gone')))]);
+    const open = this.outbox.open({ callback: name, asyncId });
     const settle = (body: object) => {
       // First of all: content that cannot be encoded is a failure too.
       const event = encodeEvent(callback(body));
@@ -60,8 +60,8 @@ export class Context {
     this.#answerBuffers.push(buffer);
   }
 
-  takeAnswerBuffers(): LentBuffer[] {
-    return this.#answerBuffers.splice(0);
+  takeAnswerBuffers(): LentBuffer[] | undefined {
+    return this.#answerBuffers.length > 0 ? this.#answerBuffers.splice(0) : undefined;
   }
 
   /** Hands `bytes` over to the program, under a handle of their own. */

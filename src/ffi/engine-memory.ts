@@ -24,9 +24,9 @@ export class EngineMemory {
   }
 
   /** What the request wrote into the program's memory. */
-  endRequest(): Attachment[] {
+  endRequest(): Attachment[] | undefined {
     this.#requestBuffers = [];
-    return this.#writes;
+    return this.#writes.length > 0 ? this.#writes : undefined;
   }
 
   /**

@@ -3,6 +3,7 @@ import { shutdownTransport } from '../room/index.js';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { Logs } from './logs.js';
 import { FfiServer } from './server.js';
+import { raiseThreadPriority } from './thread-priority.js';
 import type { Answer, EngineThreadData, FromEngine, ToEngine } from './wire.js';
 
 /*
@@ -13,6 +14,7 @@ const { port, answers, answered } = workerData as EngineThreadData;
 const answerCount = new Int32Array(answered);
 const log = createLogger('ffi/engine');
 const logs = new Logs();
+const raised = raiseThreadPriority();
 
 const send = (message: FromEngine) => port.postMessage(message);
 const server = new FfiServer({ emit: (event) => send({ type: 'event', ...event }) });
@@ -31,7 +33,7 @@ function answerWith(id: number, work: () => Omit<Exclude<Answer, { error: string
   }
 }
 
-const nothing = { bytes: new Uint8Array(0), buffers: [], writes: [] };
+const nothing = { bytes: new Uint8Array(0) };
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -50,8 +52,7 @@ async function leave(id: number): Promise<void> {
 async function dispose(): Promise<void> {
   await server.dispose();
   logs.capturedBy = undefined;
-  const { closed } = server.outbox.takeOpenedAndClosed();
-  send({ type: 'disposed', closed });
+  send({ type: 'disposed', closed: server.outbox.takeOpenedAndClosed().closed });
 }
 
 function onMessage(message: ToEngine): void {
@@ -76,7 +77,10 @@ function onMessage(message: ToEngine): void {
       return;
     case 'initialize':
       logs.capturedBy = message.captureLogs ? server.outbox : undefined;
-      log.debug(`initialized for version ${message.sdkVersion} of the program's SDK`);
+      log.debug(
+        `initialized for version ${message.sdkVersion} of the program's SDK` +
+          (raised ? ", with a priority above the program's" : ''),
+      );
       return;
     case 'dispose':
       void dispose();

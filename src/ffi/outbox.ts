@@ -1,6 +1,6 @@
 import { FfiEvent } from '@livekit/rtc-ffi-bindings/proto/ffi_pb.js';
 import type { EventCase, EventOf, InitOf } from './messages.js';
-import type { Delivery, LentBuffer, Opened } from './wire.js';
+import type { Delivery, LentBuffer, Opened, Owed } from './wire.js';
 
 /** An event of the protocol, by name and content. */
 export type EventInit = {
@@ -23,28 +23,32 @@ export class Outbox {
     this.#send = send;
   }
 
-  /**
-   * @param buffers what the event points to
-   * @param to the handle without which the event is of no use
-   */
-  emit(message: EventInit, buffers: LentBuffer[] = [], to?: number): void {
-    this.#send({ bytes: encodeEvent(message), buffers, to, ...this.takeOpenedAndClosed() });
+  /** @param buffers what the event points to */
+  emit(message: EventInit, buffers?: LentBuffer[]): void {
+    this.send(encodeEvent(message), buffers);
   }
 
-  /** As `emit`, of an event that is encoded already. */
-  send(event: Uint8Array): void {
-    this.#send({ bytes: event, buffers: [], ...this.takeOpenedAndClosed() });
+  /**
+   * As `emit`, of an event that is encoded already.
+   *
+   * @param to the handle without which the event is of no use
+   */
+  send(bytes: Uint8Array, buffers?: LentBuffer[], to?: number): void {
+    const delivery: Delivery = { bytes, ...this.takeOpenedAndClosed() };
+    if (buffers) delivery.buffers = buffers;
+    if (to !== undefined) delivery.to = to;
+    this.#send(delivery);
   }
 
   /**
    * Something begins that the program waits for.
    *
-   * @param ifLost the events that tell of its end should the engine be lost
+   * @param owed what tells of its end should the engine be lost
    * @returns what `close` takes
    */
-  open(ifLost: EventInit[]): number {
+  open(owed: Owed): number {
     const id = ++this.#lastOpened;
-    this.#opened.push({ id, ifLost: ifLost.map(encodeEvent) });
+    this.#opened.push({ id, owed });
     this.#flushSoon();
     return id;
   }
@@ -55,10 +59,10 @@ export class Outbox {
   }
 
   /** For whatever is sent next. */
-  takeOpenedAndClosed(): { opened: Opened[]; closed: number[] } {
-    const taken = { opened: this.#opened, closed: this.#closed };
-    this.#opened = [];
-    this.#closed = [];
+  takeOpenedAndClosed(): Pick<Delivery, 'opened' | 'closed'> {
+    const taken: Pick<Delivery, 'opened' | 'closed'> = {};
+    if (this.#opened.length > 0) taken.opened = this.#opened.splice(0);
+    if (this.#closed.length > 0) taken.closed = this.#closed.splice(0);
     return taken;
   }
 
@@ -68,8 +72,7 @@ export class Outbox {
     this.#flushing = true;
     queueMicrotask(() => {
       this.#flushing = false;
-      if (this.#opened.length === 0 && this.#closed.length === 0) return;
-      this.#send({ bytes: new Uint8Array(0), buffers: [], ...this.takeOpenedAndClosed() });
+      if (this.#opened.length > 0 || this.#closed.length > 0) this.send(new Uint8Array(0));
     });
   }
 }

@@ -17,7 +17,7 @@ export interface FfiServerOptions {
 /** What a request is answered with. */
 export interface FfiAnswer extends Delivery {
   /** Bytes for the program's own memory, where the request asked for it. */
-  writes: Attachment[];
+  writes?: Attachment[];
 }
 
 /**
@@ -49,12 +49,12 @@ export class FfiServer {
     const response = new FfiResponse({
       message: { case: message.case === 'editChatMessage' ? 'sendChatMessage' : message.case, value },
     } as ConstructorParameters<typeof FfiResponse>[0]);
-    return {
-      bytes: response.toBinary(),
-      buffers: context.takeAnswerBuffers(),
-      writes: context.memory.endRequest(),
-      ...context.outbox.takeOpenedAndClosed(),
-    };
+    const answer: FfiAnswer = { bytes: response.toBinary(), ...context.outbox.takeOpenedAndClosed() };
+    const lent = context.takeAnswerBuffers();
+    if (lent) answer.buffers = lent;
+    const writes = context.memory.endRequest();
+    if (writes) answer.writes = writes;
+    return answer;
   }
 
   /** Frees what belongs to a handle. Returns whether it was known. */

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { CallbackCase } from './messages.js';
 
 /** Bytes at an address: a buffer that a request names, or one that an event or an answer hands over. */
 export interface Attachment {
@@ -19,25 +20,28 @@ export interface LentBuffer extends Attachment {
 /** Something that keeps the program alive: a room, or a call whose callback is owed. */
 export interface Opened {
   id: number;
-  /** Events that the program is owed should the engine thread be lost. */
-  ifLost: Uint8Array[];
+  /** What the program is owed should the engine thread be lost. */
+  owed: Owed;
 }
 
-/** What comes with every answer and every event. */
+/** A callback, or the end of a room. */
+export type Owed = { callback: CallbackCase; asyncId: bigint } | { roomHandle: bigint };
+
+/** What comes with every answer and every event; what is empty is left out, for it costs to send. */
 export interface Delivery {
   bytes: Uint8Array;
   /** The handle that a stream's event is for: a program that has dropped it does not get what is still under way. */
   to?: number;
-  buffers: LentBuffer[];
-  opened: Opened[];
+  buffers?: LentBuffer[];
+  opened?: Opened[];
   /** Ids of what was opened and is over. */
-  closed: number[];
+  closed?: number[];
 }
 
 export type Answer =
   | ({ id: number } & Delivery & {
         /** Bytes to be written into the program's own memory, where the request asked for it. */
-        writes: Attachment[];
+        writes?: Attachment[];
       })
   | { id: number; error: string };
 
@@ -58,7 +62,7 @@ export type FromEngine =
   | ({ type: 'event' } & Delivery)
   /** No event of that handle comes after this. */
   | { type: 'dropped'; handle: number }
-  | { type: 'disposed'; closed: number[] };
+  | { type: 'disposed'; closed?: number[] };
 
 /** How the engine thread is started. */
 export interface EngineThreadData {

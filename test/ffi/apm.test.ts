@@ -26,7 +26,7 @@ function processTone(apmHandle: bigint, frequencyHz: number): Int16Array {
   const bytes = new Uint8Array(samples.buffer);
   const value = { apmHandle, dataPtr, size: bytes.length, sampleRate: 16_000, numChannels: 1 };
   const response = ffi.request({ case: 'apmProcessStream', value }, [[dataPtr, bytes]]);
-  const { writes } = ffi;
+  const { writes = [] } = ffi;
   expect(response.error).toBeUndefined();
   expect(writes).toHaveLength(1);
   expect(writes[0]!.address).toBe(Number(dataPtr));

@@ -72,9 +72,9 @@ export class InProcess {
   }
 
   #take({ buffers, opened, closed }: Omit<FfiAnswer, 'writes'>): void {
-    for (const { address, bytes } of buffers) this.lent.set(BigInt(address), bytes);
-    for (const { id } of opened) this.open.add(id);
-    for (const id of closed) this.open.delete(id);
+    for (const { address, bytes } of buffers ?? []) this.lent.set(BigInt(address), bytes);
+    for (const { id } of opened ?? []) this.open.add(id);
+    for (const id of closed ?? []) this.open.delete(id);
   }
 }
 

@@ -59,10 +59,7 @@ export class FfiRoom {
     const { handles, outbox } = this.#context;
     const { room } = this;
     this.#localParticipantHandle = handles.add(new FfiParticipant(this, room.localParticipant));
-    this.#open = outbox.open([
-      this.#roomEvent({ case: 'disconnected', value: { reason: 0 } }),
-      this.#roomEvent({ case: 'eos', value: {} }),
-    ]);
+    this.#open = outbox.open({ roomHandle: this.handle });
     // Who came before now is in this answer, and must not come again as an event.
     this.#held = this.#held.filter(
       ({ type }) => !type.startsWith('participant') && type !== 'trackPublished',

@@ -1,4 +1,4 @@
-import type { Answer, Attachment, Delivery, FromEngine, ToEngine } from '../wire.js' with {
+import type { Answer, Attachment, Delivery, FromEngine, Owed, ToEngine } from '../wire.js' with {
   'resolution-mode': 'import',
 };
 
@@ -47,8 +47,8 @@ class EngineThread {
   #answered = new Int32Array(new SharedArrayBuffer(4));
   #memory = new ProgramMemory();
   #lastId = 0;
-  /** What is open, with the events owed should the thread be lost. */
-  #open = new Map<number, Uint8Array[]>();
+  /** What is open, with what is owed should the thread be lost. */
+  #open = new Map<number, Owed>();
   /** Handles that were dropped while events for them may still be under way. */
   #dropping = new Set<number>();
   #everOpen = false;
@@ -139,7 +139,7 @@ class EngineThread {
     const id = ++this.#lastId;
     const answer = this.#waitForAnswer(id, messageFor(id), deadlineMs);
     if ('error' in answer) throw new Error(answer.error);
-    for (const { address, bytes } of answer.writes) this.#memory.view(address, bytes.length).set(bytes);
+    for (const { address, bytes } of answer.writes ?? []) this.#memory.view(address, bytes.length).set(bytes);
     this.#take(answer);
     return answer.bytes;
   }
@@ -170,13 +170,13 @@ class EngineThread {
       return;
     }
     if (message.type === 'disposed') {
-      for (const id of message.closed) this.#open.delete(id);
+      for (const id of message.closed ?? []) this.#open.delete(id);
       this.#disposing.shift()?.();
       this.#keepAliveIfOpen();
       return;
     }
     if (message.to !== undefined && this.#dropping.has(message.to)) {
-      this.#take({ ...message, buffers: [] });
+      this.#take({ ...message, buffers: undefined });
       return;
     }
     this.#take(message);
@@ -185,11 +185,11 @@ class EngineThread {
   }
 
   #take({ buffers, opened, closed }: Delivery): void {
-    for (const buffer of buffers) this.#memory.lend(buffer);
-    if (opened.length === 0 && closed.length === 0) return;
-    this.#everOpen ||= opened.length > 0;
-    for (const { id, ifLost } of opened) this.#open.set(id, ifLost);
-    for (const id of closed) this.#open.delete(id);
+    for (const buffer of buffers ?? []) this.#memory.lend(buffer);
+    if (!opened && !closed) return;
+    this.#everOpen ||= opened !== undefined;
+    for (const { id, owed } of opened ?? []) this.#open.set(id, owed);
+    for (const id of closed ?? []) this.#open.delete(id);
     this.#keepAliveIfOpen();
   }
 
@@ -202,11 +202,17 @@ class EngineThread {
     if (this.#lost) return;
     this.#lost = error;
     process.stderr.write(`offhook: the engine thread is gone, its rooms are disconnected: ${error.stack}\n`);
-    const owed = [...this.#open.values()].flat();
+    const owed = [...this.#open.values()];
     this.#open.clear();
     for (const resolve of this.#disposing.splice(0)) resolve();
     this.#port.close();
-    for (const event of owed) setImmediate(() => this.onEvent(event));
+    void this.#settle(owed);
+  }
+
+  /** Tells the program the end of what the lost thread leaves open. */
+  async #settle(owed: Owed[]): Promise<void> {
+    const { owedEvents } = await import('../owed-events.js');
+    for (const event of owed.flatMap(owedEvents)) setImmediate(() => this.onEvent(event));
   }
 
   /** The process is ending: the servers are told, so that nobody waits for this participant to come back. */

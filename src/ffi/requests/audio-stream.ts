@@ -3,7 +3,8 @@ import type { AudioStream } from '../../audio/index.js';
 import { RemoteAudioTrack, type TrackStreamOptions } from '../../room/index.js';
 import { OffhookError } from '../../timeline/index.js';
 import type { Context } from '../context.js';
-import { bytesOf, toFfiFrame } from '../conversion/audio-frame.js';
+import { bytesOf } from '../conversion/audio-frame.js';
+import { encodeFrameEvent } from '../conversion/audio-stream-event.js';
 import type { Handler } from '../handler.js';
 import { FfiParticipant } from '../objects/ffi-participant.js';
 import { ParticipantAudioStream } from '../objects/participant-audio-stream.js';
@@ -66,8 +67,7 @@ function openStream(
       }),
       onFrame: (frame) => {
         const buffer = context.lendBuffer(bytesOf(frame.data));
-        const message = { case: 'frameReceived' as const, value: { frame: toFfiFrame(frame, buffer) } };
-        outbox.emit({ case: 'audioStreamEvent', value: { streamHandle, message } }, [buffer], handle);
+        outbox.send(encodeFrameEvent(handle, frame, buffer), [buffer], handle);
       },
       onEnd: () =>
         outbox.emit({
