@@ -12,7 +12,7 @@ import { type HttpRequest, HttpRouter, tokenOf } from './http-router.js';
 import { newSid } from './ids.js';
 import { Rooms } from './rooms.js';
 import { mediaBindAddress } from './sfu/ice-addresses.js';
-import { claimMediaPort } from './sfu/media-port.js';
+import { MediaPort } from './sfu/media-port.js';
 import { SignalService } from './signal-service.js';
 
 const log = createLogger('server');
@@ -52,8 +52,9 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
   const { port = 7880, host = '127.0.0.1', keys = { devkey: 'secret' } } = options;
   const { rtcPort = port === 0 ? 0 : 7882 } = options;
   const bindAddress = mediaBindAddress(host);
+  const mediaPort = await MediaPort.open(rtcPort, bindAddress);
   const endpoint = {
-    port: await claimMediaPort(rtcPort, bindAddress),
+    port: mediaPort.port,
     bindAddress,
     certificate: generateCertificate('offhook'),
   };
@@ -108,7 +109,10 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
       return (socket) => workers.serve(socket, access);
     },
   });
-  const boundPort = await listener.listen(port, host);
+  const boundPort = await listener.listen(port, host).catch(async (error: unknown) => {
+    await mediaPort.close();
+    throw error;
+  });
   log.info(`listening on ${host}:${boundPort}, media on UDP port ${endpoint.port}`);
   return {
     url: `ws://${host.includes(':') ? `[${host}]` : host}:${boundPort}`,
@@ -117,6 +121,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
       rooms.closeAll();
       workers.closeAll();
       await listener.close();
+      await mediaPort.close();
     },
   };
 }

@@ -44,6 +44,16 @@ test('an address that is not of this machine is an error', async () => {
   });
 });
 
+test('the media port is held while nobody is there', async () => {
+  const server = await startServer({ port: 0 });
+  const rival = createSocket('udp4');
+  const outcome = once(rival, 'error');
+  rival.bind(server.rtcPort, '127.0.0.1');
+  expect((await outcome)[0]).toMatchObject({ code: 'EADDRINUSE' });
+  rival.close();
+  await server.close();
+});
+
 test('closing sends everybody away, says why, and can be followed by a new start on the same ports', async () => {
   const first = await startServer({ port: 0 });
   const peer = await SignalPeer.join(first.url, 'r', 'ada');
