@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import { describeWith } from '../support/parts.js';
 import { type Program, startParticipant } from '../support/program.mjs';
+import { TcpRelay } from '../support/tcp-relay.js';
 import { audioOffer, SignalPeer, signToken } from './signal-peer.js';
-import { TcpRelay } from './tcp-relay.js';
 
 let server: RoomServer;
 

@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class TcpRelay {
   #server: Server;
   #sockets = new Set<Socket>();
+  #isAway = false;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -15,6 +16,10 @@ export class TcpRelay {
     const server = createServer();
     const relay = new TcpRelay(server);
     server.on('connection', (near) => {
+      if (relay.#isAway) {
+        near.destroy();
+        return;
+      }
       const far = connect(Number(port), hostname);
       for (const [from, to] of [
         [near, far],
@@ -41,6 +46,16 @@ export class TcpRelay {
   /** Cuts all connections; new ones may be made. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Cuts all connections, and those that come until `back`. */
+  goAway(): void {
+    this.#isAway = true;
+    this.cut();
+  }
+
+  back(): void {
+    this.#isAway = false;
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,183 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import type { RemoteAudioTrack } from '../../src/index.js';
+import { describeWith } from '../support/parts.js';
+import { TcpRelay } from '../support/tcp-relay.js';
+import { type Guest, House } from './house.js';
+
+/** Publishes numbered packets until it is stopped; resolves with how many there were. */
+function count(guest: Guest): () => Promise<number> {
+  let sent = 0;
+  const sends: Promise<void>[] = [];
+  const timer = setInterval(() => {
+    const payload = Buffer.alloc(4);
+    payload.writeUInt32BE(sent);
+    sent++;
+    sends.push(guest.room.localParticipant.publishData(payload));
+  }, 10);
+  return async () => {
+    clearInterval(timer);
+    await Promise.all(sends);
+    return sent;
+  };
+}
+
+function numbersReceived({ events }: Guest): number[] {
+  return events.flatMap((event) =>
+    event.type === 'dataPacketReceived' && event.value.case === 'user'
+      ? [Buffer.from(event.value.payload).readUInt32BE()]
+      : [],
+  );
+}
+
+/** Resolves when a stream of the track, opened once, brings sound after `since`. */
+function ear(track: RemoteAudioTrack) {
+  let heardMs = 0;
+  let ended = false;
+  track.openStream({
+    sampleRate: 16_000,
+    numChannels: 1,
+    onFrame: ({ data }) => {
+      if (data.some((sample) => Math.abs(sample) > 1_000)) heardMs = performance.now();
+    },
+    onEnd: () => {
+      ended = true;
+    },
+  });
+  return {
+    hears: async () => {
+      const sinceMs = performance.now();
+      await expect.poll(() => heardMs > sinceMs, { timeout: 8_000 }).toBe(true);
+    },
+    hasEnded: () => ended,
+  };
+}
+
+describeWith(['livekit-server'], 'a room whose connection is lost', () => {
+  let house: House;
+  let relay: TcpRelay;
+  let room = 0;
+  beforeAll(async () => {
+    house = await House.open();
+  });
+  afterAll(() => house?.close());
+  beforeEach(async () => {
+    relay = await TcpRelay.open(house.server.url);
+    room++;
+  });
+  afterEach(() => relay.close());
+
+  /** Two guests who hear each other; what ada says to the server goes through the relay. */
+  async function call() {
+    const name = `call ${room}`;
+    const ada = await house.join(name, 'ada', { url: relay.url, waitFor: 'media' });
+    const bob = await house.join(name, 'bob', { waitFor: 'media' });
+    const publication = await ada.room.localParticipant.publishAudio(house.tone(440));
+    await bob.room.localParticipant.publishAudio(house.tone(660));
+    const byAda = ear((await ada.event('trackSubscribed')).track as RemoteAudioTrack);
+    const byBob = ear((await bob.event('trackSubscribed')).track as RemoteAudioTrack);
+    await Promise.all([byAda.hears(), byBob.hears()]);
+    return { ada, bob, byAda, byBob, publication };
+  }
+
+  it('resumes when its signal connection is cut: nothing ends, and no data is lost or doubled', async () => {
+    const { ada, bob, byAda, byBob, publication } = await call();
+    const { sid } = publication;
+    const stopAda = count(ada);
+    const stopBob = count(bob);
+    relay.cut();
+    await ada.event('reconnected');
+    await Promise.all([byAda.hears(), byBob.hears()]);
+    const [ofAda, ofBob] = await Promise.all([stopAda(), stopBob()]);
+    await expect.poll(() => numbersReceived(bob).length, { timeout: 8_000 }).toBe(ofAda);
+    await expect.poll(() => numbersReceived(ada).length, { timeout: 8_000 }).toBe(ofBob);
+    expect(numbersReceived(bob)).toEqual(Array.from({ length: ofAda }, (_, i) => i));
+    expect(numbersReceived(ada)).toEqual(Array.from({ length: ofBob }, (_, i) => i));
+    expect(publication.sid).toBe(sid);
+    expect([byAda.hasEnded(), byBob.hasEnded()]).toEqual([false, false]);
+    expect(ada.told().filter((type) => /reconnect|State|Disconnected|Unsub|Unpub|Republ/.test(type))).toEqual(
+      ['connectionStateChanged', 'reconnecting', 'connectionStateChanged', 'reconnected'],
+    );
+    expect(bob.told()).not.toContain('participantDisconnected');
+  });
+
+  it('resumes when the network is back, and what was begun meanwhile is done then', async () => {
+    const { ada, bob } = await call();
+    relay.goAway();
+    await ada.event('reconnecting');
+    const publishing = ada.room.localParticipant.publishAudio(house.tone(880), { name: 'begun meanwhile' });
+    const naming = ada.room.localParticipant.setName('Ada, still');
+    setTimeout(() => relay.back(), 700);
+    await ada.event('reconnected');
+    await Promise.all([publishing, naming]);
+    await bob.event('trackSubscribed', ({ publication }) => publication.name === 'begun meanwhile');
+    expect(bob.told()).not.toContain('participantDisconnected');
+  });
+
+  it('reconnects under the same handles when the session is over', async () => {
+    const { ada, bob, byAda, publication } = await call();
+    const { sid } = publication;
+    ada.room.simulate('fullReconnect');
+    await ada.event('reconnected');
+    expect(publication.sid).not.toBe(sid);
+    expect([...ada.room.localParticipant.publications]).toEqual([[publication.sid, publication]]);
+    await byAda.hears();
+    expect(byAda.hasEnded()).toBe(false);
+    expect(
+      ada.told().filter((type) => /reconnect|State|articipantDis|Unsub|Unpub|Republ/.test(type)),
+    ).toEqual([
+      'connectionStateChanged',
+      'reconnecting',
+      'localTrackRepublished',
+      'connectionStateChanged',
+      'reconnected',
+    ]);
+    const { track } = await bob.event('trackSubscribed', (event) => event.trackSid === publication.sid);
+    await ear(track as RemoteAudioTrack).hears();
+  });
+
+  it('tells who left and who came while it was away', async () => {
+    const { ada, bob } = await call();
+    relay.goAway();
+    await ada.event('reconnecting');
+    await bob.room.disconnect();
+    await house.join(`call ${room}`, 'carol');
+    relay.back();
+    await ada.event('participantDisconnected', ({ participantIdentity }) => participantIdentity === 'bob');
+    await ada.event('participantConnected', ({ participantIdentity }) => participantIdentity === 'carol');
+    expect([...ada.room.remoteParticipants.keys()]).toEqual(['carol']);
+  });
+
+  it('gives up after its attempts, and says at which stage', async () => {
+    const ada = await house.join(`call ${room}`, 'ada', {
+      url: relay.url,
+      waitFor: 'media',
+      maxReconnectAttempts: 3,
+    });
+    const publishing = ada
+      .event('reconnecting')
+      .then(() => ada.room.localParticipant.publishAudio(house.tone(440)).catch((error) => error.code));
+    relay.goAway();
+    const { message } = await ada.event('disconnected');
+    expect(message).toMatch(/stage (tcp|websocket)/);
+    expect(await publishing).toBe('OFFHOOK_CLOSED');
+    expect(ada.told().slice(-3)).toEqual(['connectionStateChanged', 'disconnected', 'eos']);
+    expect(ada.room.connectionState).toBe('disconnected');
+  });
+
+  it('ends when somebody joins under its identity', async () => {
+    const name = `call ${room}`;
+    const first = await house.join(name, 'ada');
+    const second = await house.join(name, 'ada');
+    const { message } = await first.event('disconnected');
+    expect(message).toContain('DUPLICATE_IDENTITY');
+    expect(second.room.connectionState).toBe('connected');
+  });
+
+  it('reconnects when the server asks it to leave and come again', async () => {
+    const { ada, byAda } = await call();
+    ada.room.simulate('migration');
+    await ada.event('reconnected').catch(() => ada.event('disconnected'));
+    expect(ada.room.connectionState).toBe('connected');
+    await byAda.hears();
+  });
+});
