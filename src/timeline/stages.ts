@@ -35,7 +35,7 @@ export const defaultDeadlinesMs = {
   websocket: 5_000,
   join: 5_000,
   ice: 8_000,
-  dtls: 5_000,
+  dtls: 8_000,
   data: 5_000,
   filterLoad: 5_000,
   publish: 10_000,
