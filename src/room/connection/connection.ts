@@ -205,10 +205,8 @@ export class Connection {
       this.#reason = DisconnectReason.JOIN_FAILURE;
       this.#input('refused');
     } else if (failure.cause instanceof LeaveRequest) this.#onLeave(failure.cause, failure);
-    else if (this.#attempts >= (this.#options.connect.maxReconnectAttempts ?? defaultMaxAttempts)) {
-      this.#input('exhausted');
-    } else if (input === 'resumeFailed' && failure.code === 'OFFHOOK_NOT_SUPPORTED')
-      this.#input('sessionGone');
+    else if (this.#attempts >= this.#maxAttempts) this.#input('exhausted');
+    else if (input === 'resumeFailed' && failure.code === 'OFFHOOK_NOT_SUPPORTED') this.#input('sessionGone');
     else this.#input(input);
   }
 
@@ -253,8 +251,17 @@ export class Connection {
     if (!attempt.isOver) this.#input('rejoined');
   }
 
-  /** Counts an attempt, and waits as long as it must. */
+  get #maxAttempts(): number {
+    return this.#options.connect.maxReconnectAttempts ?? defaultMaxAttempts;
+  }
+
+  /**
+   * Counts an attempt, and waits as long as it must.
+   *
+   * @throws the last failure when there are no attempts left
+   */
   async #nextAttempt(attempt: Attempt): Promise<void> {
+    if (this.#attempts >= this.#maxAttempts && this.#failure) throw this.#failure;
     this.#attempts++;
     const { random, deadlines } = this.#options;
     await attempt.wait(backOffMs(this.#attempts, { ...backOff, random }));

@@ -106,13 +106,12 @@ export class Subscriber {
   handleOffer(offer: SessionDescription, offerId: number): void {
     this.#offers = this.#offers
       .then(() => this.#answerOffer(offer, offerId))
-      .catch((cause: unknown) => {
-        const error = cause instanceof OffhookError ? cause : undefined;
-        log.warn(`an offer of the server could not be answered: ${describeError(cause)}`);
-        if (this.#closed || error?.code === 'OFFHOOK_PROTOCOL') return;
-        this.#options.onFailure(
-          error ?? new OffhookError('OFFHOOK_TRANSPORT', 'an offer could not be answered', { cause }),
-        );
+      .catch((error: unknown) => {
+        if (this.#closed) return;
+        log.error(`an offer of the server could not be answered: ${describeError(error)}`);
+        // Any other is as if it had not come: what was agreed before holds, and the server asks again or gives us up.
+        if (error instanceof OffhookError && error.code === 'OFFHOOK_NOT_SUPPORTED')
+          this.#options.onFailure(error);
       });
   }
 
