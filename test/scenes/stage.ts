@@ -22,7 +22,7 @@ const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 /** Starts `offhook dev` in a process of its own on a free port; resolves with the URL that it prints. */
 async function startDevServer(): Promise<StartedServer> {
-  const child = spawn(process.execPath, [cli, 'dev', '--port', '0'], {
+  const child = spawn(process.execPath, [cli, 'dev', '--port', '0', '--log', 'warn'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = new Promise<never>((_resolve, reject) =>
