@@ -29,6 +29,8 @@ const maxStreams = 1024;
 const codecRate = 48_000;
 /** A host that answers no frame for this long after its filter was taken out is stuck, and is replaced. */
 const stuckAfterMs = 2_000;
+/** A stream's filter that was taken out is tried again twice: the machine may have been busy with something else. */
+const retryAfterMs = [5_000, 30_000];
 
 /** One filter: its host, its loads (one a server URL) and the sessions of its streams. */
 export class FilterModule {
@@ -46,6 +48,7 @@ export class FilterModule {
   #refusal: string | undefined;
   #separateRates = false;
   #framesBack = 0;
+  #timesTakenOut = new WeakMap<FilterSession, number>();
   #closed = false;
 
   constructor(options: FilterModuleOptions) {
@@ -269,8 +272,21 @@ export class FilterModule {
 
   #takeOut(session: FilterSession, reason: string): void {
     this.#release(session);
-    session.detach('unavailable', `taken out: ${reason}`);
+    const retryMs = retryAfterMs[this.#timesTakenOut.get(session) ?? 0];
+    this.#timesTakenOut.set(session, (this.#timesTakenOut.get(session) ?? 0) + 1);
+    const next = retryMs === undefined ? 'for good' : `until ${retryMs / 1_000} s have passed`;
+    session.detach('unavailable', `taken out ${next}: ${reason}`);
     this.#announceStream(session);
+    if (session.isAwaited) this.#endIfStuck();
+    if (retryMs === undefined) return;
+    setTimeout(() => {
+      session.readmit();
+      this.#settle(session);
+    }, retryMs).unref();
+  }
+
+  /** Ends a host that answers no frame of any stream, for the other streams. */
+  #endIfStuck(): void {
     const host = this.#host;
     const framesBack = this.#framesBack;
     setTimeout(() => {

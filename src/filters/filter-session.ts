@@ -60,6 +60,8 @@ export class FilterSession {
   #createdMs = performance.now();
   #settledMs: number | undefined;
   #takenOut = false;
+  /** Frames that the host was given and has not answered. */
+  #unanswered = 0;
   #closed = false;
   #pending = new Map<number, PendingFrame>();
   #sequence = 0;
@@ -87,6 +89,11 @@ export class FilterSession {
   /** True when nothing may be attached any more. */
   get over(): boolean {
     return this.#closed || this.#takenOut;
+  }
+
+  /** True when the host still has frames of this stream, late as they are. */
+  get isAwaited(): boolean {
+    return this.#unanswered > 0;
   }
 
   get status(): FilterStreamStatus {
@@ -126,6 +133,7 @@ export class FilterSession {
     this.#timer ??= setTimeout(() => this.#onPause(), pauseMs).unref();
     const samples = this.options.format === 'float' ? toFloat(frame) : frame;
     const outputLength = Math.round((frame.length * this.outputRate) / this.inputRate);
+    this.#unanswered++;
     attachment.host.process(attachment.slot, sequence, samples, outputLength);
   }
 
@@ -143,8 +151,15 @@ export class FilterSession {
 
   /** From the next frame on, frames go through the filter. */
   attach(host: FilterHost, slot: number): void {
+    this.#unanswered = 0;
     this.#attachment = { host, slot };
     this.#setState('ready', undefined);
+  }
+
+  /** Gives a filter that was taken out another chance. */
+  readmit(): void {
+    this.#takenOut = false;
+    this.#misses = new MissWindow();
   }
 
   /** From the next frame on, frames pass; so do those that are under way. */
@@ -179,6 +194,7 @@ export class FilterSession {
   }
 
   #take(sequence: number): PendingFrame | undefined {
+    this.#unanswered--;
     const pending = this.#pending.get(sequence);
     this.#pending.delete(sequence);
     return pending;

@@ -111,7 +111,7 @@ describe('a filter in JavaScript', () => {
     await untilStatus(registry, streamIs('ready'));
     for (let i = 0; i < 50; i++) expect(await filterFrame(session, level(1000))).toBeUndefined();
     expect(session.status).toMatchObject({ state: 'unavailable', frames: { failed: 50 } });
-    expect(session.status.reason).toMatch(/taken out: 50 of the last 50 frames/);
+    expect(session.status.reason).toMatch(/taken out until 5 s have passed: 50 of the last 50 frames/);
   });
 
   test('that spins in process is taken out, and its worker is started again', async () => {
