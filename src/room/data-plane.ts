@@ -90,6 +90,7 @@ export class DataPlane implements PacketSender {
   }
 
   close(error: OffhookError): void {
+    this.#emit = () => {};
     for (const lane of Object.values(this.#lanes)) lane.close(error);
     clearTimeout(this.#orderTimer);
     this.#order.stop();

@@ -26,6 +26,7 @@ import { Requests } from './requests.js';
 import type { Session } from './session.js';
 import { joinedState, reduce, type StateInput } from './state/reduce.js';
 import { publisherOf, type RoomState } from './state/room-state.js';
+import type { Step } from './state/step.js';
 
 export interface EngineOptions {
   urls: readonly string[];
@@ -36,8 +37,8 @@ export interface EngineOptions {
   random: () => number;
   /** The room was joined. */
   onJoined: (state: RoomState) => void;
-  /** The state changed, and these are the events that tell of it. */
-  onStep: (state: RoomState, events: readonly StateEvent[]) => void;
+  /** The state changed, with the events that tell of it. */
+  onStep: (step: Step) => void;
   onData: (event: DataEvent) => void;
 }
 
@@ -70,10 +71,10 @@ export class Engine implements ConnectionHost, LocalTracksHost {
 
   dispatch(input: StateInput): void {
     if (!this.#state) return;
-    const { state, events } = reduce(this.#state, input);
-    this.#state = state;
-    for (const event of events) this.#follow(event);
-    this.#options.onStep(state, events);
+    const step = reduce(this.#state, input);
+    this.#state = step.state;
+    for (const event of step.events) this.#follow(event);
+    this.#options.onStep(step);
   }
 
   session(): Session | undefined {

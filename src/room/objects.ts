@@ -142,6 +142,13 @@ export class RoomObjects {
     }
   }
 
+  /** A new session took the place of the one before: it is told what programs set on tracks. */
+  repeatSettings(): void {
+    for (const { publications } of this.remoteParticipants.values()) {
+      for (const publication of publications.values()) publication.repeatSettings();
+    }
+  }
+
   participant(identity: string): Participant | undefined {
     if (identity === this.localParticipant.identity) return this.localParticipant;
     return this.remoteParticipants.get(identity);

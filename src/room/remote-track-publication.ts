@@ -63,6 +63,11 @@ export class RemoteTrackPublication extends TrackPublication {
     this.#sendSettings();
   }
 
+  /** For the room only: a new session knows nothing of the settings. */
+  repeatSettings(): void {
+    if (!this.#enabled || this.#dimensions || this.#quality !== VideoQuality.HIGH) this.#sendSettings();
+  }
+
   #sendSettings(): void {
     this.#host.updateTrackSettings(
       new UpdateTrackSettings({

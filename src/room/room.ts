@@ -12,7 +12,7 @@ import {
 } from '../timeline/index.js';
 import type { ConnectionState } from './connection/connection-state.js';
 import { Engine } from './engine.js';
-import type { DataEvent, RoomEvent, StateEvent } from './events.js';
+import type { DataEvent, RoomEvent } from './events.js';
 import { FilterStreams } from './filter-streams.js';
 import type { RoomInfo } from './info.js';
 import type { LocalParticipant } from './local-participant.js';
@@ -23,6 +23,7 @@ import type { ConnectOptions, RoomOptions, StreamFilter } from './options.js';
 import type { RemoteParticipant } from './remote-participant.js';
 import type { RemoteTrack } from './remote-track.js';
 import type { RoomState } from './state/room-state.js';
+import type { Step } from './state/step.js';
 import { type RoomStats, roomStats } from './stats.js';
 
 const log = createLogger('room');
@@ -56,6 +57,8 @@ export class Room {
   #objects: RoomObjects | undefined;
   #filters: FilterStreams | undefined;
   #stopTracing: () => void = () => {};
+  /** Steps that are yet to be told of, the first of them being told. */
+  #steps: Step[] = [];
 
   constructor(options: RoomOptions = {}) {
     this.#options = options;
@@ -103,7 +106,7 @@ export class Room {
       connect: options,
       random: this.#options.random ?? Math.random,
       onJoined: (state) => this.#onJoined(engine, state, options),
-      onStep: (state, events) => this.#onStep(state, events),
+      onStep: (step) => this.#onStep(step),
       onData: (event) => this.#emit(event),
     });
     this.#engine = engine;
@@ -180,6 +183,7 @@ export class Room {
       },
     });
   }
+
   #addLocalPublication(engine: Engine, sent: SentTrack): LocalTrackPublication {
     const { sid } = sent.info;
     const track = this.#joined(engine.state?.localTracks.get(sid));
@@ -189,18 +193,27 @@ export class Room {
     return publication;
   }
 
-  #onStep(state: RoomState, events: readonly StateEvent[]): void {
+  /** Tells of steps one after another: what a program does about an event may bring about the next step. */
+  #onStep(step: Step): void {
+    this.#steps.push(step);
+    if (this.#steps.length > 1) return;
+    for (let next: Step | undefined = step; next; next = this.#steps[0]) {
+      this.#tell(next);
+      this.#steps.shift();
+    }
+  }
+
+  #tell({ state, events }: Step): void {
     const objects = this.#objects;
     if (!objects) return;
     objects.update(state);
     for (const event of events) {
       const resolved = objects.resolve(event);
       if (!resolved) continue;
-      if (event.type === 'tokenRefreshed') {
-        this.#filters?.updateToken(event.token);
-      }
+      if (event.type === 'tokenRefreshed') this.#filters?.updateToken(event.token);
       this.#emit(resolved);
       objects.after(resolved);
+      if (event.type === 'reconnected') objects.repeatSettings();
       if (event.type === 'disconnected') {
         this.#filters?.close();
         this.#emit({ type: 'eos' });
