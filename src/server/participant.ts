@@ -1,4 +1,5 @@
 import {
+  type DataPacket_Kind,
   DisconnectReason,
   ParticipantInfo,
   type ParticipantInfo_Kind,
@@ -86,6 +87,12 @@ export class Participant {
       clientProtocol: this.client.clientProtocol,
       capabilities: this.client.capabilities,
     });
+  }
+
+  /** Sends a data packet over the primary connection. */
+  sendData(message: Uint8Array, kind: DataPacket_Kind): void {
+    const { outbox } = this.isSubscriberPrimary ? this.subscriber : this.publisher;
+    outbox.send(message, kind);
   }
 
   send(message: SignalResponse['message']): void {

@@ -39,4 +39,5 @@ export function setPermission(room: Room, participant: Participant, permission: 
     if (!mayPublishSource(permission, info.source)) participant.publisher.unpublish(sid);
   }
   for (const other of room.participants.values()) room.resubscribe(participant, other);
+  if (permission.canSubscribe) participant.subscriber.start();
 }

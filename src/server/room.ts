@@ -211,7 +211,7 @@ export class Room {
     if (!packet) return;
     const bytes = packet.toBinary();
     for (const recipient of recipientsOf(packet, this.participants.values(), sender.sid)) {
-      recipient.subscriber.sendData(bytes, kind);
+      recipient.sendData(bytes, kind);
     }
   }
 

@@ -186,6 +186,12 @@ export class SignalService {
       onConnected: connected(participant.isSubscriberPrimary),
       onFailed,
     });
+    for (const { outbox } of [publisher, subscriber]) {
+      outbox.onOverflow = () => {
+        log.warn(`${room.name}: ${participant.identity} does not keep up with the data that is sent to it`);
+        room.remove(participant, DisconnectReason.STATE_MISMATCH);
+      };
+    }
     return { publisher, subscriber };
   }
 }

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { describeWith } from '../support/parts.js';
+import { startParticipant } from '../support/program.mjs';
 import { dominantFrequencyHz, findGaps, levelDbfs } from '../support/tone.js';
 import { RoomOfTwo, takeHeard } from './room-of-two.js';
+import { signToken } from './signal-peer.js';
 
 describeWith(['native engine'], 'between two participants on the native engine', () => {
   const room = new RoomOfTwo();
@@ -55,6 +57,20 @@ describeWith(['native engine'], 'between two participants on the native engine',
     await ada.call('publishData', { text: 'last' });
     await bob.waitFor('dataReceived', { text: 'last' });
     expect(bob.events.some(({ text }) => text === 'to nobody here')).toBe(false);
+  });
+
+  test('data also reaches one who may not subscribe to tracks', async () => {
+    const { ada } = room;
+    const listener = startParticipant('native');
+    try {
+      const grant = { roomJoin: true, room: room.name, canSubscribe: false };
+      const token = await signToken('listener', grant);
+      await listener.call('connect', { url: room.server.url, token });
+      await ada.call('publishData', { text: 'psst', to: ['listener'] });
+      await listener.waitFor('dataReceived', { text: 'psst', identity: 'ada' });
+    } finally {
+      await listener.stop();
+    }
   });
 
   test('RPC and text streams go through', async () => {

@@ -7,6 +7,7 @@ import { audiblePart, type Pcm } from '../support/tone.js';
 /** A server in this process, and participants on the native engine in processes of their own. */
 export class RoomOfTwo {
   server!: RoomServer;
+  name = '';
   ada!: Program;
   bob!: Program;
 
@@ -16,6 +17,7 @@ export class RoomOfTwo {
 
   /** Brings Ada and Bob into a room. */
   async join(room: string): Promise<void> {
+    this.name = room;
     this.ada = startParticipant('native');
     this.bob = startParticipant('native');
     await Promise.all([this.#connect(this.ada, room, 'ada'), this.#connect(this.bob, room, 'bob')]);

@@ -129,6 +129,6 @@ function sendData(room: Room, request: SendDataRequest): void {
   const packet = new DataPacket({ kind, destinationIdentities, value: { case: 'user', value: user } });
   const bytes = packet.toBinary();
   for (const recipient of recipientsOf(packet, room.participants.values(), undefined)) {
-    recipient.subscriber.sendData(bytes, kind);
+    recipient.sendData(bytes, kind);
   }
 }

@@ -4,6 +4,7 @@ import { OffhookError } from '../../timeline/index.js';
 import type { DataChannel, IceCandidate } from '../../transport/index.js';
 import { type Codec, extensionUris } from './codecs.js';
 import { dataKindOf } from './data-channels.js';
+import { DataOutbox } from './data-outbox.js';
 import { writeDescription } from './media-section.js';
 import { type MediaEndpoint, MediaTransport } from './media-transport.js';
 import { answerSections, type OfferedMedia, readOffer } from './publisher-answer.js';
@@ -37,6 +38,8 @@ const maxReportBlocks = 31;
 export class Publisher {
   /** Published tracks by sid. */
   readonly tracks = new Map<string, UpTrack>();
+  /** Data for a client that has no other connection to receive on. */
+  readonly outbox = new DataOutbox();
   /** Worst loss of any track since the report before, 0 to 1. */
   fractionLost = 0;
   #options: PublisherOptions;
@@ -147,6 +150,7 @@ export class Publisher {
   #addChannel(channel: DataChannel): void {
     const kind = dataKindOf(channel.label);
     if (kind === undefined) return;
+    this.outbox.add(channel);
     channel.onMessage = (message) => this.#options.onData(message, kind);
   }
 

@@ -1,8 +1,9 @@
 import { DataPacket_Kind } from '@livekit/protocol';
 import { isRtcp, parseRtcp } from '../../audio/index.js';
-import type { DataChannel, IceCandidate } from '../../transport/index.js';
+import type { IceCandidate } from '../../transport/index.js';
 import { forwardableCodecs, idleCodecs, offeredExtensions } from './codecs.js';
 import { dataChannelLabels } from './data-channels.js';
+import { DataOutbox } from './data-outbox.js';
 import { DownTrack } from './down-track.js';
 import { type MediaSection, writeDescription } from './media-section.js';
 import { type MediaEndpoint, MediaTransport } from './media-transport.js';
@@ -37,18 +38,15 @@ const channels = [
   { label: dataChannelLabels[DataPacket_Kind.RELIABLE], ordered: true },
   { label: dataChannelLabels[DataPacket_Kind.LOSSY], ordered: false, maxRetransmits: 0 },
 ];
-const maxWaitingBytes = 4 * 1024 * 1024;
 
 /** The peer connection on which a participant receives: tracks of others, and data. */
 export class Subscriber {
   /** Subscriptions by track sid. */
   readonly downTracks = new Map<string, DownTrack>();
+  readonly outbox = new DataOutbox();
   #options: SubscriberOptions;
   #transport: MediaTransport;
   #started = false;
-  #channels: DataChannel[] = [];
-  #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
   #slots: Slot[] = [];
   #offerId = 0;
   #awaitsAnswer = false;
@@ -63,19 +61,16 @@ export class Subscriber {
     this.#transport.onConnected = onConnected;
     this.#transport.onFailed = onFailed;
     this.#transport.onPacket = (packet) => this.#receive(packet);
-    this.#transport.onDataChannel = (channel) => {
-      this.#channels.push(channel);
-      if (channel.label === dataChannelLabels[DataPacket_Kind.RELIABLE])
-        channel.onOpen = () => this.#flush(channel);
-    };
+    this.#transport.onDataChannel = (channel) => this.outbox.add(channel);
   }
 
   get isConnected(): boolean {
     return this.#transport.isConnected;
   }
 
-  /** Sends the first offer; tracks that were added before are in it. */
+  /** Sends the first offer, once; tracks that were added before are in it. */
   start(): void {
+    if (this.#started) return;
     this.#started = true;
     this.#negotiate();
   }
@@ -137,15 +132,6 @@ export class Subscriber {
     this.#negotiate();
   }
 
-  /** Sends a data packet; reliable ones wait for the channel to open. */
-  sendData(message: Uint8Array, kind: DataPacket_Kind): void {
-    const channel = this.#channels.find(({ label }) => label === dataChannelLabels[kind]);
-    if (channel?.send(message)) return;
-    if (kind !== DataPacket_Kind.RELIABLE || this.#waitingBytes + message.length > maxWaitingBytes) return;
-    this.#waiting.push(message);
-    this.#waitingBytes += message.length;
-  }
-
   close(): void {
     this.#closed = true;
     for (const track of this.downTracks.values()) track.upTrack.downTracks.delete(track);
@@ -162,11 +148,6 @@ export class Subscriber {
     const slot: Slot = { mid, kind, track: undefined, offered: undefined, answered: undefined };
     this.#slots.push(slot);
     return slot;
-  }
-
-  #flush(channel: DataChannel): void {
-    this.#waitingBytes = 0;
-    for (const message of this.#waiting.splice(0)) channel.send(message);
   }
 
   #negotiate(): void {
