@@ -3,10 +3,12 @@ import type { FrameFilter } from '../audio/index.js';
 import { FilterRegistry } from '../filters/index.js';
 import {
   createLogger,
+  describeDuration,
   describeError,
   logTimeline,
   OffhookError,
   resolveDeadlines,
+  summarizeTimeline,
   Timeline,
   traceTimeline,
 } from '../timeline/index.js';
@@ -122,12 +124,18 @@ export class Room {
       loadDeadlineMs: deadlines.filterLoad,
       describe: (participantIdentity) => this.#describeForFilters(participantIdentity),
     });
+    const startedMs = this.timeline.elapsedMs();
     const onAbort = () => void this.disconnect();
     options.signal?.addEventListener('abort', onAbort, { once: true });
     try {
       const connected = engine.connection.connect();
       if (options.signal?.aborted) onAbort();
       await connected;
+      const elapsed = describeDuration(this.timeline.elapsedMs() - startedMs);
+      const steps = this.timeline.spans.filter(({ startMs }) => startMs >= startedMs);
+      log.info(
+        `${this.timeline.name}: joined ${engine.connection.url} after ${elapsed}: ${summarizeTimeline(steps)}`,
+      );
     } catch (error) {
       engine.close(describeError(error));
       this.#filters.close();
