@@ -52,6 +52,7 @@ interface Check {
 interface PathState {
   path: IcePath;
   nextCheckMs: number;
+  lastCheckMs: number;
   checksSent: number;
   succeeded: boolean;
   /** The other side chose it before our own check had succeeded. */
@@ -60,6 +61,7 @@ interface PathState {
   pending: Check[];
 }
 
+const minIntervalMs = 20;
 const firstRetryMs = 100;
 const maxRetryMs = 1_000;
 const maxPending = 8;
@@ -92,6 +94,7 @@ export class IceAgent {
     this.#paths.push({
       path,
       nextCheckMs: nowMs,
+      lastCheckMs: Number.NEGATIVE_INFINITY,
       checksSent: 0,
       succeeded: false,
       chosen: false,
@@ -163,9 +166,16 @@ export class IceAgent {
     const message = { class: 'request', method: stunMethod.binding, transactionId, attributes } as const;
     state.pending.push({ id: transactionId.toString('hex'), nominating, controlling });
     if (state.pending.length > maxPending) state.pending.shift();
+    state.lastCheckMs = nowMs;
     const retryMs = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.floor(state.checksSent++ / 4));
     state.nextCheckMs = nowMs + (this.#selected === state ? consentIntervalMs : retryMs);
     state.path.send(serializeStun(message, remote.pwd));
+  }
+
+  /** A check that the other side's message asks for: at once, but not in a storm where answers are lost. */
+  #checkSoon(state: PathState, nowMs: number): void {
+    state.nextCheckMs = Math.min(state.nextCheckMs, state.lastCheckMs + minIntervalMs);
+    if (nowMs >= state.nextCheckMs) this.#check(state, nowMs, false);
   }
 
   #handleRequest(state: PathState, message: StunMessage, nowMs: number): void {
@@ -179,7 +189,7 @@ export class IceAgent {
     const mapped = { type: stunAttribute.xorMappedAddress, value: xorAddress(remote, message.transactionId) };
     this.#answer(state, message, 'success', [mapped]);
     if (!this.#controlling && attributeOf(message, stunAttribute.useCandidate)) state.chosen = true;
-    if (!state.succeeded) this.#check(state, nowMs, false);
+    if (!state.succeeded) this.#checkSoon(state, nowMs);
     else if (state.chosen) this.#select(state, nowMs);
   }
 
@@ -212,7 +222,7 @@ export class IceAgent {
     if (message.class === 'error') {
       if (errorCodeOf(message) !== roleConflict) return;
       if (check.controlling === this.#controlling) this.#controlling = !this.#controlling;
-      this.#check(state, nowMs, false);
+      this.#checkSoon(state, nowMs);
       return;
     }
     state.succeeded = true;

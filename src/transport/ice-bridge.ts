@@ -259,8 +259,12 @@ export class IceBridge {
 
   #fromOutside(outer: Outer, path: IcePath, packet: Buffer): void {
     if (outer !== this.#outer) return;
-    if (isStun(packet)) outer.agent.receive(path, packet, performance.now());
-    else this.#inner.path.send(packet);
+    if (!isStun(packet)) {
+      this.#inner.path.send(packet);
+      return;
+    }
+    outer.agent.receive(path, packet, performance.now());
+    this.#tick();
   }
 
   #tick(): void {

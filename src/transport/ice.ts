@@ -104,7 +104,7 @@ export function candidateLikelihood(candidate: string): number {
   const parsed = candidateAddress(candidate);
   if (!parsed) return 0;
   const family = isIPv4(parsed.address) ? 2 : isIPv6(parsed.address) ? 1 : 0;
-  const protocol = parsed.protocol === 'udp' ? 10 : 0;
-  const type = parsed.type === 'host' ? 4 : parsed.type === 'srflx' ? 3 : 0;
+  const protocol = parsed.protocol === 'udp' ? 20 : 0;
+  const type = parsed.type === 'host' ? 8 : parsed.type === 'srflx' ? 6 : 0;
   return protocol + type + family;
 }
