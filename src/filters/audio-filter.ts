@@ -28,6 +28,8 @@ export interface AudioFilter {
 export interface AudioFilterDefinition {
   /** The samples that `process` takes; default `int16`. */
   sampleFormat?: SampleFormat;
+  /** Hz, for a filter that works at one rate only; its streams are resampled around it. Default: the stream's. */
+  sampleRate?: number;
   /** Called beside the connecting of each room; the filter is used when it has settled without an error. */
   load?(room: { url: string; token: string }): void | Promise<void>;
   updateToken?(room: { url: string; token: string }): void;

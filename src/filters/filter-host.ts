@@ -29,8 +29,11 @@ export interface FilterHost {
 }
 
 export interface FilterHostEvents {
-  /** The filter's code is there. `separateRates`: it takes and gives frames at different rates. */
-  onOpened(filter: { separateRates: boolean }): void;
+  /**
+   * The filter's code is there. `separateRates`: it takes and gives frames at different rates; `sampleRate`: the only
+   * one it works at, in Hz.
+   */
+  onOpened(filter: { separateRates: boolean; sampleRate?: number | undefined }): void;
   onFrame(slot: number, sequence: number, filtered: Samples): void;
   onFrameFailed(slot: number, sequence: number, reason: string): void;
   /** Once, when the host is gone. `final`: starting it again would not help. */

@@ -47,6 +47,7 @@ export class FilterModule {
   #restartTimer: NodeJS.Timeout | undefined;
   #refusal: string | undefined;
   #separateRates = false;
+  #sampleRate: number | undefined;
   #framesBack = 0;
   #timesTakenOut = new WeakMap<FilterSession, number>();
   #closed = false;
@@ -54,6 +55,7 @@ export class FilterModule {
   constructor(options: FilterModuleOptions) {
     this.#options = options;
     this.moduleId = options.moduleId;
+    this.#sampleRate = options.sampleRate;
     this.#log = createLogger(`filters/${options.moduleId}`);
     this.#start();
   }
@@ -126,8 +128,9 @@ export class FilterModule {
 
   #start(): void {
     const host = this.#options.startHost({
-      onOpened: ({ separateRates }) => {
+      onOpened: ({ separateRates, sampleRate }) => {
         this.#separateRates = separateRates;
+        this.#sampleRate ??= sampleRate;
       },
       onFrame: (slot, sequence, filtered) => this.#onFrame(slot, sequence, filtered),
       onFrameFailed: (slot, sequence, reason) => {
@@ -247,7 +250,7 @@ export class FilterModule {
 
   /** A filter that converts between rates takes what the codec gives, as upstream has it. */
   #ratesFor(streamRate: number): FilterRates {
-    const { sampleRate } = this.#options;
+    const sampleRate = this.#sampleRate;
     if (sampleRate !== undefined) return { inputRate: sampleRate, outputRate: sampleRate };
     return { inputRate: this.#separateRates ? codecRate : streamRate, outputRate: streamRate };
   }

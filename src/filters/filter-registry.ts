@@ -30,8 +30,6 @@ export interface ScriptFilter {
   moduleId: string;
   /** A module of JavaScript whose default export is an AudioFilterDefinition. */
   modulePath: string | URL;
-  /** Hz, for a filter that works at one rate only; default: that of each stream. */
-  sampleRate?: number;
 }
 
 /** Module id of the noise suppression that comes with the engine. */
@@ -80,7 +78,11 @@ export class FilterRegistry {
    * Makes a filter in JavaScript or WebAssembly known and starts the worker thread that runs it.
    * @throws OffhookError `OFFHOOK_FILTER` when the module does not exist
    */
-  loadScript({ moduleId, modulePath, sampleRate }: ScriptFilter): void {
+  loadScript({ moduleId, modulePath }: ScriptFilter): void {
+    this.#addScript(moduleId, modulePath);
+  }
+
+  #addScript(moduleId: string, modulePath: string | URL, sampleRate?: number): void {
     const moduleUrl = typeof modulePath === 'string' ? pathToFileURL(modulePath) : modulePath;
     if (moduleUrl.protocol === 'file:' && !existsSync(moduleUrl)) {
       throw new OffhookError('OFFHOOK_FILTER', `filter module ${fileURLToPath(moduleUrl)} does not exist`, {
@@ -114,10 +116,6 @@ export class FilterRegistry {
     for (const filter of this.#modules.values()) filter.updateToken(url, token);
   }
 
-  has(moduleId: string): boolean {
-    return this.#modules.has(moduleId) || moduleId === rnnoiseModuleId;
-  }
-
   /**
    * A session of the filter for one stream. Until the filter is ready, and whenever it is not, frames pass; a filter
    * that nobody loaded is never ready.
@@ -143,7 +141,8 @@ export class FilterRegistry {
   /** Loaded when it is first asked for: its worker costs a program that does not use it nothing. */
   #loadRnnoise(): void {
     const modulePath = new URL('rnnoise.js', this.#compiledCode);
-    this.loadScript({ moduleId: rnnoiseModuleId, modulePath, sampleRate: 48_000 });
+    // Known beforehand: the stream that asks for it begins before its worker has told.
+    this.#addScript(rnnoiseModuleId, modulePath, 48_000);
   }
 
   #missing(moduleId: string, options: FilterSessionOptions): FilterSession {

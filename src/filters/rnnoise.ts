@@ -75,6 +75,6 @@ export async function createRnnoise(
   return new Rnnoise(stream);
 }
 
-const definition: AudioFilterDefinition = { create: createRnnoise };
+const definition: AudioFilterDefinition = { sampleRate: rnnoiseSampleRate, create: createRnnoise };
 
 export default definition;

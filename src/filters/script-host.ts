@@ -97,6 +97,9 @@ export class ScriptHost implements FilterHost {
         else waiting?.reject(filterError(reply.error));
         break;
       }
+      case 'opened':
+        this.#events.onOpened({ separateRates: false, sampleRate: reply.sampleRate });
+        break;
       case 'frame':
         this.#events.onFrame(reply.slot, reply.sequence, reply.samples);
         break;

@@ -11,6 +11,7 @@ export type ScriptRequest =
   | { op: 'destroy'; slot: number };
 
 export type ScriptReply =
+  | { event: 'opened'; sampleRate: number | undefined }
   | { event: 'done'; id: number; error?: string }
   | { event: 'frame'; slot: number; sequence: number; samples: Samples }
   | { event: 'frameFailed'; slot: number; sequence: number; reason: string }

@@ -46,7 +46,8 @@ describeWith(['cc'], 'a native plugin', () => {
     ['spin', 'on_load has not returned'],
   ])('whose on_load does %s is unavailable and says why', async (behaviour, reason) => {
     setEnvironment({ OFFHOOK_PLUGIN_ON_LOAD: behaviour });
-    const registry = openRegistry({ loadDeadlineMs: 1_000 });
+    const returns = behaviour !== 'block' && behaviour !== 'spin';
+    const registry = openRegistry({ loadDeadlineMs: returns ? 20_000 : 1_000 });
     registry.loadNative({ moduleId: 'gain', pluginPath: plugin() });
     registry.roomConnecting({ url, token: 'token' });
     const session = registry.create('gain', stream);
@@ -93,7 +94,6 @@ describeWith(['cc'], 'a native plugin', () => {
     expect(() => load('/')).toThrow('is not a file');
     expect(() => load(text)).toThrow('is not a shared library');
     expect(() => load(plugin(), [text])).toThrow(`filter dependency ${text} is not a shared library`);
-    expect(registry.has('gain')).toBe(false);
     const { status } = registry.create('gain', stream);
     expect(status.reason).toMatch(/no audio filter has the module id gain \(known: offhook\/rnnoise\)/);
   });

@@ -124,6 +124,20 @@ describe('a filter in JavaScript', () => {
     expect(session.status.state).toBe('unavailable');
   });
 
+  test('that works at one rate only is given it', async () => {
+    const path = moduleOf(
+      'one-rate',
+      'export default { sampleRate: 48_000, create: () => ({ process: (frame) => frame.fill(frame.length) }) };',
+    );
+    const { registry, session } = open(path);
+    await untilStatus(registry, streamIs('ready'));
+    session.close();
+    const later = registry.create('script', { sampleRate: 16_000, numChannels: 1, streamInfo });
+    await untilStatus(registry, streamIs('ready'));
+    expect([later.inputRate, later.outputRate]).toEqual([48_000, 48_000]);
+    expect(await filtered(later, level(1))).toEqual(level(480));
+  });
+
   test('that does not exist is refused at once', () => {
     expect(() => open('/nowhere/filter.mjs')).toThrow('filter module /nowhere/filter.mjs does not exist');
   });

@@ -8,6 +8,9 @@ import { PluginLibrary } from './library.js';
 import { endWithParent } from './lifeline.js';
 import { maxStreams } from './streams.js';
 
+/** A call that never returns keeps its thread; rooms that come and go must not pile them up. */
+const maxOnLoads = 8;
+
 interface HostArguments {
   parentPid: number;
   pluginPath: string;
@@ -33,12 +36,22 @@ function reply(value: Record<string, unknown>): void {
   control.write(encodeControl(value));
 }
 
+let onLoadsUnderWay = 0;
+
 function onLoad(id: unknown, url: unknown, token: unknown): void {
+  if (onLoadsUnderWay >= maxOnLoads) {
+    reply({ id, error: `${maxOnLoads} calls of on_load have not returned` });
+    return;
+  }
+  onLoadsUnderWay++;
   const worker = new Worker(new URL('./on-load.js', import.meta.url), {
     workerData: { ...hostArguments, options: JSON.stringify({ url, token }) },
   });
   worker.on('message', (code: number) => reply({ id, code }));
   worker.on('error', (error) => reply({ id, error: error.message }));
+  worker.on('exit', () => {
+    onLoadsUnderWay--;
+  });
 }
 
 function create(library: PluginLibrary, id: unknown, request: Record<string, unknown>): void {

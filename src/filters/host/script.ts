@@ -28,10 +28,15 @@ async function answer(id: number, work: () => unknown): Promise<void> {
 }
 
 async function create(
-  { sampleFormat, create }: AudioFilterDefinition,
+  { sampleFormat, sampleRate, create }: AudioFilterDefinition,
   slot: number,
   stream: FilterStreamOptions,
 ): Promise<void> {
+  if (sampleRate !== undefined && sampleRate !== stream.inputRate) {
+    throw new Error(
+      `it works at ${sampleRate} Hz, and the stream began at ${stream.inputRate} before that was known`,
+    );
+  }
   const filter = await create({
     sampleRate: stream.inputRate,
     numChannels: stream.numChannels,
@@ -101,6 +106,7 @@ try {
   if (typeof definition?.create !== 'function') {
     throw new Error(`${moduleUrl} has no default export with a function create`);
   }
+  reply({ event: 'opened', sampleRate: definition.sampleRate });
   parentPort!.on('message', (request: ScriptRequest) => handle(definition, request));
 } catch (error) {
   reply({ event: 'refused', reason: describeError(error) });
