@@ -7,6 +7,8 @@ const tryMs = 1_000;
 const tries = 3;
 /** How long an IPv4 answer waits for the IPv6 one (RFC 8305 section 3, Resolution Delay). */
 const resolutionDelayMs = 50;
+/** How long the name servers may keep silent before the system's resolver is asked too. */
+const systemLookupAfterMs = 1_000;
 /** getaddrinfo occupies a thread of libuv's four for as long as it blocks: never more than half of them. */
 const maxSystemLookups = 2;
 
@@ -76,7 +78,7 @@ async function askNameServers(
   let timer: NodeJS.Timeout | undefined;
   const release = () => {
     clearTimeout(timer);
-    if (held.length > 0 && !options.signal.aborted) options.found(held);
+    options.found(held);
     held = [];
   };
   const fail = (error: unknown): string[] => {
@@ -89,7 +91,7 @@ async function askNameServers(
   await Promise.all([
     v6.then((addresses) => {
       v6IsThere = true;
-      if (addresses.length > 0 && !options.signal.aborted) options.found(addresses);
+      options.found(addresses);
       release();
     }),
     v4.then((addresses) => {
@@ -104,40 +106,36 @@ async function askNameServers(
 
 /**
  * Resolves a host name without letting getaddrinfo hold anything up: hosts file, then the name servers directly, then,
- * for names that these do not know, the system's resolver.
+ * for names that these do not know or keep silent about, the system's resolver.
  *
  * @returns when no further addresses will be found
  * @throws OffhookError of stage `dns` when none was, or the reason of `signal`, which cancels the questions
  */
 export async function resolveHost(hostname: string, options: ResolveOptions): Promise<void> {
-  const { signal, found } = options;
-  const known = knownAddresses(hostname);
-  if (known.length > 0) {
-    found(known);
-    return;
-  }
+  const { signal } = options;
+  let count = 0;
+  const found = (addresses: string[]) => {
+    count += addresses.length;
+    if (addresses.length > 0 && !signal.aborted) options.found(addresses);
+  };
+  found(knownAddresses(hostname));
+  if (count > 0) return;
+
+  let system: Promise<void> | undefined;
+  const askSystem = (): Promise<void> => (system ??= systemLookup(hostname).then(found));
   const resolver = new Resolver({ timeout: tryMs, tries });
   if (options.servers) resolver.setServers(options.servers);
   const cancel = () => resolver.cancel();
   signal.addEventListener('abort', cancel, { once: true });
+  const timer = setTimeout(() => count === 0 && void askSystem(), systemLookupAfterMs);
   try {
-    let count = 0;
-    const counting = {
-      ...options,
-      found: (addresses: string[]) => {
-        count += addresses.length;
-        found(addresses);
-      },
-    };
-    const codes = await askNameServers(resolver, hostname, counting);
+    const codes = await askNameServers(resolver, hostname, { ...options, found });
     signal.throwIfAborted();
-    if (count > 0) return;
-    const answered = codes.some((code) => code !== 'ETIMEOUT');
-    const addresses = answered ? await systemLookup(hostname) : [];
+    if (count === 0) await askSystem();
     signal.throwIfAborted();
-    if (addresses.length === 0) throw unresolved(hostname, codes);
-    found(addresses);
+    if (count === 0) throw unresolved(hostname, codes);
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener('abort', cancel);
   }
 }
