@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Engine, Program } from '../support/program.mjs';
 import { describeOnServers } from './stage.js';
 
@@ -12,13 +12,13 @@ describeOnServers('data', (stage) => {
     let alice: Program;
     let bob: Program;
 
-    beforeEach(async () => {
+    beforeAll(async () => {
       const room = stage.newRoom();
-      alice = await stage.join(first, room, 'alice');
-      bob = await stage.join(second, room, 'bob');
-      await alice.waitFor('participantConnected', { identity: 'bob' });
+      [alice, bob] = await Promise.all([stage.join(first, room, 'alice'), stage.join(second, room, 'bob')]);
+      await alice.untilPresent('bob');
+      await bob.untilPresent('alice');
     });
-    afterEach(() => stage.clear());
+    afterAll(() => stage.clear());
 
     test('an RPC is answered', async () => {
       const { value } = await alice.call('rpc', { to: 'bob', payload: 'are you there? ☎' });
@@ -35,7 +35,7 @@ describeOnServers('data', (stage) => {
       await alice.call('rpc', { to: 'bob', payload: 'both channels are up' });
       for (const text of ['one', 'two', 'three']) await alice.call('publishData', { text, topic: 'numbers' });
       await bob.waitFor('dataReceived', { text: 'three', topic: 'numbers', identity: 'alice' });
-      const heard = bob.events.filter(({ event }) => event === 'dataReceived').map(({ text }) => text);
+      const heard = bob.events.filter(({ topic }) => topic === 'numbers').map(({ text }) => text);
       expect(heard).toEqual(['one', 'two', 'three']);
     });
 

@@ -169,6 +169,23 @@ export class Program {
     }
   }
 
+  /**
+   * Resolves when the participant sees `identity` in the room: one that is there already, or that comes.
+   *
+   * @param {string} identity
+   */
+  async untilPresent(identity) {
+    const comes = this.waitFor('participantConnected', { identity });
+    const present = await this.call('participants');
+    if (
+      /** @type {{ identity: string }[]} */ (present).some((participant) => participant.identity === identity)
+    ) {
+      comes.catch(() => {});
+      return;
+    }
+    await comes;
+  }
+
   /** Ends the program and what it forked: SIGTERM, and SIGKILL to what is still there after `graceMs`. */
   async stop(graceMs = 3_000) {
     process.removeListener('exit', this.#killGroup);
