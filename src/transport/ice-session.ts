@@ -49,6 +49,7 @@ export class IceSession {
   #actual: { local?: IceCredentials; remote?: IceCredentials } = {};
   #offeredFirst: boolean | undefined;
   #remoteIsLite = false;
+  #beforeRestart: IceCredentials | undefined;
   /** A restart that the other side has yet to answer, or we. */
   #restart: 'offered' | 'asked' | undefined;
   /** Of the other side, since its last description with new credentials. */
@@ -106,6 +107,7 @@ export class IceSession {
    */
   beginRestart(): void {
     this.#assertRestartable();
+    if (this.#restart !== 'offered') this.#beforeRestart = this.#actual.local;
     this.#restart = 'offered';
     this.#candidates = [];
     this.#newLocalCredentials();
@@ -141,7 +143,10 @@ export class IceSession {
       this.#change('connecting');
     }
     this.#actual.remote = remote;
-    if (this.#restart === 'offered' && description.type === 'answer') this.#restartWithBridge(true);
+    if (this.#restart === 'offered' && description.type === 'answer') {
+      if (changed) this.#restartWithBridge(true);
+      else this.#declineRestart();
+    }
     for (const candidate of candidatesIn(description.sdp)) this.addCandidate({ candidate });
     if (this.#state === 'addon' && !this.#options.relayOnly) return description;
     return { ...description, sdp: withIceCredentials(description.sdp, this.#addon.remote) };
@@ -192,6 +197,13 @@ export class IceSession {
       turnServers: others,
       turnAfterMs: relayOnly ? 0 : turnAfterMs,
     });
+  }
+
+  /** The other side answered with its old credentials: it has not restarted, and what was in use goes on. */
+  #declineRestart(): void {
+    this.#restart = undefined;
+    this.#actual.local = this.#beforeRestart;
+    this.#change(this.#bridge?.selected ? 'connected' : 'addon');
   }
 
   #restartWithBridge(controlling: boolean): void {

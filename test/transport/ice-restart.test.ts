@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { type DataChannel, parseSdp } from '../../src/transport/index.js';
+import { readIceCredentials, withIceCredentials } from '../../src/transport/sdp-ice.js';
 import { bothConnected, makePeers, once, type Peers } from './peers.js';
 
 let peers: Peers | undefined;
@@ -70,6 +71,21 @@ describe('ICE restart', () => {
     expect(peers.a.state).toBe('connecting');
     peers.a.setRemoteDescription(answer);
     await bothConnected(peers);
+  });
+
+  test('an other side that does not restart keeps the connection that there is', async () => {
+    const { peers, ours, theirs } = await connected();
+    const { ufrag, pwd } = readIceCredentials((await peers.a.createOffer()).sdp)!;
+    const offer = await peers.a.createOffer({ iceRestart: true });
+    peers.b.setRemoteDescription({ ...offer, sdp: withIceCredentials(offer.sdp, { ufrag, pwd }) });
+    const answer = await peers.b.createAnswer();
+    expect(peers.a.state).toBe('connecting');
+    peers.a.setRemoteDescription(answer);
+    expect(peers.a.state).toBe('connected');
+    await echo(ours, theirs, 'as before');
+    await peers.negotiate({ iceRestart: true });
+    await bothConnected(peers);
+    await echo(theirs, ours, 'and a restart later is one');
   });
 
   test('before the first connection there is nothing to restart', async () => {
