@@ -1,10 +1,12 @@
 import { createLogger, describeError, type Logger, OffhookError, type Timeline } from '../timeline/index.js';
-import type { FilterHost, StartFilterHost } from './filter-host.js';
+import type { FilterHost, FilterStreamOptions, StartFilterHost } from './filter-host.js';
 import { FilterLoad } from './filter-load.js';
+import { describeLoad, describeStream, describeStreamEnd } from './filter-report.js';
 import { type FilterRates, FilterSession, type FilterSessionOptions } from './filter-session.js';
 import type { FilterState, FilterStatus } from './filter-status.js';
 import type { Samples } from './frame-protocol.js';
 import { RestartPolicy } from './restart-policy.js';
+import { StreamSlots } from './stream-slots.js';
 
 export interface FilterModuleOptions {
   moduleId: string;
@@ -24,7 +26,6 @@ export interface ConnectingRoom {
   loadDeadlineMs?: number;
 }
 
-const maxStreams = 1024;
 /** Hz at which Opus is decoded. */
 const codecRate = 48_000;
 /** A host that answers no frame for this long after its filter was taken out is stuck, and is replaced. */
@@ -40,8 +41,7 @@ export class FilterModule {
   #host: FilterHost | undefined;
   #loads = new Map<string, FilterLoad>();
   #sessions = new Set<FilterSession>();
-  #slots = new Map<number, FilterSession>();
-  #nextSlot = 0;
+  #slots = new StreamSlots<FilterSession>();
   #restartPolicy = new RestartPolicy();
   #restarts = 0;
   #restartTimer: NodeJS.Timeout | undefined;
@@ -91,7 +91,7 @@ export class FilterModule {
       },
       onTakenOut: (taken, reason) => this.#takeOut(taken, reason),
       onClose: (closed) => {
-        this.#logEnd(closed);
+        this.#log.info(describeStreamEnd(closed.status));
         this.#release(closed);
         this.#sessions.delete(closed);
       },
@@ -171,10 +171,8 @@ export class FilterModule {
     for (const session of this.#sessions) this.#settle(session);
   }
 
-  #announce({ state, reason, elapsedMs = 0, url }: FilterLoad): void {
-    const after = `after ${Math.round(elapsedMs)} ms`;
-    if (state === 'ready') this.#log.info(`ready ${after} (${url})`);
-    else this.#log.warn(`unavailable ${after}: ${reason}; audio passes unfiltered (${url})`);
+  #announce(load: FilterLoad): void {
+    this.#log[load.state === 'ready' ? 'info' : 'warn'](describeLoad(load));
     this.#options.onStatus(this.status);
   }
 
@@ -192,60 +190,61 @@ export class FilterModule {
 
   #create(session: FilterSession, load: FilterLoad): void {
     const host = this.#host;
-    const slot = this.#freeSlot();
-    if (!host || [...this.#slots.values()].includes(session)) return;
+    if (!host || this.#slots.find(session) !== undefined) return;
+    const slot = this.#slots.take(session);
     if (slot === undefined) {
-      session.detach('unavailable', `it has ${maxStreams} streams already`);
+      session.detach('unavailable', 'it has more streams than it can have');
       return;
     }
-    this.#slots.set(slot, session);
-    const { inputRate, outputRate } = session;
-    const { numChannels, format = 'int16', optionsJson } = session.options;
-    const span = load.timeline?.begin('filter-create', { filter: this.moduleId });
-    const gone = () => host !== this.#host || this.#slots.get(slot) !== session;
-    host
-      .createStream(slot, {
-        inputRate,
-        outputRate,
-        numChannels,
-        format,
-        optionsJson: optionsJson || '{}',
-        streamInfoJson: JSON.stringify(session.streamInfo),
-      })
-      .then(
-        () => {
-          span?.end('ok');
-          if (gone()) {
-            if (host === this.#host) host.destroyStream(slot);
-            return;
-          }
+    const span = load.timeline?.begin('filter-create', {
+      filter: this.moduleId,
+      deadlineMs: load.deadlineMs,
+    });
+    const isWanted = () => host === this.#host && this.#slots.get(slot) === session;
+    const pass = (reason: string) => {
+      session.detach('unavailable', reason);
+      this.#announceStream(session);
+    };
+    const deadline = setTimeout(() => {
+      span?.end('deadline', 'the stream is not created; audio passes unfiltered until it is');
+      if (isWanted()) pass('its stream has not been created in time; it may still be');
+    }, load.deadlineMs).unref();
+    host.createStream(slot, this.#streamOptions(session)).then(
+      () => {
+        clearTimeout(deadline);
+        span?.end('ok');
+        if (isWanted()) {
           session.attach(host, slot);
           this.#announceStream(session);
-        },
-        (error: unknown) => {
-          const reason = error instanceof OffhookError ? error.message : describeError(error);
-          span?.end('failed', reason);
-          if (gone()) return;
-          this.#slots.delete(slot);
-          session.detach('unavailable', reason);
-          this.#announceStream(session);
-        },
-      );
+        } else if (host === this.#host) {
+          host.destroyStream(slot);
+        }
+      },
+      (error: unknown) => {
+        clearTimeout(deadline);
+        const reason = error instanceof OffhookError ? error.message : describeError(error);
+        span?.end('failed', reason);
+        if (!isWanted()) return;
+        this.#slots.free(slot);
+        pass(reason);
+      },
+    );
   }
 
-  #announceStream(session: FilterSession): void {
-    const { state, reason, elapsedMs, trackId } = session.status;
-    const after = `after ${Math.round(elapsedMs)} ms (track ${trackId})`;
-    if (state === 'ready') this.#log.info(`stream filtered ${after}`);
-    else this.#log.warn(`stream passes unfiltered ${after}: ${reason}`);
+  #streamOptions({ inputRate, outputRate, options, streamInfo }: FilterSession): FilterStreamOptions {
+    return {
+      inputRate,
+      outputRate,
+      numChannels: options.numChannels,
+      format: options.format ?? 'int16',
+      optionsJson: options.optionsJson || '{}',
+      streamInfoJson: JSON.stringify(streamInfo),
+    };
+  }
+
+  #announceStream({ status }: FilterSession): void {
+    this.#log[status.state === 'ready' ? 'info' : 'warn'](describeStream(status));
     this.#options.onStatus(this.status);
-  }
-
-  #logEnd({ status: { trackId, frames } }: FilterSession): void {
-    const { processed, late, bypassed, failed, p50Ms, p99Ms } = frames;
-    const times = p50Ms === undefined ? '' : `; ${p50Ms.toFixed(1)} ms a frame, p99 ${p99Ms?.toFixed(1)} ms`;
-    const counts = `${processed} filtered, ${late} late, ${failed} failed, ${bypassed} passed by${times}`;
-    this.#log.info(`stream ended: ${counts} (track ${trackId})`);
   }
 
   /** A filter that converts between rates takes what the codec gives, as upstream has it. */
@@ -255,22 +254,12 @@ export class FilterModule {
     return { inputRate: this.#separateRates ? codecRate : streamRate, outputRate: streamRate };
   }
 
-  #freeSlot(): number | undefined {
-    for (let tries = 0; tries < maxStreams; tries++) {
-      const slot = this.#nextSlot;
-      this.#nextSlot = (slot + 1) % maxStreams;
-      if (!this.#slots.has(slot)) return slot;
-    }
-    return undefined;
-  }
-
   /** Gives up a session's stream in the host. */
   #release(session: FilterSession): void {
-    for (const [slot, holder] of this.#slots) {
-      if (holder !== session) continue;
-      this.#slots.delete(slot);
-      if (session.attachment) this.#host?.destroyStream(slot);
-    }
+    const slot = this.#slots.find(session);
+    if (slot === undefined) return;
+    this.#slots.free(slot);
+    if (session.attachment) this.#host?.destroyStream(slot);
   }
 
   #takeOut(session: FilterSession, reason: string): void {

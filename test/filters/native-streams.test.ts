@@ -30,9 +30,14 @@ function recordCalls(): () => string[] {
 async function openReady(...variants: Parameters<typeof plugin>): Promise<FilterRegistry> {
   const registry = openRegistry();
   registry.loadNative({ moduleId: 'gain', pluginPath: plugin(...variants) });
+  await untilOpened(registry);
+  return registry;
+}
+
+/** Waits for a room that is ready, however busy the machine is. */
+async function untilOpened(registry: FilterRegistry): Promise<void> {
   registry.roomConnecting({ url, token: 'first' });
   await untilStatus(registry, ({ state }) => state === 'ready');
-  return registry;
 }
 
 async function openStream(registry: FilterRegistry, options: Partial<FilterSessionOptions> = {}) {
@@ -99,6 +104,18 @@ describeWith(['cc'], 'streams of a native plugin', () => {
     await untilStatus(registry, streamIs('unavailable'));
     expect(session.status.reason).toBe('audio_filter_create returned null: the plugin refuses the stream');
     expect(await filterFrame(session, level(1000))).toBeUndefined();
+  });
+
+  test('that take too long to create pass until they are there', async () => {
+    setEnvironment({ OFFHOOK_PLUGIN_CREATE: 'sleep:1.5' });
+    const registry = openRegistry({ loadDeadlineMs: 500 });
+    registry.loadNative({ moduleId: 'gain', pluginPath: plugin() });
+    await untilOpened(registry);
+    const session = registry.create('gain', { sampleRate: 48_000, numChannels: 1, streamInfo });
+    await untilStatus(registry, streamIs('unavailable'));
+    expect(session.status.reason).toContain('not been created in time');
+    await untilStatus(registry, streamIs('ready'));
+    expect(await filtered(session, level(1000))).toEqual(level(250));
   });
 
   test('of one room are not held up by another room whose on_load blocks', async () => {
