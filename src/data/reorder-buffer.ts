@@ -13,9 +13,12 @@ interface Publisher<Item> {
 
 export interface ReorderBufferOptions<Item> {
   deliver: (item: Item) => void;
-  /** Calls back after a while; returns what cancels that. */
+  /** Calls back after a while in which nothing waited to be handed over; returns what cancels that. */
   schedule?: (callback: () => void, delayMs: number) => () => void;
 }
+
+/** From the first packet on, packets may overtake each other for this long, and no longer. */
+const activeMs = 500;
 
 /** A number that has not come when nothing else has come for this time was not for us. */
 const holdMs = 30;
@@ -30,7 +33,9 @@ export class ReorderBuffer<Item extends Numbered> {
   #options: ReorderBufferOptions<Item>;
   #publishers = new Map<string, Publisher<Item>>();
   #cancel: (() => void) | undefined;
+  #cancelEnd: (() => void) | undefined;
   #active = true;
+  #ending = false;
 
   constructor(options: ReorderBufferOptions<Item>) {
     this.#options = options;
@@ -42,6 +47,7 @@ export class ReorderBuffer<Item extends Numbered> {
       this.#options.deliver(item);
       return;
     }
+    this.#cancelEnd ??= this.#schedule(() => this.#end(), activeMs);
     let publisher = this.#publishers.get(publisherSid);
     if (!publisher) {
       publisher = { next: 1, held: new Map() };
@@ -50,15 +56,26 @@ export class ReorderBuffer<Item extends Numbered> {
     if (sequence > publisher.next) {
       publisher.held.set(sequence, item);
       this.#cancel?.();
-      this.#cancel = (this.#options.schedule ?? scheduleTimeout)(() => this.#flush(), holdMs);
+      this.#cancel = this.#schedule(() => this.#flush(), holdMs);
     } else if (sequence < publisher.next) this.#options.deliver(item);
     else this.#deliverFrom(publisher, item);
   }
 
-  /** The channel has been in use for a while: packets come in order by themselves. */
+  /** Delivers what is held, and everything later at once. */
   stop(): void {
+    this.#cancelEnd?.();
     this.#active = false;
     this.#flush();
+  }
+
+  /** The channel has been in use for a while. What is held still waits for its turn. */
+  #end(): void {
+    this.#ending = true;
+    if (!this.#cancel) this.stop();
+  }
+
+  #schedule(callback: () => void, delayMs: number): () => void {
+    return (this.#options.schedule ?? whenIdle)(callback, delayMs);
   }
 
   /** Delivers the next packet, and what was held for it. */
@@ -81,10 +98,23 @@ export class ReorderBuffer<Item extends Numbered> {
         this.#options.deliver(item);
       }
     }
+    if (this.#ending) this.#active = false;
   }
 }
 
-function scheduleTimeout(callback: () => void, delayMs: number): () => void {
-  const timer = setTimeout(callback, delayMs);
-  return () => clearTimeout(timer);
+/**
+ * A timer, and then a turn of the event loop: on a busy machine the timer may be due while packets that came long ago
+ * wait to be handed over.
+ */
+function whenIdle(callback: () => void, delayMs: number): () => void {
+  let immediate: NodeJS.Immediate | undefined;
+  const timer = setTimeout(() => {
+    immediate = setImmediate(() => {
+      immediate = setImmediate(callback);
+    });
+  }, delayMs);
+  return () => {
+    clearTimeout(timer);
+    clearImmediate(immediate);
+  };
 }

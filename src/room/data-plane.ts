@@ -17,8 +17,6 @@ import { createLogger, describeError, type OffhookError } from '../timeline/inde
 import type { DataEvent } from './events.js';
 
 const log = createLogger('room/data');
-/** Packets may overtake each other while a channel is taken up, and no longer. */
-const orderForMs = 500;
 
 interface NumberedPacket {
   publisherSid: string;
@@ -37,7 +35,6 @@ export class DataPlane implements PacketSender {
   };
   #inbox = new ReliableInbox();
   #order = this.#newOrder();
-  #orderTimer: NodeJS.Timeout | undefined;
   #incoming = new IncomingStreams();
   #emit: (event: DataEvent) => void;
 
@@ -92,7 +89,6 @@ export class DataPlane implements PacketSender {
   close(error: OffhookError): void {
     this.#emit = () => {};
     for (const lane of Object.values(this.#lanes)) lane.close(error);
-    clearTimeout(this.#orderTimer);
     this.#order.stop();
     this.#incoming.close();
     this.rpcClient.close();
@@ -101,10 +97,7 @@ export class DataPlane implements PacketSender {
   /** The server opened its channel: for a while its packets may overtake each other. */
   channelOpened(): void {
     this.#order.stop();
-    clearTimeout(this.#orderTimer);
-    const order = this.#newOrder();
-    this.#order = order;
-    this.#orderTimer = setTimeout(() => order.stop(), orderForMs);
+    this.#order = this.#newOrder();
   }
 
   /** Takes a message of a data channel. One that is no packet is dropped. */

@@ -19,6 +19,8 @@ export class MediaStages {
   #current: { stage: MediaStage; span: Span; timer: NodeJS.Timeout; startedMs: number } | undefined;
   /** How many of the stages have begun, or were passed over. */
   #reached = 0;
+  /** Rows of the timeline that do not say yet over which addresses. */
+  #unaddressed: Span[] = [];
 
   constructor(options: MediaStagesOptions) {
     this.#options = options;
@@ -31,26 +33,33 @@ export class MediaStages {
   begin(stage: MediaStage, pair?: CandidatePair): void {
     const index = order.indexOf(stage);
     while (this.#reached <= index) {
-      this.#current?.span.set(addressOf(pair));
       this.#finish('ok');
-      this.#start(order[this.#reached]!, pair);
+      this.#start(order[this.#reached]!);
       this.#reached++;
     }
+    this.#address(pair);
   }
 
-  #start(stage: MediaStage, pair: CandidatePair | undefined): void {
+  #start(stage: MediaStage): void {
     const { timeline, deadlines, role } = this.#options;
     const deadlineMs = deadlines[stage];
     const timer = setTimeout(() => this.#overrun(), deadlineMs);
-    const span = timeline.begin(stage, { detail: role, deadlineMs, ...addressOf(pair) });
+    const span = timeline.begin(stage, { detail: role, deadlineMs });
+    this.#unaddressed.push(span);
     this.#current = { stage, span, timer, startedMs: performance.now() };
   }
 
   /** Everything is up, over `pair`. */
   succeed(pair?: CandidatePair): void {
     this.#reached = order.length;
-    this.#current?.span.set(addressOf(pair));
     this.#finish('ok');
+    this.#address(pair);
+  }
+
+  /** The pair is known a moment later than that there is one. */
+  #address(pair: CandidatePair | undefined): void {
+    if (!pair) return;
+    for (const span of this.#unaddressed.splice(0)) span.set({ address: addressOf(pair) });
   }
 
   /** The connection failed or is given up: the stage under way ends so. */
@@ -85,8 +94,6 @@ export class MediaStages {
   }
 }
 
-function addressOf(pair: CandidatePair | undefined): { address?: string } {
-  if (!pair) return {};
-  const { address, port, protocol } = pair.remote;
-  return { address: `${address.includes(':') ? `[${address}]` : address}:${port}/${protocol}` };
+function addressOf({ remote: { address, port, protocol } }: CandidatePair): string {
+  return `${address.includes(':') ? `[${address}]` : address}:${port}/${protocol}`;
 }

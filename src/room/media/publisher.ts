@@ -100,7 +100,7 @@ export class Publisher {
 
   /** The data channels are open: everything that goes over this connection can go. */
   dataIsOpen(): void {
-    this.#stages.succeed();
+    this.#stages.succeed(this.pair);
   }
 
   /** Adds a sending media section; `negotiate` tells the server of it. */
@@ -198,7 +198,7 @@ export class Publisher {
   }
 
   #onStateChange(state: PeerConnectionState): void {
-    if (state === 'connected') this.#stages.begin('data');
+    if (state === 'connected') this.#stages.begin('data', this.pair);
     if (state === 'failed') {
       const stage = this.#stages.stage ?? 'ice';
       this.#stages.stop('failed');

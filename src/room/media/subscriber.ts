@@ -160,7 +160,7 @@ export class Subscriber {
   }
 
   #onStateChange(state: PeerConnectionState): void {
-    if (state === 'connected') this.#stages.succeed();
+    if (state === 'connected') this.#stages.succeed(this.pair);
     if (state === 'failed') {
       const stage = this.#stages.stage ?? 'ice';
       this.#stages.stop('failed');
