@@ -3,7 +3,7 @@ import { describe, type SuiteFactory } from 'vitest';
 import { findLivekitServer } from './livekit-server.mjs';
 
 /** What a test may need that npm does not install. */
-export type Part = 'livekit-server' | 'cc' | 'chromium' | 'sipp' | 'network namespaces' | 'native engine';
+export type Part = 'livekit-server' | 'cc' | 'chromium' | 'network namespaces' | 'native engine';
 
 function answers(command: string, args: string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore', timeout: 20_000 }).status === 0;
@@ -13,7 +13,6 @@ const isHere: Record<Part, () => boolean> = {
   'livekit-server': () => findLivekitServer() !== undefined,
   cc: () => answers('cc', ['--version']),
   chromium: () => answers('chromium', ['--version']),
-  sipp: () => spawnSync('sipp', ['-v'], { stdio: 'ignore' }).error === undefined,
   'network namespaces': () => process.getuid?.() === 0 && answers('ip', ['netns', 'list']),
   'native engine': () => answers(process.execPath, ['-e', "require('@livekit/rtc-ffi-bindings')"]),
 };
