@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { createLogger, defaultDeadlinesMs, OffhookError } from '../timeline/index.js';
+import { createLogger, defaultDeadlinesMs, describeError, OffhookError } from '../timeline/index.js';
 import type { StartFilterHost } from './filter-host.js';
 import { observeFilters } from './filter-metrics.js';
 import { type ConnectingRoom, FilterModule } from './filter-module.js';
@@ -138,6 +138,14 @@ export class FilterRegistry {
     this.#rooms.clear();
   }
 
+  #tell(status: FilterStatus): void {
+    try {
+      this.onStatus(status);
+    } catch (error) {
+      log.error(`onStatus failed: ${describeError(error)}`);
+    }
+  }
+
   /** Loaded when it is first asked for: its worker costs a program that does not use it nothing. */
   #loadRnnoise(): void {
     const modulePath = new URL('rnnoise.js', this.#compiledCode);
@@ -170,7 +178,7 @@ export class FilterRegistry {
       startHost,
       sampleRate,
       loadDeadlineMs: this.#loadDeadlineMs ?? defaultDeadlinesMs.filterLoad,
-      onStatus: (status) => this.onStatus(status),
+      onStatus: (status) => this.#tell(status),
     });
     this.#modules.set(moduleId, filter);
     for (const room of this.#rooms.values()) {

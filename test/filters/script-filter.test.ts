@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   filtered,
   filterFrame,
@@ -122,6 +122,27 @@ describe('a filter in JavaScript', () => {
     expect(session.status.frames.late).toBeGreaterThanOrEqual(50);
     await untilStatus(registry, ({ restarts, state }) => restarts === 1 && state === 'ready');
     expect(session.status.state).toBe('unavailable');
+  });
+
+  test('that throws when it is told something goes on', async () => {
+    const path = moduleOf(
+      'complainer',
+      `const no = () => { throw new Error('no'); };
+       export default {
+         updateToken: no,
+         create: () => ({ process: () => undefined, updateStreamInfo: no, close: no }),
+       };`,
+    );
+    const { registry, session } = open(path);
+    registry.onStatus = () => {
+      throw new Error('the program fails too');
+    };
+    await vi.waitFor(() => expect(session.status.state).toBe('ready'));
+    registry.updateToken(url, 'fresh');
+    session.updateStreamInfo(streamInfo);
+    expect(await filtered(session, level(5))).toEqual(level(5));
+    session.close();
+    expect(registry.statuses()[0]?.restarts).toBe(0);
   });
 
   test('that works at one rate only is given it', async () => {

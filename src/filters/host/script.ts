@@ -107,7 +107,14 @@ try {
     throw new Error(`${moduleUrl} has no default export with a function create`);
   }
   reply({ event: 'opened', sampleRate: definition.sampleRate });
-  parentPort!.on('message', (request: ScriptRequest) => handle(definition, request));
+  parentPort!.on('message', (request: ScriptRequest) => {
+    try {
+      handle(definition, request);
+    } catch (error) {
+      // A stream goes on without what it was told.
+      process.stderr.write(`filter ${moduleUrl}: ${request.op}: ${describeError(error)}\n`);
+    }
+  });
 } catch (error) {
   reply({ event: 'refused', reason: describeError(error) });
 }

@@ -1,3 +1,4 @@
+import { createLogger, describeError } from '../../timeline/index.js';
 import type { Rnnoise } from '../rnnoise.js';
 
 /** Changes the rate of interleaved samples; every push of 10 ms returns 10 ms. */
@@ -11,6 +12,7 @@ export type CreateRateConverter = (options: {
   numChannels: number;
 }) => RateConverter;
 
+const log = createLogger('filters/processing');
 const rnnoiseRate = 48_000;
 
 /** RNNoise on the calling thread, with resampling around it at other rates. Audio passes until it has loaded. */
@@ -23,7 +25,9 @@ export class NoiseSuppression {
   constructor(sampleRate: number, numChannels: number, createRateConverter: CreateRateConverter) {
     this.#up = createRateConverter({ inputRate: sampleRate, outputRate: rnnoiseRate, numChannels });
     this.#down = createRateConverter({ inputRate: rnnoiseRate, outputRate: sampleRate, numChannels });
-    void this.#load(numChannels);
+    this.#load(numChannels).catch((error: unknown) => {
+      log.error(`noise suppression does not load, audio passes without it: ${describeError(error)}`);
+    });
   }
 
   /** Takes and returns 10 ms; what it returns is late by 20 ms and the resampling. */
