@@ -1,10 +1,15 @@
-import { ClientInfo_Capability } from '@livekit/protocol';
+import { type AddTrackRequest, ClientInfo_Capability, type SessionDescription } from '@livekit/protocol';
 
-/** What a client says in the query of its signalling URL. */
+/** What a client says of itself and of the session it wants. */
 export interface ClientOptions {
   autoSubscribe: boolean;
   /** The client wants a server that begins no ICE checks. */
   iceLite: boolean;
+  /** The client publishes and receives on one peer connection. */
+  singleConnection: boolean;
+  /** What the client wants to publish at once. */
+  addTracks: readonly AddTrackRequest[];
+  offer: SessionDescription | undefined;
   /** The session that the client wants to go on with. */
   resumeSid: string | undefined;
   /** Version of the signalling protocol. */
@@ -19,13 +24,16 @@ export interface ClientOptions {
   address: string;
 }
 
-/** Reads the query; what is missing or malformed has its default. */
+/** Reads the query of `/rtc`; what is missing or malformed has its default. */
 export function readClientOptions(query: URLSearchParams, address: string): ClientOptions {
   const flag = (name: string) => ['1', 'true'].includes(query.get(name) ?? '');
   const integer = (name: string) => Number.parseInt(query.get(name) ?? '', 10) || 0;
   return {
     autoSubscribe: !query.has('auto_subscribe') || flag('auto_subscribe'),
     iceLite: flag('ice_lite'),
+    singleConnection: false,
+    addTracks: [],
+    offer: undefined,
     resumeSid: flag('reconnect') ? (query.get('sid') ?? '') : undefined,
     protocol: integer('protocol'),
     clientProtocol: integer('client_protocol'),

@@ -12,8 +12,8 @@ import type { Access } from './access-token.js';
 import type { ClientOptions } from './client-options.js';
 import { newSid } from './ids.js';
 import { kindOf, permissionOf } from './permissions.js';
+import type { Downlink } from './sfu/downlink.js';
 import type { Publisher } from './sfu/publisher.js';
-import type { Subscriber } from './sfu/subscriber.js';
 import type { SignalSocket } from './signal-socket.js';
 
 /** One participant's session in a room: who it is, and the connections that it publishes and receives on. */
@@ -24,7 +24,7 @@ export class Participant {
   readonly access: Access;
   readonly client: ClientOptions;
   readonly publisher: Publisher;
-  readonly subscriber: Subscriber;
+  readonly subscriber: Downlink;
   readonly joinedAtMs = Date.now();
   name: string;
   metadata: string;
@@ -59,7 +59,7 @@ export class Participant {
   }
 
   get isSubscriberPrimary(): boolean {
-    return this.access.grants.canSubscribe;
+    return this.access.grants.canSubscribe && !this.client.singleConnection;
   }
 
   /** Counts a change that others are to be told of. */
@@ -109,5 +109,5 @@ export class Participant {
 
 export interface Connections {
   publisher: Publisher;
-  subscriber: Subscriber;
+  subscriber: Downlink;
 }

@@ -7,9 +7,11 @@ import { Dispatcher } from './agents/dispatcher.js';
 import { agentDispatchService } from './api/agent-dispatch-service.js';
 import { roomService } from './api/room-service.js';
 import { answerTwirp } from './api/twirp.js';
+import { readClientOptions } from './client-options.js';
 import { HttpListener } from './http-listener.js';
 import { type HttpRequest, HttpRouter, tokenOf } from './http-router.js';
 import { newSid } from './ids.js';
+import { readJoinRequest } from './join-request.js';
 import { Rooms } from './rooms.js';
 import { mediaBindAddress } from './sfu/ice-addresses.js';
 import { MediaPort } from './sfu/media-port.js';
@@ -86,6 +88,11 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
 
   const router = new HttpRouter()
     .route('/', () => ({ contentType: 'text/plain', body: 'OK' }))
+    .route('/rtc/v1/validate', async ({ headers, query }) => {
+      signal.check(await verifyAccess(tokenOf(headers, query), keys));
+      readJoinRequest(query.get('join_request'), '');
+      return { contentType: 'text/plain', body: 'success' };
+    })
     .route('/rtc/validate', async ({ headers, query }) => {
       signal.check(await verifyAccess(tokenOf(headers, query), keys));
       return { contentType: 'text/plain', body: 'success' };
@@ -101,7 +108,13 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
     '/rtc': async ({ token, query, address }) => {
       const access = await verifyAccess(token, keys);
       signal.check(access);
-      return (socket) => signal.serve(socket, access, query, address);
+      return (socket) => signal.serve(socket, access, readClientOptions(query, address));
+    },
+    '/rtc/v1': async ({ token, query, address }) => {
+      const access = await verifyAccess(token, keys);
+      signal.check(access);
+      const client = readJoinRequest(query.get('join_request'), address);
+      return (socket) => signal.serve(socket, access, client);
     },
     '/agent': async ({ token }) => {
       const access = await verifyAccess(token, keys);

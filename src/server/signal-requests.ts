@@ -80,8 +80,13 @@ export function handleRequest(room: Room, participant: Participant, { case: kind
 
 function answerOffer(room: Room, participant: Participant, { sdp, id }: SessionDescription): void {
   try {
-    const answer = new SessionDescription({ type: 'answer', sdp: participant.publisher.answer(sdp), id });
-    participant.send({ case: 'answer', value: answer });
+    const answer = participant.publisher.answer(sdp);
+    const midToTrackId = participant.publisher.shared?.midToTrackId() ?? {};
+    participant.send({
+      case: 'answer',
+      value: new SessionDescription({ type: 'answer', sdp: answer, id, midToTrackId }),
+    });
+    participant.publisher.shared?.placed();
   } catch (error) {
     log.warn(`${room.name}: ${participant.identity}: the offer was refused: ${describeError(error)}`);
     // Without an answer the client cannot go on; with a new session it can.

@@ -4,6 +4,7 @@ import {
   JoinResponse,
   LeaveRequest,
   LeaveRequest_Action,
+  MediaSectionsRequirement,
   ReconnectResponse,
   type ServerInfo,
   SessionDescription,
@@ -12,14 +13,16 @@ import {
 import type { WebSocket } from 'ws';
 import { createLogger } from '../timeline/index.js';
 import type { Access, ApiKeys } from './access-token.js';
-import { type ClientOptions, readClientOptions } from './client-options.js';
+import type { ClientOptions } from './client-options.js';
 import { HttpError } from './http-error.js';
-import { Participant } from './participant.js';
+import { type Connections, Participant } from './participant.js';
 import type { Room } from './room.js';
 import type { Rooms } from './rooms.js';
+import type { DownTrack } from './sfu/down-track.js';
 import { hostCandidates } from './sfu/ice-addresses.js';
 import type { MediaEndpoint } from './sfu/media-transport.js';
 import { Publisher } from './sfu/publisher.js';
+import { SharedSubscriber } from './sfu/shared-subscriber.js';
 import { Subscriber } from './sfu/subscriber.js';
 import { handleRequest } from './signal-requests.js';
 import { pingIntervalS, pingTimeoutS, SignalSocket } from './signal-socket.js';
@@ -64,8 +67,7 @@ export class SignalService {
   }
 
   /** Serves one client, of which `check` has passed, until its socket closes. */
-  serve(socket: WebSocket, access: Access, query: URLSearchParams, address: string): void {
-    const client = readClientOptions(query, address);
+  serve(socket: WebSocket, access: Access, client: ClientOptions): void {
     if (client.resumeSid === undefined) this.#join(socket, access, client);
     else this.#resume(socket, access, client.resumeSid);
   }
@@ -97,6 +99,8 @@ export class SignalService {
     });
     room.announce(participant);
     if (participant.isSubscriberPrimary) participant.subscriber.start();
+    for (const value of client.addTracks) handleRequest(room, participant, { case: 'addTrack', value });
+    if (client.offer) handleRequest(room, participant, { case: 'offer', value: client.offer });
   }
 
   #resume(socket: WebSocket, access: Access, sid: string): void {
@@ -150,7 +154,7 @@ export class SignalService {
     }, give).unref();
   }
 
-  #connect(room: Room, participant: Participant): { publisher: Publisher; subscriber: Subscriber } {
+  #connect(room: Room, participant: Participant): Connections {
     const { endpoint } = this.#options;
     const { address, iceLite } = participant.client;
     const candidates = hostCandidates(endpoint.bindAddress, endpoint.port, address);
@@ -172,20 +176,33 @@ export class SignalService {
       onConnected: connected(!participant.isSubscriberPrimary),
       onFailed,
     });
-    const subscriber = new Subscriber({
-      name: `${participant.identity} receives`,
-      endpoint,
-      iceLite,
-      candidates,
-      sendOffer: (sdp, id) =>
-        participant.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id }) }),
-      onTrackAccepted: ({ publisherSid, upTrack }) =>
-        room
-          .findBySid(publisherSid)
-          ?.send({ case: 'trackSubscribed', value: new TrackSubscribed({ trackSid: upTrack.sid }) }),
-      onConnected: connected(participant.isSubscriberPrimary),
-      onFailed,
-    });
+    const onTrackAccepted = ({ publisherSid, upTrack }: DownTrack) => {
+      const value = new TrackSubscribed({ trackSid: upTrack.sid });
+      room.findBySid(publisherSid)?.send({ case: 'trackSubscribed', value });
+    };
+    const subscriber = participant.client.singleConnection
+      ? new SharedSubscriber({
+          outbox: publisher.outbox,
+          send: (packet) => publisher.send(packet),
+          requireSections: (numAudios, numVideos) =>
+            participant.send({
+              case: 'mediaSectionsRequirement',
+              value: new MediaSectionsRequirement({ numAudios, numVideos }),
+            }),
+          onTrackAccepted,
+        })
+      : new Subscriber({
+          name: `${participant.identity} receives`,
+          endpoint,
+          iceLite,
+          candidates,
+          sendOffer: (sdp, id) =>
+            participant.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id }) }),
+          onTrackAccepted,
+          onConnected: connected(participant.isSubscriberPrimary),
+          onFailed,
+        });
+    if (subscriber instanceof SharedSubscriber) publisher.shared = subscriber;
     for (const { outbox } of [publisher, subscriber]) {
       outbox.onOverflow = () => {
         log.warn(`${room.name}: ${participant.identity} does not keep up with the data that is sent to it`);

@@ -79,7 +79,7 @@ describe('who may come in', () => {
     expect((await fetch(`${url}/nothing`)).status).toBe(404);
     expect(await (await fetch(url)).text()).toBe('OK');
     expect((await fetch(`${url}/settings/regions`)).status).toBe(200);
-    const socket = new WebSocket(`${server.url}/rtc/v1`);
+    const socket = new WebSocket(`${server.url}/rtc/v9`);
     const status = await new Promise((resolve) => {
       socket.on('unexpected-response', (_request, { statusCode }) => resolve(statusCode));
       socket.on('error', () => {});

@@ -8,6 +8,9 @@ import { Program, startParticipant } from '../support/program.mjs';
 import { makeToken } from '../support/token.mjs';
 
 const agentScript = fileURLToPath(new URL('programs/agent.mjs', import.meta.url));
+// A worker loads models and forks its processes before it registers.
+const startTimeoutMs = 60_000;
+const testTimeoutMs = 90_000;
 const keys = { apiKey: 'devkey', apiSecret: 'secret' };
 
 /** A port for the worker's health page, which cannot choose one itself. */
@@ -71,21 +74,29 @@ describeWith(['native engine'], 'an unmodified @livekit/agents worker', () => {
         expect(agent).toBeDefined();
         return agent!;
       },
-      { timeout: 20_000, interval: 100 },
+      { timeout: startTimeoutMs, interval: 100 },
     );
   }
 
-  test('registers, gets a job when a room is opened, and is heard', async () => {
-    await startAgent();
-    const caller = await join('automatic', 'caller');
-    const agent = await agentSeenBy(caller);
-    expect(agent.attributes.job).toBe('no metadata');
-    await caller.waitFor('firstAudible', { identity: agent.identity });
-  });
+  test(
+    'registers, gets a job when a room is opened, and is heard',
+    async () => {
+      await startAgent();
+      const caller = await join('automatic', 'caller');
+      const agent = await agentSeenBy(caller);
+      expect(agent.attributes.job).toBe('no metadata');
+      await caller.waitFor('firstAudible', { identity: agent.identity });
+    },
+    testTimeoutMs,
+  );
 
-  test('gets its job even when it starts after the caller', async () => {
-    const caller = await join('late', 'caller');
-    await startAgent();
-    await agentSeenBy(caller);
-  });
+  test(
+    'gets its job even when it starts after the caller',
+    async () => {
+      const caller = await join('late', 'caller');
+      await startAgent();
+      await agentSeenBy(caller);
+    },
+    testTimeoutMs,
+  );
 });

@@ -11,6 +11,9 @@ import { ClientBrowser } from './browser.js';
 import { takeHeard } from './room-of-two.js';
 import { signToken } from './signal-peer.js';
 
+const mediaTimeoutMs = 40_000;
+const testTimeoutMs = 90_000;
+
 describeWith(['chromium', 'native engine'], 'livekit-client in Chromium', () => {
   const browser = new ClientBrowser();
   let server: RoomServer;
@@ -39,15 +42,17 @@ describeWith(['chromium', 'native engine'], 'livekit-client in Chromium', () => 
     return page;
   }
 
-  test('speaks with a participant on the native engine: tones and data cross both ways', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'offhook-browser-'));
-    const native = startParticipant('native');
-    try {
-      const token = await signToken('native', { roomJoin: true, room: 'tones' });
-      await native.call('connect', { url: server.url, token });
-      await native.call('publishTone', { hz: 440 });
-      const page = await joinFromPage('tones', 'page');
-      await page.evaluate(`(async () => {
+  test(
+    'speaks with a participant on the native engine: tones and data cross both ways',
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'offhook-browser-'));
+      const native = startParticipant('native');
+      try {
+        const token = await signToken('native', { roomJoin: true, room: 'tones' });
+        await native.call('connect', { url: server.url, token });
+        await native.call('publishTone', { hz: 440 });
+        const page = await joinFromPage('tones', 'page');
+        await page.evaluate(`(async () => {
         const audio = globalThis.audio = new AudioContext({ sampleRate: 48000 });
         const tone = new OscillatorNode(audio, { frequency: 660 });
         const out = new MediaStreamAudioDestinationNode(audio);
@@ -56,50 +61,56 @@ describeWith(['chromium', 'native engine'], 'livekit-client in Chromium', () => 
         await room.localParticipant.publishTrack(out.stream.getAudioTracks()[0], { source: 'microphone' });
         await room.localParticipant.publishData(new TextEncoder().encode('hello'), { reliable: true });
       })()`);
-      await native.waitFor('dataReceived', { text: 'hello', identity: 'page' });
-      await native.call('publishData', { text: 'welcome' });
-      await native.waitFor('firstAudible', { identity: 'page' });
+        await native.waitFor('dataReceived', { text: 'hello', identity: 'page' });
+        await native.call('publishData', { text: 'welcome' });
+        await native.waitFor('firstAudible', { identity: 'page' });
+        await vi.waitFor(
+          async () => {
+            const pcm = await takeHeard(native, 'page', join(directory, 'page'));
+            expect(pcm.samples.length).toBeGreaterThan(4_800);
+            expect(Math.abs(dominantFrequencyHz(pcm) - 660)).toBeLessThanOrEqual(5);
+            expect(await page.evaluate('heard')).toEqual([['native', 'welcome']]);
+            expect(Math.abs((await loudestHz(page, 'native')) - 440)).toBeLessThan(20);
+          },
+          { timeout: mediaTimeoutMs, interval: 300 },
+        );
+      } finally {
+        await native.stop();
+        rmSync(directory, { recursive: true });
+      }
+    },
+    testTimeoutMs,
+  );
+
+  test(
+    'sees the camera of another page, at full size',
+    async () => {
+      const [ada, bob] = await Promise.all([joinFromPage('video', 'ada'), joinFromPage('video', 'bob')]);
+      await ada.evaluate('room.localParticipant.setCameraEnabled(true)');
       await vi.waitFor(
         async () => {
-          const pcm = await takeHeard(native, 'page', join(directory, 'page'));
-          expect(pcm.samples.length).toBeGreaterThan(4_800);
-          expect(Math.abs(dominantFrequencyHz(pcm) - 660)).toBeLessThanOrEqual(5);
-          expect(await page.evaluate('heard')).toEqual([['native', 'welcome']]);
-          expect(Math.abs((await loudestHz(page, 'native')) - 440)).toBeLessThan(20);
-        },
-        { timeout: 10_000, interval: 300 },
-      );
-    } finally {
-      await native.stop();
-      rmSync(directory, { recursive: true });
-    }
-  });
-
-  test('sees the camera of another page, at full size', async () => {
-    const [ada, bob] = await Promise.all([joinFromPage('video', 'ada'), joinFromPage('video', 'bob')]);
-    await ada.evaluate('room.localParticipant.setCameraEnabled(true)');
-    await vi.waitFor(
-      async () => {
-        const received = await bob.evaluate(`(async () => {
+          const received = await bob.evaluate(`(async () => {
           const [publication] = room.remoteParticipants.get('ada').videoTrackPublications.values();
           const report = [...(await publication.track.getRTCStatsReport()).values()];
           const { framesDecoded, frameWidth } = report.find(({ type }) => type === 'inbound-rtp');
           return { framesDecoded, frameWidth };
         })()`);
-        expect(received).toMatchObject({ frameWidth: 1280 });
-        expect((received as { framesDecoded: number }).framesDecoded).toBeGreaterThan(10);
-      },
-      { timeout: 15_000, interval: 300 },
-    );
-    await ada.evaluate('room.localParticipant.setCameraEnabled(false)');
-    await vi.waitFor(async () =>
-      expect(
-        await bob.evaluate(
-          `[...room.remoteParticipants.get('ada').videoTrackPublications.values()].every(({ isMuted }) => isMuted)`,
-        ),
-      ).toBe(true),
-    );
-  });
+          expect(received).toMatchObject({ frameWidth: 1280 });
+          expect((received as { framesDecoded: number }).framesDecoded).toBeGreaterThan(10);
+        },
+        { timeout: mediaTimeoutMs, interval: 300 },
+      );
+      await ada.evaluate('room.localParticipant.setCameraEnabled(false)');
+      await vi.waitFor(async () =>
+        expect(
+          await bob.evaluate(
+            `[...room.remoteParticipants.get('ada').videoTrackPublications.values()].every(({ isMuted }) => isMuted)`,
+          ),
+        ).toBe(true),
+      );
+    },
+    testTimeoutMs,
+  );
 });
 
 /** The strongest frequency of what a page hears of a participant. */

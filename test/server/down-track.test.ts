@@ -32,6 +32,7 @@ function subscription(published: Codec[], acceptedNames: string[]) {
       mid: '0',
       kind: 'audio',
       sending: true,
+      receiving: false,
       streamId: '',
       trackId: '',
       codecs: published,

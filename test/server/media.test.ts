@@ -3,10 +3,29 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { describeWith } from '../support/parts.js';
-import { startParticipant } from '../support/program.mjs';
+import { type Program, startParticipant } from '../support/program.mjs';
 import { dominantFrequencyHz, findGaps, levelDbfs } from '../support/tone.js';
 import { RoomOfTwo, takeHeard } from './room-of-two.js';
 import { signToken } from './signal-peer.js';
+
+/** At least so much of what a participant hears of another from now on. */
+async function hearFor(
+  listener: Program,
+  identity: string,
+  path: string,
+  durationMs: number,
+): Promise<Int16Array> {
+  const samples: number[] = [];
+  await vi.waitFor(
+    async () => {
+      const heard = await takeHeard(listener, identity, path);
+      samples.push(...heard.samples);
+      expect(samples.length).toBeGreaterThanOrEqual((heard.sampleRate * durationMs) / 1_000);
+    },
+    { timeout: 10_000, interval: 200 },
+  );
+  return Int16Array.from(samples);
+}
 
 describeWith(['native engine'], 'between two participants on the native engine', () => {
   const room = new RoomOfTwo();
@@ -28,18 +47,10 @@ describeWith(['native engine'], 'between two participants on the native engine',
       [bob, 'ada', 440],
     ] as const) {
       await listener.waitFor('firstAudible', { identity });
-      // The first packets may be concealment of what was sent before the subscription.
-      await takeHeard(listener, identity, join(directory, 'start'));
-      const pieces: Int16Array[] = [];
-      await vi.waitFor(
-        async () => {
-          const heard = await takeHeard(listener, identity, join(directory, identity));
-          pieces.push(heard.samples);
-          expect(pieces.reduce((sum, { length }) => sum + length, 0)).toBeGreaterThan(heard.sampleRate);
-        },
-        { timeout: 8_000, interval: 300 },
-      );
-      const samples = Int16Array.from(pieces.flatMap((piece) => [...piece]));
+      const path = join(directory, identity);
+      // The listener's jitter buffer finds its length first.
+      await hearFor(listener, identity, path, 500);
+      const samples = await hearFor(listener, identity, path, 1_000);
       const heard = { samples, sampleRate: 48_000 };
       expect(Math.abs(dominantFrequencyHz(heard) - hz)).toBeLessThanOrEqual(5);
       expect(Math.abs(levelDbfs(samples) + 20)).toBeLessThan(2);

@@ -44,10 +44,15 @@ export class SignalPeer {
     });
   }
 
-  /** Opens `/rtc` and nothing else. */
-  static async open(url: string, token: string, query: Record<string, string> = {}): Promise<SignalPeer> {
+  /** Opens a signalling path and nothing else. */
+  static async open(
+    url: string,
+    token: string,
+    query: Record<string, string> = {},
+    path = '/rtc',
+  ): Promise<SignalPeer> {
     const parameters = new URLSearchParams({ access_token: token, protocol: '16', sdk: 'js', ...query });
-    const socket = new WebSocket(`${url}/rtc?${parameters}`);
+    const socket = new WebSocket(`${url}${path}?${parameters}`);
     const peer = new SignalPeer(socket);
     await once(socket, 'open');
     return peer;

@@ -100,6 +100,20 @@ export function subscriberCodecs(
   return redundant ? [{ ...red, publisherPayloadType: redundant.payloadType }, plain] : [plain];
 }
 
+const formatParameters = /(?:profile-level-id|packetization-mode|profile-id|profile)=[^;]+/g;
+
+/** Those of a receiver's codecs in which a publisher's packets can be passed on, with its payload types. */
+export function codecsFor(published: readonly Codec[], receivable: readonly Codec[]): OfferedCodec[] {
+  const format = ({ name, parameters }: Codec) =>
+    [name.toLowerCase(), ...(name.toLowerCase() === 'red' ? [] : (parameters.match(formatParameters) ?? []))]
+      .sort()
+      .join();
+  return receivable.flatMap((codec) => {
+    const match = published.find((candidate) => format(candidate) === format(codec));
+    return match ? [{ ...codec, publisherPayloadType: match.payloadType }] : [];
+  });
+}
+
 /** What a section that carries no track lists: one codec, for it must not be empty. */
 export const idleCodecs: Record<'audio' | 'video', readonly Codec[]> = {
   audio: [opus],

@@ -31,13 +31,14 @@ export class DownTrack {
   readonly upTrack: UpTrack;
   readonly publisherSid: string;
   readonly ssrc: number;
-  /** What the subscriber is offered. */
-  readonly codecs: readonly OfferedCodec[];
+  /** What the subscriber is offered, or has offered to receive. */
+  codecs: readonly OfferedCodec[];
   /** While paused (the subscriber asked for that) nothing is forwarded. */
   paused = false;
   /** Last loss that the subscriber reported, 0 to 1. */
   fractionLost = 0;
   #options: DownTrackOptions;
+  #extensions: readonly { id: number; uri: string }[];
   #rewriter: RtpRewriter;
   #history = new PacketHistory();
   /** Undefined until the subscriber has accepted the track. */
@@ -51,7 +52,14 @@ export class DownTrack {
     this.publisherSid = options.publisherSid;
     this.ssrc = options.ssrc;
     this.codecs = subscriberCodecs(options.upTrack.kind, options.upTrack.codecs, options.upTrack.info.stereo);
+    this.#extensions = offeredExtensions[options.upTrack.kind];
     this.#rewriter = new RtpRewriter(this.codecs[0]?.clockRate ?? 90_000);
+  }
+
+  /** Takes codecs and header extensions of the subscriber's choice. */
+  offer(codecs: readonly OfferedCodec[], extensions: readonly { id: number; uri: string }[]): void {
+    this.codecs = codecs;
+    this.#extensions = extensions;
   }
 
   get isAccepted(): boolean {
@@ -135,7 +143,7 @@ export class DownTrack {
 
   #extensionsOf(packet: RtpPacket): { id: number; data: Buffer }[] {
     const extensions = [];
-    for (const { id, uri } of offeredExtensions[this.upTrack.kind]) {
+    for (const { id, uri } of this.#extensions) {
       const data = this.upTrack.extension(packet, uri);
       if (data && data.length > 0) extensions.push({ id, data });
     }

@@ -8,6 +8,8 @@ export interface OfferedMedia {
   kind: 'audio' | 'video';
   /** Whether the publisher means to send on it now. */
   sending: boolean;
+  /** Whether it would receive on it. */
+  receiving: boolean;
   /** The two parts of `a=msid`. */
   streamId: string;
   trackId: string;
@@ -32,11 +34,12 @@ const knownUris: readonly string[] = Object.values(extensionUris);
 export function readOffer(offer: SessionDescription): OfferedMedia[] {
   return offer.media.filter(isAudioOrVideo).map((section) => {
     const { id: streamId = '', appdata: trackId = '' } = section.msid?.[0] ?? {};
-    const sends = (section.direction ?? 'sendrecv').startsWith('send');
+    const direction = section.direction ?? 'sendrecv';
     return {
       mid: String(section.mid ?? ''),
       kind: section.type as OfferedMedia['kind'],
-      sending: sends && section.port !== 0,
+      sending: direction.startsWith('send') && section.port !== 0,
+      receiving: direction === 'recvonly' && section.port !== 0,
       streamId,
       trackId,
       codecs: forwardableCodecs(section),

@@ -10,6 +10,7 @@ import { type MediaEndpoint, MediaTransport } from './media-transport.js';
 import { answerSections, type OfferedMedia, readOffer } from './publisher-answer.js';
 import { buildRemb } from './remb.js';
 import { parseDescription, readSessionParameters } from './session-parameters.js';
+import type { SharedSubscriber } from './shared-subscriber.js';
 import { serverSsrc, UpTrack } from './up-track.js';
 
 export interface PublisherOptions {
@@ -42,6 +43,8 @@ export class Publisher {
   readonly outbox = new DataOutbox();
   /** Worst loss of any track since the report before, 0 to 1. */
   fractionLost = 0;
+  /** Where the client receives on this connection too. */
+  shared: SharedSubscriber | undefined;
   #options: PublisherOptions;
   #transport: MediaTransport;
   #remoteUfrag: string | undefined;
@@ -108,6 +111,8 @@ export class Publisher {
     for (const section of media) {
       this.#apply(section, sections.find(({ mid }) => mid === section.mid)?.codecs ?? []);
     }
+    const placements = this.shared?.place(media);
+    const answered = sections.map((section) => ({ ...section, ...placements?.get(section.mid) }));
     this.#version++;
     return writeDescription({
       sessionId: '1',
@@ -116,8 +121,13 @@ export class Publisher {
       iceLite: this.#options.iceLite,
       transport: this.#transport.local,
       candidates: this.#options.candidates,
-      sections,
+      sections: answered,
     });
+  }
+
+  /** Sends RTP or RTCP to the client. */
+  send(packet: Buffer): void {
+    this.#transport.send(packet);
   }
 
   addIceCandidate(candidate: IceCandidate): void {
@@ -207,6 +217,7 @@ export class Publisher {
     const nowMs = performance.now();
     if (isRtcp(bytes)) {
       for (const report of parseRtcp(bytes)) {
+        this.shared?.handleRtcp(report, nowMs);
         if (report.type === 'senderReport') this.#bySsrc.get(report.ssrc)?.handleSenderReport(report, nowMs);
       }
       return;

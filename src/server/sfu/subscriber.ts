@@ -5,6 +5,7 @@ import { forwardableCodecs, idleCodecs, offeredExtensions } from './codecs.js';
 import { dataChannelLabels } from './data-channels.js';
 import { DataOutbox } from './data-outbox.js';
 import { DownTrack } from './down-track.js';
+import type { Downlink } from './downlink.js';
 import { type MediaSection, writeDescription } from './media-section.js';
 import { type MediaEndpoint, MediaTransport } from './media-transport.js';
 import { parseDescription, readSessionParameters } from './session-parameters.js';
@@ -40,7 +41,7 @@ const channels = [
 ];
 
 /** The peer connection on which a participant receives: tracks of others, and data. */
-export class Subscriber {
+export class Subscriber implements Downlink {
   /** Subscriptions by track sid. */
   readonly downTracks = new Map<string, DownTrack>();
   readonly outbox = new DataOutbox();

@@ -1,0 +1,49 @@
+import { gunzipSync } from 'node:zlib';
+import {
+  ClientInfo_SDK,
+  JoinRequest,
+  WrappedJoinRequest,
+  WrappedJoinRequest_Compression,
+} from '@livekit/protocol';
+import type { ClientOptions } from './client-options.js';
+import { HttpError } from './http-error.js';
+
+const maxBytes = 1024 * 1024;
+
+/**
+ * Reads the join request in the query of `/rtc/v1`: a WrappedJoinRequest in base64.
+ *
+ * @throws HttpError 400 when it is missing or not one.
+ */
+export function readJoinRequest(encoded: string | null, address: string): ClientOptions {
+  if (encoded === null || encoded === '') throw new HttpError(400, 'join_request is required');
+  const request = unwrap(encoded);
+  const { clientInfo, connectionSettings } = request;
+  return {
+    autoSubscribe: connectionSettings?.autoSubscribe ?? false,
+    iceLite: false,
+    singleConnection: true,
+    addTracks: request.addTrackRequests,
+    offer: request.publisherOffer,
+    resumeSid: request.reconnect ? request.participantSid : undefined,
+    protocol: clientInfo?.protocol ?? 0,
+    clientProtocol: clientInfo?.clientProtocol ?? 0,
+    capabilities: clientInfo?.capabilities ?? [],
+    sdk: ClientInfo_SDK[clientInfo?.sdk ?? ClientInfo_SDK.UNKNOWN].toLowerCase(),
+    version: clientInfo?.version ?? '',
+    attributes: request.participantAttributes,
+    address,
+  };
+}
+
+function unwrap(encoded: string): JoinRequest {
+  try {
+    const { compression, joinRequest } = WrappedJoinRequest.fromBinary(Buffer.from(encoded, 'base64'));
+    const isCompressed = compression === WrappedJoinRequest_Compression.GZIP;
+    return JoinRequest.fromBinary(
+      isCompressed ? gunzipSync(joinRequest, { maxOutputLength: maxBytes }) : joinRequest,
+    );
+  } catch (cause) {
+    throw new HttpError(400, 'cannot unmarshal join request', { cause });
+  }
+}
