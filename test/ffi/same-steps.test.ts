@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWith } from '../support/parts.js';
 import { type Engine, Program } from '../support/program.mjs';
 import { makeToken } from '../support/token.mjs';
-import { House } from './house.js';
+import { House, sdks } from './house.js';
 
 interface Line {
   kind: 'request' | 'event';
@@ -78,60 +78,63 @@ function stepsOf(lines: Line[]) {
 const indexOf = (lines: Line[], name: string) =>
   lines.findIndex((line) => line.kind === 'event' && line.name === name);
 
-describeWith(['livekit-server', 'native engine'], 'a program that goes through a call', () => {
-  const house = new House();
-  const folder = mkdtempSync(join(tmpdir(), 'offhook-trace-'));
-  const traces = {} as Record<Engine, Line[]>;
+for (const { sdk, RTC_PACKAGE } of sdks) {
+  describeWith(['livekit-server', 'native engine'], `a program of ${sdk} that goes through a call`, () => {
+    const house = new House();
+    const folder = mkdtempSync(join(tmpdir(), 'offhook-trace-'));
+    const traces = {} as Record<Engine, Line[]>;
 
-  async function trace(engine: Engine): Promise<Line[]> {
-    const path = join(folder, engine);
-    const env = {
-      NAPI_RS_NATIVE_LIBRARY_PATH: inThisFolder('programs/traced-engine.cjs'),
-      TRACED_ENGINE: createRequire(import.meta.url).resolve(engineModule[engine]),
-      TRACE: path,
-    };
-    const args = [house.server.url, await makeToken(house.server, house.room, 'me')];
-    // Started as for the native engine: the traced one takes its place by the variable.
-    const program = new Program(inThisFolder('programs/every-step.mjs'), { engine: 'native', args, env });
-    expect(await program.ended, program.output.join('\n')).toBe(0);
-    return readFileSync(path, 'utf8')
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as Line);
-  }
-
-  beforeAll(async () => {
-    const args = [house.server.url, await makeToken(house.server, house.room, 'peer')];
-    const peer = new Program(inThisFolder('programs/echo-peer.mjs'), { engine: 'native', args });
-    try {
-      await peer.waitFor('ready');
-      traces.native = await trace('native');
-      traces.offhook = await trace('offhook');
-    } finally {
-      await peer.stop();
+    async function trace(engine: Engine): Promise<Line[]> {
+      const path = join(folder, engine);
+      const env = {
+        NAPI_RS_NATIVE_LIBRARY_PATH: inThisFolder('programs/traced-engine.cjs'),
+        TRACED_ENGINE: createRequire(import.meta.url).resolve(engineModule[engine]),
+        TRACE: path,
+        RTC_PACKAGE,
+      };
+      const args = [house.server.url, await makeToken(house.server, house.room, 'me')];
+      // Started as for the native engine: the traced one takes its place by the variable.
+      const program = new Program(inThisFolder('programs/every-step.mjs'), { engine: 'native', args, env });
+      expect(await program.ended, program.output.join('\n')).toBe(0);
+      return readFileSync(path, 'utf8')
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Line);
     }
-  });
-  afterAll(() => rmSync(folder, { recursive: true }));
 
-  test('makes the same requests and gets the same events, step by step, on both engines', () => {
-    expect(stepsOf(traces.offhook)).toEqual(stepsOf(traces.native));
-  });
+    beforeAll(async () => {
+      const args = [house.server.url, await makeToken(house.server, house.room, 'peer')];
+      const peer = new Program(inThisFolder('programs/echo-peer.mjs'), { engine: 'native', args });
+      try {
+        await peer.waitFor('ready');
+        traces.native = await trace('native');
+        traces.offhook = await trace('offhook');
+      } finally {
+        await peer.stop();
+      }
+    });
+    afterAll(() => rmSync(folder, { recursive: true }));
 
-  test('hears of the connect before any event of the room', () => {
-    expect(traces.offhook.find(({ kind, name }) => kind === 'event' && name !== 'logs')?.name).toBe(
-      'connect',
-    );
-  });
+    test('makes the same requests and gets the same events, step by step, on both engines', () => {
+      expect(stepsOf(traces.offhook)).toEqual(stepsOf(traces.native));
+    });
 
-  test('hears that its track is published after the callback of the publish', () => {
-    for (const lines of Object.values(traces)) {
-      expect(indexOf(lines, 'publishTrack')).toBeLessThan(indexOf(lines, 'localTrackPublished'));
-    }
-  });
+    test('hears of the connect before any event of the room', () => {
+      expect(traces.offhook.find(({ kind, name }) => kind === 'event' && name !== 'logs')?.name).toBe(
+        'connect',
+      );
+    });
 
-  test('hears that its track is unpublished before the callback', () => {
-    for (const lines of Object.values(traces)) {
-      expect(indexOf(lines, 'localTrackUnpublished')).toBeLessThan(indexOf(lines, 'unpublishTrack'));
-    }
+    test('hears that its track is published after the callback of the publish', () => {
+      for (const lines of Object.values(traces)) {
+        expect(indexOf(lines, 'publishTrack')).toBeLessThan(indexOf(lines, 'localTrackPublished'));
+      }
+    });
+
+    test('hears that its track is unpublished before the callback', () => {
+      for (const lines of Object.values(traces)) {
+        expect(indexOf(lines, 'localTrackUnpublished')).toBeLessThan(indexOf(lines, 'unpublishTrack'));
+      }
+    });
   });
-});
+}

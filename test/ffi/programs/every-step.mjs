@@ -1,7 +1,8 @@
 // An unmodified program that goes through a call step by step, one after the other, so that what it and its engine say
 // to each other can be compared between engines. Arguments: url, token. It expects an `echo` peer in the room.
 import { once } from 'node:events';
-import {
+
+const {
   AudioFrame,
   AudioSource,
   AudioStream,
@@ -10,8 +11,7 @@ import {
   RoomEvent,
   TrackPublishOptions,
   TrackSource,
-} from '@livekit/rtc-node';
-
+} = await import(process.env.RTC_PACKAGE ?? '@livekit/rtc-node');
 const [url, token] = process.argv.slice(2);
 const room = new Room();
 const next = (event) => once(room, event);
