@@ -1,97 +1,18 @@
 import { workerData } from 'node:worker_threads';
-import { shutdownTransport } from '../room/index.js';
-import { createLogger, describeError, OffhookError } from '../timeline/index.js';
-import { Logs } from './logs.js';
-import { FfiServer } from './server.js';
-import { raiseThreadPriority } from './thread-priority.js';
-import type { Answer, EngineThreadData, FromEngine, ToEngine } from './wire.js';
+import type { Answer, EngineThreadData } from './wire.js';
 
 /*
- * The engine thread: rooms, transports, codecs and timers run here, so that a program whose own thread is busy loses
- * no audio and no connection.
+ * Where the engine thread begins. What keeps the engine from starting (a file that is missing, an addon that does not
+ * load) is told to the program, which waits for an answer and would wait in vain.
  */
-const { port, answers, answered } = workerData as EngineThreadData;
-const answerCount = new Int32Array(answered);
-const log = createLogger('ffi/engine');
-const logs = new Logs();
-const raised = raiseThreadPriority();
-
-const send = (message: FromEngine) => port.postMessage(message);
-const server = new FfiServer({ emit: (event) => send({ type: 'event', ...event }) });
-
-function answer(message: Answer): void {
-  answers.postMessage(message);
-  Atomics.add(answerCount, 0, 1);
-  Atomics.notify(answerCount, 0);
+try {
+  await import('./engine-loop.js');
+} catch (error) {
+  const { answers, answered } = workerData as EngineThreadData;
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const failure: Answer = { id: 'start', error: `offhook's engine could not start: ${reason}` };
+  answers.postMessage(failure);
+  const count = new Int32Array(answered);
+  Atomics.add(count, 0, 1);
+  Atomics.notify(count, 0);
 }
-
-function answerWith(id: number, work: () => Omit<Exclude<Answer, { error: string }>, 'id'>): void {
-  try {
-    answer({ id, ...work() });
-  } catch (error) {
-    answer({ id, error: describeError(error) });
-  }
-}
-
-const nothing = { bytes: new Uint8Array(0) };
-
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-/**
- * The process is ending. The WebRTC addon must have no callback under way when this thread is terminated: it would
- * abort the process.
- */
-async function leave(id: number): Promise<void> {
-  await server.dispose();
-  await turn();
-  shutdownTransport();
-  await turn();
-  answerWith(id, () => ({ ...nothing, ...server.outbox.takeOpenedAndClosed() }));
-}
-
-async function dispose(): Promise<void> {
-  await server.dispose();
-  logs.capturedBy = undefined;
-  send({ type: 'disposed', closed: server.outbox.takeOpenedAndClosed().closed });
-}
-
-function onMessage(message: ToEngine): void {
-  switch (message.type) {
-    case 'request':
-      answerWith(message.id, () => server.handle(message.bytes, message.buffers));
-      return;
-    case 'drop':
-      server.drop(message.handle);
-      return;
-    case 'dropNow':
-      answerWith(message.id, () => {
-        if (!server.drop(message.handle)) {
-          throw new OffhookError(
-            'OFFHOOK_UNKNOWN_HANDLE',
-            `handle ${message.handle} is unknown: nothing to drop`,
-          );
-        }
-        send({ type: 'dropped', handle: message.handle });
-        return { ...nothing, ...server.outbox.takeOpenedAndClosed() };
-      });
-      return;
-    case 'initialize':
-      logs.capturedBy = message.captureLogs ? server.outbox : undefined;
-      log.debug(
-        `initialized for version ${message.sdkVersion} of the program's SDK` +
-          (raised ? ", with a priority above the program's" : ''),
-      );
-      return;
-    case 'dispose':
-      void dispose();
-      return;
-    case 'leave':
-      void leave(message.id);
-  }
-}
-
-// Whatever went wrong, the calls that are up go on.
-process.on('uncaughtException', (error) => log.error(`uncaught: ${error.stack}`));
-process.on('unhandledRejection', (error) => log.error(`unhandled rejection: ${describeError(error)}`));
-process.on('exit', shutdownTransport);
-port.on('message', onMessage);

@@ -43,7 +43,9 @@ export type Answer =
         /** Bytes to be written into the program's own memory, where the request asked for it. */
         writes?: Attachment[];
       })
-  | { id: number; error: string };
+  | { id: number; error: string }
+  /** There will be no answers: the engine did not start. */
+  | { id: 'start'; error: string };
 
 /** From the program's thread to the engine's. */
 export type ToEngine =

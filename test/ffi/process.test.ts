@@ -9,6 +9,8 @@ const script = fileURLToPath(new URL('programs/in-process.mjs', import.meta.url)
 
 const endOfThread = fileURLToPath(new URL('programs/end-of-thread.cjs', import.meta.url));
 
+const brokenThread = fileURLToPath(new URL('programs/broken-thread.cjs', import.meta.url));
+
 /** Runs one case of the program to its end. */
 async function run(name: string, args: string[] = [], env: Record<string, string> = {}) {
   const program = new Program(script, { engine: 'offhook', args: [name, ...args], env });
@@ -51,6 +53,14 @@ describe('a program', () => {
   test('is told which engine is active when it asks for that', async () => {
     const { output } = await run('exports', [], { OFFHOOK_LOG: 'info' });
     expect(output.filter((line) => line.includes('run on the offhook engine'))).toHaveLength(1);
+  });
+
+  test('is told at once why the engine does not start', async () => {
+    const startedMs = performance.now();
+    const { code, output } = await run('unconnected', [], { NODE_OPTIONS: `--require ${brokenThread}` });
+    expect(code).toBe(1);
+    expect(output.join('\n')).toMatch(/engine could not start: TypeError: Map is not a constructor/);
+    expect(performance.now() - startedMs).toBeLessThan(9_000);
   });
 
   test('gets the log lines of the engine as events, at their levels', async () => {

@@ -9,6 +9,8 @@ import requestBuffer = require('./request-buffer.cjs');
 
 /** The engine answers in microseconds; one that does not is stuck, and must not take the program with it. */
 const answerDeadlineMs = 10_000;
+/** The first answer comes when the engine has started, which takes its time on a machine that is busy. */
+const startDeadlineMs = 60_000;
 /** How long a process that ends waits for its rooms to be left. */
 const leaveDeadlineMs = 2_000;
 
@@ -47,6 +49,7 @@ class EngineThread {
   #answered = new Int32Array(new SharedArrayBuffer(4));
   #memory = new ProgramMemory();
   #lastId = 0;
+  #deadlineMs = startDeadlineMs;
   /** What is open, with what is owed should the thread be lost. */
   #open = new Map<number, Owed>();
   /** Handles that were dropped while events for them may still be under way. */
@@ -134,10 +137,11 @@ class EngineThread {
     this.#port.postMessage(message);
   }
 
-  #ask(messageFor: (id: number) => ToEngine, deadlineMs = answerDeadlineMs): Uint8Array {
+  #ask(messageFor: (id: number) => ToEngine, deadlineMs = this.#deadlineMs): Uint8Array {
     if (this.#lost) throw new Error(`offhook's engine thread is gone: ${this.#lost.message}`);
     const id = ++this.#lastId;
     const answer = this.#waitForAnswer(id, messageFor(id), deadlineMs);
+    this.#deadlineMs = answerDeadlineMs;
     if ('error' in answer) throw new Error(answer.error);
     for (const { address, bytes } of answer.writes ?? []) this.#memory.view(address, bytes.length).set(bytes);
     this.#take(answer);
@@ -151,8 +155,10 @@ class EngineThread {
     while (true) {
       const received = threads.receiveMessageOnPort(this.#answers);
       if (received) {
+        const answer: Answer = received.message;
+        if (answer.id === 'start') this.#lost = new Error(answer.error);
         // An earlier one is the late answer to a request that was given up.
-        if (received.message.id === id) return received.message;
+        if (answer.id === id || answer.id === 'start') return answer;
         continue;
       }
       const remainingMs = untilMs - performance.now();
