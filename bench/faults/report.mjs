@@ -33,7 +33,7 @@ function callCell({ outcome, recoverMs, silenceMs, data }) {
   const heard =
     silenceMs === 0
       ? 'no silence'
-      : `both ends hear after ${seconds(recoverMs)}, ${seconds(silenceMs)} of silence in all`;
+      : `${seconds(silenceMs)} of silence, both ends hear after ${seconds(recoverMs)}`;
   return `${heard}; ${dataWords(data)}`;
 }
 
@@ -76,14 +76,19 @@ engine and on offhook. Each cell is one run on a network of its own: three Linux
 server), with nftables rules on the router as the faults, and a real livekit-server. The other end of each call is on the
 native engine, with no fault in its way. Made by \`npm run bench:faults -- --docs\`.
 
-![Time to the end of connect, or until both ends hear again](faults.svg)
+![Time to the end of connect, or the longest silence in the call](faults.svg)
 `;
 
 export function renderTable(scenarios, table) {
   return [
     preface,
     part(scenarios, table, 'connect', 'Broken before connecting'),
-    part(scenarios, table, 'call', 'Broken in a call: from when the network or server is whole again'),
+    part(
+      scenarios,
+      table,
+      'call',
+      'Broken in a call: times are from when the network or the server is whole again',
+    ),
     words(scenarios, table),
   ].join('\n');
 }
@@ -94,7 +99,7 @@ const left = 300;
 const width = 900;
 const limitMs = 60_000;
 
-/** Bars on a logarithmic scale from 10 ms to a minute: to the end of connect, or until both ends hear again. */
+/** Bars on a logarithmic scale from 10 ms to a minute: to the end of connect, or the longest silence in the call. */
 export function renderChart(scenarios, table) {
   const shown = scenarios.filter(({ id }) => table[id]);
   const x = (ms) =>
@@ -104,7 +109,7 @@ export function renderChart(scenarios, table) {
     const bars = engines.map((engine, index) => {
       const result = table[scenario.id][engine];
       if (!result) return '';
-      const ms = scenario.kind === 'call' ? result.recoverMs : result.connectMs;
+      const ms = scenario.kind === 'call' ? result.silenceMs : result.connectMs;
       const isGood = ['connected', 'recovered'].includes(result.outcome);
       const label = ms === undefined ? result.outcome : `${seconds(ms)}${isGood ? '' : ` ${result.outcome}`}`;
       const length = Math.max(2, Math.min(x(ms ?? limitMs), width - 90) - left);

@@ -40,10 +40,21 @@ function buildPlugin(folder) {
   return library;
 }
 
-/** Log lines that say something went wrong, without their decoration, each once. */
+/** Log lines that say something went wrong, without their time, each once. */
 function tellingLines(log) {
-  const telling = log.filter((line) => /warn|error|fail|timed? ?out|deadline/i.test(line));
-  return [...new Set(telling.map((line) => line.trim().slice(0, 300)))].slice(0, logLines);
+  const telling = log.filter(
+    (line) => /warn|error|fail|timed? ?out|deadline/i.test(line) && !/MaxListeners|trace-warnings/.test(line),
+  );
+  return [
+    ...new Set(
+      telling.map((line) =>
+        line
+          .replace(/^\d{4}-\S+Z /, '')
+          .trim()
+          .slice(0, 300),
+      ),
+    ),
+  ].slice(0, logLines);
 }
 
 /** @param {import('./scenarios.mjs').Scenario} scenario */
