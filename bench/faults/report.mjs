@@ -137,6 +137,7 @@ export function renderChart(scenarios, table) {
   );
   const height = 60 + shown.length * rowHeight;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">
+<title>Time to the end of connect, or the longest silence in the call, for each fault and engine</title>
 <rect width="${width}" height="${height}" fill="#fff"/>
 ${[...ticks, ...legend, ...parts].join('\n')}
 </svg>
