@@ -120,8 +120,3 @@ export function serializeRtp(header: RtpHeader, payload: Uint8Array): Buffer {
 export function sequenceDifference(a: number, b: number): number {
   return ((a - b) << 16) >> 16;
 }
-
-/** Difference `a - b` of two 32-bit timestamps, between -2^31 and 2^31 - 1. */
-export function timestampDifference(a: number, b: number): number {
-  return (a - b) | 0;
-}

@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest';
+import type { AudioReceiverOptions } from '../../src/audio/audio-receiver.js';
 import {
   type AudioFrame,
   type AudioPayload,
   AudioReceiver,
-  type AudioReceiverOptions,
   type AudioStreamOptions,
-  buildRed,
   buildSenderReport,
   parseRtcp,
   serializeRtp,
-  Ticker,
-  toNtp,
 } from '../../src/audio/index.js';
+import { buildRed } from '../../src/audio/red.js';
+import { toNtp } from '../../src/audio/rtcp.js';
+import { Ticker } from '../../src/audio/ticker.js';
 import { dominantFrequencyHz, levelDbfs } from '../support/tone.js';
 import { ManualClock } from './manual-clock.js';
 import { encodeTone } from './play-schedule.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { AudioSenderOptions } from '../../src/audio/audio-sender.js';
 import {
   AudioSender,
-  type AudioSenderOptions,
   AudioSource,
   buildNack,
   buildReceiverReport,
@@ -10,9 +10,9 @@ import {
   parseRed,
   parseRtcp,
   parseRtp,
-  Ticker,
-  toNtp,
 } from '../../src/audio/index.js';
+import { toNtp } from '../../src/audio/rtcp.js';
+import { Ticker } from '../../src/audio/ticker.js';
 import { makeTone } from '../support/tone.js';
 import { ManualClock } from './manual-clock.js';
 

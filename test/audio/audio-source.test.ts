@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { AudioSource, Ticker } from '../../src/audio/index.js';
+import { AudioSource } from '../../src/audio/index.js';
+import { Ticker } from '../../src/audio/ticker.js';
 import { ManualClock } from './manual-clock.js';
 
 function makeSource(queueSizeMs = 100, sampleRate = 48_000, numChannels = 1) {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { buildRed, parseRed } from '../../src/audio/index.js';
+import { parseRed } from '../../src/audio/index.js';
+import { buildRed } from '../../src/audio/red.js';
 
 const payload = fc.uint8Array({ maxLength: 300 });
 const older = fc.array(fc.record({ timestampOffset: fc.integer({ min: 1, max: 16_383 }), payload }), {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Ticker } from '../../src/audio/index.js';
+import { Ticker } from '../../src/audio/ticker.js';
 import { ManualClock } from './manual-clock.js';
 
 function makeTicker() {

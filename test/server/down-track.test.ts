@@ -1,6 +1,7 @@
 import { TrackInfo, TrackType } from '@livekit/protocol';
 import { expect, test } from 'vitest';
-import { buildRed, parseRed, parseRtp, type RtpPacket, serializeRtp } from '../../src/audio/index.js';
+import { parseRed, parseRtp, type RtpPacket, serializeRtp } from '../../src/audio/index.js';
+import { buildRed } from '../../src/audio/red.js';
 import type { Codec } from '../../src/server/sfu/codecs.js';
 import { DownTrack } from '../../src/server/sfu/down-track.js';
 import { UpTrack } from '../../src/server/sfu/up-track.js';
