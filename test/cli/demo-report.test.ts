@@ -2,7 +2,13 @@ import { describe, expect, test } from 'vitest';
 import type { CallRecord } from '../../src/cli/demo/call-record.js';
 import { renderLevelChart } from '../../src/cli/demo/level-chart.js';
 import { renderDemoPage, summarize } from '../../src/cli/demo/page.js';
-import { agentStep, callerStep, filterSteps, parseJsonLine } from '../../src/cli/demo/steps.js';
+import {
+  agentStep,
+  callerStep,
+  engineComplaint,
+  filterSteps,
+  parseJsonLine,
+} from '../../src/cli/demo/steps.js';
 import { levelsDbfs, readWav } from '../../src/cli/demo/wav.js';
 import { makeTone } from '../support/tone.js';
 
@@ -79,6 +85,13 @@ describe('the steps of a call', () => {
     expect(agentStep({ time: 900, msg: 'connected' }, 1_000)).toBeUndefined();
     expect(parseJsonLine('a line of text')).toBeUndefined();
     expect(parseJsonLine('{not json')).toBeUndefined();
+  });
+
+  test('take the engine’s warnings from its log lines, and nothing else', () => {
+    const line = '2026-11-24T22:33:30.421Z warn  offhook/filters/example: unavailable: no such symbol';
+    expect(engineComplaint(line)).toBe('filters/example: unavailable: no such symbol');
+    expect(engineComplaint(line.replace('warn', 'info'))).toBeUndefined();
+    expect(engineComplaint('{"level":40,"msg":"warn offhook/ something"}')).toBeUndefined();
   });
 
   test('tell when a filter was declared unavailable', () => {

@@ -13,6 +13,7 @@ import {
   agentStep,
   type CallerLine,
   callerStep,
+  engineComplaint,
   filterSteps,
   parseJsonLine,
 } from './steps.js';
@@ -82,7 +83,8 @@ function startAgent(
   timelines: string,
   onLine: (line: AgentLine) => void,
 ): Agent {
-  const { engine, server, root, filter } = options;
+  const { engine, server, root, filter, onProgress } = options;
+  const complaints = new Set<string>();
   let registered = false;
   let warm = false;
   let resolveReady = () => {};
@@ -107,6 +109,10 @@ function startAgent(
       }),
     },
     onLine: (text) => {
+      const complaint = engineComplaint(text);
+      // Each process of the agent makes the same one.
+      if (complaint && !warm && !complaints.has(complaint)) onProgress(`the engine warns: ${complaint}`);
+      if (complaint) complaints.add(complaint);
       const line = parseJsonLine<AgentLine>(text);
       if (!line) return;
       registered ||= line.msg === 'registered worker';

@@ -44,6 +44,11 @@ export function parseJsonLine<T>(line: string): T | undefined {
   }
 }
 
+/** What went wrong, when a line is one of the engine's own of the levels `warn` and `error`. */
+export function engineComplaint(line: string): string | undefined {
+  return /^\S+Z (?:warn|error) +offhook\/(.+)$/.exec(line)?.[1];
+}
+
 export function callerStep({ event, atMs }: CallerLine, dialledAtMs: number): CallStep | undefined {
   const says = callerSays[event];
   return says && { atMs: atMs - dialledAtMs, who: 'caller', ...says };
