@@ -13,13 +13,16 @@ const othersAfterMs = 60;
  */
 export class CandidateFeed {
   #add: (candidate: IceCandidate) => void;
+  #onFirst: () => void;
   #waiting: IceCandidate[] = [];
   #ready = false;
   #fedFirst = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(add: (candidate: IceCandidate) => void) {
+  /** @param onFirst the first candidate has been handed over */
+  constructor(add: (candidate: IceCandidate) => void, onFirst: () => void = () => {}) {
     this.#add = add;
+    this.#onFirst = onFirst;
   }
 
   push(candidate: IceCandidate): void {
@@ -52,8 +55,11 @@ export class CandidateFeed {
     this.#timer = undefined;
     this.#waiting.sort((a, b) => candidateLikelihood(b.candidate) - candidateLikelihood(a.candidate));
     const now = this.#fedFirst ? this.#waiting.splice(0) : this.#waiting.splice(0, 1);
-    this.#fedFirst ||= now.length > 0;
     for (const candidate of now) this.#addOne(candidate);
+    if (!this.#fedFirst && now.length > 0) {
+      this.#fedFirst = true;
+      this.#onFirst();
+    }
     if (this.#waiting.length > 0) this.#schedule(othersAfterMs);
   }
 

@@ -1,22 +1,30 @@
 import { candidateAddress, type IceCandidate } from '../../transport/index.js';
 
+/** Our own check is on its way this long after it could be made; that much later, the server may make its own. */
+const afterFirstCheckMs = 10;
+/** Without a candidate of the server to check, it is to check us. */
+const withoutCheckMs = 150;
+
 /**
- * Tells the server our candidates. The ICE library gathers none on the loopback interface: a server on this machine
- * would see our checks come from an address that it was not told of, and wait a second for a better one.
+ * Tells the server our candidates. The ICE library gathers no candidate on the loopback interface: a server on this machine would see our checks come from an
+ * address that it was not told of, and wait a second for a better one. So it is told of that, too.
  */
 export class LocalCandidates {
   #send: (candidate: IceCandidate) => void;
-  /** Candidates that wait for `release`; undefined once they need not. */
+  /** Candidates that wait for their release; undefined once they need not. */
   #held: IceCandidate[] | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #host: IceCandidate | undefined;
   #loopback: '127.0.0.1' | '::1' | undefined;
   #told = false;
 
   /**
-   * @param hold keep candidates until `release`: a server that checks them before we have its answer can finish DTLS
-   *   before its fingerprint is known to us, which the WebRTC library takes for a forged certificate
+   * @param hold until our own first check is under way. A server that checks us first costs time: the library puts its own
+   *   check off by 50 ms for each that comes in. And one that is through with ICE and DTLS before its answer was read is
+   *   taken by the library for a forger. Not where the server nominates: it would wait a second for a candidate that it
+   *   was told of before it was checked from there.
    */
-  constructor(send: (candidate: IceCandidate) => void, { hold = false } = {}) {
+  constructor(send: (candidate: IceCandidate) => void, { hold }: { hold: boolean }) {
     this.#held = hold ? [] : undefined;
     this.#send = (candidate) => {
       if (this.#held) this.#held.push(candidate);
@@ -24,10 +32,18 @@ export class LocalCandidates {
     };
   }
 
-  release(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    for (const candidate of held) this.#send(candidate);
+  /** Descriptions are exchanged: the server may check us if we do not check it soon. */
+  agreed(): void {
+    this.#releaseAfter(withoutCheckMs);
+  }
+
+  /** The first candidate of the server has been taken, and is being checked. */
+  checking(): void {
+    this.#releaseAfter(afterFirstCheckMs);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
   }
 
   gathered(candidate: IceCandidate): void {
@@ -42,6 +58,16 @@ export class LocalCandidates {
     const address = candidateAddress(candidate.candidate)?.address;
     if (address === '127.0.0.1' || address === '::1') this.#loopback ??= address;
     this.#tellLoopback();
+  }
+
+  #releaseAfter(delayMs: number): void {
+    if (!this.#held) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const candidate of held) this.#send(candidate);
+    }, delayMs);
   }
 
   #tellLoopback(): void {

@@ -70,7 +70,10 @@ export class Publisher {
       iceTcp: true,
     });
     this.#localCandidates = new LocalCandidates(options.sendCandidate, { hold: true });
-    this.#candidates = new CandidateFeed((candidate) => this.#pc.addIceCandidate(candidate));
+    this.#candidates = new CandidateFeed(
+      (candidate) => this.#pc.addIceCandidate(candidate),
+      () => this.#localCandidates.checking(),
+    );
     this.#stages = new MediaStages({ timeline, deadlines, role: 'publisher', onOverrun: onFailure });
     this.#pc.onLocalCandidate = (candidate) => this.#localCandidates.gathered(candidate);
     this.#pc.onIceStateChange = (state) => {
@@ -160,7 +163,7 @@ export class Publisher {
     }
     this.#awaitingAnswer = false;
     this.#candidates.ready();
-    this.#localCandidates.release();
+    this.#localCandidates.agreed();
     if (this.#changed) this.negotiate();
   }
 
@@ -174,6 +177,7 @@ export class Publisher {
     this.#closed = true;
     this.#stages.stop('abandoned');
     this.#candidates.close();
+    this.#localCandidates.close();
     this.#pc.close();
   }
 

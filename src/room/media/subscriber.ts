@@ -22,8 +22,11 @@ import { LocalCandidates } from './local-candidates.js';
 import { MediaStages } from './media-stages.js';
 
 const log = createLogger('room/subscriber');
-/** The server needs this long to take our answer; a check that comes sooner is dropped and retried late. */
-const answerTravelMs = 20;
+/**
+ * The server takes our answer and our candidates first, and then our check: one that comes sooner is dropped, or makes it
+ * wait for a better candidate. Where the way to it is longer than this, our check leaves before the server's arrives.
+ */
+const answerTravelMs = 5;
 
 /** A media section that carries a track of somebody, as its msid says. */
 export interface OfferedTrack {
@@ -70,7 +73,7 @@ export class Subscriber {
       iceTransportPolicy: options.iceTransportPolicy,
       iceTcp: true,
     });
-    this.#localCandidates = new LocalCandidates(options.sendCandidate);
+    this.#localCandidates = new LocalCandidates(options.sendCandidate, { hold: false });
     this.#candidates = new CandidateFeed((candidate) => this.#pc.addIceCandidate(candidate));
     this.#stages = new MediaStages({ timeline, deadlines, role: 'subscriber', onOverrun: onFailure });
     this.#pc.onLocalCandidate = (candidate) => this.#localCandidates.gathered(candidate);
@@ -125,6 +128,7 @@ export class Subscriber {
     this.#closed = true;
     this.#stages.stop('abandoned');
     this.#candidates.close();
+    this.#localCandidates.close();
     this.#pc.close();
   }
 
