@@ -52,15 +52,14 @@ describeWith(['livekit-server'], 'a stream of a room', () => {
 
   it('goes through the filter that comes with the engine, and its status says so', async () => {
     const { room, frames } = await listenThrough('rnnoise', { moduleId: rnnoiseModuleId });
-    await vi.waitFor(() => expect(frames.length).toBeGreaterThan(0), 10_000);
+    const stream = () => filters.statuses()[0]?.streams[0];
+    await vi.waitFor(() => expect(stream()?.frames.processed).toBeGreaterThan(100), 20_000);
     // RNNoise takes a steady tone for noise.
-    await vi.waitFor(() => expect(levelOf(frames)).toBeLessThan(-50), 15_000);
+    await vi.waitFor(() => expect(levelOf(frames)).toBeLessThan(-50), 20_000);
     expect(frames.at(-1)).toMatchObject({ sampleRate: 16_000, samplesPerChannel: 160 });
-    const [stream] = filters.statuses()[0]!.streams;
-    expect(stream).toMatchObject({ state: 'ready', participantIdentity: 'ada' });
-    expect(stream!.frames.processed).toBeGreaterThan(0);
+    expect(stream()).toMatchObject({ participantIdentity: 'ada' });
     expect(room.timeline.spans.map(({ stage }) => stage)).toContain('filter-create');
-  });
+  }, 60_000);
 
   it('goes through code of the program’s own', async () => {
     const { frames } = await listenThrough('own', {
