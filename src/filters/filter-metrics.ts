@@ -1,4 +1,5 @@
-import { type Attributes, metrics } from '@opentelemetry/api';
+import type { Attributes } from '@opentelemetry/api';
+import { openTelemetry } from '../timeline/index.js';
 import type { FilterStatus } from './filter-status.js';
 
 /**
@@ -6,7 +7,8 @@ import type { FilterStatus } from './filter-status.js';
  * a frame takes, and whether each filter is ready. Without a meter it costs nothing.
  */
 export function observeFilters(statuses: () => FilterStatus[]): () => void {
-  const meter = metrics.getMeter('offhook');
+  const meter = openTelemetry()?.metrics.getMeter('offhook');
+  if (!meter) return () => {};
   const frames = meter.createObservableCounter('offhook.filter.frames', {
     description: 'Frames of 10 ms, by what became of them: processed, late, bypassed or failed',
   });

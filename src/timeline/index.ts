@@ -8,6 +8,7 @@ export {
 } from './errors.js';
 export { createLogger, type Logger, type LogLevel, type LogRecord, setLogSink } from './log.js';
 export { describeDuration, describeSpan, logTimeline, summarizeTimeline } from './log-lines.js';
+export { openTelemetry } from './open-telemetry.js';
 export { escapeHtml, type PageExtras, type PageSection, renderTimelinePage } from './page.js';
 export { deadlineVariable, resolveDeadlines } from './resolve-deadlines.js';
 export { type RunStageOptions, runStage } from './run-stage.js';

@@ -1,4 +1,5 @@
-import { type Context, context, SpanStatusCode, trace } from '@opentelemetry/api';
+import type { Context } from '@opentelemetry/api';
+import { openTelemetry } from './open-telemetry.js';
 import type { SpanRecord, Timeline } from './timeline.js';
 
 function attributesOf(span: Readonly<SpanRecord>): Record<string, string | number> {
@@ -22,14 +23,18 @@ function attributesOf(span: Readonly<SpanRecord>): Record<string, string | numbe
  * Gives every step that ends to the tracer that the program registered with OpenTelemetry, as a child of `parent`: by
  * default the span that is active now. Without a tracer it costs nothing. Returns what stops it.
  */
-export function traceTimeline(timeline: Timeline, parent: Context = context.active()): () => void {
+export function traceTimeline(timeline: Timeline, parent?: Context): () => void {
+  const api = openTelemetry();
+  if (!api) return () => {};
+  const { context, SpanStatusCode, trace } = api;
+  const within = parent ?? context.active();
   const tracer = trace.getTracer('offhook');
   return timeline.onSpanEnd((step) => {
     const wallClock = (ms: number) => timeline.startedAtMs + ms;
     const span = tracer.startSpan(
       `offhook.${step.stage}`,
       { startTime: wallClock(step.startMs), attributes: attributesOf(step) },
-      parent,
+      within,
     );
     if (step.outcome === 'failed' || step.outcome === 'deadline') {
       span.setStatus({ code: SpanStatusCode.ERROR, message: step.detail });
