@@ -100,8 +100,10 @@ async function feed(
           signal: abort,
           servers: options.nameServers,
           found: (addresses) => {
-            known.push(...addresses);
-            race.add(addresses);
+            // Name servers and the system's resolver may both answer.
+            const fresh = [...new Set(addresses)].filter((address) => !known.includes(address));
+            known.push(...fresh);
+            race.add(fresh);
             span.end('ok');
             span.set({ detail: known.join(', ') });
           },

@@ -10,12 +10,10 @@ export interface KeepAliveOptions {
 
 /** Pings at the server's interval and says when the server has been silent for too long. */
 export class KeepAlive {
-  #options: KeepAliveOptions;
   #pings: NodeJS.Timeout | undefined;
   #silence: NodeJS.Timeout | undefined;
 
   constructor(options: KeepAliveOptions) {
-    this.#options = options;
     if (options.intervalMs <= 0) return;
     this.#pings = setInterval(() => options.ping(), options.intervalMs);
     if (options.timeoutMs <= 0) return;
@@ -28,10 +26,6 @@ export class KeepAlive {
   /** Anything that comes from the server shows that it lives. */
   heard(): void {
     this.#silence?.refresh();
-  }
-
-  get timeoutMs(): number {
-    return this.#options.timeoutMs;
   }
 
   stop(): void {

@@ -23,7 +23,9 @@ export function proxyFor(server: URL): URL | undefined {
   if (text === '') return undefined;
   const proxy = URL.canParse(text) ? new URL(text) : undefined;
   if (proxy?.protocol === 'http:' || proxy?.protocol === 'https:') return proxy;
-  throw new OffhookError('OFFHOOK_INVALID_URL', `the proxy of the environment is no HTTP proxy: ${text}`, {
+  // The text itself may hold a password.
+  const kind = proxy ? `a ${proxy.protocol}// one` : 'no URL';
+  throw new OffhookError('OFFHOOK_INVALID_URL', `the proxy of the environment is no HTTP proxy but ${kind}`, {
     stage: 'url',
     host: server.host,
     advice: 'Set HTTPS_PROXY to http://host:port, or NO_PROXY so that it does not concern this server.',

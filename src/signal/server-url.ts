@@ -7,6 +7,11 @@ const webSocketSchemes: Record<string, string> = {
   'https:': 'wss:',
 };
 
+/** The text of a URL as it may be shown: without user name, password and query, which may hold secrets. */
+function shown(text: string): string {
+  return JSON.stringify(text.replace(/\/\/[^/]*@/, '//…@').replace(/\?.*/s, '?…'));
+}
+
 /**
  * Reads the address of a server as programs give it: ws(s):// or http(s)://, with or without a path.
  *
@@ -15,7 +20,7 @@ const webSocketSchemes: Record<string, string> = {
  */
 export function parseServerUrl(text: string): URL {
   const invalid = (why: string) =>
-    new OffhookError('OFFHOOK_INVALID_URL', `${JSON.stringify(text)} is not the URL of a server: ${why}`, {
+    new OffhookError('OFFHOOK_INVALID_URL', `${shown(text)} is not the URL of a server: ${why}`, {
       stage: 'url',
       advice: 'Give an address such as wss://example.livekit.cloud or ws://127.0.0.1:7880.',
     });

@@ -104,7 +104,7 @@ export async function raceUrls(options: UrlRaceOptions): Promise<UrlRaceWinner> 
     },
     dispose: ({ socket }) => socket.destroy(),
   });
-  race.add(preferred(urls, options.avoid));
+  race.add(preferred([...new Set(urls)], options.avoid));
   const fed = furtherUrls(urls, options, over.signal).then(
     (further) => {
       race.add(further);

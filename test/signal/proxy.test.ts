@@ -96,6 +96,9 @@ test('a proxy that refuses, is mute or is no HTTP proxy is named', async () => {
   expect(await failureOf(options)).toMatchObject({ code: 'OFFHOOK_DEADLINE', stage: 'tcp' });
   await vi.waitFor(async () => expect(await silent.connections()).toBe(0));
 
-  vi.stubEnv('HTTP_PROXY', 'socks5://127.0.0.1:1080');
-  expect(await failureOf(optionsFor('ws://rooms.test:1'))).toMatchObject({ code: 'OFFHOOK_INVALID_URL' });
+  vi.stubEnv('HTTP_PROXY', 'socks5://alice:secret@127.0.0.1:1080');
+  const unusable = await failureOf(optionsFor('ws://rooms.test:1'));
+  expect(unusable).toMatchObject({ code: 'OFFHOOK_INVALID_URL' });
+  expect(unusable.toLine()).toContain('socks5:');
+  expect(unusable.toLine()).not.toContain('secret');
 });

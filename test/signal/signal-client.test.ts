@@ -186,6 +186,18 @@ test('what is no URL of a server and what is no token is said before anything is
   }
 });
 
+test('a URL that is refused is shown without the secrets in it', async () => {
+  for (const url of [
+    'ftp://alice:password@example.test',
+    'ftp://example.test?access_token=password',
+    '//a:password@b',
+  ]) {
+    const failure = await failureOf(optionsFor(url));
+    expect(failure.code).toBe('OFFHOOK_INVALID_URL');
+    expect(failure.toLine()).not.toContain('password');
+  }
+});
+
 test('a server that is not there is named', async () => {
   const port = await freeTcpPort();
   const failure = await failureOf(optionsFor(`ws://127.0.0.1:${port}`));

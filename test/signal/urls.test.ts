@@ -24,6 +24,13 @@ test('a first URL that is mute costs the delay, and its socket is freed', async 
   expect(first).toMatchObject({ outcome: 'abandoned', attempt: 1 });
 });
 
+test('a URL that is given twice is tried once', async () => {
+  const refused = `ws://127.0.0.1:${await freeTcpPort()}`;
+  const options = optionsFor([refused, refused]);
+  expect(await failureOf(options)).toMatchObject({ stage: 'tcp' });
+  expect(options.timeline.spans).toHaveLength(1);
+});
+
 test('a first URL that refuses costs nothing', async () => {
   const good = await room();
   const client = track(
