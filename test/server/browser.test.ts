@@ -6,10 +6,11 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import { describeWith } from '../support/parts.js';
 import { startParticipant } from '../support/program.mjs';
+import { TcpRelay } from '../support/tcp-relay.js';
 import { dominantFrequencyHz } from '../support/tone.js';
 import { ClientBrowser } from './browser.js';
 import { takeHeard } from './room-of-two.js';
-import { signToken } from './signal-peer.js';
+import { SignalPeer, signToken } from './signal-peer.js';
 
 const mediaTimeoutMs = 40_000;
 const testTimeoutMs = 90_000;
@@ -27,7 +28,7 @@ describeWith(['chromium', 'native engine'], 'livekit-client in Chromium', () => 
     await server.close();
   });
 
-  async function joinFromPage(room: string, identity: string): Promise<Page> {
+  async function joinFromPage(room: string, identity: string, url = server.url): Promise<Page> {
     const page = await browser.newPage();
     const token = await signToken(identity, { roomJoin: true, room });
     await page.evaluate(
@@ -36,7 +37,7 @@ describeWith(['chromium', 'native engine'], 'livekit-client in Chromium', () => 
         globalThis.heard = [];
         globalThis.room = new LivekitClient.Room();
         room.on('dataReceived', (bytes, from) => heard.push([from.identity, new TextDecoder().decode(bytes)]));
-        await room.connect('${server.url}', '${token}');
+        await room.connect('${url}', '${token}');
       })()`,
     );
     return page;
@@ -108,6 +109,35 @@ describeWith(['chromium', 'native engine'], 'livekit-client in Chromium', () => 
           ),
         ).toBe(true),
       );
+    },
+    testTimeoutMs,
+  );
+
+  test(
+    'goes on when its signalling is cut: it resumes, stays where it was, and can publish more',
+    async () => {
+      const relay = await TcpRelay.open(server.url);
+      const watcher = await SignalPeer.join(server.url, 'cut', 'watcher');
+      try {
+        const page = await joinFromPage('cut', 'page', relay.url);
+        const sid = await page.evaluate('room.localParticipant.sid');
+        await page.evaluate(`room.localParticipant.setMicrophoneEnabled(true)`);
+        await page.evaluate(
+          `void (globalThis.resumed = new Promise((resolve) => room.once('reconnected', resolve)))`,
+        );
+        relay.cut();
+        await page.evaluate('resumed');
+        await page.evaluate('room.localParticipant.setCameraEnabled(true)');
+        const { participants } = await watcher.until(
+          'update',
+          (update) => update.participants[0]?.tracks.length === 2,
+        );
+        expect(participants[0]?.sid).toBe(sid);
+        expect(await page.evaluate('room.state')).toBe('connected');
+      } finally {
+        watcher.close();
+        await relay.close();
+      }
     },
     testTimeoutMs,
   );
