@@ -20,7 +20,7 @@ describeWith(['cc', 'native engine'], 'offhook demo', () => {
 
   async function play(...args: string[]): Promise<{ printed: string; exitCode: number | string }> {
     const program = new Program(cli, { engine: 'native', args: ['demo', '--out', folder, ...args] });
-    const exitCode = await program.ended;
+    const exitCode = await program.untilEnded(demoTimeoutMs - 5_000);
     return { printed: program.output.join('\n'), exitCode };
   }
 

@@ -16,7 +16,7 @@ afterAll(() => stage.close());
 async function run(name: string, engine: Engine, args: string[]): Promise<string[]> {
   const program = new Program(join(examples, name), { engine, args });
   try {
-    expect(await program.ended, program.output.join('\n')).toBe(0);
+    expect(await program.untilEnded(25_000), program.output.join('\n')).toBe(0);
     return program.output;
   } finally {
     await program.stop();
@@ -63,7 +63,7 @@ describe('the examples', () => {
       engine: 'native',
       args: [stage.server.url, 'not-a-token'],
     });
-    expect(await program.ended).toBe(1);
+    expect(await program.untilEnded()).toBe(1);
     expect(program.output.join('\n')).toMatch(/token.*OFFHOOK_/i);
   });
 

@@ -14,7 +14,7 @@ const brokenThread = fileURLToPath(new URL('programs/broken-thread.cjs', import.
 /** Runs one case of the program to its end. */
 async function run(name: string, args: string[] = [], env: Record<string, string> = {}) {
   const program = new Program(script, { engine: 'offhook', args: [name, ...args], env });
-  const code = await program.ended;
+  const code = await program.untilEnded();
   const done = program.events.find(({ event }) => event === 'done');
   return { code, output: program.output, ...(done as Record<string, unknown> | undefined) } as Record<
     string,

@@ -12,7 +12,7 @@ const script = fileURLToPath(new URL('programs/connect-once.mjs', import.meta.ur
 /** Runs the program to its end, which it must come to by itself. */
 async function connectOnce(url: string, token: string, env: Record<string, string> = {}) {
   const program = new Program(script, { engine: 'offhook', args: [url, token], env });
-  const code = await program.ended;
+  const code = await program.untilEnded();
   const [event] = program.events;
   return { code, event: event?.event, message: String(event?.message), elapsedMs: Number(event?.elapsedMs) };
 }

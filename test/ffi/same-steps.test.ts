@@ -95,7 +95,7 @@ for (const { sdk, RTC_PACKAGE } of sdks) {
       const args = [house.server.url, await makeToken(house.server, house.room, 'me')];
       // Started as for the native engine: the traced one takes its place by the variable.
       const program = new Program(inThisFolder('programs/every-step.mjs'), { engine: 'native', args, env });
-      expect(await program.ended, program.output.join('\n')).toBe(0);
+      expect(await program.untilEnded(25_000), program.output.join('\n')).toBe(0);
       return readFileSync(path, 'utf8')
         .split('\n')
         .filter(Boolean)

@@ -54,7 +54,7 @@ describeOnServers('an agent of @livekit/agents on this engine', (stage, kind) =>
       caller.waitFor('hung-up', {}, callTimeoutMs),
       caller.waitFor('gave-up', {}, callTimeoutMs),
     ]);
-    await caller.ended;
+    await caller.untilEnded();
     return { caller, heard: readWav(readFileSync(wav)) };
   }
 

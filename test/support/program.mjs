@@ -186,6 +186,18 @@ export class Program {
     await comes;
   }
 
+  /**
+   * Its exit code, or the name of the signal that ended it. A program that is still there after `timeoutMs` is ended.
+   *
+   * @param {number} [timeoutMs]
+   */
+  async untilEnded(timeoutMs = defaultTimeoutMs) {
+    const timer = setTimeout(this.#killGroup, timeoutMs);
+    const end = await this.ended;
+    clearTimeout(timer);
+    return end;
+  }
+
   /** Ends the program and what it forked: SIGTERM, and SIGKILL to what is still there after `graceMs`. */
   async stop(graceMs = 3_000) {
     process.removeListener('exit', this.#killGroup);
