@@ -1,5 +1,5 @@
 /** A packet that was sent, as the bytes that went out. */
-export interface SentPacket {
+interface SentPacket {
   sequence: number;
   bytes: Uint8Array;
 }

@@ -11,7 +11,7 @@ interface Publisher<Item> {
   held: Map<number, Item>;
 }
 
-export interface ReorderBufferOptions<Item> {
+interface ReorderBufferOptions<Item> {
   deliver: (item: Item) => void;
   /** Calls back after a while in which nothing waited to be handed over; returns what cancels that. */
   schedule?: (callback: () => void, delayMs: number) => () => void;

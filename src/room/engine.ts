@@ -28,7 +28,7 @@ import { joinedState, reduce, type StateInput } from './state/reduce.js';
 import { publisherOf, type RoomState } from './state/room-state.js';
 import type { Step } from './state/step.js';
 
-export interface EngineOptions {
+interface EngineOptions {
   urls: readonly string[];
   token: string;
   timeline: Timeline;

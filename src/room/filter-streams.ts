@@ -10,7 +10,7 @@ interface OpenFilter {
   info: StreamInfo;
 }
 
-export interface FilterStreamsOptions {
+interface FilterStreamsOptions {
   filters: RoomFilters;
   /** The one that the program gave: filters know the room by it. */
   url: string;

@@ -1,6 +1,5 @@
 import type {
   AudioTrackFeature,
-  ConnectionQuality,
   DisconnectReason,
   Encryption_Type,
   ParticipantInfo_Kind,
@@ -65,9 +64,4 @@ export interface Speaker {
   participantIdentity: string;
   /** 0 to 1. */
   level: number;
-}
-
-export interface ParticipantConnectionQuality {
-  participantIdentity: string;
-  quality: ConnectionQuality;
 }

@@ -16,7 +16,7 @@ import type { RoomState } from './state/room-state.js';
 
 const log = createLogger('room/objects');
 
-export interface RoomObjectsOptions {
+interface RoomObjectsOptions {
   state: RoomState;
   autoSubscribe: boolean;
   local: LocalParticipantHost;

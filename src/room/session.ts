@@ -29,7 +29,7 @@ const log = createLogger('room/session');
 const settleMs = 500;
 const heartbeatEveryMs = 250;
 
-export interface SessionOptions {
+interface SessionOptions {
   signal: SignalClient;
   join: JoinResponse;
   timeline: Timeline;

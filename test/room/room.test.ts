@@ -216,6 +216,26 @@ describeWith(['livekit-server'], 'a room on livekit-server', () => {
     expect(() => new Room().info).toThrow(/has not been joined/);
   });
 
+  it('tells nothing more after its end, though the program leaves on an event', async () => {
+    const ada = await house.join('leaving', 'ada');
+    const bob = await house.join('leaving', 'bob');
+    await ada.event('participantConnected');
+    const told: string[] = [];
+    bob.room.onEvent = ({ type }) => {
+      told.push(type);
+      if (type === 'participantDisconnected') void bob.room.disconnect();
+    };
+    await ada.room.disconnect();
+    await expect.poll(() => told, { timeout: 8_000 }).toContain('eos');
+    await ada.event('eos');
+    expect(told.slice(-4)).toEqual([
+      'participantDisconnected',
+      'connectionStateChanged',
+      'disconnected',
+      'eos',
+    ]);
+  });
+
   it('goes on when the program fails on an event', async () => {
     const ada = await house.join('failing', 'ada');
     ada.room.onEvent = () => {

@@ -1,4 +1,4 @@
-export interface BackOffOptions {
+interface BackOffOptions {
   baseMs: number;
   maxMs: number;
   /** 0 to 1. */

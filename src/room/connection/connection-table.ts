@@ -39,7 +39,7 @@ export const connectionActions = {
 
 export type ConnectionAction = keyof typeof connectionActions;
 
-export interface ConnectionTransition {
+interface ConnectionTransition {
   from: ConnectionState;
   on: ConnectionInput;
   to: ConnectionState;

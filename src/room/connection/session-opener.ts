@@ -4,7 +4,7 @@ import { type Deadlines, OffhookError, type Timeline } from '../../timeline/inde
 import type { ConnectOptions } from '../options.js';
 import { Session, type SessionEvents } from '../session.js';
 
-export interface SessionOpenerOptions {
+interface SessionOpenerOptions {
   urls: readonly string[];
   token: string;
   timeline: Timeline;

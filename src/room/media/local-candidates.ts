@@ -16,7 +16,8 @@ export class LocalCandidates {
   #timer: NodeJS.Timeout | undefined;
   #host: IceCandidate | undefined;
   #loopback: '127.0.0.1' | '::1' | undefined;
-  #told = false;
+  /** Port of the loopback candidate that was told last. After an ICE restart there is another one. */
+  #toldPort = 0;
 
   /**
    * @param hold until our own first check is under way. A server that checks us first costs time: the library puts its own
@@ -48,7 +49,7 @@ export class LocalCandidates {
 
   gathered(candidate: IceCandidate): void {
     const parsed = candidateAddress(candidate.candidate);
-    if (parsed?.protocol === 'udp' && parsed.type === 'host') this.#host ??= candidate;
+    if (parsed?.protocol === 'udp' && parsed.type === 'host') this.#host = candidate;
     this.#send(candidate);
     this.#tellLoopback();
   }
@@ -71,8 +72,9 @@ export class LocalCandidates {
   }
 
   #tellLoopback(): void {
-    if (this.#told || !this.#host || !this.#loopback) return;
-    this.#told = true;
+    const port = this.#host && candidateAddress(this.#host.candidate)?.port;
+    if (!this.#host || !this.#loopback || port === this.#toldPort) return;
+    this.#toldPort = port ?? 0;
     // The socket is bound to every address: the port is the same.
     const fields = this.#host.candidate.split(' ');
     fields[0] = 'candidate:99';

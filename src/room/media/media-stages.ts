@@ -4,7 +4,7 @@ import type { CandidatePair } from '../../transport/index.js';
 const order = ['ice', 'dtls', 'data'] as const;
 type MediaStage = (typeof order)[number];
 
-export interface MediaStagesOptions {
+interface MediaStagesOptions {
   timeline: Timeline;
   deadlines: Deadlines;
   /** Which of the two peer connections this is. */

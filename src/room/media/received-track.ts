@@ -1,7 +1,7 @@
 import { type AudioPayload, AudioReceiver } from '../../audio/index.js';
 import type { MediaTrack, SdpMedia } from '../../transport/index.js';
 
-export interface ReceivedTrackOptions {
+interface ReceivedTrackOptions {
   trackSid: string;
   participantSid: string;
   kind: 'audio' | 'video';
