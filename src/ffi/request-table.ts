@@ -89,7 +89,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   connect: {
     handler: connect,
     status: 'works',
-    note: 'Not with end-to-end encryption. dynacast and join_retries have nothing to act on.',
+    note: 'Not with end-to-end encryption. dynacast, join_retries and limits of data_stream are not acted on.',
     test: 'ffi/room',
   },
   disconnect: { handler: disconnect, status: 'works', test: 'ffi/room' },
