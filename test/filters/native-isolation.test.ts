@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test, vi } from 'vitest';
@@ -114,6 +114,21 @@ describeWith(['cc'], 'a native plugin that misbehaves', () => {
     await untilStatus(registry, streamIs('ready'));
     expect(await filterFrame(session, level(1000))).toBeUndefined();
     expect(session.status.frames.failed).toBe(1);
+  });
+
+  test.runIf(process.platform === 'linux')('and spins in on_load leaves the machine to others', async () => {
+    setEnvironment({ OFFHOOK_PLUGIN_ON_LOAD: 'spin' });
+    const registry = openRegistry();
+    registry.loadNative({ moduleId: 'gain', pluginPath: plugin() });
+    registry.roomConnecting({ url, token: 'token' });
+    const [host] = hostsOf(process.pid);
+    const niceOfThreads = () =>
+      readdirSync(`/proc/${host}/task`).map(
+        // Field 19 of stat; the second, in brackets, may hold spaces.
+        (task) => readFileSync(`/proc/${host}/task/${task}/stat`, 'utf8').split(') ')[1]!.split(' ')[16],
+      );
+    await vi.waitFor(() => expect(niceOfThreads()).toContain('19'), 10_000);
+    expect(niceOfThreads()).toContain('0');
   });
 
   test('does not see the environment of the program', async () => {

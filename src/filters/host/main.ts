@@ -2,6 +2,7 @@
 // another, and ends at once when the engine does: nothing here may outlive the agent.
 import { once } from 'node:events';
 import net from 'node:net';
+import { constants, setPriority } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { decodeControl, encodeControl, MessageReader } from '../frame-protocol.js';
 import { PluginLibrary } from './library.js';
@@ -10,6 +11,8 @@ import { maxStreams } from './streams.js';
 
 /** A call that never returns keeps its thread; rooms that come and go must not pile them up. */
 const maxOnLoads = 8;
+/** An on_load that takes longer than this loses its thread's priority. */
+const patienceMs = 1_000;
 
 interface HostArguments {
   parentPid: number;
@@ -38,6 +41,15 @@ function reply(value: Record<string, unknown>): void {
 
 let onLoadsUnderWay = 0;
 
+/** One that spins may have what nobody else wants of the machine. */
+function yieldToOthers(threadId: number): void {
+  try {
+    setPriority(threadId, constants.priority.PRIORITY_LOW);
+  } catch {
+    // It has returned meanwhile.
+  }
+}
+
 function onLoad(id: unknown, url: unknown, token: unknown): void {
   if (onLoadsUnderWay >= maxOnLoads) {
     reply({ id, error: `${maxOnLoads} calls of on_load have not returned` });
@@ -47,9 +59,14 @@ function onLoad(id: unknown, url: unknown, token: unknown): void {
   const worker = new Worker(new URL('./on-load.js', import.meta.url), {
     workerData: { ...hostArguments, options: JSON.stringify({ url, token }) },
   });
-  worker.on('message', (code: number) => reply({ id, code }));
+  let hurry: NodeJS.Timeout | undefined;
+  worker.on('message', ({ threadId, code }: { threadId?: number; code?: number }) => {
+    if (threadId !== undefined) hurry = setTimeout(() => yieldToOthers(threadId), patienceMs);
+    else reply({ id, code });
+  });
   worker.on('error', (error) => reply({ id, error: error.message }));
   worker.on('exit', () => {
+    clearTimeout(hurry);
     onLoadsUnderWay--;
   });
 }

@@ -1,4 +1,6 @@
 // A thread for one call of on_load, which may block for ever.
+import { readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { PluginLibrary } from './library.js';
 
@@ -8,4 +10,7 @@ const { pluginPath, dependencies, options } = workerData as {
   options: string;
 };
 const library = new PluginLibrary(pluginPath, dependencies);
-parentPort!.postMessage(library.get('audio_filter_on_load')(options));
+if (process.platform === 'linux') {
+  parentPort!.postMessage({ threadId: Number(basename(readlinkSync('/proc/thread-self'))) });
+}
+parentPort!.postMessage({ code: library.get('audio_filter_on_load')(options) });
