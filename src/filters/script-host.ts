@@ -19,6 +19,9 @@ interface Waiting {
 
 /** A filter's module may not eat the memory of the program. */
 const maxHeapMb = 256;
+/** After its first load began, a worker has this long until it is asked whether it is alive, and this long to answer. */
+const watchAfterMs = 3_000;
+const patienceMs = 2_000;
 
 const filterError = (message: string) => new OffhookError('OFFHOOK_FILTER', message);
 
@@ -28,6 +31,7 @@ export class ScriptHost implements FilterHost {
   #events: FilterHostEvents;
   #waiting = new Map<number, Waiting>();
   #nextId = 1;
+  #watch: NodeJS.Timeout | undefined;
   #ended = false;
 
   constructor({ moduleUrl, hostEntry }: ScriptHostOptions, events: FilterHostEvents) {
@@ -46,6 +50,7 @@ export class ScriptHost implements FilterHost {
   }
 
   load(url: string, token: string): Promise<void> {
+    this.#watch ??= setTimeout(() => this.#endIfStuck(), watchAfterMs).unref();
     return this.#request((id) => ({ op: 'load', id, url, token }));
   }
 
@@ -72,6 +77,18 @@ export class ScriptHost implements FilterHost {
 
   close(): void {
     this.#release('its worker was closed');
+  }
+
+  /** A module that waits for something answers; one that spins does not, and would take a core until the program ends. */
+  #endIfStuck(): void {
+    const verdict = setTimeout(
+      () => this.#end(`its worker has answered nothing for ${patienceMs} ms`, false),
+      patienceMs,
+    ).unref();
+    this.#request((id) => ({ op: 'ping', id })).then(
+      () => clearTimeout(verdict),
+      () => clearTimeout(verdict),
+    );
   }
 
   #request(build: (id: number) => ScriptRequest): Promise<void> {
@@ -120,6 +137,7 @@ export class ScriptHost implements FilterHost {
   #release(reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
+    clearTimeout(this.#watch);
     void this.#worker.terminate();
     for (const waiting of this.#waiting.values()) waiting.reject(filterError(reason));
     this.#waiting.clear();

@@ -4,6 +4,7 @@ import type { Samples } from './frame-protocol.js';
 /** What the engine asks of the worker thread that runs a filter's module. */
 export type ScriptRequest =
   | { op: 'load'; id: number; url: string; token: string }
+  | { op: 'ping'; id: number }
   | { op: 'updateToken'; url: string; token: string }
   | { op: 'create'; id: number; slot: number; stream: FilterStreamOptions }
   | { op: 'process'; slot: number; sequence: number; samples: Samples; outputLength: number }

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach } from 'vitest';
 import {
   FilterRegistry,
@@ -96,6 +97,14 @@ export async function filtered(session: FilterSession, frame: Int16Array): Promi
     if (result) return result;
   }
   return undefined;
+}
+
+/** Sends frames as a stream does, one every 10 ms, for as long as the filter takes them. */
+export async function playWhileReady(session: FilterSession): Promise<void> {
+  while (session.status.state === 'ready') {
+    session.process(level(1000), () => {});
+    await delay(10);
+  }
 }
 
 /** 10 ms of a constant level at 48 kHz. */

@@ -12,6 +12,7 @@ import {
   filterFrame,
   level,
   openRegistry,
+  playWhileReady,
   plugin,
   setEnvironment,
   streamInfo,
@@ -51,7 +52,7 @@ describeWith(['cc'], 'a native plugin that misbehaves', () => {
     // The plugin still sleeps: the frame was given up when the next one came.
     expect(await late).toBeUndefined();
     expect(session.status.frames.late).toBeGreaterThan(0);
-    while (session.status.state === 'ready') await filterFrame(session, level(1000));
+    await playWhileReady(session);
     expect(session.status.reason).toMatch(
       /taken out until 5 s have passed: 50 of the last \d+ frames were not back in time/,
     );
@@ -61,7 +62,7 @@ describeWith(['cc'], 'a native plugin that misbehaves', () => {
   test('and was taken out is tried again', async () => {
     const registry = openRegistry();
     const session = await openStream(registry, 'sleep:40');
-    while (session.status.state === 'ready') await filterFrame(session, level(1000));
+    await playWhileReady(session);
     await untilStatus(registry, streamIs('ready'));
     expect(registry.statuses()[0]?.restarts).toBe(0);
   });
@@ -71,7 +72,7 @@ describeWith(['cc'], 'a native plugin that misbehaves', () => {
     const session = await openStream(registry, 'block:3');
     const other = registry.create('gain', stream);
     await vi.waitFor(() => expect(other.status.state).toBe('ready'));
-    while (session.status.state === 'ready') await filterFrame(session, level(1000));
+    await playWhileReady(session);
     await untilStatus(registry, ({ restarts, state }) => restarts === 1 && state === 'ready');
     await vi.waitFor(() => expect(other.status.state).toBe('ready'));
     expect(await filtered(other, level(1000))).toEqual(level(250));
@@ -82,7 +83,7 @@ describeWith(['cc'], 'a native plugin that misbehaves', () => {
     const registry = openRegistry();
     const session = await openStream(registry, 'crash:40');
     expect(await filtered(session, level(1000))).toEqual(level(250));
-    while (session.status.state === 'ready') await filterFrame(session, level(1000));
+    await playWhileReady(session);
     await untilStatus(registry, (status) => status.restarts === 1 && streamIs('ready')(status));
     expect(await filtered(session, level(1000))).toEqual(level(250));
   });

@@ -8,6 +8,7 @@ import {
   filterFrame,
   level,
   openRegistry,
+  playWhileReady,
   streamInfo,
   streamIs,
   untilStatus,
@@ -118,10 +119,15 @@ describe('a filter in JavaScript', () => {
     const path = moduleOf('spin', 'export default { create: () => ({ process() { for (;;); } }) };');
     const { registry, session } = open(path);
     await untilStatus(registry, streamIs('ready'));
-    while (session.status.state === 'ready') await filterFrame(session, level(1000));
+    await playWhileReady(session);
     expect(session.status.frames.late).toBeGreaterThanOrEqual(50);
     await untilStatus(registry, ({ restarts, state }) => restarts === 1 && state === 'ready');
     expect(session.status.state).toBe('unavailable');
+  });
+
+  test('that spins while loading is ended', async () => {
+    const { registry } = open(moduleOf('spinner', 'export default { load() { for (;;); }, create() {} };'));
+    await untilStatus(registry, ({ reason }) => reason === 'its worker has answered nothing for 2000 ms');
   });
 
   test('that throws when it is told something goes on', async () => {

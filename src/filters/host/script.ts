@@ -81,6 +81,9 @@ function handle(definition: AudioFilterDefinition, request: ScriptRequest): void
     case 'load':
       void answer(request.id, () => definition.load?.({ url: request.url, token: request.token }));
       break;
+    case 'ping':
+      reply({ event: 'done', id: request.id });
+      break;
     case 'updateToken':
       definition.updateToken?.({ url: request.url, token: request.token });
       break;
