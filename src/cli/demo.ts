@@ -13,7 +13,8 @@ interface DemoOptions {
   native?: boolean;
   server?: string;
   out: string;
-  giveUp: string;
+  /** Seconds. */
+  giveUp: number;
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -80,7 +81,7 @@ async function demo(options: DemoOptions): Promise<void> {
       root,
       folder,
       filter,
-      giveUpMs: Number(options.giveUp) * 1_000,
+      giveUpMs: options.giveUp * 1_000,
       onProgress,
       onStep: printStep,
     });
@@ -89,6 +90,21 @@ async function demo(options: DemoOptions): Promise<void> {
   } finally {
     await server.stop();
   }
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (seconds > 0 && seconds <= 60) return seconds;
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is no time to wait`, {
+    advice: 'Give a number of seconds up to 60.',
+  });
+}
+
+function parseUrl(text: string): string {
+  if (/^(wss?|https?):$/.test(URL.canParse(text) ? new URL(text).protocol : '')) return text;
+  throw new OffhookError('OFFHOOK_INVALID_URL', `"${text}" is no URL of a server`, {
+    advice: 'Give one that begins with ws:// or wss://.',
+  });
 }
 
 /** `offhook demo`: one call to an agent whose noise filter never loads, seen, heard and explained. */
@@ -100,8 +116,9 @@ export function registerDemo(program: Command): void {
     .option(
       '--server <url>',
       'use this room server (keys: LIVEKIT_API_KEY, LIVEKIT_API_SECRET), not `offhook dev`',
+      parseUrl,
     )
-    .option('--give-up <seconds>', 'when the caller hangs up if nobody answers', '15')
+    .option('--give-up <seconds>', 'when the caller hangs up if nobody answers', parseSeconds, 15)
     .option('--out <folder>', 'where the page and the recordings go', 'out/demo')
     .action(demo);
 }
