@@ -34,8 +34,6 @@ export interface Access {
   kind: string;
   grants: Grants;
   roomConfig: RoomConfiguration | undefined;
-  /** The claims as they were signed, to sign them again when the token is refreshed. */
-  claims: Readonly<Record<string, unknown>>;
 }
 
 const sources: Record<string, TrackSource> = {
@@ -108,6 +106,5 @@ function readClaims(apiKey: string, claims: Record<string, unknown>): Access {
     roomConfig: claims.roomConfig
       ? RoomConfiguration.fromJson(claims.roomConfig as never, { ignoreUnknownFields: true })
       : undefined,
-    claims,
   };
 }

@@ -12,8 +12,6 @@ export interface ClientOptions {
   offer: SessionDescription | undefined;
   /** The session that the client wants to go on with. */
   resumeSid: string | undefined;
-  /** Version of the signalling protocol. */
-  protocol: number;
   clientProtocol: number;
   capabilities: ClientInfo_Capability[];
   /** `js`, `node`, `rust`, …; for logs. */
@@ -35,7 +33,6 @@ export function readClientOptions(query: URLSearchParams, address: string): Clie
     addTracks: [],
     offer: undefined,
     resumeSid: flag('reconnect') ? (query.get('sid') ?? '') : undefined,
-    protocol: integer('protocol'),
     clientProtocol: integer('client_protocol'),
     capabilities: capabilitiesOf(query.get('capabilities') ?? ''),
     sdk: query.get('sdk') ?? '',

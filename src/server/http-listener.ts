@@ -9,7 +9,7 @@ import { type HttpRouter, splitUrl, tokenOf } from './http-router.js';
 const log = createLogger('server/http');
 
 /** A request to change to WebSocket. */
-export interface UpgradeRequest {
+interface UpgradeRequest {
   query: URLSearchParams;
   token: string | undefined;
   /** Address of the client. */
@@ -17,7 +17,7 @@ export interface UpgradeRequest {
 }
 
 /** Decides on a request, and gives what is to serve the socket. May reject with an HttpError. */
-export type WebSocketRoute = (request: UpgradeRequest) => Promise<(socket: WebSocket) => void>;
+type WebSocketRoute = (request: UpgradeRequest) => Promise<(socket: WebSocket) => void>;
 
 const maxMessageBytes = 1024 * 1024;
 

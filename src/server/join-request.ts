@@ -26,7 +26,6 @@ export function readJoinRequest(encoded: string | null, address: string): Client
     addTracks: request.addTrackRequests,
     offer: request.publisherOffer,
     resumeSid: request.reconnect ? request.participantSid : undefined,
-    protocol: clientInfo?.protocol ?? 0,
     clientProtocol: clientInfo?.clientProtocol ?? 0,
     capabilities: clientInfo?.capabilities ?? [],
     sdk: ClientInfo_SDK[clientInfo?.sdk ?? ClientInfo_SDK.UNKNOWN].toLowerCase(),

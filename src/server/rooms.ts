@@ -1,7 +1,7 @@
 import { DisconnectReason, type RoomConfiguration } from '@livekit/protocol';
 import { Room, type RoomListener, type RoomOptions } from './room.js';
 
-export type RoomDefaults = Omit<RoomOptions, 'name' | 'metadata'>;
+type RoomDefaults = Omit<RoomOptions, 'name' | 'metadata'>;
 
 /** The rooms that are open, by name. */
 export class Rooms {

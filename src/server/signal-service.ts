@@ -30,7 +30,7 @@ import { TokenRefresh } from './token-refresh.js';
 
 const log = createLogger('server/signal');
 
-export interface SignalServiceOptions {
+interface SignalServiceOptions {
   rooms: Rooms;
   keys: ApiKeys;
   endpoint: MediaEndpoint;

@@ -4,7 +4,7 @@ import { createLogger } from '../timeline/index.js';
 
 const log = createLogger('server/signal');
 
-export interface SignalSocketHandlers {
+interface SignalSocketHandlers {
   onRequest: (request: SignalRequest['message']) => void;
   /** The socket has ended, whoever ended it. */
   onClose: () => void;

@@ -6,7 +6,7 @@ export interface Speaker {
   active: boolean;
 }
 
-export interface SpeakerObserverOptions {
+interface SpeakerObserverOptions {
   /** Below this a packet is silence. */
   activeDbov: number;
   /** Part of the packets between two updates that must be louder. */

@@ -23,7 +23,7 @@ import type { AgentWorkersOptions } from './agent-workers.js';
 const log = createLogger('server/agents');
 
 /** How a worker answered an offered job. */
-export type JobAnswer = 'accepted' | 'refused' | 'done';
+type JobAnswer = 'accepted' | 'refused' | 'done';
 
 /** The attribute that tells an agent's name, as LiveKit's clients know it. */
 const agentNameAttribute = 'lk.agent_name';

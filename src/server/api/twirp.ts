@@ -12,7 +12,6 @@ const statusOf = {
   unauthenticated: 401,
   not_found: 404,
   failed_precondition: 412,
-  unimplemented: 501,
   internal: 500,
 } as const;
 

@@ -17,7 +17,7 @@ import {
 import { RtpRewriter } from './rtp-rewriter.js';
 import type { UpTrack } from './up-track.js';
 
-export interface DownTrackOptions {
+interface DownTrackOptions {
   upTrack: UpTrack;
   /** Sid of the participant that publishes the track. */
   publisherSid: string;

@@ -4,7 +4,7 @@ import { networkInterfaces } from 'node:os';
 const loopback = '127.0.0.1';
 
 /** Whether a host name or address means this machine only. */
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   const address = host.replace(/^::ffff:/, '');
   return address === 'localhost' || address === '::1' || address.startsWith('127.');
 }

@@ -15,7 +15,7 @@ export interface MediaSection {
   source?: { ssrc: number; cname: string; streamId: string; trackId: string };
 }
 
-export interface DescriptionOptions {
+interface DescriptionOptions {
   sessionId: string;
   version: number;
   setup: 'actpass' | 'active' | 'passive';

@@ -17,7 +17,7 @@ export interface MediaEndpoint {
   certificate: Certificate;
 }
 
-export interface MediaTransportOptions {
+interface MediaTransportOptions {
   /** For logs only. */
   name: string;
   endpoint: MediaEndpoint;
@@ -69,10 +69,6 @@ export class MediaTransport {
   get local(): { ufrag: string; pwd: string; fingerprint: string } {
     const { iceUfrag: ufrag, icePwd: pwd } = this.#credentials;
     return { ufrag, pwd, fingerprint: this.#options.endpoint.certificate.fingerprint };
-  }
-
-  get isStarted(): boolean {
-    return this.#connection !== undefined;
   }
 
   get isConnected(): boolean {

@@ -22,7 +22,7 @@ export interface OfferedMedia {
 }
 
 /** What the publisher asked for when it added the track. */
-export interface TrackWishes {
+interface TrackWishes {
   red: boolean;
   stereo: boolean;
   dtx: boolean;

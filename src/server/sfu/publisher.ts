@@ -65,10 +65,6 @@ export class Publisher {
     this.#transport.onFailed = onFailed;
   }
 
-  get isConnected(): boolean {
-    return this.#transport.isConnected;
-  }
-
   /** Announces a track, which is published when an offer brings it. */
   addTrack(request: AddTrackRequest, info: TrackInfo): void {
     this.#pending.push({ request, info });
@@ -97,7 +93,7 @@ export class Publisher {
     const offer = parseDescription(sdp);
     const remote = readSessionParameters(offer);
     const restarts = this.#remoteUfrag !== undefined && this.#remoteUfrag !== remote.ufrag;
-    if (restarts && !this.isConnected) {
+    if (restarts && !this.#transport.isConnected) {
       throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'a connection that is lost cannot be restarted');
     }
     this.#transport.start(remote);

@@ -1,7 +1,7 @@
 import { sequenceDifference } from '../../audio/index.js';
 
 /** Where a forwarded packet stands in the subscriber's stream. */
-export interface RewrittenPosition {
+interface RewrittenPosition {
   sequenceNumber: number;
   timestamp: number;
 }

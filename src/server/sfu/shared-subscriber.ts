@@ -7,7 +7,7 @@ import type { MediaSection } from './media-section.js';
 import type { OfferedMedia } from './publisher-answer.js';
 import type { UpTrack } from './up-track.js';
 
-export interface SharedSubscriberOptions {
+interface SharedSubscriberOptions {
   outbox: DataOutbox;
   /** Sends RTP and RTCP on the publisher's connection. */
   send: (packet: Buffer) => void;

@@ -65,10 +65,6 @@ export class Subscriber implements Downlink {
     this.#transport.onDataChannel = (channel) => this.outbox.add(channel);
   }
 
-  get isConnected(): boolean {
-    return this.#transport.isConnected;
-  }
-
   /** Sends the first offer, once; tracks that were added before are in it. */
   start(): void {
     if (this.#started) return;

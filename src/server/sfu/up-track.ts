@@ -12,7 +12,7 @@ import { type Codec, extensionUris } from './codecs.js';
 import type { DownTrack } from './down-track.js';
 import type { OfferedMedia } from './publisher-answer.js';
 
-export interface UpTrackOptions {
+interface UpTrackOptions {
   info: TrackInfo;
   /** Sends RTCP to the publisher. */
   sendRtcp: (packet: Buffer) => void;
