@@ -14,7 +14,8 @@ import {
 import type { PacketChannel, PacketKind } from '../data/index.js';
 import { type Deadlines, OffhookError, type Timeline, withDeadline } from '../timeline/index.js';
 import type { SessionDescription } from '../transport/index.js';
-import { Connection, type ConnectionHost } from './connection/connection.js';
+import { Connection } from './connection/connection.js';
+import type { ConnectionHost } from './connection/connection-host.js';
 import { DataPlane } from './data-plane.js';
 import type { DataEvent, StateEvent } from './events.js';
 import type { ParticipantChanges } from './local-participant.js';

@@ -1,10 +1,4 @@
-import {
-  DisconnectReason,
-  type JoinResponse,
-  LeaveRequest,
-  LeaveRequest_Action,
-  type ReconnectResponse,
-} from '@livekit/protocol';
+import { DisconnectReason, LeaveRequest, LeaveRequest_Action } from '@livekit/protocol';
 import type { SignalClient } from '../../signal/index.js';
 import {
   createLogger,
@@ -19,15 +13,20 @@ import type { Session, SessionEvents } from '../session.js';
 import { untilAborted } from '../until-aborted.js';
 import { Attempt } from './attempt.js';
 import { backOffMs } from './back-off.js';
+import type { ConnectionHost } from './connection-host.js';
 import type { ConnectionState } from './connection-state.js';
 import { type ConnectionAction, type ConnectionInput, transitionFor } from './connection-table.js';
+import { inputForFailure, inputForLeave, leaveError } from './failure.js';
 import { SessionOpener } from './session-opener.js';
 
 const log = createLogger('room/connection');
 const backOff = { baseMs: 150, maxMs: 3_000 };
 const defaultMaxAttempts = 20;
 
-export interface ConnectionOptions {
+/** What an attempt comes to when it fails. */
+type FailedAttempt = 'joinFailed' | 'resumeFailed' | 'rejoinFailed';
+
+interface ConnectionOptions {
   urls: readonly string[];
   token: string;
   timeline: Timeline;
@@ -35,21 +34,6 @@ export interface ConnectionOptions {
   connect: ConnectOptions;
   random: () => number;
   host: ConnectionHost;
-}
-
-/** What a connection needs of its room, and tells it. */
-export interface ConnectionHost extends Omit<SessionEvents, 'onLeave' | 'onSignalLost' | 'onMediaLost'> {
-  onJoined(join: JoinResponse): void;
-  /** The session stands still (`resuming`) or was lost (`reconnecting`). */
-  onInterrupted(state: 'resuming' | 'reconnecting'): void;
-  /** The session of before is over, with everything that it carried. */
-  onSessionLost(): void;
-  /** The session was taken up again; what the server must know is sent here. */
-  onSessionResumed(session: Session, response: ReconnectResponse): void;
-  /** A new session is there; what was published is published again here. */
-  onRejoined(session: Session, signal: AbortSignal): Promise<void>;
-  onRestored(how: 'resumed' | 'reconnected'): void;
-  onDisconnected(reason: DisconnectReason, message: string): void;
 }
 
 /** Connects, resumes, reconnects and disconnects a room: runs `connectionTable`. */
@@ -178,7 +162,7 @@ export class Connection {
   };
 
   /** Runs an attempt in place of the one before it; what it throws becomes an input. */
-  #run(work: (attempt: Attempt) => Promise<void>, failed: ConnectionInput): void {
+  #run(work: (attempt: Attempt) => Promise<void>, failed: FailedAttempt): void {
     this.#attempt.abandon();
     const attempt = new Attempt();
     this.#attempt = attempt;
@@ -189,7 +173,7 @@ export class Connection {
       .finally(() => attempt.end());
   }
 
-  #failed(input: ConnectionInput, error: unknown): void {
+  #failed(input: FailedAttempt, error: unknown): void {
     const failure =
       error instanceof OffhookError
         ? error
@@ -201,13 +185,13 @@ export class Connection {
       return;
     }
     log.info(`attempt ${this.#attempts} while ${this.#state}: ${failure.toLine()}`);
-    if (failure.code === 'OFFHOOK_UNAUTHORIZED' || failure.code === 'OFFHOOK_INVALID_TOKEN') {
-      this.#reason = DisconnectReason.JOIN_FAILURE;
-      this.#input('refused');
-    } else if (failure.cause instanceof LeaveRequest) this.#onLeave(failure.cause, failure);
-    else if (this.#attempts >= this.#maxAttempts) this.#input('exhausted');
-    else if (input === 'resumeFailed' && failure.code === 'OFFHOOK_NOT_SUPPORTED') this.#input('sessionGone');
-    else this.#input(input);
+    if (failure.cause instanceof LeaveRequest) {
+      this.#onLeave(failure.cause, failure);
+      return;
+    }
+    const next = inputForFailure(failure, input, this.#attempts >= this.#maxAttempts);
+    if (next === 'refused') this.#reason = DisconnectReason.JOIN_FAILURE;
+    this.#input(next);
   }
 
   async #open(attempt: Attempt): Promise<void> {
@@ -302,18 +286,13 @@ export class Connection {
     else this.#input(input);
   }
 
-  #onLeave(leave: LeaveRequest, failure?: OffhookError): void {
-    const reason = DisconnectReason[leave.reason] ?? String(leave.reason);
+  #onLeave(leave: LeaveRequest, failure = leaveError(leave)): void {
     this.#reason = leave.reason;
-    this.#failure =
-      failure ??
-      new OffhookError('OFFHOOK_SERVER_LEFT', `the server sent leave: ${reason}`, { stage: 'server' });
+    this.#failure = failure;
     this.#opener.leaving(leave, this.#session?.url);
-    log.info(`leave: reason ${reason}, action ${LeaveRequest_Action[leave.action] ?? leave.action}`);
-    const mayReconnect = leave.canReconnect || leave.action === LeaveRequest_Action.RECONNECT;
-    if (leave.action === LeaveRequest_Action.RESUME) this.#input('leaveResume');
-    else if (mayReconnect) this.#input('leaveReconnect');
-    else this.#input('leaveDisconnect');
+    const input = inputForLeave(leave);
+    log.info(`${input}: ${failure.message}`);
+    this.#input(input);
   }
 
   #closedError(): OffhookError {

@@ -1,0 +1,17 @@
+import type { DisconnectReason, JoinResponse, ReconnectResponse } from '@livekit/protocol';
+import type { Session, SessionEvents } from '../session.js';
+
+/** What a connection needs of its room, and tells it. */
+export interface ConnectionHost extends Omit<SessionEvents, 'onLeave' | 'onSignalLost' | 'onMediaLost'> {
+  onJoined(join: JoinResponse): void;
+  /** The session stands still (`resuming`) or was lost (`reconnecting`). */
+  onInterrupted(state: 'resuming' | 'reconnecting'): void;
+  /** The session of before is over, with everything that it carried. */
+  onSessionLost(): void;
+  /** The session was taken up again; what the server must know is sent here. */
+  onSessionResumed(session: Session, response: ReconnectResponse): void;
+  /** A new session is there; what was published is published again here. */
+  onRejoined(session: Session, signal: AbortSignal): Promise<void>;
+  onRestored(how: 'resumed' | 'reconnected'): void;
+  onDisconnected(reason: DisconnectReason, message: string): void;
+}
