@@ -72,8 +72,8 @@ function words(scenarios, table) {
 const preface = `# Faults
 
 What happens to an unmodified \`@livekit/rtc-node\` program when the network or the server breaks, on LiveKit's native
-engine and on offhook. Each cell is one run on a network of its own: three Linux network namespaces (client, router,
-server), with nftables rules on the router as the faults, and a real livekit-server. The other end of each call is on the
+engine and on offhook. Each cell is one run, or the median of three where a run takes seconds, on a network of its own:
+three Linux network namespaces (client, router, server), with nftables rules on the router as the faults, and a real livekit-server. The other end of each call is on the
 native engine, with no fault in its way. Made by \`npm run bench:faults -- --docs\`.
 
 ![Time to the end of connect, or the longest silence in the call](faults.svg)
