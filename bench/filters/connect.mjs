@@ -1,6 +1,7 @@
 // node bench/filters/connect.mjs [runs]: time to connected, and to the first audible frame that came through a filter, for an
 // unmodified program whose filter plugin behaves in every way that plugins do, beside one without a plugin. Each run is
 // a process of its own; the ways take turns. Prints a table of medians and quartiles, in milliseconds.
+import { setTimeout as delay } from 'node:timers/promises';
 import { startLivekitServer } from '../../test/support/livekit-server.mjs';
 import { compilePlugin } from '../../test/support/plugin/compile.mjs';
 import { startParticipant } from '../../test/support/program.mjs';
@@ -33,6 +34,8 @@ async function run(way, n) {
       path: withPlugin ? library : '/nowhere',
     });
     await loaded.catch(() => {});
+    // As in the job processes of agents, which are there before the call is.
+    await delay(1_000);
     const noiseCancellation = withPlugin ? { moduleId: 'filter', options: {} } : undefined;
     const token = await makeToken(server, room, `listener-${way}-${n}`);
     const startedAtMs = Date.now();

@@ -40,14 +40,11 @@ function reply(value: Record<string, unknown>): void {
 }
 
 let onLoadsUnderWay = 0;
+/** The thread that waits for the next call: starting one costs what the room that connects needs then. */
+let spare: Worker | undefined;
 
-/** One that spins may have what nobody else wants of the machine. */
-function yieldToOthers(threadId: number): void {
-  try {
-    setPriority(threadId, constants.priority.PRIORITY_LOW);
-  } catch {
-    // It has returned meanwhile.
-  }
+function startOnLoadThread(): Worker {
+  return new Worker(new URL('./on-load.js', import.meta.url), { workerData: hostArguments });
 }
 
 function onLoad(id: unknown, url: unknown, token: unknown): void {
@@ -56,19 +53,32 @@ function onLoad(id: unknown, url: unknown, token: unknown): void {
     return;
   }
   onLoadsUnderWay++;
-  const worker = new Worker(new URL('./on-load.js', import.meta.url), {
-    workerData: { ...hostArguments, options: JSON.stringify({ url, token }) },
-  });
-  let hurry: NodeJS.Timeout | undefined;
-  worker.on('message', ({ threadId, code }: { threadId?: number; code?: number }) => {
-    if (threadId !== undefined) hurry = setTimeout(() => yieldToOthers(threadId), patienceMs);
-    else reply({ id, code });
+  const worker = spare ?? startOnLoadThread();
+  spare = undefined;
+  let threadId: number | undefined;
+  const hurry = setTimeout(() => yieldToOthers(threadId), patienceMs);
+  worker.on('message', (message: { threadId?: number; code?: number }) => {
+    threadId ??= message.threadId;
+    if (message.code !== undefined) reply({ id, code: message.code });
   });
   worker.on('error', (error) => reply({ id, error: error.message }));
   worker.on('exit', () => {
     clearTimeout(hurry);
     onLoadsUnderWay--;
   });
+  worker.postMessage(JSON.stringify({ url, token }));
+  setTimeout(() => {
+    spare ??= startOnLoadThread();
+  }, patienceMs);
+}
+
+/** One that spins may have what nobody else wants of the machine. */
+function yieldToOthers(threadId: number | undefined): void {
+  try {
+    if (threadId !== undefined) setPriority(threadId, constants.priority.PRIORITY_LOW);
+  } catch {
+    // It has returned meanwhile.
+  }
 }
 
 function create(library: PluginLibrary, id: unknown, request: Record<string, unknown>): void {
@@ -107,6 +117,7 @@ try {
     workerData: { ...hostArguments, streams },
   });
   framesReady = once(frames, 'message');
+  spare = startOnLoadThread();
   frames.on('error', (error) => {
     process.stderr.write(`filter host: ${error.message}\n`);
     die();
