@@ -99,12 +99,19 @@ describe('the documentation', () => {
       }
     }
     // What pages take for granted.
-    const given = `import type { Room } from 'offhook';
+    const given = `import type { Agent, AgentSession, JobContext } from '@livekit/agents';
+import type { AudioFrame, RemoteAudioTrack, Room } from 'offhook';
 declare global {
   const url: string;
   const token: string;
   const room: Room;
+  const track: RemoteAudioTrack;
+  const session: AgentSession;
+  const agent: Agent;
+  const ctx: JobContext;
   function renewToken(): void;
+  function onFrame(frame: AudioFrame): void;
+  function onEnd(): void;
 }`;
     writeFileSync(join(folder, 'given.d.ts'), given);
     writeFileSync(
