@@ -47,13 +47,28 @@ function onlyPath(path: MediaPath, sdp: string): string {
   return sdp.split('\r\n').filter(keep).join('\r\n');
 }
 
+/** The server has sent its candidates by then, if it has any for this path. */
+const offeredWithinMs = 2_000;
+
+/** The server has no candidate for the path that is looked at. */
+class NotOffered extends Error {}
+
 function isTurn({ urls }: IceServer): boolean {
   return urls.some((url) => /^turns?:/.test(url));
 }
 
-/** Negotiates one data channel over `path` and resolves when the peer connection is up. */
-function negotiate(client: SignalClient, pc: PeerConnection, path: MediaPath): Promise<void> {
-  return new Promise((resolve, reject) => {
+/**
+ * Negotiates one data channel over `path` and resolves when the peer connection is up.
+ *
+ * @throws NotOffered when the server names no candidate for it
+ */
+async function negotiate(client: SignalClient, pc: PeerConnection, path: MediaPath): Promise<void> {
+  let isOffered = false;
+  let timer: NodeJS.Timeout | undefined;
+  const connected = new Promise<void>((resolve, reject) => {
+    timer = setTimeout(() => {
+      if (!isOffered) reject(new NotOffered());
+    }, offeredWithinMs);
     const send = (candidate: IceCandidate) => {
       if (!isOn(path, candidate.candidate)) return;
       const candidateInit = JSON.stringify(candidate);
@@ -71,11 +86,16 @@ function negotiate(client: SignalClient, pc: PeerConnection, path: MediaPath): P
     client.onClose = reject;
     client.onMessage = (message) => {
       try {
-        if (message.case === 'answer')
-          pc.setRemoteDescription({ type: 'answer', sdp: onlyPath(path, message.value.sdp) });
+        if (message.case === 'answer') {
+          const sdp = onlyPath(path, message.value.sdp);
+          isOffered ||= sdp.includes('a=candidate:');
+          pc.setRemoteDescription({ type: 'answer', sdp });
+        }
         if (message.case !== 'trickle' || message.value.target !== SignalTarget.PUBLISHER) return;
         const candidate = JSON.parse(message.value.candidateInit) as IceCandidate;
-        if (isOn(path, candidate.candidate)) pc.addIceCandidate(candidate);
+        if (!isOn(path, candidate.candidate)) return;
+        isOffered = true;
+        pc.addIceCandidate(candidate);
       } catch (error) {
         reject(error);
       }
@@ -86,6 +106,11 @@ function negotiate(client: SignalClient, pc: PeerConnection, path: MediaPath): P
       client.send({ case: 'offer', value: offer });
     }, reject);
   });
+  try {
+    await connected;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function connectOver(
@@ -131,6 +156,9 @@ async function connectOver(
     const relay =
       iceServers.length > 0 ? ` through ${iceServers.flatMap(({ urls }) => urls).join(', ')}` : '';
     return { outcome: 'ok', says: `media goes over ${path}${remote}${relay}` };
+  } catch (error) {
+    if (error instanceof NotOffered) return { outcome: 'skipped', says: `the server offers no ${path}` };
+    throw error;
   } finally {
     pc?.close();
     const leave = { reason: DisconnectReason.CLIENT_INITIATED, action: LeaveRequest_Action.DISCONNECT };
