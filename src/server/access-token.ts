@@ -34,6 +34,8 @@ export interface Access {
   kind: string;
   grants: Grants;
   roomConfig: RoomConfiguration | undefined;
+  /** Wall-clock time, in milliseconds. */
+  expiresAtMs: number;
 }
 
 const sources: Record<string, TrackSource> = {
@@ -106,5 +108,6 @@ function readClaims(apiKey: string, claims: Record<string, unknown>): Access {
     roomConfig: claims.roomConfig
       ? RoomConfiguration.fromJson(claims.roomConfig as never, { ignoreUnknownFields: true })
       : undefined,
+    expiresAtMs: Number(claims.exp) * 1000,
   };
 }

@@ -8,23 +8,25 @@ const log = createLogger('server/signal');
 const refreshIntervalMs = 5 * 60_000;
 const lifetimeS = 10 * 60;
 
-/** Keeps the token that a client would reconnect with from expiring while it is connected. */
+/** Keeps the token that a client would come back with from expiring while it is connected. */
 export class TokenRefresh {
   #timer: NodeJS.Timeout;
 
   constructor(participant: Participant, keys: ApiKeys) {
     const refresh = () => {
+      this.#timer = setTimeout(refresh, refreshIntervalMs);
       refreshedToken(participant, keys)
         .then((token) => participant.send({ case: 'refreshToken', value: token }))
         .catch((error: unknown) =>
           log.warn(`${participant.identity}: no new token: ${describeError(error)}`),
         );
     };
-    this.#timer = setInterval(refresh, refreshIntervalMs);
+    const remainingMs = participant.access.expiresAtMs - Date.now();
+    this.#timer = setTimeout(refresh, Math.max(0, Math.min(refreshIntervalMs, remainingMs / 2)));
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
   }
 }
 

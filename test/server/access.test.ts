@@ -98,6 +98,19 @@ describe('who may come in', () => {
     expect(status).toBe(401);
   });
 
+  test('a token is replaced before it expires, by one with the same grants', async () => {
+    const grant = { roomJoin: true, room: 'short-lived', canPublish: false };
+    const peer = await SignalPeer.open(server.url, await signToken('ada', grant, { ttl: 2 }));
+    await peer.next('join');
+    const fresh = await SignalPeer.open(server.url, await peer.next('refreshToken'));
+    const { participant } = await fresh.next('join');
+    expect(participant).toMatchObject({
+      identity: 'ada',
+      permission: { canPublish: false, canSubscribe: true },
+    });
+    fresh.close();
+  });
+
   test('what the token does not allow is not published', async () => {
     const peer = await SignalPeer.join(server.url, 'grants', 'ada', {
       canPublishSources: [TrackSource.CAMERA],
