@@ -1,9 +1,9 @@
 import { writeSync } from 'node:fs';
-import { LogLevel as FfiLogLevel } from '@livekit/rtc-ffi-bindings/proto/ffi_pb.js';
 import type { LogLevel, LogRecord } from '../timeline/index.js';
 import { setLogSink } from '../timeline/index.js';
 import { isShown, standardErrorLevel } from './log-level.js';
 import type { Outbox } from './outbox.js';
+import { LogLevel as FfiLogLevel } from './protocol.js';
 
 const ffiLevels: Record<LogLevel, FfiLogLevel> = {
   error: FfiLogLevel.LOG_ERROR,

@@ -1,5 +1,5 @@
-import { FfiEvent } from '@livekit/rtc-ffi-bindings/proto/ffi_pb.js';
 import type { EventCase, EventOf, InitOf } from './messages.js';
+import { FfiEvent } from './protocol.js';
 import type { Delivery, LentBuffer, Opened, Owed } from './wire.js';
 
 /** An event of the protocol, by name and content. */

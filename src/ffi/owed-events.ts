@@ -1,7 +1,7 @@
-import { DisconnectReason } from '@livekit/rtc-ffi-bindings/proto/participant_pb.js';
 import { OffhookError } from '../timeline/index.js';
 import { failureOf } from './callbacks.js';
 import { type EventInit, encodeEvent } from './outbox.js';
+import { DisconnectReason } from './protocol.js';
 import type { Owed } from './wire.js';
 
 /** The events that a program still gets when the engine thread is lost, encoded. */

@@ -1,8 +1,8 @@
-import { FfiRequest, FfiResponse } from '@livekit/rtc-ffi-bindings/proto/ffi_pb.js';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { Context } from './context.js';
 import type { InitOf, RequestCase, RequestOf, ResponseOf } from './messages.js';
 import type { Outbox } from './outbox.js';
+import { FfiRequest, FfiResponse } from './protocol.js';
 import { type RequestRow, requestTable } from './request-table.js';
 import { disposeAll } from './requests/dispose.js';
 import type { Attachment, Delivery } from './wire.js';
@@ -86,7 +86,7 @@ export class FfiServer {
   }
 }
 
-function decode(request: Uint8Array): FfiRequest {
+function decode(request: Uint8Array) {
   try {
     return FfiRequest.fromBinary(request);
   } catch (cause) {

@@ -11,7 +11,6 @@ import type {
   StreamByteOptions,
   StreamTextOptions,
 } from '@livekit/rtc-ffi-bindings/proto/data_stream_pb.js';
-import { EncryptionType } from '@livekit/rtc-ffi-bindings/proto/e2ee_pb.js';
 import type {
   DataStream_Chunk as FfiChunk,
   DataStream_Header as FfiHeader,
@@ -24,6 +23,7 @@ import type {
   TextStreamOptions,
 } from '../../data/index.js';
 import type { InitOf } from '../messages.js';
+import { EncryptionType } from '../protocol.js';
 
 const optionalBigInt = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));
 

@@ -1,11 +1,11 @@
 import { ParticipantInfo_Kind, type ParticipantPermission } from '@livekit/protocol';
-import {
-  type ParticipantInfo as FfiParticipantInfo,
-  type ParticipantPermission as FfiParticipantPermission,
-  ParticipantKind,
+import type {
+  ParticipantInfo as FfiParticipantInfo,
+  ParticipantPermission as FfiParticipantPermission,
 } from '@livekit/rtc-ffi-bindings/proto/participant_pb.js';
 import type { ParticipantInfo } from '../../room/index.js';
 import type { InitOf } from '../messages.js';
+import { ParticipantKind } from '../protocol.js';
 
 /** The two protocols number the kinds of participants differently. */
 const kinds: Record<ParticipantInfo_Kind, ParticipantKind> = {

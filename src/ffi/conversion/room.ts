@@ -1,13 +1,12 @@
 import type { ChatMessage } from '@livekit/protocol';
-import {
-  DataPacketKind,
-  type ChatMessage as FfiChatMessage,
-  ConnectionState as FfiConnectionState,
-  type RoomInfo as FfiRoomInfo,
+import type {
+  ChatMessage as FfiChatMessage,
+  RoomInfo as FfiRoomInfo,
 } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
 import type { PacketKind } from '../../data/index.js';
 import type { ConnectionState, RoomInfo } from '../../room/index.js';
 import type { InitOf } from '../messages.js';
+import { DataPacketKind, ConnectionState as FfiConnectionState } from '../protocol.js';
 
 /** What the native engine reports as long as nobody sets another value. */
 const bufferedLowThresholdBytes = 2n * 1024n * 1024n;

@@ -1,4 +1,10 @@
-import {
+import type { RtcStats } from '@livekit/rtc-ffi-bindings/proto/stats_pb.js';
+import type { AudioReceiverStats, AudioSenderStats } from '../../audio/index.js';
+import type { TransportStats } from '../../room/index.js';
+import type { InitOf } from '../messages.js';
+import { statsMessages } from '../protocol.js';
+
+const {
   CandidatePairStats,
   CodecStats,
   IceCandidatePairState,
@@ -8,13 +14,9 @@ import {
   OutboundRtpStreamStats,
   ReceivedRtpStreamStats,
   RemoteInboundRtpStreamStats,
-  type RtcStats,
   RtpStreamStats,
   SentRtpStreamStats,
-} from '@livekit/rtc-ffi-bindings/proto/stats_pb.js';
-import type { AudioReceiverStats, AudioSenderStats } from '../../audio/index.js';
-import type { TransportStats } from '../../room/index.js';
-import type { InitOf } from '../messages.js';
+} = statsMessages;
 
 const opusClockRate = 48_000;
 
@@ -157,7 +159,7 @@ export function receiverStats(sid: string, receiver: AudioReceiverStats, nowMs: 
   return [codec(sid, receiver.payloadType, nowMs), inbound];
 }
 
-const candidateTypes: Record<string, IceCandidateType> = {
+const candidateTypes: Record<string, number> = {
   host: IceCandidateType.HOST,
   srflx: IceCandidateType.SRFLX,
   prflx: IceCandidateType.PRFLX,

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { TrackType } from '@livekit/protocol';
-import {
-  type TrackPublicationInfo as FfiTrackPublicationInfo,
-  StreamState,
-  type TrackInfo,
-  TrackKind,
+import type {
+  TrackPublicationInfo as FfiTrackPublicationInfo,
+  TrackInfo,
 } from '@livekit/rtc-ffi-bindings/proto/track_pb.js';
 import type { LocalAudioTrack, RemoteTrack, TrackPublicationInfo } from '../../room/index.js';
 import type { InitOf } from '../messages.js';
+import { StreamState, TrackKind } from '../protocol.js';
 
 export function toFfiTrackKind(kind: TrackType): TrackKind {
   if (kind === TrackType.AUDIO) return TrackKind.KIND_AUDIO;

@@ -1,4 +1,4 @@
-import { type ConnectCallback_Result, ConnectionState } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
+import type { ConnectCallback_Result } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
 import type { RpcInvocation } from '../../data/index.js';
 import type {
   LocalTrackPublication,
@@ -13,6 +13,7 @@ import { toFfiParticipant } from '../conversion/participant.js';
 import { toFfiRoom } from '../conversion/room.js';
 import { toFfiPublication } from '../conversion/track.js';
 import type { InitOf } from '../messages.js';
+import { ConnectionState } from '../protocol.js';
 import { FfiParticipant } from './ffi-participant.js';
 import { type RoomMessage, translateRoomEvent } from './room-events.js';
 

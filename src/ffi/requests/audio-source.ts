@@ -1,8 +1,8 @@
-import { AudioSourceType } from '@livekit/rtc-ffi-bindings/proto/audio_frame_pb.js';
 import { AudioSource } from '../../audio/index.js';
 import { OffhookError } from '../../timeline/index.js';
 import { frameOf } from '../conversion/audio-frame.js';
 import type { Handler } from '../handler.js';
+import { AudioSourceType } from '../protocol.js';
 
 export const newAudioSource: Handler<'newAudioSource'> = (request, { handles }) => {
   const { type = AudioSourceType.AUDIO_SOURCE_NATIVE, sampleRate, numChannels, queueSizeMs } = request;

@@ -1,4 +1,3 @@
-import { AudioStreamType } from '@livekit/rtc-ffi-bindings/proto/audio_frame_pb.js';
 import type { AudioStream } from '../../audio/index.js';
 import { RemoteAudioTrack, type TrackStreamOptions } from '../../room/index.js';
 import { OffhookError } from '../../timeline/index.js';
@@ -8,6 +7,7 @@ import { encodeFrameEvent } from '../conversion/audio-stream-event.js';
 import type { Handler } from '../handler.js';
 import { FfiParticipant } from '../objects/ffi-participant.js';
 import { ParticipantAudioStream } from '../objects/participant-audio-stream.js';
+import { AudioStreamType } from '../protocol.js';
 
 interface StreamRequest {
   type?: AudioStreamType;

@@ -1,13 +1,10 @@
 import { DisconnectReason } from '@livekit/protocol';
-import {
-  type RoomOptions as FfiRoomOptions,
-  IceTransportType,
-  SimulateScenarioKind,
-} from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
+import type { RoomOptions as FfiRoomOptions } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
 import { type ConnectOptions, Room, type SimulatedScenario } from '../../room/index.js';
 import { OffhookError, saveTimeline } from '../../timeline/index.js';
 import type { Handler } from '../handler.js';
 import { FfiRoom } from '../objects/ffi-room.js';
+import { IceTransportType, SimulateScenarioKind } from '../protocol.js';
 
 export const connect: Handler<'connect'> = ({ url = '', token = '', options, requestAsyncId }, context) =>
   context.call('connect', requestAsyncId, async () => {

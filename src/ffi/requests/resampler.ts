@@ -1,9 +1,9 @@
-import { SoxQualityRecipe, SoxResamplerDataType } from '@livekit/rtc-ffi-bindings/proto/audio_frame_pb.js';
 import { Resampler, type ResamplerQuality, remix } from '../../audio/index.js';
 import { OffhookError } from '../../timeline/index.js';
 import type { Context } from '../context.js';
 import { bytesOf, frameOf, toFfiFrame } from '../conversion/audio-frame.js';
 import type { Handler } from '../handler.js';
+import { SoxQualityRecipe, SoxResamplerDataType } from '../protocol.js';
 
 const qualities: Record<SoxQualityRecipe, ResamplerQuality> = {
   [SoxQualityRecipe.SOXR_QUALITY_QUICK]: 'quick',
