@@ -110,6 +110,21 @@ describeWith(['livekit-server', 'native engine'], 'by bare requests, data', () =
     await native.waitFor('text', { content: 'piece by piece', identity: 'ours' });
   });
 
+  test('a stream ends when its writer is dropped', async () => {
+    const { localParticipantHandle } = ours;
+    const opened = ffi.request({
+      case: 'textStreamOpen',
+      value: { localParticipantHandle, options: { topic: 'bare', attributes: {} } },
+    });
+    const { result } = await ffi.waitFor('textStreamOpen', ({ asyncId }) => asyncId === opened.asyncId);
+    if (result.case !== 'writer') throw new Error(result.value?.description);
+    const writerHandle = result.value.handle!.id!;
+    const { asyncId } = ffi.request({ case: 'textStreamWrite', value: { writerHandle, text: 'left open' } });
+    await ffi.waitFor('textStreamWriterWrite', (value) => value.asyncId === asyncId);
+    expect(ffi.drop(writerHandle)).toBe(true);
+    await native.waitFor('text', { content: 'left open', identity: 'ours' });
+  });
+
   test('a transcription arrives (servers take one from agents alone)', async () => {
     const agent = await house.join('native', 'agent', { grant: { agent: true } });
     const { sid: trackSid } = await agent.call<{ sid: string }>('publishSilence');

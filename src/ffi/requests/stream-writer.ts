@@ -1,4 +1,5 @@
 import { ByteStreamWriter, TextStreamWriter } from '../../data/index.js';
+import { createLogger, describeError } from '../../timeline/index.js';
 import {
   fromFfiByteOptions,
   fromFfiChunk,
@@ -10,6 +11,8 @@ import {
 } from '../conversion/data-stream.js';
 import type { Handler } from '../handler.js';
 import { FfiParticipant } from '../objects/ffi-participant.js';
+
+const log = createLogger('ffi/streams');
 
 export const sendText: Handler<'sendText'> = (request, context) => {
   const { local } = context.handles.get(request.localParticipantHandle, FfiParticipant);
@@ -36,11 +39,18 @@ export const sendFile: Handler<'sendFile'> = (request, context) => {
   });
 };
 
+/** A writer that the program lets go of has its stream ended, so that nobody waits for more of it. */
+function closeQuietly(writer: TextStreamWriter | ByteStreamWriter): void {
+  writer
+    .close()
+    .catch((error: unknown) => log.debug(`stream ${writer.info.streamId}: ${describeError(error)}`));
+}
+
 export const textStreamOpen: Handler<'textStreamOpen'> = (request, context) => {
   const { local } = context.handles.get(request.localParticipantHandle, FfiParticipant);
   return context.call('textStreamOpen', request.requestAsyncId, async () => {
     const writer = await local.streamText(fromFfiTextOptions(request.options));
-    const handle = { id: BigInt(context.handles.add(writer)) };
+    const handle = { id: BigInt(context.handles.add(writer, () => closeQuietly(writer))) };
     return { result: { case: 'writer' as const, value: { handle, info: toFfiTextStream(writer.info) } } };
   });
 };
@@ -65,7 +75,7 @@ export const byteStreamOpen: Handler<'byteStreamOpen'> = (request, context) => {
   const { local } = context.handles.get(request.localParticipantHandle, FfiParticipant);
   return context.call('byteStreamOpen', request.requestAsyncId, async () => {
     const writer = await local.streamBytes(fromFfiByteOptions(request.options));
-    const handle = { id: BigInt(context.handles.add(writer)) };
+    const handle = { id: BigInt(context.handles.add(writer, () => closeQuietly(writer))) };
     return { result: { case: 'writer' as const, value: { handle, info: toFfiByteStream(writer.info) } } };
   });
 };
