@@ -59,11 +59,19 @@ export class PacketLane {
     });
   }
 
-  /** Sends on this channel from now on: what waited goes out. */
-  open(channel: PacketChannel): void {
+  /**
+   * Sends on this channel from now on: what waited goes out.
+   *
+   * @param lastReceived the last packet that the server has got of this session: those after it are sent again first. It
+   *   drops what comes to it twice
+   */
+  open(channel: PacketChannel, lastReceived?: number): void {
     this.#channel = channel;
     channel.setBufferedAmountLowThreshold(this.#thresholdBytes);
     channel.onBufferedAmountLow = () => this.#flush();
+    if (lastReceived !== undefined) {
+      for (const { bytes } of this.#outbox.since(lastReceived)) channel.send(bytes);
+    }
     this.#flush();
   }
 
@@ -76,11 +84,6 @@ export class PacketLane {
   /** A new session counts from 1; what the old one had in flight may or may not have arrived, and is not repeated. */
   renew(): void {
     this.#outbox = new ReliableOutbox();
-  }
-
-  /** Sends again what the server did not get, before anything else. It drops what comes to it twice. */
-  resend(lastReceived: number): void {
-    for (const { bytes } of this.#outbox.since(lastReceived)) this.#channel?.send(bytes);
   }
 
   /** Refuses what waits, and everything later. */

@@ -33,6 +33,9 @@ export class DataPlane implements PacketSender {
     reliable: new PacketLane('reliable'),
     lossy: new PacketLane('lossy'),
   };
+  #channels: Record<PacketKind, PacketChannel> | undefined;
+  #paused = false;
+  #lastReceived: number | undefined;
   #inbox = new ReliableInbox();
   #order = this.#newOrder();
   #incoming = new IncomingStreams();
@@ -59,21 +62,40 @@ export class DataPlane implements PacketSender {
   }
 
   open(channels: Record<PacketKind, PacketChannel>): void {
+    this.#channels = channels;
+    if (this.#paused) return;
     this.#lanes.reliable.open(channels.reliable);
     this.#lanes.lossy.open(channels.lossy);
   }
 
-  /** The session is gone: packets wait for the next one. */
+  /** The session may be over: what is sent from now on waits until it is known which session will carry it. */
+  pause(): void {
+    this.#paused = true;
+    for (const lane of Object.values(this.#lanes)) lane.suspend();
+  }
+
+  /** The session is gone: packets wait for the next one, which counts anew. */
   suspend(): void {
+    this.#channels = undefined;
+    this.#lastReceived = undefined;
     for (const lane of Object.values(this.#lanes)) {
       lane.suspend();
       lane.renew();
     }
   }
 
-  /** The session was resumed. `lastReceived` is the last reliable packet that the server has; 0 when it does not say. */
-  resumed(lastReceived: number): void {
-    if (lastReceived > 0) this.#lanes.reliable.resend(lastReceived);
+  /** The server took the session up. `lastReceived` is the last reliable packet that it has; 0 when it does not say. */
+  sessionResumed(lastReceived: number): void {
+    this.#lastReceived = lastReceived || undefined;
+  }
+
+  /** There is a session that works, the one of before or another. */
+  goOn(): void {
+    this.#paused = false;
+    if (!this.#channels) return;
+    this.#lanes.reliable.open(this.#channels.reliable, this.#lastReceived);
+    this.#lanes.lossy.open(this.#channels.lossy);
+    this.#lastReceived = undefined;
   }
 
   /** For SyncState. */

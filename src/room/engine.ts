@@ -165,6 +165,7 @@ export class Engine implements ConnectionHost, LocalTracksHost {
   }
 
   onInterrupted(state: 'resuming' | 'reconnecting'): void {
+    this.data.pause();
     this.dispatch({ type: state });
   }
 
@@ -179,7 +180,7 @@ export class Engine implements ConnectionHost, LocalTracksHost {
     session.send({ case: 'syncState', value: this.#syncState(session) });
     for (const value of this.requests.unansweredTracks()) session.send({ case: 'addTrack', value });
     if (this.#permission) session.send({ case: 'subscriptionPermission', value: this.#permission });
-    this.data.resumed(response.lastMessageSeq);
+    this.data.sessionResumed(response.lastMessageSeq);
   }
 
   async onRejoined(session: Session, signal: AbortSignal): Promise<void> {
@@ -192,6 +193,7 @@ export class Engine implements ConnectionHost, LocalTracksHost {
   }
 
   onRestored(how: 'resumed' | 'reconnected'): void {
+    this.data.goOn();
     this.dispatch({ type: how });
   }
 

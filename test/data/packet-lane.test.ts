@@ -73,9 +73,11 @@ describe('a lane of packets', () => {
     lane.open(before);
     await Promise.all(['a', 'b', 'c'].map((topic) => lane.send(user(topic), {})));
     const after = new HeldChannel();
-    lane.open(after);
-    lane.resend(1);
-    expect(after.sent.map(({ sequence }) => sequence)).toEqual([2, 3]);
+    lane.suspend();
+    const waiting = lane.send(user('d'), {});
+    lane.open(after, 1);
+    await waiting;
+    expect(after.sent.map(({ sequence }) => sequence)).toEqual([2, 3, 4]);
   });
 
   it('numbers no lossy packets', async () => {
