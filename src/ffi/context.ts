@@ -10,7 +10,7 @@ import type { Delivery, LentBuffer } from './wire.js';
 const log = createLogger('ffi');
 
 /** The content of a callback but for its `asyncId`. */
-export type CallbackBody<Name extends CallbackCase> = Omit<InitOf<EventOf<Name>>, 'asyncId'>;
+type CallbackBody<Name extends CallbackCase> = Omit<InitOf<EventOf<Name>>, 'asyncId'>;
 
 /** What the handlers of requests share: handles, memory, and the way to the program. */
 export class Context {

@@ -17,10 +17,6 @@ export class Handles {
   #entries = new Map<number, Entry>();
   #last = 0;
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
   /** A number that is no handle and never will be one: for calls, buffers and whatever else needs an id. */
   nextId(): number {
     return ++this.#last;

@@ -10,11 +10,8 @@ type ValueOf<Message extends { case: string | undefined; value?: unknown }, Name
 export type RequestCase = Case<FfiRequest['message']>;
 export type RequestOf<Name extends RequestCase> = ValueOf<FfiRequest['message'], Name>;
 
-export type ResponseCase = Case<FfiResponse['message']>;
 /** Requests answer under their own name, but for the editing of a chat message. */
-export type ResponseCaseOf<Name extends RequestCase> = Name extends 'editChatMessage'
-  ? 'sendChatMessage'
-  : Name;
+type ResponseCaseOf<Name extends RequestCase> = Name extends 'editChatMessage' ? 'sendChatMessage' : Name;
 export type ResponseOf<Name extends RequestCase> = ValueOf<FfiResponse['message'], ResponseCaseOf<Name>>;
 
 type AnyMessage = { toBinary(): Uint8Array };

@@ -18,7 +18,7 @@ function expectTone(heard: Pcm, hz: number, dbfs: number, atLeastMs: number): vo
   expect(Math.abs(levelDbfs(tone.samples) - dbfs)).toBeLessThan(1.5);
   const silentMs = findGaps(tone).reduce((sum, { durationMs }) => sum + durationMs, 0);
   // A machine with more to do than it has cores lets a packet come too late now and then.
-  expect(silentMs).toBeLessThan(atLeastMs * 0.05);
+  expect(silentMs).toBeLessThan(atLeastMs * 0.1);
 }
 
 describeWith(['livekit-server', 'native engine'], 'audio between the engines', () => {

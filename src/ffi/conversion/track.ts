@@ -8,7 +8,7 @@ import type { LocalAudioTrack, RemoteTrack, TrackPublicationInfo } from '../../r
 import type { InitOf } from '../messages.js';
 import { StreamState, TrackKind } from '../protocol.js';
 
-export function toFfiTrackKind(kind: TrackType): TrackKind {
+function toFfiTrackKind(kind: TrackType): TrackKind {
   if (kind === TrackType.AUDIO) return TrackKind.KIND_AUDIO;
   return kind === TrackType.VIDEO ? TrackKind.KIND_VIDEO : TrackKind.KIND_UNKNOWN;
 }
