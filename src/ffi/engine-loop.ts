@@ -3,7 +3,6 @@ import { shutdownTransport } from '../room/index.js';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { Logs } from './logs.js';
 import { type FfiAnswer, FfiServer } from './server.js';
-import { raiseThreadPriority } from './thread-priority.js';
 import type { Answer, EngineThreadData, FromEngine, ToEngine } from './wire.js';
 
 /*
@@ -14,7 +13,6 @@ const { port, answers, answered } = workerData as EngineThreadData;
 const answerCount = new Int32Array(answered);
 const log = createLogger('ffi/engine');
 const logs = new Logs();
-const raised = raiseThreadPriority();
 
 const send = (message: FromEngine) => port.postMessage(message);
 const server = new FfiServer({ emit: (event) => send({ type: 'event', ...event }) });
@@ -77,10 +75,7 @@ function onMessage(message: ToEngine): void {
       return;
     case 'initialize':
       logs.capturedBy = message.captureLogs ? server.outbox : undefined;
-      log.debug(
-        `initialized for version ${message.sdkVersion} of the program's SDK` +
-          (raised ? ", with a priority above the program's" : ''),
-      );
+      log.debug(`initialized for version ${message.sdkVersion} of the program's SDK`);
       return;
     case 'dispose':
       void dispose();
