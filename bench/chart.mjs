@@ -32,7 +32,7 @@ ${bar('offhook', offhook, spread?.offhook, unit, longest)}
 }
 
 /** The run as one self-contained page: a pair of bars and a ratio for each row, failures by name. */
-export function renderBenchPage({ startedAt, machine, results }) {
+export function renderBenchPage({ endedAt, machine, results }) {
   const rows = results.flatMap(rowsOf).map(rowHtml);
   const failed = results
     .filter((result) => result.failed)
@@ -41,7 +41,7 @@ export function renderBenchPage({ startedAt, machine, results }) {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>offhook beside the native engine</title><style>${style}</style></head><body>
 <h1>offhook beside the native engine</h1>
-<p class="faint">${startedAt}; ${machine.cores} × ${escapeHtml(machine.cpu)}, ${machine.memoryGb} GB, ${machine.os}, Node ${machine.node}; one livekit-server, all on this machine.
+<p class="faint">${endedAt}; ${machine.cores} × ${escapeHtml(machine.cpu)}, ${machine.memoryGb} GB, ${machine.os}, Node ${machine.node}; one livekit-server, all on this machine. Load average ${machine.loadBefore.toFixed(1)} before and ${machine.loadAfter.toFixed(1)} after: where that is more than there are cores, other work was going on.
 Bars are medians, with the quartiles behind them; × is offhook’s figure divided by the native engine’s.</p>
 ${rows.join('\n')}
 ${failed.join('\n')}

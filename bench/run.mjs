@@ -1,7 +1,7 @@
 // npm run bench [-- --only connect,rpc] [--pairs 30] [--quick] [--snapshot]: offhook beside the native engine, in one run, against one
 // livekit-server. Prints ratios, writes out/bench/bench.json and out/bench/bench.html. See README.md in this folder.
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startLivekitServer } from '../test/support/livekit-server.mjs';
@@ -41,6 +41,7 @@ const machine = {
   os: `${process.platform} ${process.arch}`,
   node: process.version,
 };
+const loadBefore = loadavg()[0];
 
 const server = await startLivekitServer();
 process.once('SIGINT', () => server.stop().then(() => process.exit(130)));
@@ -66,7 +67,12 @@ for (const [index, measure] of chosen.entries()) {
 }
 await server.stop();
 
-const report = { startedAt: new Date().toISOString(), machine, sizes, results };
+const report = {
+  endedAt: new Date().toISOString(),
+  machine: { ...machine, loadBefore, loadAfter: loadavg()[0] },
+  sizes,
+  results,
+};
 for (const target of args.snapshot ? [folder, snapshotFolder] : [folder]) {
   mkdirSync(target, { recursive: true });
   writeFileSync(`${target}/bench.json`, `${JSON.stringify(report, null, 2)}\n`);
