@@ -1,6 +1,7 @@
 // The child process that holds one plugin. It runs what may block for ever (on_load) in threads of its own, frames in
 // another, and ends at once when the engine does: nothing here may outlive the agent.
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { constants, setPriority } from 'node:os';
 import { Worker } from 'node:worker_threads';
@@ -11,8 +12,11 @@ import { maxStreams } from './streams.js';
 
 /** A call that never returns keeps its thread; rooms that come and go must not pile them up. */
 const maxOnLoads = 8;
-/** An on_load that takes longer than this loses its thread's priority. */
-const patienceMs = 1_000;
+/** An on_load that has used this much of a processor loses its thread's priority. */
+const cpuLimitMs = 200;
+const checkEveryMs = 100;
+/** After this long the next thread is started. */
+const spareAfterMs = 1_000;
 
 interface HostArguments {
   parentPid: number;
@@ -56,26 +60,39 @@ function onLoad(id: unknown, url: unknown, token: unknown): void {
   const worker = spare ?? startOnLoadThread();
   spare = undefined;
   let threadId: number | undefined;
-  const hurry = setTimeout(() => yieldToOthers(threadId), patienceMs);
+  const watch = setInterval(() => {
+    if (threadId === undefined || cpuMsOf(threadId) < cpuLimitMs) return;
+    clearInterval(watch);
+    yieldToOthers(threadId);
+  }, checkEveryMs);
   worker.on('message', (message: { threadId?: number; code?: number }) => {
     threadId ??= message.threadId;
     if (message.code !== undefined) reply({ id, code: message.code });
   });
   worker.on('error', (error) => reply({ id, error: error.message }));
   worker.on('exit', () => {
-    clearTimeout(hurry);
+    clearInterval(watch);
     onLoadsUnderWay--;
   });
   worker.postMessage(JSON.stringify({ url, token }));
   setTimeout(() => {
     spare ??= startOnLoadThread();
-  }, patienceMs);
+  }, spareAfterMs);
+}
+
+/** What a thread of this process has used; 0 when it is over. Linux only. */
+function cpuMsOf(threadId: number): number {
+  try {
+    return Number(readFileSync(`/proc/self/task/${threadId}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
+  } catch {
+    return 0;
+  }
 }
 
 /** One that spins may have what nobody else wants of the machine. */
-function yieldToOthers(threadId: number | undefined): void {
+function yieldToOthers(threadId: number): void {
   try {
-    if (threadId !== undefined) setPriority(threadId, constants.priority.PRIORITY_LOW);
+    setPriority(threadId, constants.priority.PRIORITY_LOW);
   } catch {
     // It has returned meanwhile.
   }
