@@ -32,7 +32,7 @@ describe.skipIf(missing)(missing ? `${title} (skipped: ${missing} is not on this
   afterAll(() => server.stop());
 
   test('loads, is refused by a server that is not LiveKit Cloud, and lets audio pass', async () => {
-    const registry = openRegistry({ loadDeadlineMs: 25_000 });
+    const registry = openRegistry({ loadDeadlineMs: 60_000 });
     registry.loadNative({ moduleId: 'livekit.plugins.noise_cancellation', pluginPath });
     const timeline = new Timeline('connect');
     const { url } = server;
@@ -44,11 +44,12 @@ describe.skipIf(missing)(missing ? `${title} (skipped: ${missing} is not on this
       streamInfo: { ...streamInfo, url },
     });
     expect(await filterFrame(session, level(1000, 240))).toBeUndefined();
-    await untilStatus(registry, streamIs('unavailable'));
+    // Its models take a busy machine long to load.
+    await untilStatus(registry, streamIs('unavailable'), 60_000);
     const { reason, elapsedMs } = session.status;
     expect(reason).toMatch(/on_load returned|audio_filter_create returned null/);
     expect(elapsedMs).toBeGreaterThan(0);
     expect(await filterFrame(session, level(1000, 240))).toBeUndefined();
     expect(timeline.spans.at(-1)).toMatchObject({ outcome: 'failed', detail: reason });
-  });
+  }, 90_000);
 });

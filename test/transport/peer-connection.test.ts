@@ -126,11 +126,10 @@ describe('PeerConnection', () => {
     await peers.negotiate();
     await untilOpen(channel);
     channel.setBufferedAmountLowThreshold(100_000);
-    const low = once(channel, 'onBufferedAmountLow');
     for (let i = 0; i < 100; i++) channel.send(Buffer.alloc(60_000));
     expect(channel.bufferedAmount).toBeGreaterThan(100_000);
-    await low;
-    expect(channel.bufferedAmount).toBeLessThanOrEqual(100_000);
+    // What left while more was still being queued is told of too: only the last word counts.
+    while (channel.bufferedAmount > 100_000) await once(channel, 'onBufferedAmountLow');
   });
 
   test('a track added to a connection that began with data opens after a new offer', async () => {
