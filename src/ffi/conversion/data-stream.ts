@@ -54,13 +54,20 @@ export function toFfiByteStream(info: ByteStreamInfo): InitOf<FfiByteStreamInfo>
   return { ...toFfiStream(info), name: info.name };
 }
 
-export function fromFfiTextOptions(options: StreamTextOptions | undefined): TextStreamOptions {
+/** What text and byte streams have in common. */
+function fromFfiStreamOptions(options: StreamTextOptions | StreamByteOptions | undefined) {
   return {
     topic: options?.topic ?? '',
     attributes: options?.attributes ?? {},
     destinationIdentities: options?.destinationIdentities ?? [],
     senderIdentity: options?.senderIdentity,
     streamId: options?.id,
+  };
+}
+
+export function fromFfiTextOptions(options: StreamTextOptions | undefined): TextStreamOptions {
+  return {
+    ...fromFfiStreamOptions(options),
     operationType: options?.operationType as number | undefined,
     version: options?.version,
     replyToStreamId: options?.replyToStreamId,
@@ -71,11 +78,7 @@ export function fromFfiTextOptions(options: StreamTextOptions | undefined): Text
 
 export function fromFfiByteOptions(options: StreamByteOptions | undefined): ByteStreamOptions {
   return {
-    topic: options?.topic ?? '',
-    attributes: options?.attributes ?? {},
-    destinationIdentities: options?.destinationIdentities ?? [],
-    senderIdentity: options?.senderIdentity,
-    streamId: options?.id,
+    ...fromFfiStreamOptions(options),
     name: options?.name,
     mimeType: options?.mimeType,
     totalLength: options?.totalLength === undefined ? undefined : Number(options.totalLength),
