@@ -1,5 +1,5 @@
 import { FilterRegistry } from '../filters/index.js';
-import { createLogger } from '../timeline/index.js';
+import { createLogger, type SpanRecord } from '../timeline/index.js';
 import { failureOf } from './callbacks.js';
 import { EngineMemory } from './engine-memory.js';
 import { Handles } from './handles.js';
@@ -12,12 +12,20 @@ const log = createLogger('ffi');
 /** The content of a callback but for its `asyncId`. */
 type CallbackBody<Name extends CallbackCase> = Omit<InitOf<EventOf<Name>>, 'asyncId'>;
 
+/** Where the steps of rooms go, each with the `asyncId` of its room's connect. */
+export interface Tracer {
+  step(connect: bigint, startedAtMs: number, step: Readonly<SpanRecord>): void;
+  over(connect: bigint): void;
+}
+
 /** What the handlers of requests share: handles, memory, and the way to the program. */
 export class Context {
   readonly handles = new Handles();
   readonly memory = new EngineMemory();
   readonly outbox: Outbox;
   readonly filters = new FilterRegistry();
+  /** Takes the steps of rooms; undefined while the program does not watch. */
+  tracer: Tracer | undefined;
   #answerBuffers: LentBuffer[] = [];
 
   constructor(send: (delivery: Delivery) => void) {
@@ -27,13 +35,14 @@ export class Context {
   /**
    * Answers a request with an id at once, and settles it with exactly one callback when `work` is done or has failed.
    *
+   * @param work is given the id
    * @param requestedId the program's own choice of id, if it made one
    * @param afterwards runs once the callback was sent
    */
   call<Name extends CallbackCase>(
     name: Name,
     requestedId: bigint | undefined,
-    work: () => Promise<CallbackBody<Name>>,
+    work: (asyncId: bigint) => Promise<CallbackBody<Name>>,
     afterwards?: () => void,
   ): { asyncId: bigint } {
     const asyncId = requestedId ?? BigInt(this.handles.nextId());
@@ -45,7 +54,7 @@ export class Context {
       this.outbox.close(open);
       this.outbox.send(event);
     };
-    void work()
+    void work(asyncId)
       .then(settle)
       .catch((error: unknown) => {
         log.debug(`${name} failed: ${error instanceof Error ? error.stack : String(error)}`);

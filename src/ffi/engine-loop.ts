@@ -80,6 +80,15 @@ function onMessage(message: ToEngine): void {
     case 'dispose':
       void dispose();
       return;
+    case 'trace':
+      server.trace({
+        step: (connect, startedAtMs, step) => send({ type: 'step', connect, startedAtMs, step }),
+        over: (connect) => send({ type: 'traceOver', connect }),
+      });
+      return;
+    case 'filterStatuses':
+      answerWith(message.id, () => ({ bytes: Buffer.from(JSON.stringify(server.filterStatuses)) }));
+      return;
     case 'leave':
       void leave(message.id);
   }

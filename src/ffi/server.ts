@@ -1,5 +1,6 @@
+import type { FilterStatus } from '../filters/index.js';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
-import { Context } from './context.js';
+import { Context, type Tracer } from './context.js';
 import type { InitOf, RequestCase, RequestOf, ResponseOf } from './messages.js';
 import type { Outbox } from './outbox.js';
 import { FfiRequest, FfiResponse } from './protocol.js';
@@ -70,6 +71,15 @@ export class FfiServer {
   /** The way to the program, for what is not an answer: log lines. */
   get outbox(): Outbox {
     return this.#context.outbox;
+  }
+
+  /** Rooms that are joined from now on are traced. */
+  trace(tracer: Tracer): void {
+    this.#context.tracer = tracer;
+  }
+
+  get filterStatuses(): FilterStatus[] {
+    return this.#context.filters.statuses();
   }
 
   #respond<Name extends RequestCase>(name: Name, request: RequestOf<Name>): InitOf<ResponseOf<Name>> {

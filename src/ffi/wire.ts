@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { SpanRecord } from '../timeline/index.js';
 import type { CallbackCase } from './messages.js';
 
 /** Bytes at an address: a buffer that a request names, or one that an event or an answer hands over. */
@@ -56,6 +57,10 @@ export type ToEngine =
   /** Answered like a request. */
   | { type: 'dropNow'; id: number; handle: number }
   | { type: 'dispose' }
+  /** The program watches with OpenTelemetry: steps of its rooms' timelines are sent to it from now on. */
+  | { type: 'trace' }
+  /** Answered like a request, with the status of every filter as JSON. */
+  | { type: 'filterStatuses'; id: number }
   /** The process is ending: rooms are left at once. Answered like a request. */
   | { type: 'leave'; id: number };
 
@@ -64,7 +69,20 @@ export type FromEngine =
   | ({ type: 'event' } & Delivery)
   /** No event of that handle comes after this. */
   | { type: 'dropped'; handle: number }
-  | { type: 'disposed'; closed?: number[] };
+  | { type: 'disposed'; closed?: number[] }
+  | TracedStep
+  /** The room is over: no step of it comes after this. */
+  | { type: 'traceOver'; connect: bigint };
+
+/** A step of a room's timeline that has ended. */
+export interface TracedStep {
+  type: 'step';
+  /** `asyncId` of the connect that the room began with. */
+  connect: bigint;
+  /** Wall-clock time at which the timeline began, in milliseconds since the epoch. */
+  startedAtMs: number;
+  step: SpanRecord;
+}
 
 /** How the engine thread is started. */
 export interface EngineThreadData {

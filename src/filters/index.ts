@@ -1,4 +1,5 @@
 export type { AudioFilter, AudioFilterDefinition, AudioFilterStream } from './audio-filter.js';
+export { observeFilters } from './filter-metrics.js';
 export {
   FilterRegistry,
   type FilterRegistryOptions,

@@ -31,4 +31,4 @@ export {
   type TimelineRecord,
 } from './timeline.js';
 export { saveTimeline } from './timeline-file.js';
-export { traceTimeline } from './tracing.js';
+export { traceStep, traceTimeline } from './tracing.js';

@@ -24,21 +24,28 @@ function attributesOf(span: Readonly<SpanRecord>): Record<string, string | numbe
  * default the span that is active now. Without a tracer it costs nothing. Returns what stops it.
  */
 export function traceTimeline(timeline: Timeline, parent?: Context): () => void {
+  const within = parent ?? openTelemetry()?.context.active();
+  if (!within) return () => {};
+  return timeline.onSpanEnd((step) => traceStep(step, timeline.startedAtMs, within));
+}
+
+/**
+ * Gives one step that has ended to the tracer that the program registered with OpenTelemetry.
+ *
+ * @param startedAtMs wall-clock time at which the step's timeline began, in milliseconds since the epoch
+ */
+export function traceStep(step: Readonly<SpanRecord>, startedAtMs: number, parent: Context): void {
   const api = openTelemetry();
-  if (!api) return () => {};
-  const { context, SpanStatusCode, trace } = api;
-  const within = parent ?? context.active();
-  const tracer = trace.getTracer('offhook');
-  return timeline.onSpanEnd((step) => {
-    const wallClock = (ms: number) => timeline.startedAtMs + ms;
-    const span = tracer.startSpan(
+  if (!api) return;
+  const span = api.trace
+    .getTracer('offhook')
+    .startSpan(
       `offhook.${step.stage}`,
-      { startTime: wallClock(step.startMs), attributes: attributesOf(step) },
-      within,
+      { startTime: startedAtMs + step.startMs, attributes: attributesOf(step) },
+      parent,
     );
-    if (step.outcome === 'failed' || step.outcome === 'deadline') {
-      span.setStatus({ code: SpanStatusCode.ERROR, message: step.detail });
-    }
-    span.end(wallClock(step.endMs ?? step.startMs));
-  });
+  if (step.outcome === 'failed' || step.outcome === 'deadline') {
+    span.setStatus({ code: api.SpanStatusCode.ERROR, message: step.detail });
+  }
+  span.end(startedAtMs + (step.endMs ?? step.startMs));
 }

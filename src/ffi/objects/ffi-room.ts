@@ -30,6 +30,8 @@ interface RpcWaiter {
 /** A room that the program has a handle of: its events in the order that programs rely on, and what they refer to. */
 export class FfiRoom {
   readonly room: Room;
+  /** Called once, when the room was left, was lost, or could not be joined. */
+  onOver: () => void = () => {};
   #context: Context;
   #handle: number;
   #localParticipantHandle = 0;
@@ -89,6 +91,7 @@ export class FfiRoom {
   /** The room could not be joined: there is nothing for the program to hold. */
   notJoined(): void {
     this.#context.handles.take(this.handle, FfiRoom);
+    this.onOver();
   }
 
   /** The program takes room events from now on. */
@@ -205,6 +208,7 @@ export class FfiRoom {
     const gone = new OffhookError('OFFHOOK_CLOSED', `room ${this.room.info.name}: disconnected`);
     for (const waiter of this.#rpcWaiters.values()) waiter.reject(gone);
     this.#rpcWaiters.clear();
+    this.onOver();
   }
 
   #roomEvent(message: RoomMessage) {

@@ -6,6 +6,7 @@ import path = require('node:path');
 import threads = require('node:worker_threads');
 import ProgramMemory = require('./program-memory.cjs');
 import requestBuffer = require('./request-buffer.cjs');
+import Telemetry = require('./telemetry.cjs');
 
 /** The engine answers in microseconds; one that does not is stuck, and must not take the program with it. */
 const answerDeadlineMs = 10_000;
@@ -16,6 +17,9 @@ const leaveDeadlineMs = 2_000;
 
 /** The engine lets go of nearly everything at once; a larger nursery only makes the process larger, by 10 MB. */
 const youngGenerationMb = 8;
+
+/** Whoever reads metrics is not kept waiting for an engine that is stuck. */
+const statusDeadlineMs = 200;
 
 type EventListener = (event: Uint8Array) => void;
 
@@ -57,6 +61,7 @@ class EngineThread {
   #everOpen = false;
   #disposing: (() => void)[] = [];
   #lost: Error | undefined;
+  #telemetry: Telemetry | undefined;
 
   constructor() {
     keepCodecLoaded();
@@ -89,6 +94,7 @@ class EngineThread {
    * @throws Error with what the engine says, or when it does not answer
    */
   request(bytes: Uint8Array): Uint8Array {
+    if (!this.#telemetry && Telemetry.isWanted) this.#beginTelemetry();
     const range = requestBuffer(bytes);
     const buffers: Attachment[] = range
       ? [{ address: range.address, bytes: this.copyOf(range.address, range.length) }]
@@ -133,6 +139,15 @@ class EngineThread {
     });
   }
 
+  #beginTelemetry(): void {
+    this.#telemetry = new Telemetry(() => {
+      if (this.#lost) return [];
+      const statuses = this.#ask((id) => ({ type: 'filterStatuses', id }), statusDeadlineMs);
+      return JSON.parse(Buffer.from(statuses).toString());
+    });
+    this.#post({ type: 'trace' });
+  }
+
   #post(message: ToEngine): void {
     this.#port.postMessage(message);
   }
@@ -175,6 +190,14 @@ class EngineThread {
       this.#dropping.delete(message.handle);
       return;
     }
+    if (message.type === 'step') {
+      void this.#telemetry?.step(message);
+      return;
+    }
+    if (message.type === 'traceOver') {
+      this.#telemetry?.over(message.connect);
+      return;
+    }
     if (message.type === 'disposed') {
       for (const id of message.closed ?? []) this.#open.delete(id);
       this.#disposing.shift()?.();
@@ -194,7 +217,10 @@ class EngineThread {
     for (const buffer of buffers ?? []) this.#memory.lend(buffer);
     if (!opened && !closed) return;
     this.#everOpen ||= opened !== undefined;
-    for (const { id, owed } of opened ?? []) this.#open.set(id, owed);
+    for (const item of opened ?? []) {
+      this.#open.set(item.id, item.owed);
+      this.#telemetry?.opened(item);
+    }
     for (const id of closed ?? []) this.#open.delete(id);
     this.#keepAliveIfOpen();
   }

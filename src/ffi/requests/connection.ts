@@ -2,12 +2,13 @@ import { DisconnectReason } from '@livekit/protocol';
 import type { RoomOptions as FfiRoomOptions } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
 import { type ConnectOptions, Room, type SimulatedScenario } from '../../room/index.js';
 import { OffhookError, saveTimeline } from '../../timeline/index.js';
+import type { Context } from '../context.js';
 import type { Handler } from '../handler.js';
 import { FfiRoom } from '../objects/ffi-room.js';
 import { IceTransportType, SimulateScenarioKind } from '../protocol.js';
 
 export const connect: Handler<'connect'> = ({ url = '', token = '', options, requestAsyncId }, context) =>
-  context.call('connect', requestAsyncId, async () => {
+  context.call('connect', requestAsyncId, async (asyncId) => {
     if (options?.encryption ?? options?.e2ee) {
       throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'end-to-end encryption is not supported yet');
     }
@@ -15,6 +16,7 @@ export const connect: Handler<'connect'> = ({ url = '', token = '', options, req
     const { OFFHOOK_TIMELINE } = process.env;
     if (OFFHOOK_TIMELINE) saveTimeline(room.timeline, OFFHOOK_TIMELINE);
     const ffiRoom = new FfiRoom(context, room);
+    ffiRoom.onOver = traceRoom(room, asyncId, context);
     const startedMs = performance.now();
     try {
       await room.connect(url, token, fromFfiOptions(options));
@@ -27,6 +29,16 @@ export const connect: Handler<'connect'> = ({ url = '', token = '', options, req
     span.end('ok');
     return { message: { case: 'result' as const, value } };
   });
+
+/** Lets a program that watches see the room's steps. Returns what is to be called when the room is over. */
+function traceRoom({ timeline }: Room, connect: bigint, { tracer }: Context): () => void {
+  if (!tracer) return () => {};
+  const stop = timeline.onSpanEnd((step) => tracer.step(connect, timeline.startedAtMs, step));
+  return () => {
+    stop();
+    tracer.over(connect);
+  };
+}
 
 /** The error of a connect says how long it took, even where the step that failed has no clock of its own. */
 function withElapsed(error: unknown, elapsedMs: number): unknown {
