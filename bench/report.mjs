@@ -2,7 +2,9 @@
 
 const usageRows = [
   ['rssMb', 'memory (RSS)', 'MB'],
-  ['cpuSecondsPerRoomMinute', 'CPU', 's per room-minute'],
+  ['rssBeyondProgramMb', "memory beyond the program's own", 'MB'],
+  ['cpuSecondsPerRoomMinute', 'CPU, rooms just joined', 's per room-minute'],
+  ['warmCpuSecondsPerRoomMinute', 'CPU, warm', 's per room-minute'],
   ['framesHeardPerSecondAndRoom', 'frames heard', 'per second and room'],
 ];
 

@@ -5,6 +5,8 @@ import { startParticipant } from '../../test/support/program.mjs';
 import { engines } from '../bench.mjs';
 
 const settleMs = 5_000;
+/** V8 has compiled by then what runs often. */
+const warmAfterMs = 40_000;
 
 async function joinsFor(bench, clients) {
   const joins = [];
@@ -15,7 +17,20 @@ async function joinsFor(bench, clients) {
   return joins;
 }
 
-/** Usage of a process with `clients` rooms, over `measureMs`. */
+/** What `program` uses over the next `measureMs`. */
+async function usageOver(program, measureMs) {
+  const before = await program.call('usage', {}, 30_000);
+  await delay(measureMs);
+  const after = await program.call('usage', {}, 30_000);
+  const seconds = (after.atMs - before.atMs) / 1_000;
+  return {
+    rssMb: after.rssMb,
+    coresUsed: (after.cpuSeconds - before.cpuSeconds) / seconds,
+    framesHeardPerSecond: (after.framesHeard - before.framesHeard) / seconds,
+  };
+}
+
+/** Usage of a process with `clients` rooms: when they have just been joined, and once it is warm. */
 async function measure(bench, engine, clients, measureMs) {
   const program = await bench.start(engine);
   const joins = await joinsFor(bench, clients);
@@ -25,17 +40,18 @@ async function measure(bench, engine, clients, measureMs) {
       await peer.call('connect', joins.pop());
       await peer.call('publishTone', { hz: 880 });
     }
+    const { rssMb: rssBeforeConnectMb } = await program.call('usage', {}, 30_000);
     await program.call('openRooms', { joins }, 120_000);
     await delay(settleMs);
-    const before = await program.call('usage', {}, 30_000);
-    await delay(measureMs);
-    const after = await program.call('usage', {}, 30_000);
-    const seconds = (after.atMs - before.atMs) / 1_000;
+    const young = await usageOver(program, measureMs);
+    await delay(warmAfterMs - settleMs - measureMs);
+    const warm = await usageOver(program, measureMs);
     return {
-      rssMb: after.rssMb,
-      cpuSecondsPerRoomMinute: ((after.cpuSeconds - before.cpuSeconds) / seconds / clients) * 60,
-      coresUsed: (after.cpuSeconds - before.cpuSeconds) / seconds,
-      framesHeardPerSecondAndRoom: (after.framesHeard - before.framesHeard) / seconds / clients,
+      rssBeforeConnectMb,
+      rssMb: young.rssMb,
+      cpuSecondsPerRoomMinute: (young.coresUsed / clients) * 60,
+      warmCpuSecondsPerRoomMinute: (warm.coresUsed / clients) * 60,
+      framesHeardPerSecondAndRoom: warm.framesHeardPerSecond / clients,
     };
   } finally {
     await peer?.stop();
@@ -53,6 +69,9 @@ export const rooms = [1, 10, 50].map((clients) => ({
       bench.progress(index, engines.length, `${clients} rooms on ${engine}`);
       result[engine] = await measure(bench, engine, clients, measureMs);
     }
+    // offhook's thread starts with the first connect: until then, this is the program without any engine.
+    const programMb = result.offhook.rssBeforeConnectMb;
+    for (const engine of engines) result[engine].rssBeyondProgramMb = result[engine].rssMb - programMb;
     return result;
   },
 }));
