@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { startServer } from '../server/index.js';
 import { type LogLevel, OffhookError, setLogSink } from '../timeline/index.js';
+import { developmentKey } from './api-key-options.js';
 import { signToken } from './token.js';
 
 interface DevOptions {
   port: number;
   host: string;
-  key: string;
-  secret: string;
+  apiKey: string;
+  apiSecret: string;
   rtcPort?: number;
   log: LogLevel;
 }
@@ -21,33 +22,33 @@ export function registerDev(program: Command): void {
     .description('run a room server on this machine, for agents, browsers and server SDKs')
     .option('--port <port>', 'TCP port for HTTP and WebSocket', parsePort, 7880)
     .option('--host <address>', 'address to listen on; 0.0.0.0 lets other machines in', '127.0.0.1')
-    .option('--key <key>', 'API key', 'devkey')
-    .option('--secret <secret>', 'API secret', 'secret')
+    .option('--api-key <key>', 'API key that tokens are signed with', developmentKey.apiKey)
+    .option('--api-secret <secret>', 'secret of the API key', developmentKey.apiSecret)
     .option('--rtc-port <port>', 'UDP port for all media (default: 7882, or any with --port 0)', parsePort)
     .option('--log <level>', `one of ${logLevels.join(', ')}`, parseLogLevel, 'info')
     .action(dev);
 }
 
-async function dev({ port, host, key, secret, rtcPort, log }: DevOptions): Promise<void> {
+async function dev({ port, host, apiKey, apiSecret, rtcPort, log }: DevOptions): Promise<void> {
   setLogSink(({ level, module, message }) => {
     process.stderr.write(`${new Date().toISOString()} ${level.padEnd(5)} ${module}: ${message}\n`);
   }, log);
   const server = await startServer({
     port,
     host,
-    keys: { [key]: secret },
+    keys: { [apiKey]: apiSecret },
     ...(rtcPort === undefined ? {} : { rtcPort }),
   });
-  const token = await signToken({ key, secret, room: 'demo', identity: 'guest', ttl: '24h' });
+  const token = await signToken({ apiKey, apiSecret, room: 'demo', identity: 'guest', ttl: '24h' });
   process.stdout.write(
     [
       `Room server   ${server.url}  (media on UDP port ${server.rtcPort})`,
-      `API key       ${key}`,
-      `API secret    ${secret}`,
+      `API key       ${apiKey}`,
+      `API secret    ${apiSecret}`,
       '',
-      `For an agent: LIVEKIT_URL=${server.url} LIVEKIT_API_KEY=${key} LIVEKIT_API_SECRET=${secret}`,
+      `For an agent: LIVEKIT_URL=${server.url} LIVEKIT_API_KEY=${apiKey} LIVEKIT_API_SECRET=${apiSecret}`,
       `To join room "demo" as "guest": ${token}`,
-      'Another token: npx offhook token --room ROOM --identity NAME',
+      `Another token: npx offhook token --room ROOM --identity NAME --api-key ${apiKey} --api-secret ${apiSecret}`,
       '',
     ].join('\n'),
   );

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { type ProbeStep, probeServer } from '../signal/index.js';
 import { OffhookError, type TimelineRecord } from '../timeline/index.js';
 import { shutdownTransport } from '../transport/index.js';
+import { apiKeyOption, apiSecretOption } from './api-key-options.js';
 import { probeCall } from './doctor/call-probe.js';
 import { probeFilter } from './doctor/filter-probe.js';
 import { probeMediaPath } from './doctor/ice-probe.js';
@@ -27,11 +28,11 @@ interface Patients {
   otherToken?: string;
 }
 
-async function patientsOf({ token, apiKey: key, apiSecret: secret }: DoctorOptions): Promise<Patients> {
+async function patientsOf({ token, apiKey, apiSecret }: DoctorOptions): Promise<Patients> {
   if (token) return { token };
-  if (key && secret) {
+  if (apiKey && apiSecret) {
     const room = `offhook-doctor-${randomUUID()}`;
-    const tokenOf = (identity: string) => signToken({ key, secret, room, identity, ttl: '10m' });
+    const tokenOf = (identity: string) => signToken({ apiKey, apiSecret, room, identity, ttl: '10m' });
     return { token: await tokenOf('offhook-doctor'), otherToken: await tokenOf('offhook-doctor-listening') };
   }
   throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'without a token nothing beyond TLS can be checked', {
@@ -93,9 +94,9 @@ export function registerDoctor(program: Command): void {
     .command('doctor')
     .description('find out which stage of connecting to a server fails or is slow, and why')
     .argument('<url>', 'server, as ws(s):// or http(s)://')
-    .option('--token <token>', 'access token; its room is joined for a moment, under its identity')
-    .option('--api-key <key>', 'make a token for a room of its own', process.env.LIVEKIT_API_KEY)
-    .option('--api-secret <secret>', 'secret of the API key', process.env.LIVEKIT_API_SECRET)
+    .option('--token <token>', 'access token, whose room is joined under its identity; or an API key')
+    .addOption(apiKeyOption())
+    .addOption(apiSecretOption())
     .option('--filter <plugin>', 'audio filter plugin whose loading is to be looked at')
     .option('--json', 'print the diagnosis as JSON')
     .option('--html <file>', 'write the diagnosis as a page')

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { AccessToken } from 'livekit-server-sdk';
+import { apiKeyOption, apiSecretOption, developmentKey } from './api-key-options.js';
 
 interface TokenOptions {
   room: string;
   identity: string;
-  key: string;
-  secret: string;
+  apiKey: string;
+  apiSecret: string;
   /** As `jose` reads it: `6h`, `10m`. */
   ttl: string;
   name?: string;
@@ -22,8 +23,8 @@ export function registerToken(program: Command): void {
     .option('--name <name>', 'display name')
     .option('--metadata <text>', 'metadata of the participant')
     .option('--ttl <duration>', 'how long it is valid, e.g. 10m, 6h, 7d', '6h')
-    .option('--key <key>', 'API key', process.env.LIVEKIT_API_KEY ?? 'devkey')
-    .option('--secret <secret>', 'API secret', process.env.LIVEKIT_API_SECRET ?? 'secret')
+    .addOption(apiKeyOption().default(developmentKey.apiKey))
+    .addOption(apiSecretOption().default(developmentKey.apiSecret))
     .action(async (options: TokenOptions) => {
       process.stdout.write(`${await signToken(options)}\n`);
     });
@@ -31,15 +32,15 @@ export function registerToken(program: Command): void {
 
 /** Signs a token that lets its bearer join, publish, subscribe and change its own metadata. */
 export function signToken({
-  key,
-  secret,
+  apiKey,
+  apiSecret,
   room,
   identity,
   ttl,
   name,
   metadata,
 }: TokenOptions): Promise<string> {
-  const token = new AccessToken(key, secret, {
+  const token = new AccessToken(apiKey, apiSecret, {
     identity,
     ttl,
     ...(name === undefined ? {} : { name }),

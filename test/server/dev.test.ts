@@ -46,7 +46,7 @@ describe('the command line', () => {
   });
 
   test('offhook token makes tokens for the keys that offhook dev was given', async () => {
-    const keys = ['--key', 'mine', '--secret', 'a secret of my own'];
+    const keys = ['--api-key', 'mine', '--api-secret', 'a secret of my own'];
     const { url } = await startDev(...keys);
     const args = [
       cli,
