@@ -75,6 +75,8 @@ for (const event of [
   RoomEvent.ParticipantConnected,
   RoomEvent.ParticipantDisconnected,
   RoomEvent.LocalTrackPublished,
+  RoomEvent.TrackSubscribed,
+  RoomEvent.TrackUnsubscribed,
 ]) {
   room.on(event, () => say(event));
 }

@@ -167,6 +167,17 @@ function median(results) {
   return sorted[Math.floor(sorted.length / 2)];
 }
 
+/** Everything that was said, for whoever looks for the cause of a figure. */
+function tellAll(ends) {
+  for (const [name, end] of Object.entries(ends)) {
+    if (!end) continue;
+    const events = end.events
+      .filter((event) => event.what !== 'report')
+      .map((event) => JSON.stringify(event));
+    console.log([`-- ${name}`, ...events, ...end.log].join('\n'));
+  }
+}
+
 async function runOne(scenario, engine, plugin) {
   const network = new FaultNetwork();
   try {
@@ -200,7 +211,7 @@ async function runOne(scenario, engine, plugin) {
       scenario.kind === 'call'
         ? await measureCall(scenario, { network, rooms, caller, callee })
         : await measureConnect(scenario, caller, callee);
-    if (values.verbose) console.log(caller.log.join('\n'));
+    if (values.verbose) tellAll({ caller, callee });
     return { ...measured, log: tellingLines(caller.log) };
   } catch (error) {
     return { outcome: 'bench failed', error: String(error?.message ?? error), log: [] };

@@ -183,18 +183,21 @@ export class Engine implements ConnectionHost, LocalTracksHost {
     this.data.sessionResumed(response.lastMessageSeq);
   }
 
-  async onRejoined(session: Session, signal: AbortSignal): Promise<void> {
+  onRejoined(session: Session): void {
     this.dispatch({ type: 'rejoined', response: session.join });
     const differing = this.#differingSubscriptions();
     if (differing.length > 0) this.#sendSubscriptions(differing, !this.#autoSubscribe);
-    await this.tracks.republish(session, signal);
     if (this.#permission) session.send({ case: 'subscriptionPermission', value: this.#permission });
-    this.media.awaitReturn();
+  }
+
+  republish(session: Session, signal: AbortSignal): Promise<void> {
+    return this.tracks.republish(session, signal);
   }
 
   onRestored(how: 'resumed' | 'reconnected'): void {
     this.data.goOn();
     this.dispatch({ type: how });
+    if (how === 'reconnected') this.media.awaitReturn();
   }
 
   onDisconnected(reason: DisconnectReason, message: string): void {

@@ -100,7 +100,7 @@ export class LocalTracks {
           this.#adopt(sent);
           this.#host.dispatch({ type: 'localTrackRepublished', previousSid, track: sent.info });
         } catch (error) {
-          if (signal.aborted) throw error;
+          if (signal.aborted || session.signal.aborted) throw error;
           log.error(`track ${track.name} could not be published again: ${describeError(error)}`);
           this.#published.delete(previousSid);
           this.#release(sent);

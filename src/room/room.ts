@@ -89,7 +89,7 @@ export class Room {
 
   /**
    * Joins the room. Participants that are there already are in `remoteParticipants`, without events; tracks are
-   * subscribed to, and events begin, afterwards.
+   * subscribed to, and events begin, afterwards; with `waitFor: 'media'`, while media comes up.
    *
    * @param url ws(s):// or http(s)://; several are tried in order of preference
    * @throws OffhookError that names the stage, the host and the elapsed time

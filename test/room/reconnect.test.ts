@@ -147,6 +147,27 @@ describeWith(['livekit-server'], 'a room whose connection is lost', () => {
     expect([...ada.room.remoteParticipants.keys()]).toEqual(['carol']);
   });
 
+  it('keeps who came while the media of its new session was coming up', async () => {
+    const { ada } = await call();
+    const joins = () =>
+      ada.room.timeline.spans.filter(({ stage, outcome }) => stage === 'join' && outcome === 'ok');
+    relay.muteClients();
+    ada.room.simulate('fullReconnect');
+    await expect.poll(() => joins().length, { timeout: 8_000 }).toBe(2);
+    const carol = await house.join(`call ${room}`, 'carol', { waitFor: 'media' });
+    await carol.room.localParticipant.publishAudio(house.tone(880));
+    await ada.event('trackPublished', ({ participantIdentity }) => participantIdentity === 'carol');
+    relay.unmuteClients();
+    const { track } = await ada.event(
+      'trackSubscribed',
+      ({ participantIdentity }) => participantIdentity === 'carol',
+    );
+    await ada.event('reconnected');
+    await ear(track as RemoteAudioTrack).hears();
+    expect([...ada.room.remoteParticipants.keys()].sort()).toEqual(['bob', 'carol']);
+    expect(ada.told()).not.toContain('participantDisconnected');
+  });
+
   it('gives up after its attempts, and says at which stage', async () => {
     const ada = await house.join(`call ${room}`, 'ada', {
       url: relay.url,

@@ -6,6 +6,8 @@ export class TcpRelay {
   #server: Server;
   #sockets = new Set<Socket>();
   #isAway = false;
+  /** Connections whose client is not heard any more; undefined while all are. */
+  #muted: (() => void)[] | undefined;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -31,8 +33,15 @@ export class TcpRelay {
           relay.#sockets.delete(from);
           to.destroy();
         });
-        from.pipe(to);
       }
+      far.pipe(near);
+      near.once('data', (first) => {
+        far.write(first);
+        near.pause();
+        const listen = () => near.pipe(far);
+        if (relay.#muted) relay.#muted.push(listen);
+        else listen();
+      });
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -56,6 +65,18 @@ export class TcpRelay {
 
   back(): void {
     this.#isAway = false;
+  }
+
+  /** Of connections that are made from now on, only the first bytes of the client's (an HTTP request) go through. */
+  muteClients(): void {
+    this.#muted ??= [];
+  }
+
+  /** What muted clients have said goes through, and all that comes after. */
+  unmuteClients(): void {
+    const muted = this.#muted ?? [];
+    this.#muted = undefined;
+    for (const listen of muted) listen();
   }
 
   async close(): Promise<void> {

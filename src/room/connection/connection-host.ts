@@ -10,8 +10,10 @@ export interface ConnectionHost extends Omit<SessionEvents, 'onLeave' | 'onSigna
   onSessionLost(): void;
   /** The session was taken up again; what the server must know is sent here. */
   onSessionResumed(session: Session, response: ReconnectResponse): void;
-  /** A new session is there; what was published is published again here. */
-  onRejoined(session: Session, signal: AbortSignal): Promise<void>;
+  /** A new session took the place of the one that was lost. What comes over it is told after this. */
+  onRejoined(session: Session): void;
+  /** Publishes over the new session what was published before. */
+  republish(session: Session, signal: AbortSignal): Promise<void>;
   onRestored(how: 'resumed' | 'reconnected'): void;
   onDisconnected(reason: DisconnectReason, message: string): void;
 }

@@ -44,6 +44,8 @@ export class Connection {
   #opener: SessionOpener;
   #attempt = new Attempt();
   #attempts = 0;
+  /** How many of them in a row had the same aim, to resume or to reconnect: what the next one waits for. */
+  #alike = 0;
   #wasReconnecting = false;
   #joined = createDeferred<void>();
   #restored: Deferred<void> | undefined;
@@ -124,6 +126,7 @@ export class Connection {
     },
     tellInterrupted: () => {
       this.#attempts = 0;
+      this.#alike = 0;
       this.#wasReconnecting = this.#state === 'reconnecting';
       this.#options.host.onInterrupted(this.#state === 'reconnecting' ? 'reconnecting' : 'resuming');
     },
@@ -131,6 +134,8 @@ export class Connection {
     retryResume: () => this.#run((attempt) => this.#resume(attempt), 'resumeFailed'),
     reconnect: () => {
       this.#wasReconnecting = true;
+      // The server that does not know the session is there.
+      this.#alike = 0;
       this.#closeSession();
       this.#run((attempt) => this.#rejoin(attempt), 'rejoinFailed');
     },
@@ -198,11 +203,12 @@ export class Connection {
     const { deadlines, connect, host } = this.#options;
     attempt.limit(deadlines.connect, 'connect');
     const session = this.#newSession(await this.#opener.openSignal(attempt.signal));
+    // What the server says next is said of the room as it was joined.
+    host.onJoined(session.join);
     if (connect.waitFor === 'media') {
       session.start();
       await attempt.race(session.mediaUp);
     }
-    host.onJoined(session.join);
     this.#input('joined');
     session.start();
   }
@@ -229,10 +235,11 @@ export class Connection {
     attempt.end();
     const { deadlines, host } = this.#options;
     attempt.limit(deadlines.ice + deadlines.dtls + deadlines.data, 'media after a reconnect');
+    // What the server says next is newer than its JoinResponse.
+    host.onRejoined(session);
     session.start();
-    await attempt.race(session.mediaUp);
-    await host.onRejoined(session, attempt.signal);
-    if (!attempt.isOver) this.#input('rejoined');
+    await attempt.race(Promise.all([session.mediaUp, host.republish(session, attempt.signal)]));
+    this.#input('rejoined');
   }
 
   get #maxAttempts(): number {
@@ -247,8 +254,9 @@ export class Connection {
   async #nextAttempt(attempt: Attempt): Promise<void> {
     if (this.#attempts >= this.#maxAttempts && this.#failure) throw this.#failure;
     this.#attempts++;
+    this.#alike++;
     const { random, deadlines } = this.#options;
-    await attempt.wait(backOffMs(this.#attempts, { ...backOff, random }));
+    await attempt.wait(backOffMs(this.#alike, { ...backOff, random }));
     // Early attempts are short: when the network comes back, one that began while it was away would still wait.
     attempt.limit(Math.min(deadlines.candidateUrl, 1_500 + 500 * this.#attempts), 'reconnect');
   }
