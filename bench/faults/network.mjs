@@ -70,7 +70,6 @@ export class FaultNetwork {
     ip('-n', router, 'neigh', 'add', addresses.dead, 'lladdr', '02:00:00:00:00:99', 'dev', 'v2');
     ip('-n', router, '-6', 'neigh', 'add', addresses.deadV6, 'lladdr', '02:00:00:00:00:99', 'dev', 'v2');
     this.nft('add table inet faults\nadd chain inet faults forward { type filter hook forward priority 0; }');
-    this.nft('add table ip relay\nadd chain ip relay pre { type nat hook prerouting priority dstnat; }');
   }
 
   #names() {
@@ -120,9 +119,14 @@ export class FaultNetwork {
     );
   }
 
-  /** Sends what the client addresses to `serverPort` through a relay that listens on the router's `relayPort`. */
-  redirectToRelay(protocol, serverPort, relayPort) {
-    this.nft(`add rule ip relay pre iifname v1 ${protocol} dport ${serverPort} redirect to :${relayPort}`);
+  /** Sends all IPv4 packets from one side to the other through a device of the router, which hands them back. */
+  routeThrough(device) {
+    const { router } = this.#names();
+    const table = '88';
+    ip('-n', router, 'link', 'set', device, 'up');
+    ip('-n', router, 'route', 'add', 'default', 'dev', device, 'table', table);
+    for (const from of ['v1', 'v2']) ip('-n', router, 'rule', 'add', 'iif', from, 'lookup', table);
+    this.run('router', 'sysctl', ['-qw', 'net.ipv4.conf.all.rp_filter=0']);
   }
 
   /** Gives the client another address and takes the first one away, as a change of network does. */

@@ -1,6 +1,6 @@
 // What is broken in each scenario. `connect` scenarios are broken from the start, `call` scenarios in a running call.
 import { addresses } from './network.mjs';
-import { ports, startMuteServers, startRedis, startRelays, startRooms } from './servers.mjs';
+import { ports, startDelay, startMuteServers, startRedis, startRooms } from './servers.mjs';
 
 const roomsUrl = `ws://${addresses.server}:${ports.signal}`;
 const everything = ['drop'];
@@ -93,7 +93,7 @@ export const scenarios = [
     id: 'delay',
     title: '300 ms of delay each way',
     kind: 'connect',
-    prepare: (network) => startRelays(network, { delayMs: 300, jitterMs: 20 }),
+    prepare: (network) => startDelay(network, { delayMs: 300, jitterMs: 20 }),
     audible: true,
   },
   {

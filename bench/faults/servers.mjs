@@ -1,5 +1,9 @@
 // The programs on the server side of a fault network: rooms, name server, Redis, and servers that say nothing.
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AccessToken } from 'livekit-server-sdk';
 import { findLivekitServer } from '../../test/support/livekit-server.mjs';
@@ -14,8 +18,9 @@ export const ports = {
   redis: 6379,
   mute: 443,
   muteWebSocket: 9443,
-  relay: 7000,
 };
+
+const delayDevice = 'delay0';
 
 const script = (name) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -86,17 +91,16 @@ export async function startMuteServers(network) {
   await untilReady(network.spawn('server', process.execPath, args), 'the mute server');
 }
 
-/** Carries the client's traffic to the rooms late: `delayMs` each way. */
-export async function startRelays(network, { delayMs, jitterMs }) {
-  const targets = [
-    ['tcp', ports.signal],
-    ['tcp', ports.tcp],
-    ['udp', ports.udp],
-  ];
-  for (const [index, [protocol, port]] of targets.entries()) {
-    const listen = ports.relay + index;
-    const args = [addresses.server, port, listen, delayMs, jitterMs].map(String);
-    await untilReady(network.spawn('router', process.execPath, [script('relay.mjs'), ...args]), 'a relay');
-    network.redirectToRelay(protocol, port, listen);
+/** From now on every packet through the router takes `delayMs`, and up to `jitterMs` more, each way. */
+export async function startDelay(network, { delayMs, jitterMs }) {
+  const folder = mkdtempSync(join(tmpdir(), 'offhook-delay-'));
+  try {
+    const program = join(folder, 'delay');
+    execFileSync('cc', ['-O1', '-o', program, script('delay.c')]);
+    const args = [delayDevice, delayMs, jitterMs].map(String);
+    await untilReady(network.spawn('router', program, args), 'the delay');
+  } finally {
+    rmSync(folder, { recursive: true });
   }
+  network.routeThrough(delayDevice);
 }
