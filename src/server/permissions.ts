@@ -1,7 +1,5 @@
 import { ParticipantInfo_Kind, ParticipantPermission, type TrackSource } from '@livekit/protocol';
 import type { Access, Grants } from './access-token.js';
-import type { Participant } from './participant.js';
-import type { Room } from './room.js';
 
 export function permissionOf(grants: Grants): ParticipantPermission {
   return new ParticipantPermission({
@@ -30,14 +28,4 @@ const kinds: Record<string, ParticipantInfo_Kind> = {
 
 export function kindOf({ kind, grants }: Access): ParticipantInfo_Kind {
   return kinds[kind] ?? (grants.agent ? ParticipantInfo_Kind.AGENT : ParticipantInfo_Kind.STANDARD);
-}
-
-/** Gives a participant another permission, and ends what it no longer allows. */
-export function setPermission(room: Room, participant: Participant, permission: ParticipantPermission): void {
-  participant.permission = permission;
-  for (const { sid, info } of participant.publisher.tracks.values()) {
-    if (!mayPublishSource(permission, info.source)) participant.publisher.unpublish(sid);
-  }
-  for (const other of room.participants.values()) room.resubscribe(participant, other);
-  if (permission.canSubscribe) participant.subscriber.start();
 }

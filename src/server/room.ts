@@ -4,6 +4,7 @@ import {
   LeaveRequest,
   LeaveRequest_Action,
   ParticipantInfo_State,
+  type ParticipantPermission,
   ParticipantUpdate,
   type RoomAgentDispatch,
   Room as RoomInfo,
@@ -17,6 +18,7 @@ import { createLogger } from '../timeline/index.js';
 import { recipientsOf, stampPacket } from './data-relay.js';
 import { newSid } from './ids.js';
 import type { Participant } from './participant.js';
+import { mayPublishSource } from './permissions.js';
 import { QualityObserver } from './quality-observer.js';
 import type { UpTrack } from './sfu/up-track.js';
 import { SpeakerObserver } from './speaker-observer.js';
@@ -198,6 +200,16 @@ export class Room {
   /** Settles every subscription between two participants anew. */
   resubscribe(subscriber: Participant, publisher: Participant): void {
     for (const track of publisher.publisher.tracks.values()) this.subscribe(subscriber, publisher, track);
+  }
+
+  /** Gives a participant another permission, and ends what it no longer allows. */
+  setPermission(participant: Participant, permission: ParticipantPermission): void {
+    participant.permission = permission;
+    for (const { sid, info } of participant.publisher.tracks.values()) {
+      if (!mayPublishSource(permission, info.source)) participant.publisher.unpublish(sid);
+    }
+    for (const other of this.participants.values()) this.resubscribe(participant, other);
+    if (permission.canSubscribe) participant.subscriber.start();
   }
 
   updateMetadata(metadata: string): void {

@@ -1,5 +1,12 @@
+import type { OwnedParticipant } from '@livekit/rtc-ffi-bindings/proto/participant_pb.js';
 import type { RoomEvent as FfiRoomEvent } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
-import type { RoomEvent } from '../../room/index.js';
+import type { OwnedTrackPublication } from '@livekit/rtc-ffi-bindings/proto/track_pb.js';
+import type {
+  LocalTrackPublication,
+  RemoteParticipant,
+  RemoteTrackPublication,
+  RoomEvent,
+} from '../../room/index.js';
 import type { Context } from '../context.js';
 import {
   toFfiByteStream,
@@ -13,7 +20,6 @@ import { toFfiChatMessage, toFfiConnectionState, toFfiPacketKind, toFfiRoom } fr
 import { toFfiPublication, toFfiRemoteTrack } from '../conversion/track.js';
 import type { InitOf } from '../messages.js';
 import type { LentBuffer } from '../wire.js';
-import type { FfiRoom } from './ffi-room.js';
 
 type OneOf = FfiRoomEvent['message'];
 export type RoomEventCase = Exclude<OneOf['case'], undefined>;
@@ -27,10 +33,17 @@ interface Translated {
   buffers?: LentBuffer[];
 }
 
+/** Gives out the handles of what an event tells of. */
+interface Owner {
+  ownParticipant(participant: RemoteParticipant): InitOf<OwnedParticipant>;
+  ownRemotePublication(publication: RemoteTrackPublication): InitOf<OwnedTrackPublication>;
+  localPublicationHandle(publication: LocalTrackPublication): bigint;
+}
+
 type Translators = {
   [Type in RoomEvent['type']]: (
     event: Extract<RoomEvent, { type: Type }>,
-    room: FfiRoom,
+    room: Owner,
     context: Context,
   ) => Translated | undefined;
 };
@@ -242,14 +255,10 @@ const translators: Translators = {
   eos: () => undefined,
 };
 
-export function translateRoomEvent(
-  event: RoomEvent,
-  room: FfiRoom,
-  context: Context,
-): Translated | undefined {
+export function translateRoomEvent(event: RoomEvent, room: Owner, context: Context): Translated | undefined {
   const translate = translators[event.type] as (
     event: RoomEvent,
-    room: FfiRoom,
+    room: Owner,
     context: Context,
   ) => Translated | undefined;
   return translate(event, room, context);

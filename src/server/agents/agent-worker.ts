@@ -8,6 +8,7 @@ import {
   JobTermination,
   type RegisterWorkerRequest,
   RegisterWorkerResponse,
+  type ServerInfo,
   ServerMessage,
   type UpdateJobStatus,
   WorkerMessage,
@@ -17,8 +18,14 @@ import {
 import { AccessToken } from 'livekit-server-sdk';
 import { type RawData, WebSocket } from 'ws';
 import { createLogger, describeError } from '../../timeline/index.js';
+import type { ApiKeys } from '../access-token.js';
 import { newSid } from '../ids.js';
-import type { AgentWorkersOptions } from './agent-workers.js';
+
+export interface AgentWorkerOptions {
+  /** To sign the tokens of jobs with. */
+  keys: ApiKeys;
+  serverInfo: ServerInfo;
+}
 
 const log = createLogger('server/agents');
 
@@ -46,11 +53,11 @@ export class AgentWorker {
   onJobEnded: (job: Job) => void = () => {};
   onClosed: () => void = () => {};
   #socket: WebSocket;
-  #options: AgentWorkersOptions;
+  #options: AgentWorkerOptions;
   #apiKey: string;
   #offers = new Map<string, (response: AvailabilityResponse | undefined) => void>();
 
-  constructor(socket: WebSocket, apiKey: string, options: AgentWorkersOptions) {
+  constructor(socket: WebSocket, apiKey: string, options: AgentWorkerOptions) {
     this.#socket = socket;
     this.#apiKey = apiKey;
     this.#options = options;

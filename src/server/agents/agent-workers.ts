@@ -1,16 +1,11 @@
-import { type Job, JobType, type ServerInfo, WorkerStatus } from '@livekit/protocol';
+import { type Job, JobType, WorkerStatus } from '@livekit/protocol';
 import type { WebSocket } from 'ws';
 import { createLogger } from '../../timeline/index.js';
-import type { Access, ApiKeys } from '../access-token.js';
+import type { Access } from '../access-token.js';
 import { HttpError } from '../http-error.js';
-import { AgentWorker } from './agent-worker.js';
+import { AgentWorker, type AgentWorkerOptions } from './agent-worker.js';
 
 const log = createLogger('server/agents');
-
-export interface AgentWorkersOptions {
-  keys: ApiKeys;
-  serverInfo: ServerInfo;
-}
 
 /** The workers that are connected, and who of them is to have a job. */
 export class AgentWorkers {
@@ -18,10 +13,10 @@ export class AgentWorkers {
   onCapacity: () => void = () => {};
   /** A worker has gone, and these jobs of its with it. */
   onJobsLost: (jobs: Job[]) => void = () => {};
-  #options: AgentWorkersOptions;
+  #options: AgentWorkerOptions;
   #workers = new Set<AgentWorker>();
 
-  constructor(options: AgentWorkersOptions) {
+  constructor(options: AgentWorkerOptions) {
     this.#options = options;
   }
 

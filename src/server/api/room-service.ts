@@ -23,7 +23,6 @@ import {
 } from '@livekit/protocol';
 import { recipientsOf } from '../data-relay.js';
 import type { Participant } from '../participant.js';
-import { setPermission } from '../permissions.js';
 import type { Room } from '../room.js';
 import type { Rooms } from '../rooms.js';
 import { mergeAttributes, muteTrack, updateSubscription } from '../signal-requests.js';
@@ -93,7 +92,7 @@ export function roomService(rooms: Rooms): Record<string, TwirpMethod> {
       if (request.metadata !== '') participant.metadata = request.metadata;
       if (request.name !== '') participant.name = request.name;
       participant.attributes = mergeAttributes(participant.attributes, request.attributes);
-      if (request.permission) setPermission(room, participant, request.permission);
+      if (request.permission) room.setPermission(participant, request.permission);
       room.broadcastUpdate(participant);
       return participant.info();
     }),

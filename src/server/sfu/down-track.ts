@@ -15,7 +15,7 @@ import {
   subscriberCodecs,
 } from './codecs.js';
 import { RtpRewriter } from './rtp-rewriter.js';
-import type { UpTrack } from './up-track.js';
+import type { Forwarder, UpTrack } from './up-track.js';
 
 interface DownTrackOptions {
   upTrack: UpTrack;
@@ -27,7 +27,7 @@ interface DownTrackOptions {
 }
 
 /** One subscription to a track: the publisher's packets, made into one stream of the subscriber's own. */
-export class DownTrack {
+export class DownTrack implements Forwarder {
   readonly upTrack: UpTrack;
   readonly publisherSid: string;
   readonly ssrc: number;

@@ -9,7 +9,6 @@ import {
   type RtpPacket,
 } from '../../audio/index.js';
 import { type Codec, extensionUris } from './codecs.js';
-import type { DownTrack } from './down-track.js';
 import type { OfferedMedia } from './publisher-answer.js';
 
 interface UpTrackOptions {
@@ -22,11 +21,19 @@ interface UpTrackOptions {
 export const serverSsrc = 1;
 const keyFrameIntervalMs = 500;
 
+type SenderReport = Extract<RtcpPacket, { type: 'senderReport' }>;
+
+/** Takes what a track's publisher sends on to one subscriber. */
+export interface Forwarder {
+  forward(packet: RtpPacket, codec: Codec, nowMs: number): void;
+  forwardSenderReport(report: SenderReport): void;
+}
+
 /** One published track: takes its publisher's RTP and hands it to every subscription. */
 export class UpTrack {
   readonly info: TrackInfo;
   readonly kind: 'audio' | 'video';
-  readonly downTracks = new Set<DownTrack>();
+  readonly downTracks = new Set<Forwarder>();
   /** As the publisher sends them; empty until it has offered the track. */
   codecs: readonly Codec[] = [];
   /** Level of one packet in dBov. */
@@ -69,7 +76,7 @@ export class UpTrack {
     for (const downTrack of this.downTracks) downTrack.forward(packet, codec, nowMs);
   }
 
-  handleSenderReport(report: Extract<RtcpPacket, { type: 'senderReport' }>, nowMs: number): void {
+  handleSenderReport(report: SenderReport, nowMs: number): void {
     this.#reports.get(report.ssrc)?.senderReport(report, nowMs);
     if (report.ssrc !== this.#lastSsrc) return;
     for (const downTrack of this.downTracks) downTrack.forwardSenderReport(report);
