@@ -1,5 +1,5 @@
 import type { FilterStreamInfo } from './filter-status.js';
-import type { SampleFormat, Samples } from './frame-protocol.js';
+import type { SampleFormat, Samples } from './samples.js';
 
 /** What a filter written in JavaScript (or WebAssembly) is told when a stream begins. */
 export interface AudioFilterStream {

@@ -1,4 +1,4 @@
-import type { SampleFormat, Samples } from './frame-protocol.js';
+import type { SampleFormat, Samples } from './samples.js';
 
 /** What a filter is told when a stream begins. */
 export interface FilterStreamOptions {

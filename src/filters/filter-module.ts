@@ -4,8 +4,8 @@ import { FilterLoad } from './filter-load.js';
 import { describeLoad, describeStream, describeStreamEnd } from './filter-report.js';
 import { type FilterRates, FilterSession, type FilterSessionOptions } from './filter-session.js';
 import type { FilterState, FilterStatus } from './filter-status.js';
-import type { Samples } from './frame-protocol.js';
 import { RestartPolicy } from './restart-policy.js';
+import type { Samples } from './samples.js';
 import { StreamSlots } from './stream-slots.js';
 
 export interface FilterModuleOptions {

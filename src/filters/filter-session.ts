@@ -1,8 +1,8 @@
 import type { FilterHost } from './filter-host.js';
 import type { FilterState, FilterStreamInfo, FilterStreamStatus } from './filter-status.js';
-import type { SampleFormat, Samples } from './frame-protocol.js';
 import { LatencyHistogram } from './latency-histogram.js';
 import { MissWindow } from './miss-window.js';
+import { type SampleFormat, type Samples, toFormat, toInt16 } from './samples.js';
 
 export interface FilterSessionOptions {
   /** Hz of the stream; the filter may work at rates of its own, see `inputRate` and `outputRate` of the session. */
@@ -43,7 +43,7 @@ interface Attachment {
 const maxPending = 5;
 const frameDeadlineMs = 15;
 /** Frames are looked after by those that follow; this is for the last before a pause. A shorter timer wakes the engine. */
-const pauseMs = 100;
+const pauseMs = 250;
 
 /** One stream's use of a filter. Frames pass unfiltered, at once, whenever the filter cannot take them. */
 export class FilterSession {
@@ -131,7 +131,7 @@ export class FilterSession {
     const sequence = this.#sequence++;
     this.#pending.set(sequence, { done, sentMs: performance.now() });
     this.#timer ??= setTimeout(() => this.#onPause(), pauseMs).unref();
-    const samples = this.options.format === 'float' ? toFloat(frame) : frame;
+    const samples = toFormat(frame, this.options.format ?? 'int16');
     const outputLength = Math.round((frame.length * this.outputRate) / this.inputRate);
     this.#unanswered++;
     attachment.host.process(attachment.slot, sequence, samples, outputLength);
@@ -185,7 +185,7 @@ export class FilterSession {
     this.#counts.processed++;
     this.#latency.add(elapsedMs);
     this.#misses.add(false);
-    pending.done(filtered instanceof Float32Array ? toInt16(filtered) : filtered);
+    pending.done(toInt16(filtered));
   }
 
   onFrameFailed(sequence: number): void {
@@ -230,12 +230,4 @@ export class FilterSession {
     this.#reason = reason;
     this.#settledMs = state === 'loading' ? undefined : performance.now();
   }
-}
-
-function toFloat(samples: Int16Array): Float32Array {
-  return Float32Array.from(samples, (sample) => sample / 32768);
-}
-
-function toInt16(samples: Float32Array): Int16Array {
-  return Int16Array.from(samples, (sample) => Math.max(-32768, Math.min(32767, Math.round(sample * 32768))));
 }

@@ -4,17 +4,16 @@ import { fileURLToPath } from 'node:url';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import type { FilterHost, FilterHostEvents, FilterStreamOptions } from './filter-host.js';
 import {
-  bytesOf,
   decodeControl,
   encodeControl,
-  encodeMessage,
   type FrameMessage,
+  headerBytes,
   MessageReader,
   messageTypes,
-  type Samples,
-  samplesOf,
+  writeMessage,
 } from './frame-protocol.js';
 import { hostEnvironment } from './host-environment.js';
+import { bytesOf, type Samples, samplesOf } from './samples.js';
 
 export interface NativeHostOptions {
   pluginPath: string;
@@ -29,6 +28,8 @@ interface Waiting {
   reject(error: OffhookError): void;
 }
 
+const slabBytes = 64 * 1024;
+
 const log = createLogger('filters/native-host');
 const filterError = (message: string) => new OffhookError('OFFHOOK_FILTER', message);
 
@@ -40,7 +41,11 @@ export class NativeHost implements FilterHost {
   #events: FilterHostEvents;
   #waiting = new Map<number, Waiting>();
   #nextId = 1;
-  #corked = false;
+  /** Memory that messages are written to one after the other: the socket may hold what it was given for a while. */
+  #slab = new DataView(new ArrayBuffer(0));
+  /** Between these lies what the socket was not given yet. */
+  #slabStart = 0;
+  #slabEnd = 0;
   #ended = false;
 
   constructor(options: NativeHostOptions, events: FilterHostEvents) {
@@ -182,18 +187,23 @@ export class NativeHost implements FilterHost {
     if (!this.#ended) this.#control.write(encodeControl(value));
   }
 
-  /** Frames written in one turn of the event loop leave, and wake the host, together. */
+  /** Frames of one turn of the event loop leave, and wake the host, together. */
   #write(message: FrameMessage): void {
     if (this.#ended) return;
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#frames.cork();
-      queueMicrotask(() => {
-        this.#corked = false;
-        this.#frames.uncork();
-      });
+    const bytes = headerBytes + message.payload.byteLength;
+    if (this.#slabEnd + bytes > this.#slab.byteLength) {
+      this.#flush();
+      this.#slab = new DataView(new ArrayBuffer(Math.max(slabBytes, bytes)));
+      this.#slabStart = this.#slabEnd = 0;
     }
-    this.#frames.write(encodeMessage(message));
+    if (this.#slabStart === this.#slabEnd) queueMicrotask(() => this.#flush());
+    this.#slabEnd = writeMessage(this.#slab, this.#slabEnd, message);
+  }
+
+  #flush(): void {
+    if (this.#ended || this.#slabStart === this.#slabEnd) return;
+    this.#frames.write(new Uint8Array(this.#slab.buffer, this.#slabStart, this.#slabEnd - this.#slabStart));
+    this.#slabStart = this.#slabEnd;
   }
 
   #end(reason: string, final: boolean): void {

@@ -1,6 +1,6 @@
 // The built-in noise suppression: RNNoise, compiled to WebAssembly, at 48 kHz.
 import type { AudioFilter, AudioFilterDefinition, AudioFilterStream } from './audio-filter.js';
-import type { Samples } from './frame-protocol.js';
+import type { Samples } from './samples.js';
 
 const rnnoiseSampleRate = 48_000;
 const frameSamples = 480;

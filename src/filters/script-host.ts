@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { OffhookError } from '../timeline/index.js';
 import type { FilterHost, FilterHostEvents, FilterStreamOptions } from './filter-host.js';
-import type { Samples } from './frame-protocol.js';
 import { hostEnvironment } from './host-environment.js';
+import type { Samples } from './samples.js';
 import type { ScriptReply, ScriptRequest } from './script-messages.js';
 
 export interface ScriptHostOptions {

@@ -1,5 +1,5 @@
 import type { FilterStreamOptions } from './filter-host.js';
-import type { Samples } from './frame-protocol.js';
+import type { Samples } from './samples.js';
 
 /** What the engine asks of the worker thread that runs a filter's module. */
 export type ScriptRequest =

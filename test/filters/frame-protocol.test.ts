@@ -1,15 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  bytesOf,
   decodeControl,
   encodeControl,
   encodeMessage,
   type FrameMessage,
   MessageReader,
   messageTypes,
-  samplesOf,
 } from '../../src/filters/frame-protocol.js';
+import { bytesOf, samplesOf } from '../../src/filters/samples.js';
 
 const u32 = fc.integer({ min: 0, max: 0xffffffff });
 const message: fc.Arbitrary<FrameMessage> = fc.record({

@@ -3,23 +3,22 @@
 import { readSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import {
-  bytesOf,
-  encodeMessage,
   type FrameMessage,
+  headerBytes,
   MessageReader,
   messageTypes,
-  type SampleFormat,
-  type Samples,
-  samplesOf,
+  writeMessage,
 } from '../frame-protocol.js';
+import { FrameBuffersBySize, OverrunError } from './frame-buffers.js';
 import { PluginLibrary } from './library.js';
 
+type Answer = Pick<FrameMessage, 'type' | 'value' | 'payload'>;
+
 const socket = 4;
-/** Samples on either side of the output that no plugin may touch. */
-const guardSamples = 256;
-const guardValue = 0x5aa5;
 /** A batch is answered early once its first frame has waited for this long. */
 const flushAfterMs = 1;
+/** More answers than this are written in several pieces. */
+const batchBytes = 256 * 1024;
 
 const { pluginPath, dependencies, streams } = workerData as {
   pluginPath: string;
@@ -35,54 +34,27 @@ const processV1 = {
   int16: library.get('audio_filter_process_int16'),
   float: library.get('audio_filter_process_float'),
 };
+const buffers = new FrameBuffersBySize();
 
-/** The plugin wrote where it must not: memory of this process can no longer be trusted. */
-class OverrunError extends Error {}
-
-function allocate(format: SampleFormat, length: number): Samples {
-  return format === 'float' ? new Float32Array(length) : new Int16Array(length);
-}
-
-function filter(address: bigint, format: SampleFormat, input: Samples, outputLength: number): Samples {
-  const guarded = allocate(format, outputLength + 2 * guardSamples);
-  guarded.fill(guardValue, 0, guardSamples).fill(guardValue, guardSamples + outputLength);
-  const output = guarded.subarray(guardSamples, guardSamples + outputLength);
+/** @throws Error when the plugin gives what is no audio, OverrunError when it wrote where it must not */
+function filter(address: bigint, { format, payload, value: outputLength }: FrameMessage): Uint8Array {
+  const frame = buffers.get(format, payload.byteLength, outputLength);
+  const { input, output } = frame;
+  frame.inputBytes.set(payload);
   const v2 = processV2[format];
   if (v2) v2(address, input.length, input, outputLength, output);
   else processV1[format](address, input.length, input, output);
-  const before = guarded.subarray(0, guardSamples);
-  const after = guarded.subarray(guardSamples + outputLength);
-  if (![before, after].every((guard) => guard.every((value) => value === guardValue))) {
-    throw new OverrunError('the plugin wrote outside of its output buffer');
-  }
-  if (format === 'float' && !output.every((value) => Number.isFinite(value))) {
-    throw new Error('the plugin returned samples that are not numbers');
-  }
-  return output;
+  frame.check();
+  return frame.outputBytes;
 }
 
-function answer(request: FrameMessage, part: Pick<FrameMessage, 'type' | 'value' | 'payload'>): Buffer {
-  const { format, stream, sequence } = request;
-  return encodeMessage({ format, stream, sequence, ...part });
-}
-
-function failure(request: FrameMessage, error: unknown): Buffer {
-  const text = error instanceof Error ? error.message : String(error);
-  const value = error instanceof OverrunError ? 1 : 0;
-  return answer(request, { type: messageTypes.failed, value, payload: Buffer.from(text, 'utf8') });
-}
-
-function handle(request: FrameMessage): Buffer | undefined {
+/** What is answered to a request, if anything is. */
+function handle(request: FrameMessage): Answer | undefined {
   const address = request.stream < streams.length ? Atomics.load(streams, request.stream) : 0n;
-  if (address === 0n) return failure(request, `no stream ${request.stream}`);
+  if (address === 0n) throw new Error(`no stream ${request.stream}`);
   switch (request.type) {
-    case messageTypes.process: {
-      const startedMs = performance.now();
-      const input = samplesOf(request.payload, request.format);
-      const output = filter(address, request.format, input, request.value);
-      const value = Math.round((performance.now() - startedMs) * 1000);
-      return answer(request, { type: messageTypes.processed, value, payload: bytesOf(output) });
-    }
+    case messageTypes.process:
+      return { type: messageTypes.processed, value: 0, payload: filter(address, request) };
     case messageTypes.streamInfo:
       library.get('audio_filter_update_stream_info')(address, Buffer.from(request.payload).toString('utf8'));
       return undefined;
@@ -91,15 +63,34 @@ function handle(request: FrameMessage): Buffer | undefined {
       library.get('audio_filter_destroy')(address);
       return undefined;
     default:
-      return failure(request, `unexpected message type ${request.type}`);
+      throw new Error(`unexpected message type ${request.type}`);
   }
 }
 
-let answers: Buffer[] = [];
+function answerTo(request: FrameMessage): Answer | undefined {
+  try {
+    return handle(request);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    const value = error instanceof OverrunError ? 1 : 0;
+    return { type: messageTypes.failed, value, payload: Buffer.from(text, 'utf8') };
+  }
+}
+
+/** Answers that have not been written. */
+let batch = new DataView(new ArrayBuffer(batchBytes));
+let batchLength = 0;
+
 function flush(): void {
-  const bytes = Buffer.concat(answers);
-  answers = [];
-  for (let at = 0; at < bytes.length; ) at += writeSync(socket, bytes, at);
+  for (let at = 0; at < batchLength; ) at += writeSync(socket, batch, at, batchLength - at);
+  batchLength = 0;
+}
+
+function answer({ format, stream, sequence }: FrameMessage, { type, value, payload }: Answer): void {
+  const bytes = headerBytes + payload.byteLength;
+  if (batchLength + bytes > batch.byteLength) flush();
+  if (bytes > batch.byteLength) batch = new DataView(new ArrayBuffer(bytes));
+  batchLength = writeMessage(batch, batchLength, { type, format, stream, sequence, value, payload });
 }
 
 parentPort!.postMessage('ready');
@@ -109,16 +100,12 @@ for (;;) {
   const length = readSync(socket, chunk, 0, chunk.length, null);
   // The engine has closed its end; the main thread ends the process.
   if (length === 0) break;
+  const requests = reader.push(chunk.subarray(0, length));
   const batchStartedMs = performance.now();
-  for (const request of reader.push(chunk.subarray(0, length))) {
-    let reply: Buffer | undefined;
-    try {
-      reply = handle(request);
-    } catch (error) {
-      reply = failure(request, error);
-    }
-    if (reply) answers.push(reply);
-    if (answers.length > 0 && performance.now() - batchStartedMs > flushAfterMs) flush();
+  for (const request of requests) {
+    const answered = answerTo(request);
+    if (answered) answer(request, answered);
+    if (requests.length > 1 && performance.now() - batchStartedMs > flushAfterMs) flush();
   }
-  if (answers.length > 0) flush();
+  flush();
 }

@@ -3,12 +3,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { describeError } from '../../timeline/index.js';
 import type { AudioFilter, AudioFilterDefinition } from '../audio-filter.js';
 import type { FilterStreamOptions } from '../filter-host.js';
-import type { Samples } from '../frame-protocol.js';
+import { areNumbers, type SampleFormat, type Samples, toFormat } from '../samples.js';
 import type { ScriptReply, ScriptRequest } from '../script-messages.js';
 
 interface OpenStream {
   filter: AudioFilter;
-  float: boolean;
+  format: SampleFormat;
 }
 
 const { moduleUrl } = workerData as { moduleUrl: string };
@@ -44,24 +44,19 @@ async function create(
     streamInfo: JSON.parse(stream.streamInfoJson),
   });
   if (typeof filter?.process !== 'function') throw new Error('its create returned nothing that can process');
-  streams.set(slot, { filter, float: sampleFormat === 'float' });
+  streams.set(slot, { filter, format: sampleFormat ?? 'int16' });
 }
 
 /** @throws Error when the filter throws, or returns what is not a frame */
-function filterFrame({ filter, float }: OpenStream, samples: Samples, outputLength: number): Samples {
-  const input = float
-    ? Float32Array.from(samples, (sample) => sample / 32768)
-    : Int16Array.from(samples as Int16Array);
+function filterFrame({ filter, format }: OpenStream, samples: Samples, outputLength: number): Samples {
+  // The filter's own: they were sent here.
+  const input = toFormat(samples, format);
   const output = filter.process(input) ?? input;
-  const rightType = float ? output instanceof Float32Array : output instanceof Int16Array;
-  if (!rightType || output.length !== outputLength) {
-    throw new Error(
-      `process returned no ${float ? 'Float32Array' : 'Int16Array'} of ${outputLength} samples`,
-    );
+  const Wanted = format === 'float' ? Float32Array : Int16Array;
+  if (!(output instanceof Wanted) || output.length !== outputLength) {
+    throw new Error(`process returned no ${Wanted.name} of ${outputLength} samples`);
   }
-  if (float && !output.every((value) => Number.isFinite(value))) {
-    throw new Error('process returned samples that are not numbers');
-  }
+  if (!areNumbers(output)) throw new Error('process returned samples that are not numbers');
   return output.slice();
 }
 
