@@ -186,11 +186,11 @@ async function runOne(scenario, engine, plugin) {
     const rooms = await startRooms(network, { redis: scenario.id === 'node-replaced' });
     const serverUrl = scenario.kind === 'call' ? urlOf(scenario) : `ws://${addresses.server}:${ports.signal}`;
     const isCall = scenario.kind === 'call' || scenario.audible;
-    // The other end is always the same engine, and has no fault in its way.
+    // The other end is always the same engine, and has no fault in its way; where it has, both have to get over it.
     const callee =
       isCall &&
       new CallerProcess(network, 'server', {
-        engine: 'native',
+        engine: scenario.hitsBoth ? engine : 'native',
         url: serverUrl,
         token: await tokenFor('callee'),
       });

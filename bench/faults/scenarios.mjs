@@ -1,6 +1,6 @@
 // What is broken in each scenario. `connect` scenarios are broken from the start, `call` scenarios in a running call.
 import { addresses } from './network.mjs';
-import { ports, startDelay, startMuteServers, startRedis, startRooms } from './servers.mjs';
+import { nodeIsGoneAtMs, ports, startDelay, startMuteServers, startRedis, startRooms } from './servers.mjs';
 
 const roomsUrl = `ws://${addresses.server}:${ports.signal}`;
 const everything = ['drop'];
@@ -20,6 +20,7 @@ const outageMs = 5_000;
  * @property {boolean} [audible] a call is possible: how long until it is heard, is measured too
  * @property {number} [giveUpMs] when the bench stops waiting for connect
  * @property {(network) => Promise<void>} [prepare] further programs that it needs
+ * @property {boolean} [hitsBoth] the fault is the server's: both ends have to get over it, and run on the same engine
  * @property {(call) => Promise<void>} [strike] breaks the running call; resolves when everything works again
  */
 
@@ -122,6 +123,7 @@ export const scenarios = [
     id: 'server-restart',
     title: 'server killed and restarted',
     kind: 'call',
+    hitsBoth: true,
     strike: async ({ network, rooms }) => {
       rooms.kill();
       await rooms.ended;
@@ -132,13 +134,16 @@ export const scenarios = [
     id: 'node-replaced',
     title: 'server node replaced by another',
     kind: 'call',
+    hitsBoth: true,
     url: `ws://rooms.test:${ports.signal}`,
     zone: { 'rooms.test': [addresses.server, addresses.secondServer] },
     prepare: startRedis,
-    strike: async ({ network, rooms }) => {
+    strike: async ({ network, rooms, sleep }) => {
       await startRooms(network, { address: addresses.secondServer, redis: true });
       rooms.kill();
       await rooms.ended;
+      // The cluster works again when it has noticed: until then the other node asks the dead one for the room.
+      await sleep(Math.max(0, nodeIsGoneAtMs(network, addresses.server) - Date.now()));
     },
   },
 ];

@@ -5,9 +5,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BinaryReader, WireType } from '@bufbuild/protobuf';
 import { AccessToken } from 'livekit-server-sdk';
 import { findLivekitServer } from '../../test/support/livekit-server.mjs';
 import { addresses } from './network.mjs';
+
+/** As livekit-server's node selector says (AvailableSeconds); its clock counts in whole seconds. */
+const nodeIsAliveForS = 5;
 
 const keys = { apiKey: 'bench', apiSecret: 'a-secret-of-at-least-32-characters' };
 
@@ -73,6 +77,30 @@ export async function startRooms(network, { address = addresses.server, redis = 
 export async function startRedis(network) {
   const args = ['--port', String(ports.redis), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
   await untilReady(network.spawn('server', 'redis-server', args), 'redis-server');
+}
+
+/** A field of a protobuf message whose class is not published. */
+function protobufField(bytes, wanted) {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [number, type] = reader.tag();
+    if (number === wanted) return type === WireType.LengthDelimited ? reader.bytes() : reader.int64();
+    reader.skip(type);
+  }
+  return undefined;
+}
+
+/** When (wall clock) a cluster stops taking the node at `address` for alive: 5 s after its last report to Redis. */
+export function nodeIsGoneAtMs(network, address) {
+  const redis = (...args) =>
+    network.run('server', 'redis-cli', ['-p', String(ports.redis), ...args], { encoding: 'buffer' });
+  for (const id of redis('HKEYS', 'nodes').toString().split('\n').filter(Boolean)) {
+    // livekit_internal.proto: Node.ip, Node.stats, NodeStats.updated_at
+    const node = redis('HGET', 'nodes', id).subarray(0, -1);
+    if (new TextDecoder().decode(protobufField(node, 2)) !== address) continue;
+    return (Number(protobufField(protobufField(node, 4), 2)) + nodeIsAliveForS) * 1_000;
+  }
+  throw new Error(`the cluster knows no node at ${address}`);
 }
 
 export async function startNameServer(network, zone) {

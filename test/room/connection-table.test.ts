@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { backOffMs } from '../../src/room/connection/back-off.js';
 import { connectionPage } from '../../src/room/connection/connection-page.js';
 import {
   type ConnectionInput,
@@ -53,19 +52,5 @@ describe('the table of a connection', () => {
         expect(sequence).toMatch(/^(J(IR)*(I)?D)*(J(IR)*I?)?$/);
       }),
     );
-  });
-});
-
-describe('the wait before an attempt', () => {
-  it('is none before the first, and then grows up to its limit', () => {
-    const longest = [1, 2, 3, 4, 5, 6, 7, 20].map((attempt) =>
-      backOffMs(attempt, { baseMs: 150, maxMs: 3_000, random: () => 1 }),
-    );
-    expect(longest).toEqual([0, 150, 300, 600, 1_200, 2_400, 3_000, 3_000]);
-  });
-
-  it('lies anywhere between nothing and that', () => {
-    expect(backOffMs(4, { baseMs: 150, maxMs: 3_000, random: () => 0 })).toBe(0);
-    expect(backOffMs(4, { baseMs: 150, maxMs: 3_000, random: () => 0.5 })).toBe(300);
   });
 });

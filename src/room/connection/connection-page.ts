@@ -19,8 +19,8 @@ them. With \`waitFor: 'media'\` it returns when they are up.
   still there goes on in the streams that are open on it.
 - Attempts begin at once, then after an exponential back-off with jitter (150 ms doubling up to 3 s, each drawn between 0
   and that), 20 of them by default (\`maxReconnectAttempts\`). Reconnecting begins at once where resuming has found that
-  the session is gone. The early attempts are short, so that none still waits for a network that has come back. A token
-  that the server refreshed is used.
+  the session is gone. The early attempts are short, so that none still waits for a network that has come back, or for
+  an answer that a cluster of servers has asked a dead node for. A token that the server refreshed is used.
 - What is sent meanwhile waits: data packets in order, publishes until their deadline.
 - When it is over, \`disconnected\` says why: its \`message\` names the stage that failed last.
 `;

@@ -12,15 +12,14 @@ import type { ConnectOptions } from '../options.js';
 import type { Session, SessionEvents } from '../session.js';
 import { untilAborted } from '../until-aborted.js';
 import { Attempt } from './attempt.js';
-import { backOffMs } from './back-off.js';
 import type { ConnectionHost } from './connection-host.js';
 import type { ConnectionState } from './connection-state.js';
 import { type ConnectionAction, type ConnectionInput, transitionFor } from './connection-table.js';
 import { inputForFailure, inputForLeave, leaveError } from './failure.js';
+import { RetryPace } from './retry-pace.js';
 import { SessionOpener } from './session-opener.js';
 
 const log = createLogger('room/connection');
-const backOff = { baseMs: 150, maxMs: 3_000 };
 const defaultMaxAttempts = 20;
 
 /** What an attempt comes to when it fails. */
@@ -43,9 +42,7 @@ export class Connection {
   #session: Session | undefined;
   #opener: SessionOpener;
   #attempt = new Attempt();
-  #attempts = 0;
-  /** How many of them in a row had the same aim, to resume or to reconnect: what the next one waits for. */
-  #alike = 0;
+  #pace: RetryPace;
   #wasReconnecting = false;
   #joined = createDeferred<void>();
   #restored: Deferred<void> | undefined;
@@ -56,6 +53,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#opener = new SessionOpener(options);
+    this.#pace = new RetryPace(options.random);
   }
 
   get state(): ConnectionState {
@@ -125,8 +123,7 @@ export class Connection {
       this.#restored = undefined;
     },
     tellInterrupted: () => {
-      this.#attempts = 0;
-      this.#alike = 0;
+      this.#pace.begin();
       this.#wasReconnecting = this.#state === 'reconnecting';
       this.#options.host.onInterrupted(this.#state === 'reconnecting' ? 'reconnecting' : 'resuming');
     },
@@ -134,8 +131,7 @@ export class Connection {
     retryResume: () => this.#run((attempt) => this.#resume(attempt), 'resumeFailed'),
     reconnect: () => {
       this.#wasReconnecting = true;
-      // The server that does not know the session is there.
-      this.#alike = 0;
+      this.#pace.aimAnew();
       this.#closeSession();
       this.#run((attempt) => this.#rejoin(attempt), 'rejoinFailed');
     },
@@ -189,12 +185,12 @@ export class Connection {
       this.#input('joinFailed');
       return;
     }
-    log.info(`attempt ${this.#attempts} while ${this.#state}: ${failure.toLine()}`);
+    log.info(`attempt ${this.#pace.attempts} while ${this.#state}: ${failure.toLine()}`);
     if (failure.cause instanceof LeaveRequest) {
       this.#onLeave(failure.cause, failure);
       return;
     }
-    const next = inputForFailure(failure, input, this.#attempts >= this.#maxAttempts);
+    const next = inputForFailure(failure, input, this.#pace.attempts >= this.#maxAttempts);
     if (next === 'refused') this.#reason = DisconnectReason.JOIN_FAILURE;
     this.#input(next);
   }
@@ -218,8 +214,9 @@ export class Connection {
     if (!session?.mediaIsAlive)
       throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'there is no session to resume');
     session.closeSignal();
-    await this.#nextAttempt(attempt);
-    const signal = await this.#opener.openSignal(attempt.signal, session.join.participant?.sid ?? '');
+    const answerMs = await this.#nextAttempt(attempt);
+    const participantSid = session.join.participant?.sid ?? '';
+    const signal = await this.#opener.openSignal(attempt.signal, { participantSid, answerMs });
     attempt.end();
     session.resume(signal);
     if (signal.first.case === 'reconnect') this.#options.host.onSessionResumed(session, signal.first.value);
@@ -230,8 +227,8 @@ export class Connection {
   }
 
   async #rejoin(attempt: Attempt): Promise<void> {
-    await this.#nextAttempt(attempt);
-    const session = this.#newSession(await this.#opener.openSignal(attempt.signal));
+    const answerMs = await this.#nextAttempt(attempt);
+    const session = this.#newSession(await this.#opener.openSignal(attempt.signal, { answerMs }));
     attempt.end();
     const { deadlines, host } = this.#options;
     attempt.limit(deadlines.ice + deadlines.dtls + deadlines.data, 'media after a reconnect');
@@ -249,16 +246,15 @@ export class Connection {
   /**
    * Counts an attempt, and waits as long as it must.
    *
+   * @returns how long the server has to accept the WebSocket, where that is less than its deadline
    * @throws the last failure when there are no attempts left
    */
-  async #nextAttempt(attempt: Attempt): Promise<void> {
-    if (this.#attempts >= this.#maxAttempts && this.#failure) throw this.#failure;
-    this.#attempts++;
-    this.#alike++;
-    const { random, deadlines } = this.#options;
-    await attempt.wait(backOffMs(this.#alike, { ...backOff, random }));
-    // Early attempts are short: when the network comes back, one that began while it was away would still wait.
-    attempt.limit(Math.min(deadlines.candidateUrl, 1_500 + 500 * this.#attempts), 'reconnect');
+  async #nextAttempt(attempt: Attempt): Promise<number | undefined> {
+    if (this.#pace.attempts >= this.#maxAttempts && this.#failure) throw this.#failure;
+    const { waitMs, limitMs, answerMs } = this.#pace.next();
+    await attempt.wait(waitMs);
+    attempt.limit(Math.min(this.#options.deadlines.candidateUrl, limitMs), 'reconnect');
+    return answerMs;
   }
 
   /** Makes the session that counts from now on; what an older one still tells is not heard. */

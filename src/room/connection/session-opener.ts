@@ -12,6 +12,13 @@ interface SessionOpenerOptions {
   connect: ConnectOptions;
 }
 
+interface SignalWishes {
+  /** Of the session to resume; a new one begins without it. */
+  participantSid?: string;
+  /** How long the server has to accept the WebSocket, if that is less than its deadline. */
+  answerMs?: number | undefined;
+}
+
 /** Opens sessions and signal connections with the token and the servers that are best at the time. */
 export class SessionOpener {
   token: string;
@@ -25,17 +32,22 @@ export class SessionOpener {
   }
 
   /**
-   * @param participantSid of the session to resume; a new one begins without it
    * @throws OffhookError whatever SignalClient.open throws; `OFFHOOK_NOT_SUPPORTED` when a session was to be resumed
    *   and the server began another one
    */
-  async openSignal(abort: AbortSignal, participantSid?: string): Promise<SignalClient> {
+  async openSignal(
+    abort: AbortSignal,
+    { participantSid, answerMs }: SignalWishes = {},
+  ): Promise<SignalClient> {
     const { urls, timeline, deadlines, connect } = this.#options;
     const signal = await SignalClient.open({
       urls: [...new Set([...this.#regionUrls, ...urls])],
       token: this.token,
       timeline,
-      deadlines,
+      deadlines: {
+        ...deadlines,
+        websocket: Math.min(deadlines.websocket, answerMs ?? Number.POSITIVE_INFINITY),
+      },
       abort,
       autoSubscribe: connect.autoSubscribe ?? true,
       adaptiveStream: connect.adaptiveStream ?? false,
