@@ -1,7 +1,8 @@
 // node bench/filters/isolation.mjs [seconds]: what it costs that filters run apart from the engine. Streams of frames of
 // 10 ms go through a filter that does next to nothing: time from a frame's leaving to its return, and CPU of the engine's
-// process (beyond the same loop without filters) and of the filter's. As JSON.
-import { execFileSync } from 'node:child_process';
+// process (beyond the same loop without filters) and of the filter's. `echo` is the least that Node can do: a process
+// that reads with blocking calls and writes back what it read, and nothing else on either side. As JSON.
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -9,8 +10,11 @@ import { FilterRegistry } from '../../dist/filters/index.js';
 import { compilePlugin } from '../../test/support/plugin/compile.mjs';
 import { median, quantile } from '../statistics.mjs';
 
-const seconds = Number(process.argv[2] ?? 5);
-const rounds = 3;
+const seconds = Number(process.argv[2] ?? 30);
+/** With and without frames in turns of this length, so that what others do to the machine meets both. */
+const turnSeconds = 2;
+/** Until V8 has compiled what runs a hundred times a second. */
+const warmUpSeconds = 30;
 const url = 'ws://127.0.0.1:7880';
 const streamInfo = {
   url,
@@ -20,6 +24,8 @@ const streamInfo = {
   participantId: 'PA',
   trackId: 'TR',
 };
+const frame = new Int16Array(480).fill(1_000);
+const messageBytes = frame.byteLength + 20;
 
 /** CPU time that the process has used, in milliseconds. */
 function cpuMs(pid) {
@@ -28,82 +34,116 @@ function cpuMs(pid) {
   return used.reduce((sum, nanoseconds) => sum + Number(nanoseconds) / 1e6, 0);
 }
 
-function hostPid() {
-  const lines = execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' }).split('\n');
-  const line = lines.find(
-    (text) => text.includes('filters/host/main.js') && text.trim().split(/\s+/)[1] === String(process.pid),
-  );
-  return line && Number(line.trim().split(/\s+/)[0]);
+function filterProcess() {
+  return readdirSync('/proc').find((pid) => {
+    try {
+      const [, ppid] = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      return Number(ppid) === process.pid && command.includes('filters/host/main.js');
+    } catch {
+      return false;
+    }
+  });
 }
 
-/** Calls `send` every 10 ms; returns the CPU that this process used meanwhile, per second. */
-async function play(send) {
-  const startedMs = performance.now();
-  const before = cpuMs(process.pid);
-  for (let tick = 0; tick < seconds * 100; tick++) {
-    await delay(Math.max(0, startedMs + tick * 10 - performance.now()));
-    send();
-  }
-  return (cpuMs(process.pid) - before) / seconds;
-}
-
-const filters = {
-  native: (registry) => registry.loadNative({ moduleId: 'measured', pluginPath: compilePlugin() }),
-  javascript: (registry) =>
-    registry.loadScript({
-      moduleId: 'measured',
-      modulePath: fileURLToPath(new URL('./nothing.mjs', import.meta.url)),
-    }),
-};
-
-async function measure(kind, streams) {
+/** Streams through a filter. `send` sends a frame in each and reports when it is back. */
+async function openFilter(load, streams) {
   const registry = new FilterRegistry();
-  filters[kind](registry);
+  load(registry);
   registry.roomConnecting({ url, token: 'token' });
   const sessions = Array.from({ length: streams }, () =>
     registry.create('measured', { sampleRate: 48_000, numChannels: 1, streamInfo }),
   );
   while (sessions.some(({ status }) => status.state !== 'ready')) await delay(20);
-  const frame = new Int16Array(480).fill(1_000);
+  return {
+    pid: filterProcess(),
+    send(onReturn) {
+      for (const session of sessions) session.process(frame, (filtered) => filtered && onReturn());
+    },
+    close: () => registry.close(),
+  };
+}
+
+/** As many bytes through a process that echoes them. */
+async function openEcho(streams) {
+  const source =
+    "const { readSync, writeSync } = require('node:fs'); const bytes = Buffer.alloc(1 << 18);" +
+    'for (let n; (n = readSync(3, bytes, 0, bytes.length, null)) > 0; ) for (let at = 0; at < n; ) at += writeSync(3, bytes, at, n - at);';
+  const child = spawn(process.execPath, ['-e', source], { stdio: ['ignore', 2, 2, 'pipe'] });
+  const socket = child.stdio[3];
+  const message = new Uint8Array(messageBytes * streams);
+  let awaited = 0;
+  let report = () => {};
+  socket.on('data', (bytes) => {
+    awaited -= bytes.length;
+    if (awaited === 0) for (let i = 0; i < streams; i++) report();
+  });
+  return {
+    pid: child.pid,
+    send(onReturn) {
+      report = onReturn;
+      awaited += message.length;
+      socket.write(message);
+    },
+    close: () => child.kill('SIGKILL'),
+  };
+}
+
+const pluginPath = compilePlugin();
+const modulePath = fileURLToPath(new URL('./nothing.mjs', import.meta.url));
+const kinds = {
+  echo: openEcho,
+  native: (streams) =>
+    openFilter((registry) => registry.loadNative({ moduleId: 'measured', pluginPath }), streams),
+  javascript: (streams) =>
+    openFilter((registry) => registry.loadScript({ moduleId: 'measured', modulePath }), streams),
+};
+
+/** Calls `send` every 10 ms; returns the CPU used meanwhile by this process and by the filter's, in percent of a core. */
+async function play(pid, forSeconds, send) {
+  const used = () => [cpuMs(process.pid), pid ? cpuMs(pid) : 0];
+  const before = used();
+  const startedMs = performance.now();
+  for (let tick = 0; tick < forSeconds * 100; tick++) {
+    await delay(Math.max(0, startedMs + tick * 10 - performance.now()));
+    send();
+  }
+  // Milliseconds a second are tenths of a percent.
+  return used().map((ms, i) => (ms - before[i]) / forSeconds / 10);
+}
+
+async function measure(kind, streams) {
+  const opened = await kinds[kind](streams);
   const roundTripsMs = [];
   const send = () => {
-    for (const session of sessions) {
-      const sentMs = performance.now();
-      session.process(frame, (filtered) => filtered && roundTripsMs.push(performance.now() - sentMs));
-    }
+    const sentMs = performance.now();
+    opened.send(() => roundTripsMs.push(performance.now() - sentMs));
   };
-  for (let i = 0; i < 50; i++) {
-    send();
-    await delay(10);
-  }
+  await play(opened.pid, warmUpSeconds, send);
   roundTripsMs.length = 0;
-  const idle = await play(() => {});
-  const pid = hostPid();
-  const hostBefore = pid && cpuMs(pid);
-  const engine = (await play(send)) - idle;
-  const host = pid ? (cpuMs(pid) - hostBefore) / seconds : 0;
-  registry.close();
+  const turns = [];
+  for (let turn = 0; turn < seconds / turnSeconds; turn++) {
+    const idle = await play(opened.pid, turnSeconds, () => {});
+    const busy = await play(opened.pid, turnSeconds, send);
+    turns.push({ engine: busy[0] - idle[0], host: busy[1] });
+  }
+  opened.close();
+  const middle = (name) => median(turns.map((turn) => turn[name])) / streams;
   return {
+    kind,
+    streams,
     p50Ms: median(roundTripsMs),
     p99Ms: quantile(roundTripsMs, 0.99),
-    // Milliseconds a second are tenths of a percent.
-    enginePercentPerStream: engine / 10 / streams,
-    hostPercentPerStream: host / 10 / streams,
-    returned: roundTripsMs.length / (seconds * 100 * streams),
+    enginePercentPerStream: middle('engine'),
+    hostPercentPerStream: middle('host'),
+    percentPerStream: middle('engine') + middle('host'),
+    returned: roundTripsMs.length / (turns.length * turnSeconds * 100 * streams),
   };
 }
 
 const results = [];
-for (const kind of Object.keys(filters)) {
-  for (const streams of [1, 4, 16]) {
-    const measured = [];
-    for (let round = 0; round < rounds; round++) measured.push(await measure(kind, streams));
-    const middle = (name) => Number(median(measured.map((each) => each[name])).toFixed(3));
-    results.push({
-      kind,
-      streams,
-      ...Object.fromEntries(Object.keys(measured[0]).map((name) => [name, middle(name)])),
-    });
-  }
+for (const streams of [1, 4, 16]) {
+  for (const kind of Object.keys(kinds)) results.push(await measure(kind, streams));
 }
-console.log(JSON.stringify(results, null, 2));
+const rounded = (value) => (typeof value === 'number' ? Number(value.toFixed(3)) : value);
+console.log(JSON.stringify(results, (_, value) => rounded(value), 2));

@@ -1,6 +1,19 @@
 import type { Span, Timeline } from '../timeline/index.js';
 import type { FilterState } from './filter-status.js';
 
+export interface ConnectingRoom {
+  url: string;
+  token: string;
+  timeline?: Timeline;
+  /** After this long a filter that is still loading is reported unavailable; default: the registry's. */
+  loadDeadlineMs?: number;
+  /**
+   * Settles when the room has joined or failed to. Filters begin then, or after 50 ms: what they do at once would
+   * compete with joining for the processor, and no audio comes before.
+   */
+  joined?: Promise<unknown>;
+}
+
 /** A filter's readiness for the rooms at one URL: `on_load` is called for each of them, and one success is enough. */
 export class FilterLoad {
   readonly url: string;

@@ -1,11 +1,13 @@
-import { createLogger, describeError, type Logger, OffhookError, type Timeline } from '../timeline/index.js';
-import type { FilterHost, FilterStreamOptions, StartFilterHost } from './filter-host.js';
-import { FilterLoad } from './filter-load.js';
-import { describeLoad, describeStream, describeStreamEnd } from './filter-report.js';
+import { createLogger, type Logger, type Timeline } from '../timeline/index.js';
+import type { FilterHost, StartFilterHost } from './filter-host.js';
+import { type ConnectingRoom, FilterLoad } from './filter-load.js';
+import { describeLoad, describeStream, describeStreamEnd, reasonOf } from './filter-report.js';
 import { type FilterRates, FilterSession, type FilterSessionOptions } from './filter-session.js';
 import type { FilterState, FilterStatus } from './filter-status.js';
+import { afterHeadStart } from './head-start.js';
 import { RestartPolicy } from './restart-policy.js';
 import type { Samples } from './samples.js';
+import { createStream } from './stream-creation.js';
 import { StreamSlots } from './stream-slots.js';
 
 export interface FilterModuleOptions {
@@ -16,14 +18,6 @@ export interface FilterModuleOptions {
   /** After this long a filter that is still loading is reported unavailable; it may become ready later. */
   loadDeadlineMs: number;
   onStatus: (status: FilterStatus) => void;
-}
-
-export interface ConnectingRoom {
-  url: string;
-  token: string;
-  timeline?: Timeline;
-  /** After this long a filter that is still loading is reported unavailable; default: the registry's. */
-  loadDeadlineMs?: number;
 }
 
 /** Hz at which Opus is decoded. */
@@ -61,13 +55,13 @@ export class FilterModule {
   }
 
   /** Begins on_load for the room. Returns at once. */
-  roomConnecting({ url, token, timeline, loadDeadlineMs }: ConnectingRoom): void {
+  roomConnecting({ url, token, timeline, loadDeadlineMs, joined }: ConnectingRoom): void {
     const load = this.#loads.get(url) ?? new FilterLoad(url, token);
     this.#loads.set(url, load);
     load.token = token;
     load.rooms++;
     load.deadlineMs = loadDeadlineMs ?? this.#options.loadDeadlineMs;
-    this.#load(load, timeline);
+    this.#load(load, timeline, joined);
   }
 
   roomClosed(url: string): void {
@@ -143,7 +137,7 @@ export class FilterModule {
     this.#host = host;
   }
 
-  #load(load: FilterLoad, timeline?: Timeline): void {
+  #load(load: FilterLoad, timeline?: Timeline, joined?: Promise<unknown>): void {
     const host = this.#host;
     if (!host) return;
     load.begin({
@@ -152,12 +146,15 @@ export class FilterModule {
       onLate: () =>
         this.#enter(load, 'unavailable', 'on_load has not returned in time; it may still become ready'),
     });
-    host.load(load.url, load.token).then(
-      () => this.#finish(host, load, undefined),
-      (error: unknown) => {
-        this.#finish(host, load, error instanceof OffhookError ? error.message : describeError(error));
-      },
-    );
+    const begin = () => {
+      if (this.#loads.get(load.url) !== load) return;
+      host.load(load.url, load.token).then(
+        () => this.#finish(host, load, undefined),
+        (error: unknown) => this.#finish(host, load, reasonOf(error)),
+      );
+    };
+    if (joined) afterHeadStart(joined, begin);
+    else begin();
   }
 
   #finish(host: FilterHost, load: FilterLoad, error: string | undefined): void {
@@ -196,23 +193,19 @@ export class FilterModule {
       session.detach('unavailable', 'it has more streams than it can have');
       return;
     }
-    const span = load.timeline?.begin('filter-create', {
-      filter: this.moduleId,
-      deadlineMs: load.deadlineMs,
-    });
     const isWanted = () => host === this.#host && this.#slots.get(slot) === session;
     const pass = (reason: string) => {
       session.detach('unavailable', reason);
       this.#announceStream(session);
     };
-    const deadline = setTimeout(() => {
-      span?.end('deadline', 'the stream is not created; audio passes unfiltered until it is');
-      if (isWanted()) pass('its stream has not been created in time; it may still be');
-    }, load.deadlineMs).unref();
-    host.createStream(slot, this.#streamOptions(session)).then(
-      () => {
-        clearTimeout(deadline);
-        span?.end('ok');
+    const { deadlineMs, timeline } = load;
+    createStream({
+      host,
+      slot,
+      session,
+      deadlineMs,
+      span: timeline?.begin('filter-create', { filter: this.moduleId, deadlineMs }),
+      onCreated: () => {
         if (isWanted()) {
           session.attach(host, slot);
           this.#announceStream(session);
@@ -220,26 +213,15 @@ export class FilterModule {
           host.destroyStream(slot);
         }
       },
-      (error: unknown) => {
-        clearTimeout(deadline);
-        const reason = error instanceof OffhookError ? error.message : describeError(error);
-        span?.end('failed', reason);
+      onLate: () => {
+        if (isWanted()) pass('its stream has not been created in time; it may still be');
+      },
+      onRefused: (reason) => {
         if (!isWanted()) return;
         this.#slots.free(slot);
         pass(reason);
       },
-    );
-  }
-
-  #streamOptions({ inputRate, outputRate, options, streamInfo }: FilterSession): FilterStreamOptions {
-    return {
-      inputRate,
-      outputRate,
-      numChannels: options.numChannels,
-      format: options.format ?? 'int16',
-      optionsJson: options.optionsJson || '{}',
-      streamInfoJson: JSON.stringify(streamInfo),
-    };
+    });
   }
 
   #announceStream({ status }: FilterSession): void {

@@ -1,3 +1,4 @@
+import { describeError, OffhookError } from '../timeline/index.js';
 import type { FilterState, FilterStreamStatus } from './filter-status.js';
 
 interface LoadReport {
@@ -25,4 +26,9 @@ export function describeStreamEnd({ trackId, frames }: FilterStreamStatus): stri
   const times = p50Ms === undefined ? '' : `; ${p50Ms.toFixed(1)} ms a frame, p99 ${p99Ms?.toFixed(1)} ms`;
   const counts = `${processed} filtered, ${late} late, ${failed} failed, ${bypassed} passed by`;
   return `stream ended: ${counts}${times} (track ${trackId})`;
+}
+
+/** Why something failed, as a sentence; the code of an error says nothing more here. */
+export function reasonOf(error: unknown): string {
+  return error instanceof OffhookError ? error.message : describeError(error);
 }

@@ -1,4 +1,3 @@
-import { OffhookError } from '../timeline/index.js';
 import type { SampleFormat } from './samples.js';
 
 /*
@@ -8,6 +7,11 @@ import type { SampleFormat } from './samples.js';
  *   0 u32 bytes of payload   4 u8 type   5 u8 sample format   6 u16 zero
  *   8 u32 stream            12 u32 sequence                  16 u32 value (see each type)
  */
+
+/** Bytes or JSON that no honest peer sends. Not OffhookError: the filter's process loads nothing of the engine's. */
+export class FrameProtocolError extends Error {
+  readonly code = 'OFFHOOK_PROTOCOL';
+}
 
 export const messageTypes = {
   /** JSON, on the control socket, both ways. */
@@ -76,7 +80,7 @@ export function encodeControl(value: unknown): Buffer {
 
 /**
  * The object in a control message.
- * @throws OffhookError `OFFHOOK_PROTOCOL` when it is not a JSON object
+ * @throws FrameProtocolError when it is not a JSON object
  */
 export function decodeControl(message: FrameMessage): Record<string, unknown> {
   try {
@@ -85,7 +89,7 @@ export function decodeControl(message: FrameMessage): Record<string, unknown> {
       return value as Record<string, unknown>;
     }
   } catch {}
-  throw new OffhookError('OFFHOOK_PROTOCOL', 'filter host: a control message is not a JSON object');
+  throw new FrameProtocolError('filter host: a control message is not a JSON object');
 }
 
 /** Puts messages together from bytes that arrive in pieces of any size. */
@@ -94,7 +98,7 @@ export class MessageReader {
 
   /**
    * Takes bytes and returns the messages that are whole with them. Payloads are views: copy what is kept.
-   * @throws OffhookError `OFFHOOK_PROTOCOL` for bytes that no honest peer sends; the reader is of no use after that
+   * @throws FrameProtocolError for bytes that no honest peer sends; the reader is of no use after that
    */
   push(chunk: Uint8Array): FrameMessage[] {
     const bytes = Buffer.isBuffer(chunk)
@@ -110,7 +114,7 @@ export class MessageReader {
       const type = view.getUint8(at + 4);
       const format = view.getUint8(at + 5);
       if (payloadBytes > maxPayloadBytes || !knownTypes.has(type) || format > 1) {
-        throw new OffhookError('OFFHOOK_PROTOCOL', 'filter host: bytes that are not a message');
+        throw new FrameProtocolError('filter host: bytes that are not a message');
       }
       const end = at + headerBytes + payloadBytes;
       if (end > all.length) break;

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { createLogger, describeError } from '../timeline/index.js';
+import { AnsweringHost, filterError } from './answering-host.js';
 import type { FilterHost, FilterHostEvents, FilterStreamOptions } from './filter-host.js';
 import {
   decodeControl,
@@ -23,33 +24,23 @@ export interface NativeHostOptions {
   hostEntry: URL;
 }
 
-interface Waiting {
-  resolve(reply: Record<string, unknown>): void;
-  reject(error: OffhookError): void;
-}
-
 const slabBytes = 64 * 1024;
 
 const log = createLogger('filters/native-host');
-const filterError = (message: string) => new OffhookError('OFFHOOK_FILTER', message);
 
 /** A child process that holds one native plugin. */
-export class NativeHost implements FilterHost {
+export class NativeHost extends AnsweringHost<Record<string, unknown>> implements FilterHost {
   #child: ChildProcess;
   #control: Socket;
   #frames: Socket;
-  #events: FilterHostEvents;
-  #waiting = new Map<number, Waiting>();
-  #nextId = 1;
   /** Memory that messages are written to one after the other: the socket may hold what it was given for a while. */
   #slab = new DataView(new ArrayBuffer(0));
   /** Between these lies what the socket was not given yet. */
   #slabStart = 0;
   #slabEnd = 0;
-  #ended = false;
 
   constructor(options: NativeHostOptions, events: FilterHostEvents) {
-    this.#events = events;
+    super(events);
     const { pluginPath, dependencies, hostEntry } = options;
     const hostArguments = JSON.stringify({ parentPid: process.pid, pluginPath, dependencies });
     // What the plugin prints goes to stderr: stdout belongs to the program.
@@ -60,8 +51,8 @@ export class NativeHost implements FilterHost {
     });
     this.#control = this.#child.stdio[3] as Socket;
     this.#frames = this.#child.stdio[4] as Socket;
-    this.#child.on('error', (error) => this.#end(`its host did not start: ${error.message}`, false));
-    this.#child.on('exit', (code, signal) => this.#end(describeExit(code, signal), false));
+    this.#child.on('error', (error) => this.end(`its host did not start: ${error.message}`, false));
+    this.#child.on('exit', (code, signal) => this.end(describeExit(code, signal), false));
     this.#listen(this.#control, (message) => this.#onControl(decodeControl(message)));
     this.#listen(this.#frames, (message) => this.#onFrame(message));
     // A host keeps no program alive.
@@ -74,7 +65,7 @@ export class NativeHost implements FilterHost {
   }
 
   async load(url: string, token: string): Promise<void> {
-    const { code } = await this.#request({ op: 'onLoad', url, token });
+    const { code } = await this.#ask({ op: 'onLoad', url, token });
     if (code !== 0) {
       throw filterError(
         `its on_load returned ${code}: it accepts no session at ${url} (many plugins work with LiveKit Cloud only)`,
@@ -88,7 +79,7 @@ export class NativeHost implements FilterHost {
 
   async createStream(slot: number, options: FilterStreamOptions): Promise<void> {
     const { inputRate, outputRate, optionsJson, streamInfoJson } = options;
-    await this.#request({
+    await this.#ask({
       op: 'create',
       slot,
       inputRate,
@@ -132,18 +123,20 @@ export class NativeHost implements FilterHost {
     });
   }
 
-  close(): void {
-    this.#release('its host was closed');
+  protected stop(): void {
+    this.#child.kill('SIGKILL');
+    this.#control.destroy();
+    this.#frames.destroy();
   }
 
   #listen(socket: Socket, onMessage: (message: FrameMessage) => void): void {
     const reader = new MessageReader();
     socket.on('data', (chunk) => {
-      if (this.#ended) return;
+      if (this.ended) return;
       try {
         for (const message of reader.push(chunk)) onMessage(message);
       } catch (error) {
-        this.#end(`its host sent garbage: ${describeError(error)}`, false);
+        this.end(`its host sent garbage: ${describeError(error)}`, false);
       }
     });
     // The child's exit says more than the end of a socket does.
@@ -152,44 +145,37 @@ export class NativeHost implements FilterHost {
 
   #onControl(reply: Record<string, unknown>): void {
     if (reply.event === 'refused') {
-      this.#end(String(reply.error), true);
+      this.end(String(reply.error), true);
       return;
     }
-    if (reply.event === 'opened') this.#events.onOpened({ separateRates: reply.separateRates === true });
-    if (typeof reply.id !== 'number') return;
-    const waiting = this.#waiting.get(reply.id);
-    this.#waiting.delete(reply.id);
-    if (reply.error === undefined) waiting?.resolve(reply);
-    else waiting?.reject(filterError(String(reply.error)));
+    if (reply.event === 'opened') this.events.onOpened({ separateRates: reply.separateRates === true });
+    if (typeof reply.id === 'number') {
+      this.answer(reply.id, reply, reply.error === undefined ? undefined : String(reply.error));
+    }
   }
 
   #onFrame({ type, format, stream, sequence, value, payload }: FrameMessage): void {
     if (type === messageTypes.processed) {
-      this.#events.onFrame(stream, sequence, samplesOf(payload, format));
+      this.events.onFrame(stream, sequence, samplesOf(payload, format));
     } else if (type === messageTypes.failed) {
       const reason = Buffer.from(payload).toString('utf8');
       // Memory of the host was overwritten: what it answers from now on means nothing.
-      if (value === 1) this.#end(reason, false);
-      else this.#events.onFrameFailed(stream, sequence, reason);
+      if (value === 1) this.end(reason, false);
+      else this.events.onFrameFailed(stream, sequence, reason);
     }
   }
 
-  #request(request: Record<string, unknown>): Promise<Record<string, unknown>> {
-    if (this.#ended) return Promise.reject(filterError('its host has ended'));
-    const id = this.#nextId++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.#send({ id, ...request });
-    });
+  #ask(request: Record<string, unknown>): Promise<Record<string, unknown>> {
+    return this.request((id) => this.#send({ id, ...request }));
   }
 
   #send(value: Record<string, unknown>): void {
-    if (!this.#ended) this.#control.write(encodeControl(value));
+    if (!this.ended) this.#control.write(encodeControl(value));
   }
 
   /** Frames of one turn of the event loop leave, and wake the host, together. */
   #write(message: FrameMessage): void {
-    if (this.#ended) return;
+    if (this.ended) return;
     const bytes = headerBytes + message.payload.byteLength;
     if (this.#slabEnd + bytes > this.#slab.byteLength) {
       this.#flush();
@@ -201,25 +187,9 @@ export class NativeHost implements FilterHost {
   }
 
   #flush(): void {
-    if (this.#ended || this.#slabStart === this.#slabEnd) return;
+    if (this.ended || this.#slabStart === this.#slabEnd) return;
     this.#frames.write(new Uint8Array(this.#slab.buffer, this.#slabStart, this.#slabEnd - this.#slabStart));
     this.#slabStart = this.#slabEnd;
-  }
-
-  #end(reason: string, final: boolean): void {
-    if (this.#ended) return;
-    this.#release(reason);
-    this.#events.onEnd(reason, final);
-  }
-
-  #release(reason: string): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#child.kill('SIGKILL');
-    this.#control.destroy();
-    this.#frames.destroy();
-    for (const waiting of this.#waiting.values()) waiting.reject(filterError(reason));
-    this.#waiting.clear();
   }
 }
 

@@ -17,7 +17,6 @@ import { createLogger, describeError, type OffhookError } from '../timeline/inde
 import type { DataEvent } from './events.js';
 
 const log = createLogger('room/data');
-const kinds: readonly PacketKind[] = ['reliable', 'lossy'];
 
 interface NumberedPacket {
   publisherSid: string;
@@ -35,8 +34,7 @@ export class DataPlane implements PacketSender {
     lossy: new PacketLane('lossy'),
   };
   #channels: Record<PacketKind, PacketChannel> | undefined;
-  /** Kinds that wait until it is known which session will carry them. */
-  #paused = new Set<PacketKind>();
+  #paused = false;
   #lastReceived: number | undefined;
   #inbox = new ReliableInbox();
   #order = this.#newOrder();
@@ -65,15 +63,15 @@ export class DataPlane implements PacketSender {
 
   open(channels: Record<PacketKind, PacketChannel>): void {
     this.#channels = channels;
-    for (const kind of kinds) if (!this.#paused.has(kind)) this.#lanes[kind].open(channels[kind]);
+    if (this.#paused) return;
+    this.#lanes.reliable.open(channels.reliable);
+    this.#lanes.lossy.open(channels.lossy);
   }
 
   /** The session may be over: what is sent from now on waits until it is known which session will carry it. */
   pause(): void {
-    for (const kind of kinds) {
-      this.#paused.add(kind);
-      this.#lanes[kind].suspend();
-    }
+    this.#paused = true;
+    for (const lane of Object.values(this.#lanes)) lane.suspend();
   }
 
   /** The session is gone: packets wait for the next one, which counts anew. */
@@ -91,12 +89,13 @@ export class DataPlane implements PacketSender {
     this.#lastReceived = lastReceived || undefined;
   }
 
-  /** There is a session that works, the one of before or another, and packets of this kind find who they are for. */
-  goOn(kind: PacketKind): void {
-    this.#paused.delete(kind);
+  /** There is a session that works, the one of before or another. */
+  goOn(): void {
+    this.#paused = false;
     if (!this.#channels) return;
-    this.#lanes[kind].open(this.#channels[kind], kind === 'reliable' ? this.#lastReceived : undefined);
-    if (kind === 'reliable') this.#lastReceived = undefined;
+    this.#lanes.reliable.open(this.#channels.reliable, this.#lastReceived);
+    this.#lanes.lossy.open(this.#channels.lossy);
+    this.#lastReceived = undefined;
   }
 
   /** For SyncState. */

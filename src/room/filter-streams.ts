@@ -17,6 +17,7 @@ interface FilterStreamsOptions {
   token: string;
   timeline: Timeline;
   loadDeadlineMs: number;
+  joined: Promise<unknown>;
   /** What is known now of the room and of a participant. */
   describe: (participantIdentity: string) => RoomPart;
 }
@@ -29,8 +30,8 @@ export class FilterStreams {
 
   constructor(options: FilterStreamsOptions) {
     this.#options = options;
-    const { filters, url, token, timeline, loadDeadlineMs } = options;
-    filters.roomConnecting({ url, token, timeline, loadDeadlineMs });
+    const { filters, url, token, timeline, loadDeadlineMs, joined } = options;
+    filters.roomConnecting({ url, token, timeline, loadDeadlineMs, joined });
   }
 
   create(

@@ -21,7 +21,14 @@ export interface StreamInfo {
 /** Where rooms find filter plugins. Nothing here is awaited. */
 export interface RoomFilters {
   /** Starts the plugins' on_load beside the connect. */
-  roomConnecting(room: { url: string; token: string; timeline: Timeline; loadDeadlineMs: number }): void;
+  roomConnecting(room: {
+    url: string;
+    token: string;
+    timeline: Timeline;
+    loadDeadlineMs: number;
+    /** Settles when the room has joined or failed to. */
+    joined: Promise<unknown>;
+  }): void;
   roomClosed(url: string): void;
   updateToken(url: string, token: string): void;
   create(

@@ -116,19 +116,21 @@ export class Room {
     this.#stopTracing();
     this.#stopTracing = traceTimeline(this.timeline);
     this.#filters?.close();
-    this.#filters = new FilterStreams({
-      filters: this.#options.filters ?? defaultFilters(),
-      url: urls[0] ?? '',
-      token,
-      timeline: this.timeline,
-      loadDeadlineMs: deadlines.filterLoad,
-      describe: (participantIdentity) => this.#describeForFilters(participantIdentity),
-    });
+    this.#filters = undefined;
     const startedMs = this.timeline.elapsedMs();
     const onAbort = () => void this.disconnect();
     options.signal?.addEventListener('abort', onAbort, { once: true });
     try {
       const connected = engine.connection.connect();
+      this.#filters = new FilterStreams({
+        filters: this.#options.filters ?? defaultFilters(),
+        url: urls[0] ?? '',
+        token,
+        timeline: this.timeline,
+        loadDeadlineMs: deadlines.filterLoad,
+        joined: connected,
+        describe: (participantIdentity) => this.#describeForFilters(participantIdentity),
+      });
       if (options.signal?.aborted) onAbort();
       await connected;
       const elapsed = describeDuration(this.timeline.elapsedMs() - startedMs);
@@ -138,7 +140,7 @@ export class Room {
       );
     } catch (error) {
       engine.close(describeError(error));
-      this.#filters.close();
+      this.#filters?.close();
       throw error;
     } finally {
       options.signal?.removeEventListener('abort', onAbort);

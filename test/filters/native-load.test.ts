@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Timeline } from '../../src/timeline/index.js';
 import { describeWith } from '../support/parts.js';
 import {
@@ -67,6 +67,38 @@ describeWith(['cc'], 'a native plugin', () => {
     await untilStatus(registry, ({ state }) => state === 'unavailable');
     await untilStatus(registry, ({ streams }) => streams[0]?.state === 'ready');
     expect(await filtered(session, level(400))).toEqual(level(100));
+  });
+
+  test('whose on_load blocks for one room is called for the next all the same', async () => {
+    const log = join(mkdtempSync(join(tmpdir(), 'offhook-plugin-')), 'calls');
+    setEnvironment({ OFFHOOK_PLUGIN_ON_LOAD: 'block', OFFHOOK_PLUGIN_LOG: log });
+    const registry = openRegistry();
+    registry.loadNative({ moduleId: 'gain', pluginPath: plugin() });
+    registry.roomConnecting({ url, token: 'first' });
+    registry.roomConnecting({ url, token: 'second' });
+    await vi.waitFor(() => expect(readFileSync(log, 'utf8')).toMatch(/"first"(.|\n)*"second"/), 20_000);
+  });
+
+  test.each([
+    ['is called when the room has joined', Promise.resolve()],
+    ['does not wait for a room that joins late', new Promise<void>(() => {})],
+  ])('%s', async (_, joined) => {
+    const registry = openRegistry();
+    registry.loadNative({ moduleId: 'gain', pluginPath: plugin() });
+    registry.roomConnecting({ url, token: 'token', joined });
+    await untilStatus(registry, ({ state }) => state === 'ready');
+  });
+
+  test('is not called for a room that is closed before it has joined', async () => {
+    const log = join(mkdtempSync(join(tmpdir(), 'offhook-plugin-')), 'calls');
+    setEnvironment({ OFFHOOK_PLUGIN_LOG: log });
+    const registry = openRegistry();
+    registry.loadNative({ moduleId: 'gain', pluginPath: plugin() });
+    registry.roomConnecting({ url: 'ws://closed', token: 'closed', joined: new Promise(() => {}) });
+    registry.roomClosed('ws://closed');
+    registry.roomConnecting({ url, token: 'open', joined: new Promise(() => {}) });
+    await untilStatus(registry, ({ state }) => state === 'ready');
+    expect(readFileSync(log, 'utf8')).not.toContain('closed');
   });
 
   test('that lacks a symbol is unavailable, and the symbol is named', async () => {

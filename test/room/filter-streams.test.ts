@@ -33,6 +33,7 @@ function open() {
     url,
     token: 'first',
     timeline: new Timeline('room'),
+    joined: Promise.resolve(),
     loadDeadlineMs: 1_000,
     describe: () => ({ ...room }),
   });
