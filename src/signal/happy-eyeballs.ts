@@ -1,11 +1,11 @@
-import { connect, isIP, type Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { OffhookError, runStage } from '../timeline/index.js';
 import { pickAddress } from './address-order.js';
 import { type ConnectionOptions, stageTimeoutMs } from './connection-options.js';
 import { unreachable } from './network-error.js';
+import { connectPersistently } from './persistent-connect.js';
 import { RaceLost, RaceRunner } from './race-runner.js';
 import { resolveHost } from './resolver.js';
-import { established } from './socket-events.js';
 
 export interface Endpoint {
   /** Host name or address, without brackets. */
@@ -40,11 +40,7 @@ async function connectAddress(
     },
     async (abort) => {
       try {
-        return await established(
-          connect({ host: address, port: endpoint.port, noDelay: true }),
-          'connect',
-          abort,
-        );
+        return await connectPersistently({ host: address, port: endpoint.port }, abort);
       } catch (error) {
         throw unreachable(error, {
           stage: 'tcp',

@@ -4,6 +4,7 @@ import { SignalRequest, SignalResponse } from '@livekit/protocol';
 import { type RawData, WebSocket } from 'ws';
 import { OffhookError } from '../timeline/index.js';
 import { readBody } from './http-get.js';
+import { LossProbe } from './loss-probe.js';
 import { unreachable } from './network-error.js';
 import { hostOf } from './server-url.js';
 
@@ -35,6 +36,7 @@ export class SignalSocket {
   #webSocket: WebSocket;
   #connection: Duplex;
   #host: string;
+  #probe: LossProbe;
   #waiting: SignalResponse[] = [];
   #onMessage: ((message: SignalResponse) => void) | undefined;
   #onClose: ((reason: OffhookError) => void) | undefined;
@@ -45,6 +47,10 @@ export class SignalSocket {
     this.#webSocket = webSocket;
     this.#connection = connection;
     this.#host = host;
+    this.#probe = new LossProbe((id) => {
+      if (webSocket.readyState === WebSocket.OPEN) webSocket.ping(id);
+    });
+    webSocket.on('pong', (id) => this.#probe.pong(id.toString()));
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     webSocket.on('error', (error) => this.fail(unreachable(error, { stage: 'websocket', host })));
     webSocket.on('close', (code, reason) => {
@@ -160,12 +166,14 @@ export class SignalSocket {
     this.#webSocket.send(new SignalRequest({ message }).toBinary(), (error) => {
       if (error) this.fail(unreachable(error, { stage: 'websocket', host: this.#host }));
     });
+    if (message.case !== 'pingReq' && message.case !== 'ping') this.#probe.messageSent();
   }
 
   /** Sends what is under way and a close frame, then frees the socket without waiting for the server's answer. */
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
+    this.#probe.stop();
     this.#waiting = [];
     if (this.#webSocket.readyState !== WebSocket.OPEN) {
       this.destroy();
@@ -180,6 +188,7 @@ export class SignalSocket {
   /** Frees the socket at once. */
   destroy(): void {
     this.#closing = true;
+    this.#probe.stop();
     this.#waiting = [];
     this.#webSocket.terminate();
     this.#connection.destroy();
@@ -189,6 +198,7 @@ export class SignalSocket {
   fail(reason: OffhookError): void {
     if (this.#closed) return;
     this.#closed = reason;
+    this.#probe.stop();
     this.#webSocket.terminate();
     this.#tellClose();
   }
