@@ -64,6 +64,8 @@ export class Session {
   #mediaUp = createDeferred<void>();
   #channelsTold = false;
   #restart: { done: Deferred<void>; settled: boolean } | undefined;
+  /** From the end of a signal connection until media is restarted. */
+  #resuming = false;
   #started = false;
   #received = new Map<string, DataChannel>();
   #controller = new AbortController();
@@ -76,7 +78,13 @@ export class Session {
     this.#events = events;
     this.#signal = options.signal;
     const iceServers = options.iceServers ?? join.iceServers.map(toIceServer);
-    const common = { timeline, deadlines, iceServers, iceTransportPolicy };
+    const common = {
+      timeline,
+      deadlines,
+      iceServers,
+      iceTransportPolicy,
+      onSilent: () => this.#onPathLost('the server no longer answers on the path of media'),
+    };
     this.publisher = new Publisher({
       ...common,
       sendOffer: (offer, id) => this.send({ case: 'offer', value: toMessage(offer, id) }),
@@ -132,6 +140,7 @@ export class Session {
 
   /** Ends the signal connection, for another one to take its place: the server would end it then, as if it broke. */
   closeSignal(): void {
+    this.#resuming = true;
     this.#signal.close();
   }
 
@@ -154,7 +163,11 @@ export class Session {
       this.#checkMedia();
     }, settleMs);
     this.publisher.restart();
-    return restart.done.promise.finally(() => clearTimeout(timer));
+    return restart.done.promise
+      .then(() => {
+        this.#resuming = false;
+      })
+      .finally(() => clearTimeout(timer));
   }
 
   send(message: SignalRequest['message']): void {
@@ -261,7 +274,12 @@ export class Session {
       return;
     }
     if (!this.#heartbeat.sample(this.publisher.connection.bytesReceived, performance.now())) return;
-    const says = 'the server no longer reports on what is published: media has lost its path';
+    this.#onPathLost('the server no longer reports on what is published: media has lost its path');
+  }
+
+  /** A resume finds another path; one that is under way does so already. */
+  #onPathLost(says: string): void {
+    if (this.#closed || this.#resuming) return;
     this.#events.onSignalLost(new OffhookError('OFFHOOK_TRANSPORT', says, { stage: 'ice' }));
   }
 

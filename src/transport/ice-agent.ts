@@ -1,3 +1,4 @@
+import { Consent } from './consent.js';
 import {
   attributeOf,
   errorCodeOf,
@@ -37,14 +38,21 @@ export interface IceAgentOptions {
   /** PRIORITY of the checks, by which the other side orders its pairs. */
   priority: number;
   randomBytes: (count: number) => Buffer;
+  /** Whether the chosen path is asked for consent (RFC 7675), or trusted. */
+  isWatched: boolean;
+  /** A path answers for the first time: it may be used before one is chosen (RFC 8445, section 12.1). */
+  onUsable: () => void;
   /** A path was chosen; it may change later. */
   onSelected: (path: IcePath) => void;
-  /** Nothing has been heard on the chosen path for 30 s (RFC 7675). */
+  /** Checks on the chosen path are no longer answered, for 1.5 s; it may come back. */
+  onSilent: () => void;
+  /** No check on the chosen path has been answered for 30 s (RFC 7675). */
   onLost: () => void;
 }
 
 interface Check {
   id: string;
+  sentMs: number;
   nominating: boolean;
   controlling: boolean;
 }
@@ -57,15 +65,19 @@ interface PathState {
   succeeded: boolean;
   /** The other side chose it before our own check had succeeded. */
   chosen: boolean;
-  lastAnswerMs: number;
+  heard: boolean;
+  rttMs: number;
   pending: Check[];
 }
 
 const minIntervalMs = 20;
-const firstRetryMs = 100;
+/** As RFC 8445 spaces checks, for the first second; a path that is silent for longer is asked less and less often. */
+const firstRetryMs = 50;
+const quickChecks = 20;
 const maxRetryMs = 1_000;
-const maxPending = 8;
-const consentIntervalMs = 5_000;
+/** Of answers that are still awaited: what leaves in some round trips. */
+const maxPending = 64;
+const maxTickMs = 5_000;
 const consentTimeoutMs = 30_000;
 const roleConflict = 487;
 
@@ -78,6 +90,7 @@ export class IceAgent {
   #controlling: boolean;
   #paths: PathState[] = [];
   #selected: PathState | undefined;
+  #consent: Consent | undefined;
 
   constructor(options: IceAgentOptions) {
     this.#options = options;
@@ -86,6 +99,22 @@ export class IceAgent {
 
   get selected(): IcePath | undefined {
     return this.#selected?.path;
+  }
+
+  /** Where packets can be sent: the chosen path, or before there is one any that answers. */
+  get usable(): IcePath | undefined {
+    return (this.#selected ?? this.#paths.find(({ succeeded }) => succeeded))?.path;
+  }
+
+  /** Round trip over that path, as its last answer took. */
+  get rttMs(): number | undefined {
+    const path = this.usable;
+    return path && this.#stateOf(path)?.rttMs;
+  }
+
+  /** Whether anything signed has come over a path of this kind. */
+  hasHeard(protocol: IcePath['protocol']): boolean {
+    return this.#paths.some(({ path, heard }) => heard && path.protocol === protocol);
   }
 
   /** Starts to check a path, once. */
@@ -98,7 +127,8 @@ export class IceAgent {
       checksSent: 0,
       succeeded: false,
       chosen: false,
-      lastAnswerMs: nowMs,
+      heard: false,
+      rttMs: 0,
       pending: [],
     });
   }
@@ -110,16 +140,31 @@ export class IceAgent {
 
   /** Sends the checks that are due; returns how long until the next one is. */
   tick(nowMs: number): number {
+    this.#judge(nowMs);
+    for (const state of this.#paths) {
+      if (this.#isChecked(state) && nowMs >= this.#nextCheckMs(state)) {
+        this.#check(state, nowMs, state.succeeded && this.#controlling && !this.#selected);
+      }
+    }
+    const due = this.#paths
+      .filter((state) => this.#isChecked(state))
+      .map((state) => this.#nextCheckMs(state));
+    return Math.max(0, Math.min(...due, nowMs + maxTickMs) - nowMs);
+  }
+
+  /** Whether the chosen path still carries anything. */
+  #judge(nowMs: number): void {
     const selected = this.#selected;
-    if (selected && nowMs - selected.lastAnswerMs > consentTimeoutMs) {
+    if (!selected || !this.#consent || !this.#options.isWatched) return;
+    if (nowMs - this.#consent.lastAnswerMs > consentTimeoutMs) {
       this.remove(selected.path);
       this.#options.onLost();
-    }
-    for (const state of this.#paths) {
-      if (this.#isChecked(state) && nowMs >= state.nextCheckMs) this.#check(state, nowMs, false);
-    }
-    const due = this.#paths.filter((state) => this.#isChecked(state)).map(({ nextCheckMs }) => nextCheckMs);
-    return Math.max(0, Math.min(...due, nowMs + consentIntervalMs) - nowMs);
+    } else if (this.#consent.fellSilent(nowMs, selected.rttMs)) this.#options.onSilent();
+  }
+
+  #nextCheckMs(state: PathState): number {
+    if (state !== this.#selected || !this.#consent) return state.nextCheckMs;
+    return this.#consent.nextCheckMs(state.rttMs);
   }
 
   /**
@@ -134,7 +179,9 @@ export class IceAgent {
       const username = attributeOf(message, stunAttribute.username)?.toString();
       if (username !== `${local.ufrag}:${remote.ufrag}` || !hasIntegrity(packet, local.pwd)) return;
       if (!this.#stateOf(path)) this.add(path, nowMs);
-      this.#handleRequest(this.#stateOf(path)!, message, nowMs);
+      const state = this.#stateOf(path)!;
+      state.heard = true;
+      this.#handleRequest(state, message, nowMs);
     } else if (message.class !== 'indication' && hasIntegrity(packet, remote.pwd)) {
       const state = this.#stateOf(path);
       if (state) this.#handleResponse(state, message, nowMs);
@@ -147,7 +194,7 @@ export class IceAgent {
 
   /** Once a path is chosen only that one is kept alive. */
   #isChecked(state: PathState): boolean {
-    return this.#selected === undefined || this.#selected === state;
+    return this.#selected === undefined || (this.#selected === state && this.#options.isWatched);
   }
 
   #check(state: PathState, nowMs: number, nominating: boolean): void {
@@ -164,11 +211,12 @@ export class IceAgent {
     ];
     if (nominating) attributes.push({ type: stunAttribute.useCandidate, value: Buffer.alloc(0) });
     const message = { class: 'request', method: stunMethod.binding, transactionId, attributes } as const;
-    state.pending.push({ id: transactionId.toString('hex'), nominating, controlling });
+    state.pending.push({ id: transactionId.toString('hex'), sentMs: nowMs, nominating, controlling });
     if (state.pending.length > maxPending) state.pending.shift();
     state.lastCheckMs = nowMs;
-    const retryMs = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.floor(state.checksSent++ / 4));
-    state.nextCheckMs = nowMs + (this.#selected === state ? consentIntervalMs : retryMs);
+    const doublings = Math.max(0, Math.ceil((++state.checksSent - quickChecks) / 4));
+    state.nextCheckMs = nowMs + Math.min(maxRetryMs, firstRetryMs * 2 ** doublings);
+    if (this.#selected === state) this.#consent?.checked(nowMs);
     state.path.send(serializeStun(message, remote.pwd));
   }
 
@@ -225,8 +273,12 @@ export class IceAgent {
       this.#checkSoon(state, nowMs);
       return;
     }
+    const isFirst = !state.succeeded;
     state.succeeded = true;
-    state.lastAnswerMs = nowMs;
+    state.heard = true;
+    state.rttMs = nowMs - check.sentMs;
+    if (this.#selected === state) this.#consent?.answered(nowMs);
+    if (isFirst) this.#options.onUsable();
     if (check.nominating || state.chosen) this.#select(state, nowMs);
     else if (this.#controlling && !this.#selected) this.#check(state, nowMs, true);
   }
@@ -234,7 +286,7 @@ export class IceAgent {
   #select(state: PathState, nowMs: number): void {
     if (this.#selected === state) return;
     this.#selected = state;
-    state.nextCheckMs = nowMs + consentIntervalMs;
+    this.#consent = new Consent(nowMs);
     this.#options.onSelected(state.path);
   }
 }

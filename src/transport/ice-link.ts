@@ -22,7 +22,12 @@ export class UdpLink implements IceLink {
   constructor(options: { family: 4 | 6; bindAddress?: string; onPacket: PacketListener }) {
     const { family, bindAddress, onPacket } = options;
     this.#onPacket = onPacket;
-    this.#socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6', ipv6Only: family === 6 });
+    this.#socket = createSocket({
+      type: family === 4 ? 'udp4' : 'udp6',
+      ipv6Only: family === 6,
+      // Addresses only: without it each packet asks the resolver.
+      lookup: (address, _, found) => found(null, address, family),
+    });
     this.#socket.on('message', (packet, { address, port }) => {
       this.#onPacket(this.pathTo({ address, port }), packet);
     });

@@ -1,21 +1,36 @@
 import { randomBytes } from 'node:crypto';
 import { OffhookError } from '../timeline/index.js';
-import { candidateAddress, type IceCandidate, type TurnServer } from './ice.js';
+import { candidateAddress, type IceCandidate, type StunServer, type TurnServer } from './ice.js';
 import type { IceCredentials, IcePath } from './ice-agent.js';
-import { type BridgeSession, IceBridge } from './ice-bridge.js';
-import { candidatesIn, isIceLite, readIceCredentials, withIceCredentials } from './sdp-ice.js';
+import { IceBridge } from './ice-bridge.js';
+import {
+  candidatesIn,
+  isIceLite,
+  readIceCredentials,
+  withIceCredentials,
+  withoutIceLite,
+} from './sdp-ice.js';
 
 export interface IceSessionOptions {
   /** For logs. */
   name: string;
-  bindAddress?: string;
+  bindAddress: string | undefined;
+  stunServers: readonly StunServer[];
   turnServers: readonly TurnServer[];
-  /** Whether to connect over TCP where UDP does not. */
-  tcp: boolean;
-  /** Leave the addon out of it, which would connect without a relay whatever it is told. */
+  /** Where the addon receives. */
+  addonAddress: string;
+  /** Connect over a bridge from the start; otherwise only an ICE restart makes one. */
+  bridged: boolean;
+  /** Over relays alone. */
   relayOnly: boolean;
   onLocalCandidate: (candidate: IceCandidate) => void;
+  /** A candidate for the addon. */
+  onAddonCandidate: (candidate: IceCandidate) => void;
   onStateChange: () => void;
+  /** A bridge has found a path, the first one or another. */
+  onPath: () => void;
+  /** The path of a bridge no longer answers; it may again. */
+  onSilent: () => void;
 }
 
 export interface Description {
@@ -23,21 +38,19 @@ export interface Description {
   sdp: string;
 }
 
-/** `addon`: its own ICE agent connects, or has. The others: a bridge does. */
+/** `addon`: as the addon's. The others: what comes of an ICE restart, of which the addon knows nothing. */
 export type IceSessionState = 'addon' | 'connecting' | 'connected' | 'failed';
 
 const restartTimeoutMs = 15_000;
-/** UDP takes well under a second where it works at all. */
-const fallbackAfterMs = 1_000;
-/** A server that saw UDP fail for this participant may offer TCP alone; its candidates come within this of each other. */
-const nothingElseAfterMs = 50;
+/** UDP takes that long where it works at all; where the way is longer, it still answers before TCP does. */
+const tcpAfterMs = 200;
 const turnAfterMs = 500;
 const holdMs = 100;
 
 /**
  * What the other side knows of ICE, where it is not what the addon knows: the addon keeps its credentials for life, so
- * after a restart descriptions are rewritten on their way in and out, and a bridge carries the packets. A bridge stands
- * in as well when the addon does not connect over UDP.
+ * after a restart descriptions are rewritten on their way in and out, and a bridge carries the packets. It may do so from
+ * the start.
  */
 export class IceSession {
   #options: IceSessionOptions;
@@ -55,6 +68,8 @@ export class IceSession {
   /** Of the other side, since its last description with new credentials. */
   #candidates: IceCandidate[] = [];
   #bridge: IceBridge | undefined;
+  /** UDP stopped in mid-connection: where the next search begins with everything at once. */
+  #wentSilent = false;
   #timer: NodeJS.Timeout | undefined;
   #held: IceCandidate[] = [];
   #holdTimer: NodeJS.Timeout | undefined;
@@ -80,7 +95,10 @@ export class IceSession {
   localCandidate(candidate: IceCandidate): void {
     const parsed = candidateAddress(candidate.candidate);
     if (parsed?.protocol === 'udp' && parsed.type === 'host') this.#addonPort ??= parsed.port;
-    if (this.#options.relayOnly) return;
+    if (this.#options.bridged) {
+      this.#startBridged();
+      return;
+    }
     if (!this.#offeredFirst || this.#state !== 'addon' || this.#addonConnected || this.#bridge) {
       this.#options.onLocalCandidate(candidate);
       return;
@@ -93,11 +111,8 @@ export class IceSession {
   addonConnected(): void {
     if (this.#addonConnected) return;
     this.#addonConnected = true;
-    clearTimeout(this.#timer);
     this.#releaseHeld();
-    if (this.#bridge?.selected) return;
-    this.#bridge?.close();
-    this.#bridge = undefined;
+    this.#bridge?.addonIsReady();
   }
 
   /**
@@ -123,6 +138,7 @@ export class IceSession {
       this.#newLocalCredentials();
       this.#restartWithBridge(this.#remoteIsLite);
     }
+    this.#startBridged();
     const { local } = this.#actual;
     if (!local || local.ufrag === this.#addon.local?.ufrag) return description;
     return { ...description, sdp: withIceCredentials(description.sdp, local) };
@@ -148,20 +164,16 @@ export class IceSession {
       else this.#declineRestart();
     }
     for (const candidate of candidatesIn(description.sdp)) this.addCandidate({ candidate });
-    if (this.#state === 'addon' && !this.#options.relayOnly) return description;
-    return { ...description, sdp: withIceCredentials(description.sdp, this.#addon.remote) };
+    if (this.#options.bridged) this.#startBridged();
+    else if (this.#state === 'addon') return description;
+    return { ...description, sdp: withoutIceLite(withIceCredentials(description.sdp, this.#addon.remote)) };
   }
 
-  /** Takes a candidate of the other side; false when it is for the addon too. */
+  /** Takes a candidate of the other side; false when it is for the addon. */
   addCandidate(candidate: IceCandidate): boolean {
-    const isTcp = isTcpCandidate(candidate);
     this.#candidates.push(candidate);
-    if (this.#state === 'addon' && !this.#addonConnected && !this.#bridge) {
-      this.#fallBackLater(fallbackAfterMs);
-      if (isTcp) setTimeout(() => this.#fallBackUnlessUdp(), nothingElseAfterMs).unref();
-    }
     if (!this.#restart) this.#bridge?.addCandidate(candidate);
-    return this.#state !== 'addon' || this.#options.relayOnly || isTcp;
+    return this.#options.bridged || this.#state !== 'addon' || isTcpCandidate(candidate);
   }
 
   close(): void {
@@ -177,26 +189,10 @@ export class IceSession {
     for (const candidate of this.#held.splice(0)) this.#options.onLocalCandidate(candidate);
   }
 
-  /** Other ways are tried when UDP has not connected by then; at once where they are all that is allowed. */
-  #fallBackLater(delayMs: number): void {
-    this.#timer ??= setTimeout(() => this.#fallBack(), this.#options.relayOnly ? 0 : delayMs).unref();
-  }
-
-  #fallBackUnlessUdp(): void {
-    if (!this.#bridge && this.#candidates.every(isTcpCandidate)) this.#fallBack();
-  }
-
-  #fallBack(): void {
-    if (this.#addonConnected || this.#state !== 'addon' || !this.#isRestartable) return;
-    const { relayOnly, tcp, turnServers } = this.#options;
-    // TURN over UDP is the addon's own business, unless it is left out.
-    const others = turnServers.filter(({ transport }) => relayOnly || transport !== 'udp');
-    if (!tcp && others.length === 0) return;
-    this.#startBridge(this.#remoteIsLite || this.#offeredFirst === true, {
-      protocols: tcp && !relayOnly ? ['tcp'] : [],
-      turnServers: others,
-      turnAfterMs: relayOnly ? 0 : turnAfterMs,
-    });
+  /** Begins to search once both sides' descriptions and the addon's port are known. */
+  #startBridged(): void {
+    if (!this.#options.bridged || this.#bridge || !this.#isRestartable) return;
+    this.#search(this.#remoteIsLite || this.#offeredFirst === true);
   }
 
   /** The other side answered with its old credentials: it has not restarted, and what was in use goes on. */
@@ -207,13 +203,8 @@ export class IceSession {
   }
 
   #restartWithBridge(controlling: boolean): void {
-    const { relayOnly, turnServers } = this.#options;
     this.#restart = undefined;
-    this.#startBridge(controlling, {
-      protocols: relayOnly ? [] : ['udp', 'tcp'],
-      turnServers,
-      turnAfterMs: relayOnly ? 0 : fallbackAfterMs,
-    });
+    this.#search(controlling);
   }
 
   get #isRestartable(): boolean {
@@ -235,27 +226,47 @@ export class IceSession {
     this.#change('connecting');
   }
 
-  #startBridge(
-    controlling: boolean,
-    ways: Pick<BridgeSession, 'protocols' | 'turnServers' | 'turnAfterMs'>,
-  ): void {
+  /** Searches a path for the credentials that hold now. */
+  #search(controlling: boolean): void {
     if (this.#closed) return;
-    const { name, bindAddress } = this.#options;
-    this.#bridge ??= new IceBridge({
+    const { relayOnly, stunServers, turnServers } = this.#options;
+    const { local, remote } = this.#actual;
+    this.#bridge ??= this.#newBridge();
+    this.#bridge.start({
+      local: local!,
+      remote: remote!,
+      controlling,
+      protocols: relayOnly ? [] : ['udp', 'tcp'],
+      tcpAfterMs: this.#wentSilent ? 0 : tcpAfterMs,
+      stunServers,
+      turnServers,
+      turnAfterMs: relayOnly || this.#wentSilent ? 0 : turnAfterMs,
+    });
+    for (const candidate of this.#candidates) this.#bridge.addCandidate(candidate);
+  }
+
+  #newBridge(): IceBridge {
+    const { name, bindAddress, bridged, addonAddress, onAddonCandidate, onPath } = this.#options;
+    const nominating = this.#offeredFirst ? 'addonNominates' : 'bridgeNominates';
+    return new IceBridge({
       name,
-      addon: { address: bindAddress ?? '127.0.0.1', port: this.#addonPort! },
+      addon: { address: addonAddress, port: this.#addonPort! },
       addonCredentials: { local: this.#addon.local!, remote: this.#addon.remote! },
-      ...(bindAddress === undefined ? {} : { bindAddress }),
-      onLocalCandidate: (candidate) =>
-        this.#options.onLocalCandidate({ candidate, sdpMid: '0', sdpMLineIndex: 0 }),
+      inner: bridged ? nominating : 'bridgeTakesOver',
+      bindAddress,
+      onLocalCandidate: (candidate) => this.#options.onLocalCandidate(inFirstSection(candidate)),
+      onAddonCandidate: (candidate) => onAddonCandidate(inFirstSection(candidate)),
+      onUsable: onPath,
       onConnected: () => {
+        this.#wentSilent = false;
         if (this.#state !== 'addon') this.#change('connected');
+      },
+      onSilent: () => {
+        this.#wentSilent = true;
+        this.#options.onSilent();
       },
       onLost: () => this.#change('failed'),
     });
-    const { local, remote } = this.#actual;
-    this.#bridge.start({ local: local!, remote: remote!, controlling, ...ways });
-    for (const candidate of this.#candidates) this.#bridge.addCandidate(candidate);
   }
 
   #change(state: IceSessionState): void {
@@ -272,3 +283,5 @@ export class IceSession {
 
 const isTcpCandidate = ({ candidate }: IceCandidate): boolean =>
   candidateAddress(candidate)?.protocol === 'tcp';
+
+const inFirstSection = (candidate: string): IceCandidate => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 });

@@ -18,6 +18,11 @@ export interface IceCandidate {
   sdpMLineIndex?: number | null;
 }
 
+export interface StunServer {
+  hostname: string;
+  port: number;
+}
+
 export interface TurnServer {
   hostname: string;
   port: number;
@@ -62,6 +67,13 @@ export function addonIceServers(servers: readonly IceServer[]): AddonIceServer[]
         ? { hostname, port }
         : { hostname, port, username, password: credential, relayType: 'TurnUdp' },
     );
+}
+
+/** The STUN servers among them. */
+export function stunServers(servers: readonly IceServer[]): StunServer[] {
+  return parseIceServers(servers)
+    .filter(({ scheme }) => scheme === 'stun')
+    .map(({ hostname, port }) => ({ hostname, port }));
 }
 
 /** The TURN servers among them, of which the addon speaks to those over UDP only. */

@@ -3,7 +3,14 @@ import type * as Addon from 'node-datachannel';
 import { OffhookError } from '../timeline/index.js';
 import type { Certificate } from './certificate.js';
 import { DataChannel } from './data-channel.js';
-import { addonIceServers, candidateAddress, type IceCandidate, type IceServer, turnServers } from './ice.js';
+import {
+  addonIceServers,
+  candidateAddress,
+  type IceCandidate,
+  type IceServer,
+  stunServers,
+  turnServers,
+} from './ice.js';
 import type { IcePath } from './ice-agent.js';
 import { IceSession } from './ice-session.js';
 import { assertSocketPossible } from './local-address.js';
@@ -42,14 +49,19 @@ export interface PeerConnectionOptions {
   udpMux?: boolean;
   /** Certificate for DTLS; one of its own without it. */
   certificate?: Certificate;
-  /** Connect over TCP (RFC 6544, active) where UDP does not. */
-  iceTcp?: boolean;
+  /**
+   * Leaves ICE to an agent of our own, not to the addon's: over UDP, TCP (RFC 6544, active) and TURN over TCP and TLS,
+   * with consent asked for twice a second. Each packet crosses the thread once more. Implied by `relay`.
+   */
+  bridged?: boolean;
 }
 
 export interface CandidatePair {
   local: { address: string; port: number; type: string; protocol: string };
   remote: { address: string; port: number; type: string; protocol: string };
 }
+
+const loopback = '127.0.0.1';
 
 /** One WebRTC peer connection (RFC 8829), with trickled candidates and no negotiation of its own accord. */
 export class PeerConnection {
@@ -61,10 +73,13 @@ export class PeerConnection {
   #channels: DataChannel[] = [];
   #hasSections = false;
   #bindAddress: string | undefined;
+  #isBridged: boolean;
   #awaited: { resolve(description: SessionDescription): void; reject(error: OffhookError): void } | undefined;
   onLocalCandidate: (candidate: IceCandidate) => void = () => {};
   onStateChange: (state: PeerConnectionState) => void = () => {};
   onIceStateChange: (state: string) => void = () => {};
+  /** Nothing answers on the path any more, since 1.5 s: time to restart ICE. Told of a bridged connection only. */
+  onSilent: () => void = () => {};
   onGatheringComplete: () => void = () => {};
   onTrack: (track: MediaTrack) => void = () => {};
   onDataChannel: (channel: DataChannel) => void = () => {};
@@ -73,9 +88,11 @@ export class PeerConnection {
     const { PeerConnection: AddonPeerConnection } = loadAddon();
     const { iceServers = [] } = options;
     const relayOnly = options.iceTransportPolicy === 'relay';
-    this.#bindAddress = options.bindAddress;
+    const bridged = relayOnly || (options.bridged ?? false);
+    this.#isBridged = bridged;
+    this.#bindAddress = bridged ? loopback : options.bindAddress;
     this.#pc = new AddonPeerConnection(options.name, {
-      iceServers: relayOnly ? [] : addonIceServers(iceServers),
+      iceServers: bridged ? [] : addonIceServers(iceServers),
       // Without it a connection that begins with data channels only has no SRTP, and tracks added later never open.
       forceMediaTransport: true,
       disableAutoNegotiation: true,
@@ -86,19 +103,24 @@ export class PeerConnection {
             certificatePemFile: options.certificate.certificatePem,
             keyPemFile: options.certificate.keyPem,
           }),
-      ...(options.bindAddress === undefined ? {} : { bindAddress: options.bindAddress }),
+      ...(this.#bindAddress === undefined ? {} : { bindAddress: this.#bindAddress }),
       ...(options.portRange === undefined
         ? {}
         : { portRangeBegin: options.portRange.begin, portRangeEnd: options.portRange.end }),
     });
     this.#ice = new IceSession({
       name: options.name,
-      ...(options.bindAddress === undefined ? {} : { bindAddress: options.bindAddress }),
+      bindAddress: options.bindAddress,
+      addonAddress: this.#bindAddress ?? loopback,
+      stunServers: stunServers(iceServers),
       turnServers: turnServers(iceServers),
-      tcp: options.iceTcp ?? false,
+      bridged,
       relayOnly,
       onLocalCandidate: (candidate) => this.onLocalCandidate(candidate),
+      onAddonCandidate: (candidate) => this.#addToAddon(candidate),
       onStateChange: () => this.onStateChange(this.state),
+      onPath: () => this.onIceStateChange('connected'),
+      onSilent: () => this.onSilent(),
     });
     // The addon may still deliver callbacks that were queued when it was closed.
     const unlessClosed =
@@ -123,7 +145,8 @@ export class PeerConnection {
     this.#pc.onIceStateChange(
       unlessClosed((state) => {
         if (state === 'connected' || state === 'completed') this.#ice.addonConnected();
-        this.onIceStateChange(state);
+        // The addon has no more than found the bridge.
+        if (!bridged) this.onIceStateChange(state);
       }),
     );
     this.#pc.onGatheringStateChange(
@@ -206,7 +229,7 @@ export class PeerConnection {
     if (!candidateAddress(candidate.candidate)) throw transportError(refused, 'it is malformed');
     if (this.#ice.addCandidate(candidate)) return;
     try {
-      this.#pc.addRemoteCandidate(`a=${candidate.candidate.replace(/^a=/, '')}`, candidate.sdpMid ?? '0');
+      this.#addToAddon(candidate);
     } catch (cause) {
       throw transportError(refused, cause);
     }
@@ -234,6 +257,7 @@ export class PeerConnection {
   selectedCandidatePair(): CandidatePair | undefined {
     if (this.#closed) return undefined;
     if (this.#ice.path) return pairOf(this.#ice.path);
+    if (this.#isBridged) return undefined;
     const pair = this.#pc.getSelectedCandidatePair();
     if (!pair) return undefined;
     const side = ({ address, port, type, transportType }: Addon.SelectedCandidateInfo) => ({
@@ -272,6 +296,10 @@ export class PeerConnection {
     for (const track of this.#tracks) track.close();
     for (const channel of this.#channels) channel.close();
     this.#pc.close();
+  }
+
+  #addToAddon({ candidate, sdpMid }: IceCandidate): void {
+    if (!this.#closed) this.#pc.addRemoteCandidate(`a=${candidate.replace(/^a=/, '')}`, sdpMid ?? '0');
   }
 
   #adopt(addonTrack: Addon.Track): MediaTrack {

@@ -20,6 +20,9 @@ export function withIceCredentials(sdp: string, { ufrag, pwd }: IceCredentials):
     .replace(/^a=end-of-candidates\r?\n/gm, '');
 }
 
+/** The description of a side that has a full ICE agent, as the bridge does. */
+export const withoutIceLite = (sdp: string): string => sdp.replace(/^a=ice-lite\r?\n/gm, '');
+
 export const isIceLite = (sdp: string): boolean => /^a=ice-lite\s*$/m.test(sdp);
 
 /** `candidate:…` of each candidate line, once. */

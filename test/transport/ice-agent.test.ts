@@ -11,6 +11,7 @@ interface Side {
   agent: IceAgent;
   selected: IcePath[];
   lost: number;
+  silent: number;
 }
 
 interface Wire {
@@ -32,6 +33,7 @@ function makePair({
     const side: Side = {
       selected: [],
       lost: 0,
+      silent: 0,
       agent: new IceAgent({
         local: name === 'a' ? alice : bob,
         remote: name === 'a' ? bob : alice,
@@ -40,6 +42,9 @@ function makePair({
         priority: 1,
         randomBytes,
         onSelected: (path) => side.selected.push(path),
+        isWatched: true,
+        onUsable: () => {},
+        onSilent: () => side.silent++,
         onLost: () => side.lost++,
       }),
     };
@@ -126,11 +131,43 @@ describe('IceAgent', () => {
     expect(a.agent.selected).toBeUndefined();
   });
 
-  test('once a path is chosen, checks are five seconds apart', () => {
+  test('once a path is chosen, it is asked for consent twice a second', () => {
     const { a, ends, run } = makePair();
     a.agent.add(ends.a[0]!, 0);
     run(0, 100);
-    expect(a.agent.tick(120)).toBeGreaterThan(4_500);
+    const waitMs = a.agent.tick(120);
+    expect(waitMs).toBeGreaterThan(300);
+    expect(waitMs).toBeLessThanOrEqual(500);
+  });
+
+  test('a path that stops answering is told of within two seconds, once, and may come back', () => {
+    let open = true;
+    const { a, b, ends, run } = makePair({ passes: () => open });
+    a.agent.add(ends.a[0]!, 0);
+    run(0, 10_000);
+    expect([a.silent, b.silent]).toEqual([0, 0]);
+    open = false;
+    run(10_000, 12_000);
+    expect([a.silent, b.silent]).toEqual([1, 1]);
+    run(12_000, 15_000);
+    expect([a.silent, b.silent]).toEqual([1, 1]);
+    open = true;
+    run(15_000, 20_000);
+    open = false;
+    run(20_000, 22_000);
+    expect([a.silent, b.silent]).toEqual([2, 2]);
+    expect([a.lost, b.lost]).toEqual([0, 0]);
+  });
+
+  test('a path can be used as soon as it answers, before the other side has chosen it', () => {
+    const { a, b, ends, run } = makePair({ aControls: false, bControls: false });
+    a.agent.add(ends.a[0]!, 0);
+    expect(a.agent.usable).toBeUndefined();
+    run(0, 40);
+    expect(a.agent.usable).toBe(ends.a[0]);
+    expect(a.agent.rttMs).toBe(0);
+    expect(b.agent.hasHeard('udp')).toBe(true);
+    expect(b.agent.hasHeard('tcp')).toBe(false);
   });
 
   test('what is not signed with the right passwords changes nothing', () => {

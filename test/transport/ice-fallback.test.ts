@@ -9,8 +9,8 @@ afterEach(() => {
 });
 
 /** `a` offers and is told of `b` only what `relay` makes of it; `b` hears nothing of `a`'s addresses. */
-async function connectOverTcp(iceTcp: boolean) {
-  const a = new PeerConnection({ name: 'a', bindAddress: '127.0.0.1', iceTcp });
+async function connectOverTcp(bridged: boolean) {
+  const a = new PeerConnection({ name: 'a', bindAddress: '127.0.0.1', bridged });
   const b = new PeerConnection({ name: 'b', bindAddress: '127.0.0.1' });
   closers.push(
     () => a.close(),
@@ -35,9 +35,9 @@ const withoutCandidates = <Description extends { sdp: string }>(description: Des
 });
 
 async function connected(
-  iceTcp: boolean,
+  bridged: boolean,
 ): Promise<{ a: PeerConnection; ours: DataChannel; theirs: DataChannel; relay: TcpRelay }> {
-  const { a, ours, incoming, relay } = await connectOverTcp(iceTcp);
+  const { a, ours, incoming, relay } = await connectOverTcp(bridged);
   const [theirs] = (await incoming) as [DataChannel];
   if (!ours.isOpen) await once(ours, 'onOpen');
   return { a, ours, theirs, relay };
@@ -70,7 +70,7 @@ describe('where UDP does not connect', () => {
     expect(a.state).toBe('failed');
   });
 
-  test('TCP is left alone unless it was asked for', async () => {
+  test('the addon leaves TCP alone', async () => {
     const { a, relay } = await connectOverTcp(false);
     await new Promise((resolve) => setTimeout(resolve, 1_300));
     expect(relay.connections).toBe(0);

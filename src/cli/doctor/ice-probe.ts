@@ -140,7 +140,7 @@ async function connectOver(
       name: `doctor-${path}`,
       iceServers,
       iceTransportPolicy,
-      iceTcp: path === 'TCP',
+      bridged: true,
     });
     const opened = pc;
     const deadline = {

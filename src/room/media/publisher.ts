@@ -32,6 +32,8 @@ export interface PublisherOptions {
   sendOffer: (offer: SessionDescription, offerId: number) => void;
   sendCandidate: (candidate: IceCandidate) => void;
   onStateChange: (state: PeerConnectionState) => void;
+  /** Nothing answers on its path any more. */
+  onSilent: () => void;
   onFailure: (error: OffhookError) => void;
 }
 
@@ -67,7 +69,7 @@ export class Publisher {
       name: 'publisher',
       iceServers: options.iceServers,
       iceTransportPolicy: options.iceTransportPolicy,
-      iceTcp: true,
+      bridged: true,
     });
     this.#localCandidates = new LocalCandidates(options.sendCandidate, { hold: true });
     this.#candidates = new CandidateFeed(
@@ -79,6 +81,7 @@ export class Publisher {
     this.#pc.onIceStateChange = (state) => {
       if (state === 'connected' || state === 'completed') this.#stages.begin('dtls', this.pair);
     };
+    this.#pc.onSilent = options.onSilent;
     this.#pc.onStateChange = (state) => this.#onStateChange(state);
     this.lossy = this.#pc.createDataChannel('_lossy', { ordered: true, maxRetransmits: 0 });
     this.reliable = this.#pc.createDataChannel('_reliable', { ordered: true });

@@ -47,6 +47,8 @@ export interface SubscriberOptions {
   onTracks: (tracks: readonly OfferedTrack[]) => void;
   onDataChannel: (channel: DataChannel) => void;
   onStateChange: (state: PeerConnectionState) => void;
+  /** Nothing answers on its path any more. */
+  onSilent: () => void;
   onFailure: (error: OffhookError) => void;
 }
 
@@ -71,7 +73,7 @@ export class Subscriber {
       name: 'subscriber',
       iceServers: options.iceServers,
       iceTransportPolicy: options.iceTransportPolicy,
-      iceTcp: true,
+      bridged: true,
     });
     this.#localCandidates = new LocalCandidates(options.sendCandidate, { hold: false });
     this.#candidates = new CandidateFeed((candidate) => this.#pc.addIceCandidate(candidate));
@@ -85,6 +87,7 @@ export class Subscriber {
     this.#pc.onIceStateChange = (state) => {
       if (state === 'connected' || state === 'completed') this.#stages.begin('dtls', this.pair);
     };
+    this.#pc.onSilent = options.onSilent;
     this.#pc.onStateChange = (state) => this.#onStateChange(state);
   }
 
@@ -137,7 +140,7 @@ export class Subscriber {
     const sections = parseSdp(offer.sdp);
     const { sdp, candidates } = takeCandidates(offer.sdp);
     for (const candidate of candidates) this.addCandidate(candidate);
-    this.#pc.setRemoteDescription({ type: 'offer', sdp: chooseDtlsRole(asReceiveOnly(sdp)) });
+    this.#pc.setRemoteDescription({ type: 'offer', sdp: asDtlsClient(asReceiveOnly(sdp)) });
     const answer = await this.#pc.createAnswer();
     if (this.#closed) return;
     this.#stages.begin('ice');
@@ -177,12 +180,11 @@ export class Subscriber {
 }
 
 /**
- * Whoever is connected last should begin DTLS: a first flight that comes too early is lost, and sent again only a
- * second later. A server with a full ICE agent checks us before we check it, so the answer makes us the client; an
- * ICE-lite one learns of the pair from our check, and answers that first (RFC 8445, section 2.5).
+ * The server begins DTLS, whose role is then that of the client: as the other side it would ask for a cookie first, once,
+ * and wait for ever where that question is lost (pion/dtls, HelloVerifyRequest).
  */
-function chooseDtlsRole(sdp: string): string {
-  return /^a=ice-lite/m.test(sdp) ? sdp.replaceAll('a=setup:actpass', 'a=setup:active') : sdp;
+function asDtlsClient(sdp: string): string {
+  return sdp.replaceAll('a=setup:actpass', 'a=setup:active');
 }
 
 /** The server offers to send and receive what it only sends; an answer to that would promise media of ours. */
