@@ -72,10 +72,20 @@ export class TcpLink implements IceLink {
   #socket: TcpSocket;
   #received: Buffer = Buffer.alloc(0);
 
-  /** @param onClosed called once when the connection has failed or ended, unless it was closed from here */
-  constructor(remote: TransportAddress, onPacket: PacketListener, onClosed: () => void) {
+  constructor(options: {
+    remote: TransportAddress;
+    onOpen: (local: TransportAddress) => void;
+    onPacket: PacketListener;
+    /** Called once when the connection has failed or ended, unless it was closed from here. */
+    onClosed: () => void;
+  }) {
+    const { remote, onOpen, onPacket, onClosed } = options;
     this.#socket = connect({ host: remote.address, port: remote.port, noDelay: true });
     this.path = { protocol: 'tcp', local: undefined, remote, send: (packet) => this.#send(packet) };
+    this.#socket.once('connect', () => {
+      const { localAddress = '', localPort = 0 } = this.#socket;
+      onOpen({ address: localAddress, port: localPort });
+    });
     this.#socket.on('data', (chunk) => this.#receive(chunk, onPacket));
     this.#socket.on('error', ignoreFailure);
     this.#socket.once('close', onClosed);

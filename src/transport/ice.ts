@@ -100,12 +100,20 @@ export function candidateAddress(
   return { address, port: Number(port), protocol: (protocol ?? '').toLowerCase(), type };
 }
 
-const hostTypePreference = 126;
+const hostTypePreference = { udp: 126, tcp: 90 };
 
-/** A host candidate line for a UDP port (RFC 8445, section 5.1). */
-export function hostCandidate({ address, port }: TransportAddress, index: number): string {
-  const priority = hostTypePreference * 2 ** 24 + (0xffff - index) * 2 ** 8 + 255;
-  return `candidate:${index + 1} 1 UDP ${priority} ${address} ${port} typ host`;
+/**
+ * A host candidate line (RFC 8445, section 5.1). One over TCP is the end of a connection that we have opened: `passive`
+ * (RFC 6544) for want of a word, since servers pass over what is called active.
+ */
+export function hostCandidate(
+  { address, port }: TransportAddress,
+  index: number,
+  protocol: 'udp' | 'tcp' = 'udp',
+): string {
+  const priority = hostTypePreference[protocol] * 2 ** 24 + (0xffff - index) * 2 ** 8 + 255;
+  const line = `candidate:${index + 1} 1 ${protocol.toUpperCase()} ${priority} ${address} ${port} typ host`;
+  return protocol === 'tcp' ? `${line} tcptype passive` : line;
 }
 
 /**

@@ -55,6 +55,8 @@ const nothingElseAfterMs = 50;
 /** Where UDP gets through now and then, it is given this long: a call over TCP suffers more from loss. */
 const tcpBesideUdpAfterMs = 2_000;
 const stunServersAsked = 2;
+/** What the other side is told goes by the signal connection, and may arrive later than a check that leaves with it. */
+const announcedBeforeMs = 10;
 
 /** One search for a path to the other side: over UDP, TCP, and through TURN; the path that it found is part of it. */
 export class PathSearch {
@@ -151,14 +153,22 @@ export class PathSearch {
   #addTcp(remote: TransportAddress): void {
     const key = `tcp ${remote.address} ${remote.port}`;
     if (this.#links.has(key)) return;
-    const link = new TcpLink(
+    const link = new TcpLink({
       remote,
-      (path, packet) => this.#receive(path, packet),
-      () => this.#onLinkLost(link.path),
-    );
+      onOpen: (local) => this.#onTcpOpen(link.path, local),
+      onPacket: (path, packet) => this.#receive(path, packet),
+      onClosed: () => this.#onLinkLost(link.path),
+    });
     this.#links.set(key, link);
-    this.#agent.add(link.path, performance.now());
-    this.#options.onHurry();
+  }
+
+  /** The other side hears of the connection before it is checked: for a stranger a controlling server waits a second. */
+  #onTcpOpen(path: IcePath, local: TransportAddress): void {
+    this.#announce(local, 'tcp');
+    this.#later(() => {
+      this.#agent.add(path, performance.now());
+      this.#options.onHurry();
+    }, announcedBeforeMs);
   }
 
   async #addUdp(remote: TransportAddress): Promise<void> {
@@ -232,10 +242,10 @@ export class PathSearch {
       .map((server) => new ReflexiveAddress({ link, server, onAddress: (seen) => this.#announce(seen) }));
   }
 
-  #announce(local: TransportAddress): void {
-    const key = `${local.address} ${local.port}`;
+  #announce(local: TransportAddress, protocol: 'udp' | 'tcp' = 'udp'): void {
+    const key = `${protocol} ${local.address} ${local.port}`;
     if (this.#announced.has(key)) return;
-    this.#options.onLocalCandidate(hostCandidate(local, this.#announced.size));
+    this.#options.onLocalCandidate(hostCandidate(local, this.#announced.size, protocol));
     this.#announced.add(key);
   }
 
