@@ -6,7 +6,7 @@ import { describeWith } from '../support/parts.js';
 import { House } from './house.js';
 
 const warmUps = 30;
-const rounds = 300;
+const rounds = 500;
 
 interface Footprint {
   descriptors: number;
@@ -55,7 +55,7 @@ describeWith(['livekit-server'], 'a room that is left at any moment', () => {
     return acting;
   }
 
-  it('leaves no socket, descriptor, thread or memory behind', { timeout: 120_000 }, async () => {
+  it('leaves no socket, descriptor, thread or memory behind', { timeout: 200_000 }, async () => {
     const random = seededRandom(7);
     for (let round = 0; round < warmUps; round++) await begin(round, random);
     const before = footprint();
