@@ -92,6 +92,11 @@ export class IceBridge {
     return this.#search?.selected;
   }
 
+  /** Resolves when the addresses of this machine are among the local candidates. */
+  get gathered(): Promise<void> {
+    return this.#search?.gathered ?? Promise.resolve();
+  }
+
   /** Looks for a path to the other side. */
   start(terms: SearchTerms): void {
     if (this.#closed) return;

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { OffhookError } from '../timeline/index.js';
 import { candidateAddress, type IceCandidate, type StunServer, type TurnServer } from './ice.js';
 import type { IceCredentials, IcePath } from './ice-agent.js';
@@ -7,6 +8,7 @@ import {
   candidatesIn,
   isIceLite,
   readIceCredentials,
+  withCandidates,
   withIceCredentials,
   withoutIceLite,
 } from './sdp-ice.js';
@@ -46,6 +48,8 @@ const restartTimeoutMs = 15_000;
 const tcpAfterMs = 200;
 const turnAfterMs = 500;
 const holdMs = 100;
+/** A socket has its port at once, where it is to be had at all. */
+const gatherWithinMs = 50;
 
 /**
  * What the other side knows of ICE, where it is not what the addon knows: the addon keeps its credentials for life, so
@@ -68,6 +72,8 @@ export class IceSession {
   /** Of the other side, since its last description with new credentials. */
   #candidates: IceCandidate[] = [];
   #bridge: IceBridge | undefined;
+  /** What the bridge has told of itself for the credentials that hold now. */
+  #gathered: string[] = [];
   /** UDP stopped in mid-connection: where the next search begins with everything at once. */
   #wentSilent = false;
   #timer: NodeJS.Timeout | undefined;
@@ -142,6 +148,16 @@ export class IceSession {
     const { local } = this.#actual;
     if (!local || local.ufrag === this.#addon.local?.ufrag) return description;
     return { ...description, sdp: withIceCredentials(description.sdp, local) };
+  }
+
+  /**
+   * An answer with the candidates of a bridge in it. The other side may then be checked at once: candidates that come by
+   * themselves may come after a check, whose sender is a stranger then, for whom a controlling server waits a second.
+   */
+  async completed(answer: Description): Promise<Description> {
+    if (!this.#bridge) return answer;
+    await Promise.race([this.#bridge.gathered, delay(gatherWithinMs, undefined, { ref: false })]);
+    return { ...answer, sdp: withCandidates(answer.sdp, this.#gathered) };
   }
 
   /** Rewrites a description of the other side's for the addon. */
@@ -232,6 +248,7 @@ export class IceSession {
     const { relayOnly, stunServers, turnServers } = this.#options;
     const { local, remote } = this.#actual;
     this.#bridge ??= this.#newBridge();
+    this.#gathered = [];
     this.#bridge.start({
       local: local!,
       remote: remote!,
@@ -254,7 +271,10 @@ export class IceSession {
       addonCredentials: { local: this.#addon.local!, remote: this.#addon.remote! },
       inner: bridged ? nominating : 'bridgeTakesOver',
       bindAddress,
-      onLocalCandidate: (candidate) => this.#options.onLocalCandidate(inFirstSection(candidate)),
+      onLocalCandidate: (candidate) => {
+        this.#gathered.push(candidate);
+        this.#options.onLocalCandidate(inFirstSection(candidate));
+      },
       onAddonCandidate: (candidate) => onAddonCandidate(inFirstSection(candidate)),
       onUsable: onPath,
       onConnected: () => {

@@ -60,6 +60,8 @@ const announcedBeforeMs = 10;
 
 /** One search for a path to the other side: over UDP, TCP, and through TURN; the path that it found is part of it. */
 export class PathSearch {
+  /** Resolves when the addresses of this machine have been told; later ones are those that others see. */
+  readonly gathered: Promise<void>;
   #options: PathSearchOptions;
   #terms: SearchTerms;
   #agent: IceAgent;
@@ -90,7 +92,7 @@ export class PathSearch {
       onSilent: options.onSilent,
       onLost: options.onLost,
     });
-    if (protocols.includes('udp')) void this.#announceSocket();
+    this.gathered = protocols.includes('udp') ? this.#announceSocket() : Promise.resolve();
     this.#later(() => this.#tryTcp(), terms.tcpAfterMs);
     this.#later(() => {
       if (this.#agent.usable) return;

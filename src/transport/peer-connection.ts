@@ -194,7 +194,8 @@ export class PeerConnection {
     if (this.#pc.signalingState() !== 'have-remote-offer') {
       throw transportError('no answer can be made', 'there is no offer to answer');
     }
-    return this.#describe('answer', credentials);
+    const answer = await this.#describe('answer', credentials);
+    return this.#isBridged ? this.#ice.completed(answer) : answer;
   }
 
   /** The addon ends the process when it is asked for a description that it cannot make: check before. */

@@ -20,6 +20,13 @@ export function withIceCredentials(sdp: string, { ufrag, pwd }: IceCredentials):
     .replace(/^a=end-of-candidates\r?\n/gm, '');
 }
 
+/** The description with candidates in its first media section; BUNDLE makes them those of all. */
+export function withCandidates(sdp: string, candidates: readonly string[]): string {
+  const [session = '', first = '', ...others] = sdp.split(/^(?=m=)/m);
+  const lines = candidates.map((candidate) => `a=${candidate}\r\n`);
+  return [session, first, ...lines, ...others].join('');
+}
+
 /** The description of a side that has a full ICE agent, as the bridge does. */
 export const withoutIceLite = (sdp: string): string => sdp.replace(/^a=ice-lite\r?\n/gm, '');
 
