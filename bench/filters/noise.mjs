@@ -120,6 +120,21 @@ async function suppress(samples) {
   return aligned;
 }
 
+/**
+ * Speech as RNNoise has it at best: it begins with a high-pass (about 25 Hz), which nobody hears and which shifts the phase
+ * of a voice's lowest partials so far that samples compared with those before it differ by 19 dB.
+ */
+function highPass(samples) {
+  let z1 = 0;
+  let z2 = 0;
+  return samples.map((x) => {
+    const y = x + z1;
+    z1 = z2 - 2 * x + 1.99599 * y;
+    z2 = x - 0.996 * y;
+    return y;
+  });
+}
+
 /** Signal to error in speech, and level of what is left in the pauses (dBFS). */
 function judge(clean, heard) {
   let signal = 0;
@@ -150,6 +165,7 @@ const speechFrames = frames(clean)
   .map(power)
   .filter((value) => value > speechPower);
 const speechLevel = speechFrames.reduce((sum, value) => sum + value, 0) / speechFrames.length;
+const reference = highPass(clean);
 const noises = {
   white: Float64Array.from({ length: clean.length }, gaussian),
   pink: pink(clean.length),
@@ -190,12 +206,12 @@ const row = (cells) => console.log(`| ${cells.join(' | ')} |`);
 row(['noise', 'SNR in', 'SNR out', 'gain', 'pauses in', 'pauses out']);
 row(['---', '--:', '--:', '--:', '--:', '--:']);
 for (const [name, noise] of Object.entries(noises)) {
-  for (const snrDb of [0, 5, 10, 20]) {
+  for (const snrDb of [0, 5, 10, 20, 30]) {
     const scale = Math.sqrt(speechLevel / power(noise) / 10 ** (snrDb / 10));
     const noisy = clean.map((x, i) => x + scale * noise[i]);
     const quiet = await suppress(noisy);
     const before = judge(clean, noisy);
-    const after = judge(clean, quiet);
+    const after = judge(reference, quiet);
     row([
       name,
       `${before.snrDb.toFixed(1)} dB`,
@@ -208,7 +224,7 @@ for (const [name, noise] of Object.entries(noises)) {
   }
 }
 const untouched = await suppress(clean);
-const { snrDb, pauseDbfs } = judge(clean, untouched);
+const { snrDb, pauseDbfs } = judge(reference, untouched);
 row(['none', '∞', `${snrDb.toFixed(1)} dB`, '', '', `${pauseDbfs.toFixed(0)} dBFS`]);
 const levelChange = decibels(power(untouched) / power(clean));
 console.log(

@@ -8,7 +8,7 @@ export interface ConnectingRoom {
   /** After this long a filter that is still loading is reported unavailable; default: the registry's. */
   loadDeadlineMs?: number;
   /**
-   * Settles when the room has joined or failed to. Filters begin then, or after 50 ms: what they do at once would
+   * Settles when the room has joined or failed to. Filters begin then, or after 100 ms: what they do at once would
    * compete with joining for the processor, and no audio comes before.
    */
   joined?: Promise<unknown>;

@@ -1,7 +1,7 @@
 /** How long joining has the machine for itself. */
-const headStartMs = 50;
+const headStartMs = 100;
 
-/** Calls `begin` once `joined` has settled, or after 50 ms. */
+/** Calls `begin` once `joined` has settled, or after 100 ms. */
 export function afterHeadStart(joined: Promise<unknown>, begin: () => void): void {
   let begun = false;
   const once = () => {

@@ -1,5 +1,6 @@
 // The built-in noise suppression: RNNoise, compiled to WebAssembly, at 48 kHz.
 import type { AudioFilter, AudioFilterDefinition, AudioFilterStream } from './audio-filter.js';
+import { DryMix } from './dry-mix.js';
 import type { Samples } from './samples.js';
 
 const rnnoiseSampleRate = 48_000;
@@ -27,17 +28,23 @@ const rnnoise = createModule();
 class Channel {
   #state = rnnoise._rnnoise_create();
   #buffer = rnnoise._malloc(4 * frameSamples);
+  #dryMix = new DryMix();
 
   /** Filters every `step`th sample of `frame` from `first` on, in place. RNNoise takes the range of 16-bit samples. */
   process(frame: Samples, first: number, step: number): void {
-    const at = this.#buffer / 4;
-    const input = rnnoise.HEAPF32;
-    for (let i = 0; i < frameSamples; i++) input[at + i] = frame[first + i * step]!;
-    rnnoise._rnnoise_process_frame(this.#state, this.#buffer, this.#buffer);
-    const output = rnnoise.HEAPF32;
+    const input = this.#samples();
+    for (let i = 0; i < frameSamples; i++) input[i] = frame[first + i * step]!;
+    this.#dryMix.take(input);
+    const voice = rnnoise._rnnoise_process_frame(this.#state, this.#buffer, this.#buffer);
+    const output = this.#samples();
+    this.#dryMix.mix(output, voice);
     for (let i = 0; i < frameSamples; i++) {
-      frame[first + i * step] = Math.max(-32768, Math.min(32767, Math.round(output[at + i]!)));
+      frame[first + i * step] = Math.max(-32768, Math.min(32767, Math.round(output[i]!)));
     }
+  }
+
+  #samples(): Float32Array {
+    return rnnoise.HEAPF32.subarray(this.#buffer / 4, this.#buffer / 4 + frameSamples);
   }
 
   close(): void {

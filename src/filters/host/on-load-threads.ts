@@ -7,8 +7,10 @@ const maxCalls = 8;
 /** A call that has waited this long for others to return gets a thread of its own. */
 const patienceMs = 1_000;
 /** An on_load that has used this much of a processor loses its thread's priority. */
-const cpuLimitMs = 100;
-const checkEveryMs = 50;
+const cpuLimitMs = 40;
+/** It is looked at after this long, and then ever more seldom. */
+const firstCheckMs = 20;
+const lastCheckMs = 10_000;
 
 interface Call {
   options: string;
@@ -97,17 +99,17 @@ export class OnLoadThreads {
     thread.call = call;
     thread.worker.postMessage(call.options);
     let usedBeforeMs = cpuMsOf(thread);
-    const watch = setInterval(() => {
-      if (thread.call !== call) {
-        clearInterval(watch);
-        return;
-      }
-      // Starting the thread is not the plugin's doing.
-      usedBeforeMs ??= cpuMsOf(thread);
-      if ((cpuMsOf(thread) ?? 0) - (usedBeforeMs ?? 0) < cpuLimitMs) return;
-      clearInterval(watch);
-      yieldToOthers(thread);
-    }, checkEveryMs);
+    const checkAfter = (delayMs: number) => {
+      setTimeout(() => {
+        if (thread.call !== call) return;
+        // Starting the thread is not the plugin's doing.
+        usedBeforeMs ??= cpuMsOf(thread);
+        if ((cpuMsOf(thread) ?? 0) - (usedBeforeMs ?? 0) < cpuLimitMs)
+          checkAfter(Math.min(2 * delayMs, lastCheckMs));
+        else yieldToOthers(thread);
+      }, delayMs);
+    };
+    checkAfter(firstCheckMs);
   }
 
   #onReturn(thread: Thread, code: number): void {
