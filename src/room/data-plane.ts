@@ -17,6 +17,7 @@ import { createLogger, describeError, type OffhookError } from '../timeline/inde
 import type { DataEvent } from './events.js';
 
 const log = createLogger('room/data');
+const kinds: readonly PacketKind[] = ['reliable', 'lossy'];
 
 interface NumberedPacket {
   publisherSid: string;
@@ -34,7 +35,8 @@ export class DataPlane implements PacketSender {
     lossy: new PacketLane('lossy'),
   };
   #channels: Record<PacketKind, PacketChannel> | undefined;
-  #paused = false;
+  /** Kinds that wait until it is known which session will carry them. */
+  #paused = new Set<PacketKind>();
   #lastReceived: number | undefined;
   #inbox = new ReliableInbox();
   #order = this.#newOrder();
@@ -63,15 +65,15 @@ export class DataPlane implements PacketSender {
 
   open(channels: Record<PacketKind, PacketChannel>): void {
     this.#channels = channels;
-    if (this.#paused) return;
-    this.#lanes.reliable.open(channels.reliable);
-    this.#lanes.lossy.open(channels.lossy);
+    for (const kind of kinds) if (!this.#paused.has(kind)) this.#lanes[kind].open(channels[kind]);
   }
 
   /** The session may be over: what is sent from now on waits until it is known which session will carry it. */
   pause(): void {
-    this.#paused = true;
-    for (const lane of Object.values(this.#lanes)) lane.suspend();
+    for (const kind of kinds) {
+      this.#paused.add(kind);
+      this.#lanes[kind].suspend();
+    }
   }
 
   /** The session is gone: packets wait for the next one, which counts anew. */
@@ -89,13 +91,12 @@ export class DataPlane implements PacketSender {
     this.#lastReceived = lastReceived || undefined;
   }
 
-  /** There is a session that works, the one of before or another. */
-  goOn(): void {
-    this.#paused = false;
+  /** There is a session that works, the one of before or another, and packets of this kind find who they are for. */
+  goOn(kind: PacketKind): void {
+    this.#paused.delete(kind);
     if (!this.#channels) return;
-    this.#lanes.reliable.open(this.#channels.reliable, this.#lastReceived);
-    this.#lanes.lossy.open(this.#channels.lossy);
-    this.#lastReceived = undefined;
+    this.#lanes[kind].open(this.#channels[kind], kind === 'reliable' ? this.#lastReceived : undefined);
+    if (kind === 'reliable') this.#lastReceived = undefined;
   }
 
   /** For SyncState. */

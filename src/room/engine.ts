@@ -1,6 +1,7 @@
 import {
   type DisconnectReason,
   type JoinResponse,
+  ParticipantInfo_State,
   ParticipantTracks,
   type ReconnectResponse,
   SessionDescription as SessionDescriptionMessage,
@@ -24,6 +25,7 @@ import { RemoteMedia } from './media/remote-media.js';
 import type { OfferedTrack } from './media/subscriber.js';
 import type { ConnectOptions } from './options.js';
 import { Requests } from './requests.js';
+import { Reunion } from './reunion.js';
 import type { Session } from './session.js';
 import { joinedState, reduce, type StateInput } from './state/reduce.js';
 import { publisherOf, type RoomState } from './state/room-state.js';
@@ -56,6 +58,9 @@ export class Engine implements ConnectionHost, LocalTracksHost {
   /** What the program chose for single tracks, by sid; others are as `autoSubscribe` says. */
   #subscriptions = new Map<string, boolean>();
   #permission: SubscriptionPermission | undefined;
+  /** Who could be reached in the session that was lost. */
+  #reached = new Set<string>();
+  #reunion: Reunion | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -165,6 +170,7 @@ export class Engine implements ConnectionHost, LocalTracksHost {
   }
 
   onInterrupted(state: 'resuming' | 'reconnecting'): void {
+    this.#reunion?.close();
     this.data.pause();
     this.dispatch({ type: state });
   }
@@ -184,6 +190,7 @@ export class Engine implements ConnectionHost, LocalTracksHost {
   }
 
   onRejoined(session: Session): void {
+    for (const identity of this.#reachable()) this.#reached.add(identity);
     this.dispatch({ type: 'rejoined', response: session.join });
     const differing = this.#differingSubscriptions();
     if (differing.length > 0) this.#sendSubscriptions(differing, !this.#autoSubscribe);
@@ -195,7 +202,11 @@ export class Engine implements ConnectionHost, LocalTracksHost {
   }
 
   onRestored(how: 'resumed' | 'reconnected'): void {
-    this.data.goOn();
+    const missing = this.#reached;
+    for (const identity of this.#reachable()) missing.delete(identity);
+    this.#reached = new Set();
+    this.data.goOn('lossy');
+    this.#reunion = new Reunion(missing, () => this.data.goOn('reliable'));
     this.dispatch({ type: how });
     if (how === 'reconnected') this.media.awaitReturn();
   }
@@ -208,6 +219,7 @@ export class Engine implements ConnectionHost, LocalTracksHost {
   /** Ends everything that goes on over the connection. */
   close(message: string): void {
     const error = new OffhookError('OFFHOOK_CLOSED', `the room is closed: ${message}`);
+    this.#reunion?.close();
     this.requests.close(error);
     this.data.close(error);
     this.tracks.close();
@@ -218,11 +230,22 @@ export class Engine implements ConnectionHost, LocalTracksHost {
     return this.#options.connect.autoSubscribe ?? true;
   }
 
+  /** Participants to whom the server passes data on. */
+  #reachable(): string[] {
+    return [...(this.#state?.remotes.values() ?? [])]
+      .filter(({ info }) => info.state === ParticipantInfo_State.ACTIVE)
+      .map(({ info }) => info.identity);
+  }
+
   /** What an event means for those who carry it out. */
   #follow(event: StateEvent): void {
     switch (event.type) {
       case 'participantDisconnected':
         this.data.participantLeft(event.participantIdentity);
+        this.#reunion?.settle(event.participantIdentity);
+        break;
+      case 'participantActive':
+        this.#reunion?.settle(event.participantIdentity);
         break;
       case 'trackUnpublished':
         this.#subscriptions.delete(event.publicationSid);

@@ -49,11 +49,11 @@ export class House {
   async join(
     roomName: string,
     identity: string,
-    options: ConnectOptions & { url?: string } = {},
+    options: ConnectOptions & { url?: string; random?: () => number } = {},
   ): Promise<Guest> {
-    const guest = createGuest(identity);
+    const { url = this.server.url, random = Math.random, ...connect } = options;
+    const guest = createGuest(identity, random);
     this.#guests.push(guest);
-    const { url = this.server.url, ...connect } = options;
     await guest.room.connect(url, await this.token(roomName, identity), { iceServers: [], ...connect });
     return guest;
   }
@@ -86,8 +86,8 @@ async function speak(source: AudioSource, hz: number, amplitude: number): Promis
   }
 }
 
-function createGuest(identity: string): Guest {
-  const room = new Room({ name: identity });
+function createGuest(identity: string, random: () => number): Guest {
+  const room = new Room({ name: identity, random });
   const events: RoomEvent[] = [];
   const watchers = new Set<(event: RoomEvent) => void>();
   room.onEvent = (event) => {

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { RemoteAudioTrack } from '../../src/index.js';
+import { startLivekitServer } from '../support/livekit-server.mjs';
 import { describeWith } from '../support/parts.js';
 import { TcpRelay } from '../support/tcp-relay.js';
 import { type Guest, House } from './house.js';
@@ -166,6 +167,34 @@ describeWith(['livekit-server'], 'a room whose connection is lost', () => {
     await ear(track as RemoteAudioTrack).hears();
     expect([...ada.room.remoteParticipants.keys()].sort()).toEqual(['bob', 'carol']);
     expect(ada.told()).not.toContain('participantDisconnected');
+  });
+
+  it('keeps reliable packets for those who lost the same server, until they are back', async () => {
+    const server = await startLivekitServer();
+    const relays = await Promise.all([TcpRelay.open(server.url), TcpRelay.open(server.url)]);
+    const [ofAda, ofBob] = relays;
+    // They try again often, so that both are back soon after they can be.
+    const eager = { waitFor: 'media', random: () => 0.05, maxReconnectAttempts: 1_000 } as const;
+    const ada = await house.join('moving', 'ada', { url: ofAda.url, ...eager });
+    const bob = await house.join('moving', 'bob', { url: ofBob.url, ...eager });
+    await ada.event('participantActive');
+    const interrupted = Promise.all([ada.event('reconnecting'), bob.event('reconnecting')]);
+    for (const relay of relays) {
+      relay.goAway();
+      relay.leadTo(house.server.url);
+    }
+    await server.stop();
+    await interrupted;
+    const stop = count(ada);
+    ofAda.back();
+    await ada.event('reconnected');
+    ofBob.back();
+    await bob.event('reconnected');
+    const sent = await stop();
+    await expect.poll(() => numbersReceived(bob).length, { timeout: 8_000 }).toBe(sent);
+    expect(numbersReceived(bob)).toEqual(Array.from({ length: sent }, (_, i) => i));
+    await Promise.all([ada, bob].map(({ room }) => room.disconnect()));
+    await Promise.all(relays.map((relay) => relay.close()));
   });
 
   it('gives up after its attempts, and says at which stage', async () => {

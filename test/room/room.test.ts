@@ -22,11 +22,14 @@ describeWith(['livekit-server'], 'a room on livekit-server', () => {
   }
 
   it('is joined with who and what is there already, and told of what comes after', async () => {
+    const carol = await house.join('joining', 'carol');
     const ada = await house.join('joining', 'ada');
     const publication = await ada.room.localParticipant.publishAudio(house.tone(440), { name: 'voice' });
+    // The server lists a track from its first packet on.
+    await carol.event('trackPublished');
     const bob = await house.join('joining', 'bob');
     expect(bob.room.info.name).toBe('joining');
-    expect([...bob.room.remoteParticipants.keys()]).toEqual(['ada']);
+    expect([...bob.room.remoteParticipants.keys()].sort()).toEqual(['ada', 'carol']);
     const remote = bob.room.remoteParticipants.get('ada')!;
     expect([...remote.publications.values()].map(({ name, sid }) => ({ name, sid }))).toEqual([
       { name: 'voice', sid: publication.sid },
@@ -57,7 +60,9 @@ describeWith(['livekit-server'], 'a room on livekit-server', () => {
       source: TrackSource.SCREEN_SHARE_AUDIO,
     });
     const bob = await house.join('choosing', 'bob', { autoSubscribe: false });
-    const publications = [...bob.room.remoteParticipants.get('ada')!.publications.values()];
+    const ofAda = bob.room.remoteParticipants.get('ada')!;
+    await expect.poll(() => ofAda.publications.size).toBe(2);
+    const publications = [...ofAda.publications.values()];
     const second = publications.find(({ name }) => name === 'second')!;
     expect(publications.map(({ isDesired }) => isDesired)).toEqual([false, false]);
     second.setSubscribed(true);

@@ -4,25 +4,26 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 /** A TCP relay in front of a server, which can cut every connection as a failing network does. */
 export class TcpRelay {
   #server: Server;
+  #target: URL;
   #sockets = new Set<Socket>();
   #isAway = false;
   /** Connections whose client is not heard any more; undefined while all are. */
   #muted: (() => void)[] | undefined;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, target: string) {
     this.#server = server;
+    this.#target = new URL(target);
   }
 
   static async open(target: string): Promise<TcpRelay> {
-    const { hostname, port } = new URL(target);
     const server = createServer();
-    const relay = new TcpRelay(server);
+    const relay = new TcpRelay(server, target);
     server.on('connection', (near) => {
       if (relay.#isAway) {
         near.destroy();
         return;
       }
-      const far = connect(Number(port), hostname);
+      const far = connect(Number(relay.#target.port), relay.#target.hostname);
       for (const [from, to] of [
         [near, far],
         [far, near],
@@ -50,6 +51,11 @@ export class TcpRelay {
 
   get url(): string {
     return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Where connections lead that are made from now on. */
+  leadTo(target: string): void {
+    this.#target = new URL(target);
   }
 
   /** Cuts all connections; new ones may be made. */

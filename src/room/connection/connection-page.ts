@@ -21,7 +21,11 @@ them. With \`waitFor: 'media'\` it returns when they are up.
   and that), 20 of them by default (\`maxReconnectAttempts\`). Reconnecting begins at once where resuming has found that
   the session is gone. The early attempts are short, so that none still waits for a network that has come back, or for
   an answer that a cluster of servers has asked a dead node for. A token that the server refreshed is used.
-- What is sent meanwhile waits: data packets in order, publishes until their deadline.
+- What is sent meanwhile waits: data packets in order, publishes until their deadline. After reconnecting, reliable
+  packets wait for those who were there before, 2 s at most: a server that went away was everybody's, and a room passes
+  nothing on to somebody who is not back yet. What was under way when the old session ended may be lost: whether it
+  arrived is not known, a new session counts anew, and to send it again could double it. From the moment that a room
+  knows of the loss (at once where the server or its host ends the connection, after 3 s of silence where not), nothing is.
 - When it is over, \`disconnected\` says why: its \`message\` names the stage that failed last.
 `;
 
