@@ -188,7 +188,7 @@ export class Session {
 
   /** Whether both peer connections can still carry something. */
   get mediaIsAlive(): boolean {
-    return [this.publisher.state, this.subscriber.state].every(isAlive);
+    return [this.publisher.media.state, this.subscriber.media.state].every(isAlive);
   }
 
   /** Leaves nothing behind. */
@@ -198,8 +198,8 @@ export class Session {
     this.#controller.abort(error);
     this.#signal.close();
     clearInterval(this.#heartbeatTimer);
-    this.publisher.close();
-    this.subscriber.close();
+    this.publisher.media.close();
+    this.subscriber.media.close();
     this.#mediaUp.reject(error);
     this.#restart?.done.reject(error);
   }
@@ -237,8 +237,8 @@ export class Session {
     const candidate = parseCandidate(candidateInit);
     if (!candidate) {
       log.warn(`a candidate of the server is no JSON: ${candidateInit.slice(0, 100)}`);
-    } else if (target === SignalTarget.PUBLISHER) this.publisher.addCandidate(candidate);
-    else this.subscriber.addCandidate(candidate);
+    } else if (target === SignalTarget.PUBLISHER) this.publisher.media.addCandidate(candidate);
+    else this.subscriber.media.addCandidate(candidate);
   }
 
   #sendCandidate(candidate: IceCandidate, target: SignalTarget): void {
@@ -262,9 +262,9 @@ export class Session {
       this.publisher.dataIsOpen();
       this.#events.onChannels({ reliable, lossy });
     }
-    if (this.join.subscriberPrimary && this.subscriber.state !== 'connected') return;
+    if (this.join.subscriberPrimary && this.subscriber.media.state !== 'connected') return;
     this.#mediaUp.resolve();
-    if (this.publisher.state === 'connected' && this.#restart?.settled) this.#restart.done.resolve();
+    if (this.publisher.media.state === 'connected' && this.#restart?.settled) this.#restart.done.resolve();
   }
 
   /** Media that has fallen silent comes back by a resume, which finds another path, long before ICE gives up. */
@@ -273,7 +273,7 @@ export class Session {
       this.#heartbeat.reset();
       return;
     }
-    if (!this.#heartbeat.sample(this.publisher.connection.bytesReceived, performance.now())) return;
+    if (!this.#heartbeat.sample(this.publisher.media.pc.bytesReceived, performance.now())) return;
     this.#onPathLost('the server no longer reports on what is published: media has lost its path');
   }
 

@@ -30,8 +30,8 @@ export function roomStats({ connection, tracks, media }: Engine): RoomStats {
   for (const { trackSid, receiver } of media.all) if (receiver) received.set(trackSid, receiver.stats());
   const { session } = connection;
   return {
-    publisher: session && transportStats(session.publisher.connection),
-    subscriber: session && transportStats(session.subscriber.connection),
+    publisher: session && transportStats(session.publisher.media.pc),
+    subscriber: session && transportStats(session.subscriber.media.pc),
     sent,
     received,
     signalRttMs: session?.signalRttMs,

@@ -1,25 +1,13 @@
+import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
 import {
-  createLogger,
-  type Deadlines,
-  describeError,
-  OffhookError,
-  type Timeline,
-} from '../../timeline/index.js';
-import {
-  type CandidatePair,
   type DataChannel,
-  type IceCandidate,
-  type IceServer,
   type MediaTrack,
-  PeerConnection,
-  type PeerConnectionState,
   parseSdp,
   type SdpMedia,
   type SessionDescription,
 } from '../../transport/index.js';
-import { CandidateFeed, takeCandidates } from './candidate-feed.js';
-import { LocalCandidates } from './local-candidates.js';
-import { MediaStages } from './media-stages.js';
+import { takeCandidates } from './candidate-feed.js';
+import { MediaConnection, type MediaConnectionOptions } from './media-connection.js';
 
 const log = createLogger('room/subscriber');
 /**
@@ -36,71 +24,33 @@ export interface OfferedTrack {
   trackSid: string;
 }
 
-export interface SubscriberOptions {
-  timeline: Timeline;
-  deadlines: Deadlines;
-  iceServers: readonly IceServer[];
-  iceTransportPolicy: 'all' | 'relay';
+export interface SubscriberOptions extends MediaConnectionOptions {
   sendAnswer: (answer: SessionDescription, offerId: number) => void;
-  sendCandidate: (candidate: IceCandidate) => void;
   /** The tracks that the server sends now, all of them. */
   onTracks: (tracks: readonly OfferedTrack[]) => void;
   onDataChannel: (channel: DataChannel) => void;
-  onStateChange: (state: PeerConnectionState) => void;
-  /** Nothing answers on its path any more. */
-  onSilent: () => void;
-  onFailure: (error: OffhookError) => void;
 }
 
 /** The peer connection over which the server sends: it offers, we answer. */
 export class Subscriber {
+  readonly media: MediaConnection;
   #options: SubscriberOptions;
-  #pc: PeerConnection;
-  #stages: MediaStages;
-  #candidates: CandidateFeed;
-  #localCandidates: LocalCandidates;
-  #media = new Map<string, MediaTrack>();
+  #tracks = new Map<string, MediaTrack>();
   #sections: readonly SdpMedia[] = [];
   #offers: Promise<void> = Promise.resolve();
   #offer: SessionDescription | undefined;
   #answer: SessionDescription | undefined;
-  #closed = false;
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
-    const { timeline, deadlines, onFailure } = options;
-    this.#pc = new PeerConnection({
-      name: 'subscriber',
-      iceServers: options.iceServers,
-      iceTransportPolicy: options.iceTransportPolicy,
-      bridged: true,
-    });
-    this.#localCandidates = new LocalCandidates(options.sendCandidate, { hold: false });
-    this.#candidates = new CandidateFeed((candidate) => this.#pc.addIceCandidate(candidate));
-    this.#stages = new MediaStages({ timeline, deadlines, role: 'subscriber', onOverrun: onFailure });
-    this.#pc.onLocalCandidate = (candidate) => this.#localCandidates.gathered(candidate);
-    this.#pc.onTrack = (track) => {
-      this.#media.set(track.mid, track);
+    this.media = new MediaConnection('subscriber', options);
+    const { pc, stages } = this.media;
+    this.media.onConnected = () => stages.succeed(this.media.pair);
+    pc.onTrack = (track) => {
+      this.#tracks.set(track.mid, track);
       this.#tellTracks();
     };
-    this.#pc.onDataChannel = options.onDataChannel;
-    this.#pc.onIceStateChange = (state) => {
-      if (state === 'connected' || state === 'completed') this.#stages.begin('dtls', this.pair);
-    };
-    this.#pc.onSilent = options.onSilent;
-    this.#pc.onStateChange = (state) => this.#onStateChange(state);
-  }
-
-  get state(): PeerConnectionState {
-    return this.#pc.state;
-  }
-
-  get pair(): CandidatePair | undefined {
-    return this.#pc.selectedCandidatePair();
-  }
-
-  get connection(): PeerConnection {
-    return this.#pc;
+    pc.onDataChannel = options.onDataChannel;
   }
 
   /** What was last agreed with the server, for resuming the session. */
@@ -113,7 +63,7 @@ export class Subscriber {
     this.#offers = this.#offers
       .then(() => this.#answerOffer(offer, offerId))
       .catch((error: unknown) => {
-        if (this.#closed) return;
+        if (this.media.isClosed) return;
         log.error(`an offer of the server could not be answered: ${describeError(error)}`);
         // Any other is as if it had not come: what was agreed before holds, and the server asks again or gives us up.
         if (error instanceof OffhookError && error.code === 'OFFHOOK_NOT_SUPPORTED')
@@ -121,33 +71,19 @@ export class Subscriber {
       });
   }
 
-  addCandidate(candidate: IceCandidate): void {
-    this.#localCandidates.remote(candidate);
-    this.#candidates.push(candidate);
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#stages.stop('abandoned');
-    this.#candidates.close();
-    this.#localCandidates.close();
-    this.#pc.close();
-  }
-
   async #answerOffer(offer: SessionDescription, offerId: number): Promise<void> {
-    if (this.#closed) return;
+    if (this.media.isClosed) return;
     const sections = parseSdp(offer.sdp);
     const { sdp, candidates } = takeCandidates(offer.sdp);
-    for (const candidate of candidates) this.addCandidate(candidate);
-    this.#pc.setRemoteDescription({ type: 'offer', sdp: asDtlsClient(asReceiveOnly(sdp)) });
-    const answer = await this.#pc.createAnswer();
-    if (this.#closed) return;
-    this.#stages.begin('ice');
+    for (const candidate of candidates) this.media.addCandidate(candidate);
+    this.media.pc.setRemoteDescription({ type: 'offer', sdp: asDtlsClient(asReceiveOnly(sdp)) });
+    const answer = await this.media.pc.createAnswer();
+    if (this.media.isClosed) return;
+    this.media.stages.begin('ice');
     this.#offer = offer;
     this.#answer = answer;
     this.#options.sendAnswer(answer, offerId);
-    this.#candidates.ready(answerTravelMs);
+    this.media.agreed(answerTravelMs);
     this.#sections = sections;
     this.#tellTracks();
   }
@@ -158,24 +94,12 @@ export class Subscriber {
     for (const section of this.#sections) {
       if (section.kind === 'application' || !section.streamId) continue;
       if (section.direction !== 'sendonly' && section.direction !== 'sendrecv') continue;
-      const media = this.#media.get(section.mid);
+      const media = this.#tracks.get(section.mid);
       const ids = trackIds(section);
       if (media && ids) offered.push({ media, section, ...ids });
       else log.debug(`media section ${section.mid} (${section.streamId}) carries no track yet`);
     }
     this.#options.onTracks(offered);
-  }
-
-  #onStateChange(state: PeerConnectionState): void {
-    if (state === 'connected') this.#stages.succeed(this.pair);
-    if (state === 'failed') {
-      const stage = this.#stages.stage ?? 'ice';
-      this.#stages.stop('failed');
-      this.#options.onFailure(
-        new OffhookError('OFFHOOK_TRANSPORT', 'the subscriber connection failed', { stage }),
-      );
-    }
-    this.#options.onStateChange(state);
   }
 }
 
