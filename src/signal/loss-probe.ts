@@ -27,8 +27,7 @@ export class LossProbe {
     this.#messageMs = performance.now();
     this.#enough = undefined;
     this.#sentSince = 0;
-    // What has come is read first: writing to a connection that the server has ended would lose its last words.
-    this.#timer ??= setInterval(() => setImmediate(() => this.#timer && this.#probe()), probeEveryMs).unref();
+    this.#timer ??= setInterval(() => this.#probe(), probeEveryMs).unref();
   }
 
   pong(id: string): void {

@@ -37,6 +37,7 @@ export class SignalSocket {
   #connection: Duplex;
   #host: string;
   #probe: LossProbe;
+  #isGathering = false;
   #waiting: SignalResponse[] = [];
   #onMessage: ((message: SignalResponse) => void) | undefined;
   #onClose: ((reason: OffhookError) => void) | undefined;
@@ -48,6 +49,7 @@ export class SignalSocket {
     this.#connection = connection;
     this.#host = host;
     this.#probe = new LossProbe((id) => {
+      this.#gather();
       if (webSocket.readyState === WebSocket.OPEN) webSocket.ping(id);
     });
     webSocket.on('pong', (id) => this.#probe.pong(id.toString()));
@@ -163,6 +165,7 @@ export class SignalSocket {
   }
 
   send(message: SignalRequest['message']): void {
+    this.#gather();
     this.#webSocket.send(new SignalRequest({ message }).toBinary(), (error) => {
       if (error) this.fail(unreachable(error, { stage: 'websocket', host: this.#host }));
     });
@@ -201,6 +204,20 @@ export class SignalSocket {
     this.#probe.stop();
     this.#webSocket.terminate();
     this.#tellClose();
+  }
+
+  /**
+   * What is said in one turn leaves in one write, after what has come was read. Two writes to a connection that the server
+   * has ended would lose its last words, which say why: the second one fails, and frees the socket.
+   */
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    this.#connection.cork();
+    setImmediate(() => {
+      this.#isGathering = false;
+      this.#connection.uncork();
+    });
   }
 
   #receive(data: RawData, isBinary: boolean): void {
