@@ -218,25 +218,18 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
 
   newApm: {
     handler: newApm,
-    status: 'partly',
-    note: 'Not echo cancellation; the error says so. Noise suppression is RNNoise.',
+    status: 'works',
+    note: "Echo cancellation is WebRTC's, noise suppression RNNoise.",
     test: 'ffi/apm',
   },
   apmProcessStream: { handler: apmProcessStream, failed: inError, status: 'works', test: 'ffi/apm' },
   apmProcessReverseStream: {
     handler: apmProcessReverseStream,
     failed: inError,
-    status: 'partly',
-    note: 'Checked only: echo cancellation would need it.',
+    status: 'works',
     test: 'ffi/apm',
   },
-  apmSetStreamDelay: {
-    handler: apmSetStreamDelay,
-    failed: inError,
-    status: 'partly',
-    note: 'Checked only: echo cancellation would need it.',
-    test: 'ffi/apm',
-  },
+  apmSetStreamDelay: { handler: apmSetStreamDelay, failed: inError, status: 'works', test: 'ffi/apm' },
 
   e2ee: { handler: notYet('end-to-end encryption'), status: 'not yet' },
 

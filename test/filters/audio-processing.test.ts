@@ -68,6 +68,60 @@ describe('noise suppression of the audio processing module', () => {
   });
 });
 
+describe('echo cancellation', () => {
+  test.each([
+    [48_000, 1],
+    [16_000, 2],
+  ])(
+    'takes out what is played, at %i Hz in %i channels, and leaves what is said',
+    async (rate, numChannels) => {
+      const processing = open({ echoCancellation: true });
+      processing.setStreamDelay(40);
+      const frameLength = (rate / 100) * numChannels;
+      const next = noiseOf(frameLength);
+      const silence = new Int16Array(frameLength);
+      // The room: what was played comes back 40 ms later at half its level.
+      const air: Int16Array[] = Array.from({ length: 4 }, () => silence);
+      for (let quietFrames = 0; quietFrames < 50; ) {
+        const played = next();
+        processing.processReverse(played, rate, numChannels);
+        air.push(played);
+        const captured = Int16Array.from(air.shift()!, (sample) => sample / 2);
+        processing.process(captured, rate, numChannels);
+        quietFrames = levelDbfs(captured) < -40 ? quietFrames + 1 : 0;
+        await new Promise(setImmediate);
+      }
+      // Programs that play nothing may say nothing of it.
+      let said: Int16Array = silence;
+      for (let frame = 0; frame < 200; frame++) {
+        said = next();
+        processing.process(said, rate, numChannels);
+      }
+      expect(levelDbfs(said)).toBeCloseTo(levelDbfs(next()), -1);
+      processing.close();
+    },
+  );
+
+  test('leaves the handlers of uncaught errors to the program', async () => {
+    const handlers = () => [
+      process.listenerCount('uncaughtException'),
+      process.listenerCount('unhandledRejection'),
+    ];
+    const before = handlers();
+    const processing = open({ echoCancellation: true });
+    const played = noiseOf(480);
+    let frame: Int16Array;
+    do {
+      frame = played();
+      processing.processReverse(frame, 48_000, 1);
+      processing.process(frame, 48_000, 1);
+      await new Promise(setImmediate);
+    } while (levelDbfs(frame) > -40);
+    expect(handlers()).toEqual(before);
+    processing.close();
+  });
+});
+
 describe('high-pass', () => {
   test('takes direct current away, of each channel', () => {
     const processing = open({ highPass: true });

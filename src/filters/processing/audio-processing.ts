@@ -1,14 +1,16 @@
 import { createLogger, OffhookError } from '../../timeline/index.js';
+import { EchoCancellation } from './echo-cancellation.js';
 import { GainControl } from './gain-control.js';
 import { HighPass } from './high-pass.js';
-import { type CreateRateConverter, NoiseSuppression } from './noise-suppression.js';
+import { NoiseSuppression } from './noise-suppression.js';
+import type { CreateRateConverter } from './rate-converter.js';
 
 export interface AudioProcessingOptions {
   echoCancellation?: boolean;
   gainControl?: boolean;
   highPass?: boolean;
   noiseSuppression?: boolean;
-  /** Makes the converters that noise suppression needs at rates other than 48 kHz. */
+  /** Makes the converters that echo cancellation and noise suppression need at rates other than 48 kHz. */
   createRateConverter: CreateRateConverter;
 }
 
@@ -17,26 +19,20 @@ interface Parts {
   sampleRate: number;
   numChannels: number;
   highPass: HighPass[];
+  echoCancellation: EchoCancellation | undefined;
   noiseSuppression: NoiseSuppression | undefined;
   gainControl: GainControl | undefined;
 }
 
 const log = createLogger('filters/processing');
 
-/** Processing of audio that a program captures: high-pass, then noise suppression, then gain control. */
+/** Processing of audio that a program captures: high-pass, echo cancellation, noise suppression and gain control. */
 export class AudioProcessing {
   #options: AudioProcessingOptions;
   #parts: Parts | undefined;
+  #delayMs = 0;
 
-  /** @throws OffhookError `OFFHOOK_NOT_SUPPORTED` when echo cancellation is asked for: there is no library for it */
   constructor(options: AudioProcessingOptions) {
-    if (options.echoCancellation) {
-      throw new OffhookError(
-        'OFFHOOK_NOT_SUPPORTED',
-        'audio processing: echo cancellation is missing; high-pass, noise suppression and gain control are there',
-        { advice: 'Leave it off, and cancel echo where the microphone and the loudspeaker are.' },
-      );
-    }
     this.#options = options;
   }
 
@@ -53,22 +49,29 @@ export class AudioProcessing {
   }
 
   /**
-   * Takes what is played to the user. Only echo cancellation would need it: it is checked, and nothing else.
+   * Takes what is played to the user, one or several times 10 ms, for echo cancellation.
    * @throws OffhookError `OFFHOOK_INVALID_REQUEST` as `process` does
    */
   processReverse(samples: Int16Array, sampleRate: number, numChannels: number): void {
-    frameLengthOf(samples, sampleRate, numChannels);
+    const frameLength = frameLengthOf(samples, sampleRate, numChannels);
+    for (let at = 0; at < samples.length; at += frameLength) {
+      const frame = samples.subarray(at, at + frameLength);
+      this.#parts?.echoCancellation?.processReverse(frame, sampleRate, numChannels);
+    }
   }
 
   /**
-   * Takes the delay between `processReverse` and `process` of one sound, which only echo cancellation would need.
+   * Takes the delay between `processReverse` and `process` of one sound; echo cancellation finds it by itself in time.
    * @throws OffhookError `OFFHOOK_INVALID_REQUEST` when it is negative
    */
   setStreamDelay(delayMs: number): void {
     if (delayMs < 0) throw invalid(`a delay of ${delayMs} ms is none`);
+    this.#delayMs = delayMs;
+    this.#parts?.echoCancellation?.setDelay(delayMs);
   }
 
   close(): void {
+    this.#parts?.echoCancellation?.close();
     this.#parts?.noiseSuppression?.close();
     this.#parts = undefined;
   }
@@ -78,11 +81,14 @@ export class AudioProcessing {
     if (current?.sampleRate === sampleRate && current.numChannels === numChannels) return current;
     log.debug(`process: ${sampleRate} Hz, ${numChannels} channels`);
     this.close();
-    const { highPass, noiseSuppression, gainControl, createRateConverter } = this.#options;
+    const { highPass, echoCancellation, noiseSuppression, gainControl, createRateConverter } = this.#options;
     this.#parts = {
       sampleRate,
       numChannels,
       highPass: highPass ? Array.from({ length: numChannels }, () => new HighPass(sampleRate)) : [],
+      echoCancellation: echoCancellation
+        ? new EchoCancellation({ sampleRate, numChannels, delayMs: this.#delayMs, createRateConverter })
+        : undefined,
       noiseSuppression: noiseSuppression
         ? new NoiseSuppression(sampleRate, numChannels, createRateConverter)
         : undefined,
@@ -92,12 +98,14 @@ export class AudioProcessing {
   }
 }
 
-function processFrame(frame: Int16Array, { highPass, noiseSuppression, gainControl }: Parts): void {
+function processFrame(frame: Int16Array, parts: Parts): void {
+  const { highPass, echoCancellation, noiseSuppression, gainControl } = parts;
   if (highPass.length > 0) {
     const values = Float64Array.from(frame);
     for (const [channel, filter] of highPass.entries()) filter.process(values, channel, highPass.length);
     store(values, frame);
   }
+  if (echoCancellation) frame.set(echoCancellation.process(frame));
   if (noiseSuppression) frame.set(noiseSuppression.process(frame));
   if (gainControl) {
     const values = Float64Array.from(frame);

@@ -1,16 +1,6 @@
 import { createLogger, describeError } from '../../timeline/index.js';
 import type { Rnnoise } from '../rnnoise.js';
-
-/** Changes the rate of interleaved samples; every push of 10 ms returns 10 ms. */
-export interface RateConverter {
-  push(samples: Int16Array): Int16Array;
-}
-
-export type CreateRateConverter = (options: {
-  inputRate: number;
-  outputRate: number;
-  numChannels: number;
-}) => RateConverter;
+import type { CreateRateConverter, RateConverter } from './rate-converter.js';
 
 const log = createLogger('filters/processing');
 const rnnoiseRate = 48_000;
