@@ -3,18 +3,16 @@ import {
   type JoinResponse,
   ParticipantInfo_State,
   ParticipantTracks,
+  type ParticipantUpdate,
   type ReconnectResponse,
-  SessionDescription as SessionDescriptionMessage,
   type SignalRequest,
   type SignalResponse,
   type SubscriptionPermission,
-  SyncState,
   UpdateParticipantMetadata,
   UpdateSubscription,
 } from '@livekit/protocol';
 import type { PacketChannel, PacketKind } from '../data/index.js';
 import { type Deadlines, OffhookError, type Timeline, withDeadline } from '../timeline/index.js';
-import type { SessionDescription } from '../transport/index.js';
 import { Connection } from './connection/connection.js';
 import type { ConnectionHost } from './connection/connection-host.js';
 import { DataPlane } from './data-plane.js';
@@ -27,9 +25,11 @@ import type { ConnectOptions } from './options.js';
 import { Requests } from './requests.js';
 import { Reunion } from './reunion.js';
 import type { Session } from './session.js';
+import { isReplaced } from './state/participants.js';
 import { joinedState, reduce, type StateInput } from './state/reduce.js';
 import { publisherOf, type RoomState } from './state/room-state.js';
 import type { Step } from './state/step.js';
+import { syncState } from './sync-state.js';
 
 interface EngineOptions {
   urls: readonly string[];
@@ -148,6 +148,10 @@ export class Engine implements ConnectionHost, LocalTracksHost {
       case 'requestResponse':
         this.requests.handleResponse(message.value);
         break;
+      case 'update':
+        if (this.#isReplaced(message.value)) this.connection.replaced();
+        else this.dispatch({ type: 'message', message });
+        break;
       default:
         this.dispatch({ type: 'message', message });
     }
@@ -183,8 +187,11 @@ export class Engine implements ConnectionHost, LocalTracksHost {
   }
 
   onSessionResumed(session: Session, response: ReconnectResponse): void {
-    session.send({ case: 'syncState', value: this.#syncState(session) });
-    for (const value of this.requests.unansweredTracks()) session.send({ case: 'addTrack', value });
+    const { tracks, data } = this;
+    const differing = this.#differingSubscriptions();
+    const value = syncState({ session, tracks, data, autoSubscribe: this.#autoSubscribe, differing });
+    session.send({ case: 'syncState', value });
+    for (const track of this.requests.unansweredTracks()) session.send({ case: 'addTrack', value: track });
     if (this.#permission) session.send({ case: 'subscriptionPermission', value: this.#permission });
     this.data.sessionResumed(response.lastMessageSeq);
   }
@@ -228,6 +235,12 @@ export class Engine implements ConnectionHost, LocalTracksHost {
 
   get #autoSubscribe(): boolean {
     return this.#options.connect.autoSubscribe ?? true;
+  }
+
+  /** The server resumes whoever has the identity now, and its leave to us may have been lost with the connection. */
+  #isReplaced({ participants }: ParticipantUpdate): boolean {
+    const local = this.connection.state === 'resuming' ? this.#state?.local : undefined;
+    return local !== undefined && isReplaced(local, participants);
   }
 
   /** Participants to whom the server passes data on. */
@@ -280,23 +293,4 @@ export class Engine implements ConnectionHost, LocalTracksHost {
       .filter(([, wanted]) => wanted !== this.#autoSubscribe)
       .map(([sid]) => sid);
   }
-
-  #syncState(session: Session): SyncState {
-    const { offer, answer } = session.subscriber.descriptions;
-    return new SyncState({
-      ...(offer ? { offer: toMessage(offer) } : {}),
-      ...(answer ? { answer: toMessage(answer) } : {}),
-      subscription: new UpdateSubscription({
-        trackSids: this.#differingSubscriptions(),
-        subscribe: !this.#autoSubscribe,
-      }),
-      publishTracks: this.tracks.publishedTracks(),
-      dataChannels: session.channelInfos(),
-      datachannelReceiveStates: this.data.receiveStates(),
-    });
-  }
-}
-
-function toMessage({ type, sdp }: SessionDescription): SessionDescriptionMessage {
-  return new SessionDescriptionMessage({ type, sdp });
 }

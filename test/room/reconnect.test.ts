@@ -220,7 +220,21 @@ describeWith(['livekit-server'], 'a room whose connection is lost', () => {
     const second = await house.join(name, 'ada');
     const { message } = await first.event('disconnected');
     expect(message).toContain('DUPLICATE_IDENTITY');
-    expect(second.room.connectionState).toBe('connected');
+    await expect.poll(() => second.room.connectionState, { timeout: 8_000 }).toBe('connected');
+    expect(second.told()).not.toContain('disconnected');
+  });
+
+  it('ends when somebody joined under its identity while it was away', async () => {
+    const name = `call ${room}`;
+    const first = await house.join(name, 'ada', { url: relay.url });
+    relay.goAway();
+    await first.event('reconnecting');
+    const second = await house.join(name, 'ada');
+    relay.back();
+    const { message } = await first.event('disconnected');
+    expect(message).toContain('DUPLICATE_IDENTITY');
+    await expect.poll(() => second.room.connectionState, { timeout: 8_000 }).toBe('connected');
+    expect(second.told()).not.toContain('disconnected');
   });
 
   it('reconnects when the server asks it to leave and come again', async () => {

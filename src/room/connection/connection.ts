@@ -1,12 +1,6 @@
 import { DisconnectReason, LeaveRequest, LeaveRequest_Action } from '@livekit/protocol';
 import type { SignalClient } from '../../signal/index.js';
-import {
-  createLogger,
-  type Deadlines,
-  describeError,
-  OffhookError,
-  type Timeline,
-} from '../../timeline/index.js';
+import { createLogger, type Deadlines, OffhookError, type Timeline } from '../../timeline/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
 import type { ConnectOptions } from '../options.js';
 import type { Session, SessionEvents } from '../session.js';
@@ -15,7 +9,7 @@ import { Attempt } from './attempt.js';
 import type { ConnectionHost } from './connection-host.js';
 import type { ConnectionState } from './connection-state.js';
 import { type ConnectionAction, type ConnectionInput, transitionFor } from './connection-table.js';
-import { inputForFailure, inputForLeave, leaveError } from './failure.js';
+import { failureOf, inputForFailure, inputForLeave, leaveError } from './failure.js';
 import { RetryPace } from './retry-pace.js';
 import { SessionOpener } from './session-opener.js';
 
@@ -104,6 +98,12 @@ export class Connection {
     this.#lost(input, new OffhookError('OFFHOOK_UNREACHABLE', `simulated: ${input}`));
   }
 
+  /** Somebody has joined under our identity: the session is theirs. */
+  replaced(): void {
+    const { DUPLICATE_IDENTITY: reason } = DisconnectReason;
+    this.#onLeave(new LeaveRequest({ reason, action: LeaveRequest_Action.DISCONNECT }));
+  }
+
   #input(input: ConnectionInput): void {
     const transition = transitionFor(this.#state, input);
     if (!transition) {
@@ -175,10 +175,7 @@ export class Connection {
   }
 
   #failed(input: FailedAttempt, error: unknown): void {
-    const failure =
-      error instanceof OffhookError
-        ? error
-        : new OffhookError('OFFHOOK_TRANSPORT', describeError(error), { cause: error });
+    const failure = failureOf(error);
     this.#failure = failure;
     if (input === 'joinFailed') {
       this.#joined.reject(failure);

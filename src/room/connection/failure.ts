@@ -1,11 +1,17 @@
 import { DisconnectReason, type LeaveRequest, LeaveRequest_Action } from '@livekit/protocol';
-import { OffhookError } from '../../timeline/index.js';
+import { describeError, OffhookError } from '../../timeline/index.js';
 import type { ConnectionInput } from './connection-table.js';
 
 /** What a leave of the server comes to. Servers that know no actions only say whether we may come back. */
 export function inputForLeave({ action, canReconnect }: LeaveRequest): ConnectionInput {
   if (action === LeaveRequest_Action.RESUME) return 'leaveResume';
   return canReconnect || action === LeaveRequest_Action.RECONNECT ? 'leaveReconnect' : 'leaveDisconnect';
+}
+
+/** What an attempt threw, as the error that people are told of. */
+export function failureOf(error: unknown): OffhookError {
+  if (error instanceof OffhookError) return error;
+  return new OffhookError('OFFHOOK_TRANSPORT', describeError(error), { cause: error });
 }
 
 export function leaveError({ reason }: LeaveRequest): OffhookError {

@@ -65,6 +65,17 @@ export function participantChanges(before: ParticipantInfo, after: ParticipantIn
   return events;
 }
 
+/** Whether the server's word on some participants says that our identity belongs to a later session than ours. */
+export function isReplaced(local: ParticipantInfo, updates: readonly ParticipantMessage[]): boolean {
+  return updates.some(
+    (update) =>
+      update.identity === local.identity &&
+      update.sid !== local.sid &&
+      !hasLeft(update) &&
+      toParticipantInfo(update).joinedAtMs > local.joinedAtMs,
+  );
+}
+
 function updateLocal(state: RoomState, update: ParticipantMessage): Step {
   const local = toParticipantInfo(update);
   const step: Step = { state: { ...state, local }, events: participantChanges(state.local, local) };

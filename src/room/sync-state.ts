@@ -1,0 +1,30 @@
+import {
+  SessionDescription as SessionDescriptionMessage,
+  SyncState,
+  UpdateSubscription,
+} from '@livekit/protocol';
+import type { DataPlane } from './data-plane.js';
+import type { LocalTracks } from './local-tracks.js';
+import type { Session } from './session.js';
+
+interface SyncStateSources {
+  session: Session;
+  tracks: LocalTracks;
+  data: DataPlane;
+  autoSubscribe: boolean;
+  /** Sids of tracks for which the program chose other than that. */
+  differing: readonly string[];
+}
+
+/** What a server must know of us to take a session up again (SyncState). */
+export function syncState({ session, tracks, data, autoSubscribe, differing }: SyncStateSources): SyncState {
+  const { offer, answer } = session.subscriber.descriptions;
+  return new SyncState({
+    ...(offer ? { offer: new SessionDescriptionMessage(offer) } : {}),
+    ...(answer ? { answer: new SessionDescriptionMessage(answer) } : {}),
+    subscription: new UpdateSubscription({ trackSids: [...differing], subscribe: !autoSubscribe }),
+    publishTracks: tracks.publishedTracks(),
+    dataChannels: session.channelInfos(),
+    datachannelReceiveStates: data.receiveStates(),
+  });
+}
