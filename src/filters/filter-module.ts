@@ -6,7 +6,6 @@ import { type FilterRates, FilterSession, type FilterSessionOptions } from './fi
 import type { FilterState, FilterStatus } from './filter-status.js';
 import { afterHeadStart } from './head-start.js';
 import { RestartPolicy } from './restart-policy.js';
-import type { Samples } from './samples.js';
 import { createStream } from './stream-creation.js';
 import { StreamSlots } from './stream-slots.js';
 
@@ -43,7 +42,6 @@ export class FilterModule {
   #separateRates = false;
   #sampleRate: number | undefined;
   #framesBack = 0;
-  #timesTakenOut = new WeakMap<FilterSession, number>();
   #closed = false;
 
   constructor(options: FilterModuleOptions) {
@@ -121,12 +119,15 @@ export class FilterModule {
   }
 
   #start(): void {
-    const host = this.#options.startHost({
+    this.#host = this.#options.startHost({
       onOpened: ({ separateRates, sampleRate }) => {
         this.#separateRates = separateRates;
         this.#sampleRate ??= sampleRate;
       },
-      onFrame: (slot, sequence, filtered) => this.#onFrame(slot, sequence, filtered),
+      onFrame: (slot, sequence, filtered) => {
+        this.#framesBack++;
+        this.#slots.get(slot)?.onFrame(sequence, filtered);
+      },
       onFrameFailed: (slot, sequence, reason) => {
         this.#framesBack++;
         this.#log.debug(`process: ${reason}`);
@@ -134,7 +135,6 @@ export class FilterModule {
       },
       onEnd: (reason, final) => this.#onHostEnd(reason, final),
     });
-    this.#host = host;
   }
 
   #load(load: FilterLoad, timeline?: Timeline, joined?: Promise<unknown>): void {
@@ -246,8 +246,7 @@ export class FilterModule {
 
   #takeOut(session: FilterSession, reason: string): void {
     this.#release(session);
-    const retryMs = retryAfterMs[this.#timesTakenOut.get(session) ?? 0];
-    this.#timesTakenOut.set(session, (this.#timesTakenOut.get(session) ?? 0) + 1);
+    const retryMs = retryAfterMs[session.timesTakenOut - 1];
     const next = retryMs === undefined ? 'for good' : `until ${retryMs / 1_000} s have passed`;
     session.detach('unavailable', `taken out ${next}: ${reason}`);
     this.#announceStream(session);
@@ -268,11 +267,6 @@ export class FilterModule {
       host.close();
       this.#onHostEnd(`it has been stuck in a frame for ${stuckAfterMs} ms`, false);
     }, stuckAfterMs).unref();
-  }
-
-  #onFrame(slot: number, sequence: number, filtered: Samples): void {
-    this.#framesBack++;
-    this.#slots.get(slot)?.onFrame(sequence, filtered);
   }
 
   #onHostEnd(reason: string, final: boolean): void {

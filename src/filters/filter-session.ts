@@ -60,6 +60,7 @@ export class FilterSession {
   #createdMs = performance.now();
   #settledMs: number | undefined;
   #takenOut = false;
+  #timesTakenOut = 0;
   /** Frames that the host was given and has not answered. */
   #unanswered = 0;
   #closed = false;
@@ -89,6 +90,10 @@ export class FilterSession {
   /** True when nothing may be attached any more. */
   get over(): boolean {
     return this.#closed || this.#takenOut;
+  }
+
+  get timesTakenOut(): number {
+    return this.#timesTakenOut;
   }
 
   /** True when the host still has frames of this stream, late as they are. */
@@ -221,6 +226,7 @@ export class FilterSession {
     done(undefined);
     if (!this.#misses.add(true) || this.over) return;
     this.#takenOut = true;
+    this.#timesTakenOut++;
     this.#owner.onTakenOut(this, this.#misses.describe());
   }
 
