@@ -74,6 +74,7 @@ export class IceSession {
   #bridge: IceBridge | undefined;
   /** What the bridge has told of itself for the credentials that hold now. */
   #gathered: string[] = [];
+  #onGathered: () => void = () => {};
   /** UDP stopped in mid-connection: where the next search begins with everything at once. */
   #wentSilent = false;
   #timer: NodeJS.Timeout | undefined;
@@ -155,8 +156,11 @@ export class IceSession {
    * themselves may come after a check, whose sender is a stranger then, for whom a controlling server waits a second.
    */
   async completed(answer: Description): Promise<Description> {
-    if (!this.#bridge) return answer;
-    await Promise.race([this.#bridge.gathered, delay(gatherWithinMs, undefined, { ref: false })]);
+    const gathered = new Promise<void>((resolve) => {
+      this.#onGathered = resolve;
+      void this.#bridge?.gathered.then(resolve);
+    });
+    await Promise.race([gathered, delay(gatherWithinMs, undefined, { ref: false })]);
     return { ...answer, sdp: withCandidates(answer.sdp, this.#gathered) };
   }
 
@@ -260,6 +264,7 @@ export class IceSession {
       turnAfterMs: relayOnly || this.#wentSilent ? 0 : turnAfterMs,
     });
     for (const candidate of this.#candidates) this.#bridge.addCandidate(candidate);
+    void this.#bridge.gathered.then(() => this.#onGathered());
   }
 
   #newBridge(): IceBridge {

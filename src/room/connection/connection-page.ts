@@ -25,7 +25,7 @@ them. With \`waitFor: 'media'\` it returns when they are up.
   packets wait for those who were there before, 2 s at most: a server that went away was everybody's, and a room passes
   nothing on to somebody who is not back yet. What was under way when the old session ended may be lost: whether it
   arrived is not known, a new session counts anew, and to send it again could double it. From the moment that a room
-  knows of the loss (at once where the server or its host ends the connection, after 3 s of silence where not), nothing is.
+  knows of the loss (at once where the server or its host ends the connection, after 1.5 s of silence where not), nothing is.
 - When it is over, \`disconnected\` says why: its \`message\` names the stage that failed last.
 `;
 
