@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OffhookError } from '../timeline/index.js';
+import { CandidateHold } from './candidate-hold.js';
 import { candidateAddress, type IceCandidate, type StunServer, type TurnServer } from './ice.js';
 import type { IceCredentials, IcePath } from './ice-agent.js';
 import { IceBridge } from './ice-bridge.js';
@@ -47,7 +48,6 @@ const restartTimeoutMs = 15_000;
 /** UDP takes that long where it works at all; where the way is longer, it still answers before TCP does. */
 const tcpAfterMs = 200;
 const turnAfterMs = 500;
-const holdMs = 100;
 /** A socket has its port at once, where it is to be had at all. */
 const gatherWithinMs = 50;
 
@@ -78,12 +78,12 @@ export class IceSession {
   /** UDP stopped in mid-connection: where the next search begins with everything at once. */
   #wentSilent = false;
   #timer: NodeJS.Timeout | undefined;
-  #held: IceCandidate[] = [];
-  #holdTimer: NodeJS.Timeout | undefined;
+  #hold: CandidateHold;
   #closed = false;
 
   constructor(options: IceSessionOptions) {
     this.#options = options;
+    this.#hold = new CandidateHold(options.onLocalCandidate);
   }
 
   get state(): IceSessionState {
@@ -95,10 +95,7 @@ export class IceSession {
     return this.#bridge?.selected;
   }
 
-  /**
-   * Takes a candidate of the addon's for the other side. Who offers keeps them for a moment: its own checks lead to the
-   * same connection, and a check of the other side that comes first would put them off by 50 ms (libjuice).
-   */
+  /** Takes a candidate of the addon's for the other side. */
   localCandidate(candidate: IceCandidate): void {
     const parsed = candidateAddress(candidate.candidate);
     if (parsed?.protocol === 'udp' && parsed.type === 'host') this.#addonPort ??= parsed.port;
@@ -106,19 +103,16 @@ export class IceSession {
       this.#startBridged();
       return;
     }
-    if (!this.#offeredFirst || this.#state !== 'addon' || this.#addonConnected || this.#bridge) {
-      this.#options.onLocalCandidate(candidate);
-      return;
-    }
-    this.#held.push(candidate);
-    this.#holdTimer ??= setTimeout(() => this.#releaseHeld(), holdMs).unref();
+    const isHeld = this.#offeredFirst && this.#state === 'addon' && !this.#addonConnected && !this.#bridge;
+    if (isHeld) this.#hold.push(candidate);
+    else this.#options.onLocalCandidate(candidate);
   }
 
   /** The addon has found a pair, by itself or over the bridge. */
   addonConnected(): void {
     if (this.#addonConnected) return;
     this.#addonConnected = true;
-    this.#releaseHeld();
+    this.#hold.release();
     this.#bridge?.addonIsReady();
   }
 
@@ -199,14 +193,9 @@ export class IceSession {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    clearTimeout(this.#holdTimer);
+    this.#hold.close();
     this.#bridge?.close();
     this.#bridge = undefined;
-  }
-
-  #releaseHeld(): void {
-    clearTimeout(this.#holdTimer);
-    for (const candidate of this.#held.splice(0)) this.#options.onLocalCandidate(candidate);
   }
 
   /** Begins to search once both sides' descriptions and the addon's port are known. */

@@ -1,10 +1,10 @@
+export type { CandidatePair } from './candidate-pair.js';
 export { type Certificate, generateCertificate } from './certificate.js';
 export { DataChannel } from './data-channel.js';
 export { candidateAddress, candidateLikelihood, type IceCandidate, type IceServer } from './ice.js';
 export type { AudioTrackOptions } from './media-section.js';
 export { MediaTrack } from './media-track.js';
 export {
-  type CandidatePair,
   PeerConnection,
   type PeerConnectionOptions,
   type PeerConnectionState,

@@ -11,7 +11,7 @@ import { IceAgent, type IceCredentials, type IcePath } from './ice-agent.js';
 import { type IceLink, TcpLink, UdpLink } from './ice-link.js';
 import { familyOf, localAddresses, localAddressTowards } from './local-address.js';
 import { ReflexiveAddress } from './reflexive-address.js';
-import { isStun, type TransportAddress } from './stun.js';
+import { isStun, parseStun, type TransportAddress } from './stun.js';
 import { TurnLink } from './turn-link.js';
 
 /** What is searched, and how. */
@@ -275,9 +275,14 @@ export class PathSearch {
       this.#options.onPacket(packet);
       return;
     }
-    if (this.#reflexive.some((reflexive) => reflexive.receive(packet))) return;
+    if (this.#reflexive.length > 0 && this.#isReflexive(packet)) return;
     this.#agent.receive(path, packet, performance.now());
     this.#options.onHurry();
+  }
+
+  #isReflexive(packet: Buffer): boolean {
+    const message = parseStun(packet);
+    return message !== undefined && this.#reflexive.some((reflexive) => reflexive.receive(message));
   }
 
   #later(act: () => void, delayMs: number): void {

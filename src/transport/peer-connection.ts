@@ -1,17 +1,11 @@
 import { createRequire } from 'node:module';
 import type * as Addon from 'node-datachannel';
 import { OffhookError } from '../timeline/index.js';
+import { addonConfig } from './addon-config.js';
+import { type CandidatePair, pairOfAddon, pairOfPath } from './candidate-pair.js';
 import type { Certificate } from './certificate.js';
 import { DataChannel } from './data-channel.js';
-import {
-  addonIceServers,
-  candidateAddress,
-  type IceCandidate,
-  type IceServer,
-  stunServers,
-  turnServers,
-} from './ice.js';
-import type { IcePath } from './ice-agent.js';
+import { candidateAddress, type IceCandidate, type IceServer, stunServers, turnServers } from './ice.js';
 import { IceSession } from './ice-session.js';
 import { assertSocketPossible } from './local-address.js';
 import { type AudioTrackOptions, audioSection } from './media-section.js';
@@ -50,15 +44,10 @@ export interface PeerConnectionOptions {
   /** Certificate for DTLS; one of its own without it. */
   certificate?: Certificate;
   /**
-   * Leaves ICE to an agent of our own, not to the addon's: over UDP, TCP (RFC 6544, active) and TURN over TCP and TLS,
+   * Leaves ICE to an agent of our own, not to the addon's: over UDP, TCP (RFC 6544, active) and TURN,
    * with consent asked for twice a second. Each packet crosses the thread once more. Implied by `relay`.
    */
   bridged?: boolean;
-}
-
-export interface CandidatePair {
-  local: { address: string; port: number; type: string; protocol: string };
-  remote: { address: string; port: number; type: string; protocol: string };
 }
 
 const loopback = '127.0.0.1';
@@ -91,23 +80,8 @@ export class PeerConnection {
     const bridged = relayOnly || (options.bridged ?? false);
     this.#isBridged = bridged;
     this.#bindAddress = bridged ? loopback : options.bindAddress;
-    this.#pc = new AddonPeerConnection(options.name, {
-      iceServers: bridged ? [] : addonIceServers(iceServers),
-      // Without it a connection that begins with data channels only has no SRTP, and tracks added later never open.
-      forceMediaTransport: true,
-      disableAutoNegotiation: true,
-      enableIceUdpMux: options.udpMux ?? false,
-      ...(options.certificate === undefined
-        ? {}
-        : {
-            certificatePemFile: options.certificate.certificatePem,
-            keyPemFile: options.certificate.keyPem,
-          }),
-      ...(this.#bindAddress === undefined ? {} : { bindAddress: this.#bindAddress }),
-      ...(options.portRange === undefined
-        ? {}
-        : { portRangeBegin: options.portRange.begin, portRangeEnd: options.portRange.end }),
-    });
+    const config = addonConfig(options, bridged, this.#bindAddress);
+    this.#pc = new AddonPeerConnection(options.name, config);
     this.#ice = new IceSession({
       name: options.name,
       bindAddress: options.bindAddress,
@@ -257,17 +231,10 @@ export class PeerConnection {
   /** The pair of addresses that ICE chose, while connected. */
   selectedCandidatePair(): CandidatePair | undefined {
     if (this.#closed) return undefined;
-    if (this.#ice.path) return pairOf(this.#ice.path);
+    if (this.#ice.path) return pairOfPath(this.#ice.path);
     if (this.#isBridged) return undefined;
     const pair = this.#pc.getSelectedCandidatePair();
-    if (!pair) return undefined;
-    const side = ({ address, port, type, transportType }: Addon.SelectedCandidateInfo) => ({
-      address,
-      port,
-      type,
-      protocol: transportType.toLowerCase(),
-    });
-    return { local: side(pair.local), remote: side(pair.remote) };
+    return pair ? pairOfAddon(pair) : undefined;
   }
 
   /** Round trip of the SCTP association in milliseconds, where there is one. */
@@ -318,15 +285,6 @@ export class PeerConnection {
   #assertOpen(): void {
     if (this.#closed) throw new OffhookError('OFFHOOK_CLOSED', 'the peer connection is closed');
   }
-}
-
-function pairOf({ protocol, local, remote }: IcePath): CandidatePair {
-  const relayed = protocol === 'relay';
-  const transport = relayed ? 'udp' : protocol;
-  return {
-    local: { address: '', port: 0, ...local, type: relayed ? 'relay' : 'host', protocol: transport },
-    remote: { ...remote, type: 'host', protocol: transport },
-  };
 }
 
 function transportError(what: string, cause: unknown): OffhookError {

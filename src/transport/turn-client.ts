@@ -14,6 +14,7 @@ import {
   type TransportAddress,
   xorAddress,
 } from './stun.js';
+import { StunTransactions } from './stun-transactions.js';
 
 export interface TurnClientOptions {
   username: string;
@@ -30,15 +31,6 @@ export interface TurnClientOptions {
 /** Addresses are masked with the transaction's id, so attributes are made anew for each. */
 type AttributesOf = (transactionId: Buffer) => StunAttribute[];
 
-interface Transaction {
-  method: number;
-  attributesOf: AttributesOf;
-  resolve: (response: StunMessage) => void;
-  reject: (error: OffhookError) => void;
-  timer: NodeJS.Timeout;
-  resend: NodeJS.Timeout | undefined;
-}
-
 interface Channel {
   number: number;
   bound: boolean;
@@ -47,6 +39,10 @@ interface Channel {
 
 const answerTimeoutMs = 5_000;
 const resendIntervalMs = 500;
+const resendAtMs = Array.from(
+  { length: answerTimeoutMs / resendIntervalMs - 1 },
+  (_, i) => (i + 1) * resendIntervalMs,
+);
 const udpTransport = 17;
 const unauthorized = 401;
 const staleNonce = 438;
@@ -58,7 +54,7 @@ const minRefreshMs = 30_000;
 /** A TURN allocation (RFC 8656), whatever carries its messages to the server. */
 export class TurnClient {
   #options: TurnClientOptions;
-  #transactions = new Map<string, Transaction>();
+  #transactions: StunTransactions;
   #channels = new Map<number, Channel>();
   #auth: { realm: string; nonce: Buffer; key: Buffer } | undefined;
   #relayed: TransportAddress | undefined;
@@ -67,6 +63,12 @@ export class TurnClient {
 
   constructor(options: TurnClientOptions) {
     this.#options = options;
+    this.#transactions = new StunTransactions({
+      send: options.send,
+      resendAtMs: options.lossy ? resendAtMs : [],
+      timeoutMs: answerTimeoutMs,
+      name: 'the TURN server',
+    });
   }
 
   /**
@@ -117,12 +119,7 @@ export class TurnClient {
       return;
     }
     const response = parseStun(message);
-    const transaction = response && this.#transactions.get(response.transactionId.toString('hex'));
-    if (!transaction) return;
-    this.#transactions.delete(response.transactionId.toString('hex'));
-    stopTimers(transaction);
-    if (response.class === 'success') transaction.resolve(response);
-    else this.#handleError(transaction, response);
+    if (response) this.#transactions.receive(response);
   }
 
   /**
@@ -132,46 +129,31 @@ export class TurnClient {
    */
   close(reason = new OffhookError('OFFHOOK_CLOSED', 'the TURN allocation was closed')): void {
     if (this.#closed) return;
-    if (this.#relayed) this.#write(stunMethod.refresh, () => [lifetime(0)]);
+    if (this.#relayed) this.#options.send(this.#signed(stunMethod.refresh, () => [lifetime(0)]).packet);
     this.#closed = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    for (const transaction of this.#transactions.values()) {
-      stopTimers(transaction);
-      transaction.reject(reason);
-    }
-    this.#transactions.clear();
+    this.#transactions.close(reason);
   }
 
-  #handleError(transaction: Transaction, response: StunMessage): void {
+  /** @throws OffhookError when the server refuses, for another reason than that it wants to know who asks, or is silent */
+  async #request(method: number, attributesOf: AttributesOf): Promise<StunMessage> {
+    const isFirst = !this.#auth;
+    const { transactionId, packet } = this.#signed(method, attributesOf);
+    const response = await this.#transactions.request(transactionId, packet);
+    if (response.class === 'success') return response;
     const code = errorCodeOf(response);
     const realm = attributeOf(response, stunAttribute.realm);
     const nonce = attributeOf(response, stunAttribute.nonce);
-    const first = code === unauthorized && !this.#auth;
-    if (!realm || !nonce || !(first || code === staleNonce)) {
-      transaction.reject(turnError(`refused with code ${code}`));
-      return;
+    if (!realm || !nonce || !((code === unauthorized && isFirst) || code === staleNonce)) {
+      throw turnError(`refused with code ${code}`);
     }
     const { username, credential } = this.#options;
     const key = createHash('md5').update(`${username}:${realm.toString()}:${credential}`).digest();
     this.#auth = { realm: realm.toString(), nonce: Buffer.from(nonce), key };
-    this.#request(transaction.method, transaction.attributesOf).then(transaction.resolve, transaction.reject);
+    return this.#request(method, attributesOf);
   }
 
-  #request(method: number, attributesOf: AttributesOf): Promise<StunMessage> {
-    return new Promise((resolve, reject) => {
-      const { id, packet } = this.#write(method, attributesOf);
-      const { lossy, send } = this.#options;
-      const resend = lossy ? setInterval(() => send(packet), resendIntervalMs).unref() : undefined;
-      const timer = setTimeout(() => {
-        clearInterval(resend);
-        this.#transactions.delete(id);
-        reject(new OffhookError('OFFHOOK_DEADLINE', `the TURN server was silent for ${answerTimeoutMs} ms`));
-      }, answerTimeoutMs).unref();
-      this.#transactions.set(id, { method, attributesOf, resolve, reject, timer, resend });
-    });
-  }
-
-  #write(method: number, attributesOf: AttributesOf): { id: string; packet: Buffer } {
+  #signed(method: number, attributesOf: AttributesOf): { transactionId: Buffer; packet: Buffer } {
     const transactionId = randomBytes(12);
     const attributes = attributesOf(transactionId);
     const auth = this.#auth;
@@ -183,8 +165,7 @@ export class TurnClient {
       );
     }
     const packet = serializeStun({ class: 'request', method, transactionId, attributes }, auth?.key);
-    this.#options.send(packet);
-    return { id: transactionId.toString('hex'), packet };
+    return { transactionId, packet };
   }
 
   #bind(channel: Channel): void {
@@ -225,11 +206,6 @@ export class TurnClient {
     timer.unref();
     this.#timers.add(timer);
   }
-}
-
-function stopTimers({ timer, resend }: Transaction): void {
-  clearTimeout(timer);
-  clearInterval(resend);
 }
 
 function lifetime(seconds: number): StunAttribute {

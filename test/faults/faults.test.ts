@@ -74,6 +74,19 @@ describeWith(
       expect(result!.data).toMatchObject({ outgoing: whole, incoming: whole });
     });
 
+    test('where UDP is dropped, a call goes over TCP, from the start and in the middle of it', {
+      timeout: 90_000,
+    }, () => {
+      const { 'udp-dropped': before, 'udp-lost': within } = runScenarios('udp-dropped', 'udp-lost');
+      expect(before).toMatchObject({ outcome: 'connected' });
+      expect(before!.hearsMs).toBeDefined();
+      expect(before!.heardMs).toBeDefined();
+      expect(within).toMatchObject({ outcome: 'recovered' });
+      expect(within!.silenceMs).toBeLessThan(5_000);
+      const whole = { lost: 0, doubled: 0, inOrder: true };
+      expect(within!.data).toMatchObject({ outgoing: whole, incoming: whole });
+    });
+
     test('a plugin that blocks on a dropped connection delays nothing', { timeout: 60_000 }, () => {
       const { 'filter-blocked': result } = runScenarios('filter-blocked');
       expect(result).toMatchObject({ outcome: 'connected' });
