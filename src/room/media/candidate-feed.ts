@@ -4,12 +4,10 @@ import { candidateLikelihood, type IceCandidate } from '../../transport/index.js
 const log = createLogger('room/ice');
 /** Candidates come in a burst: this long after the first one, the likeliest of them is known. */
 const gatherMs = 3;
-/** Checks leave 50 ms apart in the order of candidates: the others come when the likeliest has had its turn. */
-const othersAfterMs = 60;
 
 /**
- * Hands the server's candidates to a peer connection: once it has the server's description, and the likeliest first,
- * because the order of candidates decides how soon the pair that works is checked.
+ * Hands the server's candidates to a peer connection: once it has the server's description, and the likeliest first, as
+ * the first that answers is chosen.
  */
 export class CandidateFeed {
   #add: (candidate: IceCandidate) => void;
@@ -28,7 +26,7 @@ export class CandidateFeed {
   push(candidate: IceCandidate): void {
     if (candidate.candidate === '') return;
     this.#waiting.push(candidate);
-    if (this.#ready && !this.#timer) this.#schedule(this.#fedFirst ? othersAfterMs : gatherMs);
+    if (this.#ready && !this.#timer) this.#schedule(gatherMs);
   }
 
   /**
@@ -54,13 +52,11 @@ export class CandidateFeed {
   #feed(): void {
     this.#timer = undefined;
     this.#waiting.sort((a, b) => candidateLikelihood(b.candidate) - candidateLikelihood(a.candidate));
-    const now = this.#fedFirst ? this.#waiting.splice(0) : this.#waiting.splice(0, 1);
+    const now = this.#waiting.splice(0);
     for (const candidate of now) this.#addOne(candidate);
-    if (!this.#fedFirst && now.length > 0) {
-      this.#fedFirst = true;
-      this.#onFirst();
-    }
-    if (this.#waiting.length > 0) this.#schedule(othersAfterMs);
+    if (this.#fedFirst || now.length === 0) return;
+    this.#fedFirst = true;
+    this.#onFirst();
   }
 
   #addOne(candidate: IceCandidate): void {

@@ -6,8 +6,8 @@ const afterFirstCheckMs = 10;
 const withoutCheckMs = 150;
 
 /**
- * Tells the server our candidates. The ICE library gathers no candidate on the loopback interface: a server on this machine would see our checks come from an
- * address that it was not told of, and wait a second for a better one. So it is told of that, too.
+ * Tells the server our candidates. None is gathered on the loopback interface: a server on this machine would see our
+ * checks come from an address that it was not told of, and wait a second for a better one. So it is told of that, too.
  */
 export class LocalCandidates {
   #send: (candidate: IceCandidate) => void;
@@ -20,10 +20,8 @@ export class LocalCandidates {
   #toldPort = 0;
 
   /**
-   * @param hold until our own first check is under way. A server that checks us first costs time: the library puts its own
-   *   check off by 50 ms for each that comes in. And one that is through with ICE and DTLS before its answer was read is
-   *   taken by the library for a forger. Not where the server nominates: it would wait a second for a candidate that it
-   *   was told of before it was checked from there.
+   * @param hold until our own first check is under way: where we nominate, the server learns our address from it. Not where
+   *   the server nominates: it would wait a second for a candidate that it was not told of before it was checked from there.
    */
   constructor(send: (candidate: IceCandidate) => void, { hold }: { hold: boolean }) {
     this.#held = hold ? [] : undefined;
