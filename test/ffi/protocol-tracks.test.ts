@@ -39,6 +39,8 @@ describeWith(['livekit-server', 'native engine'], 'by bare requests, tracks', ()
     const { message } = await ffi.waitFor('publishTrack', (value) => value.asyncId === asyncId);
     if (message.case !== 'publication') throw new Error(message.value);
     publicationHandle = message.value.handle!.id!;
+    // Only who knows the track already is told that it is muted.
+    await native.waitFor('trackSubscribed', { identity: 'ours' });
     remoteTrackHandle = (await ours.waitFor('trackSubscribed')).track!.handle!.id!;
   });
   afterAll(() => ffi.dispose());
