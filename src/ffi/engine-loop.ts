@@ -1,27 +1,21 @@
 import { workerData } from 'node:worker_threads';
 import { shutdownTransport } from '../room/index.js';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { answer } from './answers.js';
 import { Logs } from './logs.js';
 import { type FfiAnswer, FfiServer } from './server.js';
-import type { Answer, EngineThreadData, FromEngine, ToEngine } from './wire.js';
+import type { EngineThreadData, FromEngine, ToEngine } from './wire.js';
 
 /*
  * The engine thread: rooms, transports, codecs and timers run here, so that a program whose own thread is busy loses
  * no audio and no connection.
  */
-const { port, answers, answered } = workerData as EngineThreadData;
-const answerCount = new Int32Array(answered);
+const { port } = workerData as EngineThreadData;
 const log = createLogger('ffi/engine');
 const logs = new Logs();
 
 const send = (message: FromEngine) => port.postMessage(message);
 const server = new FfiServer({ emit: (event) => send({ type: 'event', ...event }) });
-
-function answer(message: Answer): void {
-  answers.postMessage(message);
-  Atomics.add(answerCount, 0, 1);
-  Atomics.notify(answerCount, 0);
-}
 
 function answerWith(id: number, work: () => FfiAnswer): void {
   try {
