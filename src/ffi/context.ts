@@ -1,7 +1,7 @@
 import { FilterRegistry } from '../filters/index.js';
 import { createLogger, type SpanRecord } from '../timeline/index.js';
 import { failureOf } from './callbacks.js';
-import { EngineMemory } from './engine-memory.js';
+import { type AddressSpace, EngineMemory, VirtualAddresses } from './engine-memory.js';
 import { Handles } from './handles.js';
 import type { CallbackCase, EventOf, InitOf } from './messages.js';
 import { type EventInit, encodeEvent, Outbox } from './outbox.js';
@@ -21,14 +21,15 @@ export interface Tracer {
 /** What the handlers of requests share: handles, memory, and the way to the program. */
 export class Context {
   readonly handles = new Handles();
-  readonly memory = new EngineMemory();
+  readonly memory: EngineMemory;
   readonly outbox: Outbox;
   readonly filters = new FilterRegistry();
   /** Takes the steps of rooms; undefined while the program does not watch. */
   tracer: Tracer | undefined;
   #answerBuffers: LentBuffer[] = [];
 
-  constructor(send: (delivery: Delivery) => void) {
+  constructor(send: (delivery: Delivery) => void, addresses: AddressSpace = new VirtualAddresses()) {
+    this.memory = new EngineMemory(addresses);
     this.outbox = new Outbox(send);
   }
 

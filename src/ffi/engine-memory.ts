@@ -1,21 +1,42 @@
 import { OffhookError } from '../timeline/index.js';
 import type { Attachment } from './wire.js';
 
-/** Addresses of the engine's buffers are far above those of the program's own memory. */
-const firstAddress = 2 ** 48;
-const pageBytes = 65_536;
+/** Where the buffers that the engine lends to a program have their addresses. */
+export interface AddressSpace {
+  /**
+   * Room for `length` bytes.
+   *
+   * @throws OffhookError `OFFHOOK_OUT_OF_MEMORY` when there is none left
+   */
+  allocate(length: number): number;
+}
+
+/** Addresses that nothing dereferences: the program's side maps them to buffers. None is used twice. */
+export class VirtualAddresses implements AddressSpace {
+  /** Far above the addresses of the program's own memory. */
+  #next = 2 ** 48;
+
+  allocate(length: number): number {
+    const pageBytes = 65_536;
+    const address = this.#next;
+    this.#next += Math.max(1, Math.ceil(length / pageBytes)) * pageBytes;
+    return address;
+  }
+}
 
 /** The engine's end of the protocol's pointers: addresses for buffers it lends, and the buffers that came with a request. */
 export class EngineMemory {
-  #nextAddress = firstAddress;
+  #addresses: AddressSpace;
   #requestBuffers: readonly Attachment[] = [];
   #writes: Attachment[] = [];
 
-  /** Room for `length` bytes in the address space, not to be used again. */
+  constructor(addresses: AddressSpace) {
+    this.#addresses = addresses;
+  }
+
+  /** The address of room for `length` bytes. @throws OffhookError `OFFHOOK_OUT_OF_MEMORY` */
   allocate(length: number): number {
-    const address = this.#nextAddress;
-    this.#nextAddress += Math.max(1, Math.ceil(length / pageBytes)) * pageBytes;
-    return address;
+    return this.#addresses.allocate(length);
   }
 
   beginRequest(buffers: readonly Attachment[]): void {

@@ -1,6 +1,7 @@
 import type { FilterStatus } from '../filters/index.js';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { Context, type Tracer } from './context.js';
+import type { AddressSpace } from './engine-memory.js';
 import type { InitOf, RequestCase, RequestOf, ResponseOf } from './messages.js';
 import type { Outbox } from './outbox.js';
 import { FfiRequest, FfiResponse } from './protocol.js';
@@ -13,6 +14,8 @@ const log = createLogger('ffi');
 export interface FfiServerOptions {
   /** Takes every event, in order, with the buffers it points to. */
   emit(event: Delivery): void;
+  /** Where the buffers of events and answers have their addresses; default: a virtual space. */
+  addresses?: AddressSpace;
 }
 
 /** What a request is answered with. */
@@ -28,8 +31,8 @@ export interface FfiAnswer extends Delivery {
 export class FfiServer {
   #context: Context;
 
-  constructor({ emit }: FfiServerOptions) {
-    this.#context = new Context(emit);
+  constructor({ emit, addresses }: FfiServerOptions) {
+    this.#context = new Context(emit, addresses);
   }
 
   /**

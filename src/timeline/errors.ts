@@ -18,6 +18,7 @@ export const errorCodes = [
   'OFFHOOK_NOT_SUPPORTED',
   'OFFHOOK_FILTER',
   'OFFHOOK_CLOSED',
+  'OFFHOOK_OUT_OF_MEMORY',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];
