@@ -1,0 +1,96 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+interface PackedFile {
+  path: string;
+  size: number;
+}
+
+let folder: string;
+let packed: { filename: string; size: number; files: PackedFile[] };
+let installed: string;
+
+beforeAll(() => {
+  // Inside the repository, so that the packed files find the dependencies that are installed here.
+  mkdirSync(join(root, 'out'), { recursive: true });
+  folder = mkdtempSync(join(root, 'out', 'packed-'));
+  const output = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  packed = JSON.parse(output)[0];
+  installed = join(folder, 'node_modules', 'offhook');
+  mkdirSync(installed, { recursive: true });
+  execFileSync('tar', ['-xzf', join(folder, packed.filename), '-C', installed, '--strip-components=1']);
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const paths = (): string[] => packed.files.map(({ path }) => path);
+
+/** Every file that `exports` and `bin` name. */
+function entryPoints(): string[] {
+  const { exports: entries, bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const targets = (entry: unknown): string[] =>
+    typeof entry === 'string' ? [entry] : Object.values(entry as object).flatMap(targets);
+  return [...targets(entries), ...targets(bin)].map((path) => path.replace(/^\.\//, ''));
+}
+
+describe('the package', () => {
+  test('is under 500 kB', () => {
+    expect(packed.size).toBeLessThan(500_000);
+  });
+
+  test('holds neither sources nor traces of the build', () => {
+    expect(paths().filter((path) => path.startsWith('src/') || path.endsWith('.map'))).toEqual([]);
+    expect(paths()).not.toContain('dist/.built');
+  });
+
+  test('holds every file that its entry points name', () => {
+    expect(entryPoints().filter((path) => !paths().includes(path))).toEqual([]);
+  });
+
+  test('holds the licence and what is linked into its dependencies', () => {
+    expect(paths()).toEqual(expect.arrayContaining(['LICENSE', 'NOTICE', 'CHANGELOG.md', 'README.md']));
+  });
+
+  test('names where it comes from', () => {
+    const { repository, homepage, bugs, keywords, author } = JSON.parse(
+      readFileSync(join(installed, 'package.json'), 'utf8'),
+    );
+    expect(repository.url).toMatch(/^git\+https:/);
+    expect([homepage, bugs.url, author].every(Boolean)).toBe(true);
+    expect(keywords).toContain('livekit');
+  });
+
+  test.each([
+    [
+      'an ES module',
+      ['--input-type=module', '-e', "import { Room } from 'offhook'; console.log(typeof Room)"],
+    ],
+    ['a CommonJS module', ['--no-warnings', '-e', "console.log(typeof require('offhook').Room)"]],
+    [
+      'an ES module: the room server',
+      [
+        '--input-type=module',
+        '-e',
+        "import * as server from 'offhook/server'; console.log(typeof server.startServer)",
+      ],
+    ],
+  ])('can be used from %s', (_, args) => {
+    const output = execFileSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
+    expect(output.trim()).toBe('function');
+  });
+
+  test('runs its command', () => {
+    const main = join(installed, 'dist/cli/main.js');
+    expect(existsSync(main)).toBe(true);
+    expect(execFileSync(process.execPath, [main, '--help'], { encoding: 'utf8' })).toContain('offhook');
+  });
+});
