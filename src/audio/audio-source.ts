@@ -1,4 +1,6 @@
+import { limits } from '../limits.js';
 import { OffhookError } from '../timeline/index.js';
+import { checkFormat, checkNumber } from './format.js';
 import type { AudioFrame } from './frame.js';
 import { sharedTicker, type Ticker, tickMs } from './ticker.js';
 
@@ -22,9 +24,6 @@ interface WaitingCapture {
   reject(error: OffhookError): void;
 }
 
-/** Captures that are not awaited pile up; beyond this they are refused. */
-const maxUnawaitedMs = 60_000;
-
 /**
  * Audio that a program captures, played out in real time to every sender that it feeds (and to nobody while there is
  * none: a program is paced before its track is published too).
@@ -47,21 +46,8 @@ export class AudioSource {
   /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a format that is not one. */
   constructor(options: AudioSourceOptions) {
     const { sampleRate, numChannels, queueSizeMs } = options;
-    const valid =
-      Number.isInteger(sampleRate) &&
-      sampleRate >= 8000 &&
-      sampleRate <= 384_000 &&
-      Number.isInteger(numChannels) &&
-      numChannels >= 1 &&
-      numChannels <= 8 &&
-      Number.isInteger(queueSizeMs) &&
-      queueSizeMs >= 0;
-    if (!valid) {
-      throw new OffhookError(
-        'OFFHOOK_INVALID_REQUEST',
-        `audio source: ${sampleRate} Hz, ${numChannels} channels and a queue of ${queueSizeMs} ms are not valid`,
-      );
-    }
+    checkFormat('audio source', options);
+    checkNumber('audio source', 'queue size in ms', queueSizeMs, [0, limits.sourceQueue.value]);
     this.sampleRate = sampleRate;
     this.numChannels = numChannels;
     this.queueSizeMs = queueSizeMs;
@@ -142,7 +128,7 @@ export class AudioSource {
     if (this.queueSizeMs === 0 && data.length !== Math.floor(sampleRate / 100) * numChannels) {
       return `a source without a queue takes frames of 10 ms, not ${data.length / numChannels} samples`;
     }
-    if (this.queuedMs > this.queueSizeMs + maxUnawaitedMs)
+    if (this.queuedMs > this.queueSizeMs + limits.unawaitedCaptures.value)
       return 'captures are not awaited: too much is queued';
     return undefined;
   }

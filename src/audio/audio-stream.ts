@@ -1,6 +1,8 @@
+import { limits } from '../limits.js';
 import { chain, type Stage } from './chain.js';
 import { Chunker } from './chunker.js';
 import { FilterStage, type FilterStats, type FrameFilter, type TimedSamples } from './filter-stage.js';
+import { checkFormat, checkNumber } from './format.js';
 import type { AudioFrame } from './frame.js';
 import { FrameQueue } from './frame-queue.js';
 import { remix } from './remix.js';
@@ -10,7 +12,7 @@ export interface AudioStreamOptions {
   /** Hz. */
   sampleRate: number;
   numChannels: number;
-  /** Length of the frames delivered; default 10. */
+  /** Length of the frames delivered; default 10, as for 0. */
   frameSizeMs?: number;
   /** Frames kept for a consumer that is busy; 0 or undefined keeps all, otherwise the oldest are dropped. */
   queueSizeFrames?: number;
@@ -32,6 +34,14 @@ export interface DecodedAudio extends TimedSamples {
   numChannels: number;
 }
 
+/** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a format or a size that is out of limits */
+export function checkStreamOptions(options: Omit<AudioStreamOptions, 'onFrame' | 'onEnd' | 'filter'>): void {
+  const { frameSizeMs = 0, queueSizeFrames = 0 } = options;
+  checkFormat('audio stream', options);
+  checkNumber('audio stream', 'frame size in ms', frameSizeMs, [0, limits.frameSize.value]);
+  checkNumber('audio stream', 'queue size in frames', queueSizeFrames, [0, 2 ** 32 - 1]);
+}
+
 /** A consumer's view of a track, with its own rate, channels, frame size and filter. */
 export class AudioStream {
   readonly sampleRate: number;
@@ -44,8 +54,12 @@ export class AudioStream {
   #queue: FrameQueue;
   #closed = false;
 
-  /** @param nowMs monotonic time, for the filter's deadlines */
+  /**
+   * @param nowMs monotonic time, for the filter's deadlines
+   * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a format or a size that is out of limits
+   */
   constructor(options: AudioStreamOptions, nowMs: () => number, onClose: (stream: AudioStream) => void) {
+    checkStreamOptions(options);
     this.#options = options;
     this.#onClose = onClose;
     this.sampleRate = options.sampleRate;

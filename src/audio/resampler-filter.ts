@@ -1,3 +1,5 @@
+import { limits } from '../limits.js';
+
 export type ResamplerQuality = 'quick' | 'low' | 'medium' | 'high' | 'veryHigh';
 
 /** Zero crossings on each side of the filter (at the lower of the two rates), and how far aliases are pushed down. */
@@ -27,10 +29,11 @@ const cache = new Map<string, PolyphaseFilter>();
 /** @param up @param down the ratio output / input in lowest terms */
 export function polyphaseFilter(up: number, down: number, quality: ResamplerQuality): PolyphaseFilter {
   const key = `${up}/${down}/${quality}`;
-  const cached = cache.get(key);
-  if (cached) return cached;
-  const filter = design(up, down, quality);
+  const filter = cache.get(key) ?? design(up, down, quality);
+  // The map is in the order of use: what was used longest ago goes first.
+  cache.delete(key);
   cache.set(key, filter);
+  if (cache.size > limits.resamplerDesigns.value) cache.delete(cache.keys().next().value!);
   return filter;
 }
 
@@ -45,8 +48,9 @@ function design(up: number, down: number, quality: ResamplerQuality): PolyphaseF
     attenuationDb > 50
       ? 0.1102 * (attenuationDb - 8.7)
       : 0.5842 * (attenuationDb - 21) ** 0.4 + 0.07886 * (attenuationDb - 21);
-  const phases = Math.min(up, maxPhases);
   const taps = 2 * half;
+  const affordable = Math.max(1, Math.floor(limits.resamplerCoefficients.value / taps));
+  const phases = Math.min(up, maxPhases, affordable);
   const coefficients = new Float64Array(phases * taps);
   for (let phase = 0; phase < phases; phase++) {
     let sum = 0;

@@ -1,4 +1,5 @@
-import { OffhookError } from '../timeline/index.js';
+import { limits } from '../limits.js';
+import { checkNumber } from './format.js';
 import { type PolyphaseFilter, polyphaseFilter, type ResamplerQuality } from './resampler-filter.js';
 
 export interface ResamplerOptions {
@@ -49,14 +50,12 @@ export class Resampler {
     }
   }
 
-  /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for rates or channels that are not positive whole numbers. */
+  /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for rates or channels that are out of limits. */
   static create(options: ResamplerOptions): Resampler {
     const { inputRate, outputRate, numChannels } = options;
-    for (const [name, value] of Object.entries({ inputRate, outputRate, numChannels })) {
-      if (!Number.isInteger(value) || value <= 0 || value > 768_000) {
-        throw new OffhookError('OFFHOOK_INVALID_REQUEST', `resampler: ${name} ${value} is not valid`);
-      }
-    }
+    checkNumber('resampler', 'input rate', inputRate, [1, limits.maxSampleRate.value]);
+    checkNumber('resampler', 'output rate', outputRate, [1, limits.maxSampleRate.value]);
+    checkNumber('resampler', 'number of channels', numChannels, [1, limits.channels.value]);
     return new Resampler(options);
   }
 

@@ -1,9 +1,10 @@
-import type {
-  AudioFrame,
-  AudioReceiver,
-  AudioReceiverStats,
-  AudioStream,
-  AudioStreamOptions,
+import {
+  type AudioFrame,
+  type AudioReceiver,
+  type AudioReceiverStats,
+  type AudioStream,
+  type AudioStreamOptions,
+  checkStreamOptions,
 } from '../audio/index.js';
 import type { StreamFilter } from './options.js';
 import { RemoteTrack } from './remote-track.js';
@@ -26,8 +27,13 @@ export class RemoteAudioTrack extends RemoteTrack {
     this.#host = host;
   }
 
-  /** Opens a view of the track, with its own rate, channels and filter. */
+  /**
+   * Opens a view of the track, with its own rate, channels and filter.
+   *
+   * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a format or a size that is out of limits
+   */
   openStream(options: TrackStreamOptions): AudioStream {
+    checkStreamOptions(options);
     const { filter, ...rest } = options;
     if (!filter) return this.#receiver.openStream(rest);
     return this.#receiver.openStream({ ...rest, filter: this.#host.createFilter(this, filter, options) });

@@ -79,6 +79,37 @@ describeWith(['livekit-server', 'native engine'], 'by bare requests, tracks', ()
     );
   });
 
+  test('refuse a stream of 0 Hz, of 0 or 300 channels or of frames of an hour, and others go on', async () => {
+    const newStream = (format: { sampleRate?: number; numChannels?: number; frameSizeMs?: number }) =>
+      ffi.request({
+        case: 'newAudioStream',
+        value: { trackHandle: remoteTrackHandle, type: AudioStreamType.AUDIO_STREAM_NATIVE, ...format },
+      });
+    const fromParticipant = (format: { sampleRate?: number }) =>
+      ffi.request({
+        case: 'audioStreamFromParticipant',
+        value: {
+          participantHandle: ours.participants.get('native')!,
+          type: AudioStreamType.AUDIO_STREAM_NATIVE,
+          trackSource: TrackSource.SOURCE_CAMERA,
+          ...format,
+        },
+      });
+    for (const format of [
+      { sampleRate: 0 },
+      { numChannels: 0 },
+      { numChannels: 300 },
+      { frameSizeMs: 3.6e6 },
+    ]) {
+      expect(() => newStream(format), JSON.stringify(format)).toThrow(/audio stream: .* is not a valid/);
+    }
+    // Also of a participant whose track is yet to come.
+    expect(() => fromParticipant({ sampleRate: 0 })).toThrow(/audio stream: 0 is not a valid sample rate/);
+    const streamHandle = newStream({ sampleRate: 8_000 }).stream!.handle!.id!;
+    await ffi.waitFor('audioStreamEvent', (event) => event.streamHandle === streamHandle);
+    ffi.drop(streamHandle);
+  });
+
   test('give their statistics, sent and received', async () => {
     capture();
     const { stream } = ffi.request({

@@ -53,7 +53,7 @@ describe('the sox resampler', () => {
     const planar = newSox({ inputDataType: SoxResamplerDataType.SOXR_DATATYPE_INT16S });
     expect(planar.case).toBe('error');
     expect(planar.value).toContain('interleaved');
-    expect(newSox({ inputRate: 0 }).value).toContain('inputRate 0');
+    expect(newSox({ inputRate: 0 }).value).toContain('0 is not a valid input rate');
   });
 
   test('says so when its handle is unknown', () => {

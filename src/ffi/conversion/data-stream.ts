@@ -24,16 +24,17 @@ import type {
 } from '../../data/index.js';
 import type { InitOf } from '../messages.js';
 import { EncryptionType } from '../protocol.js';
+import { toInt64 } from './integers.js';
 
-const optionalBigInt = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));
+const optionalInt64 = (value: number | undefined) => (value === undefined ? undefined : toInt64(value));
 
 function toFfiStream(info: TextStreamInfo | ByteStreamInfo) {
   return {
     streamId: info.streamId,
-    timestamp: BigInt(Math.round(info.timestampMs)),
+    timestamp: toInt64(info.timestampMs),
     mimeType: info.mimeType,
     topic: info.topic,
-    totalLength: optionalBigInt(info.totalLength),
+    totalLength: optionalInt64(info.totalLength),
     attributes: { ...info.attributes },
     encryptionType: EncryptionType.NONE,
   };

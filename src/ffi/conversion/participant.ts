@@ -6,6 +6,7 @@ import type {
 import type { ParticipantInfo } from '../../room/index.js';
 import type { InitOf } from '../messages.js';
 import { ParticipantKind } from '../protocol.js';
+import { toInt64 } from './integers.js';
 
 /** The two protocols number the kinds of participants differently. */
 const kinds: Record<ParticipantInfo_Kind, ParticipantKind> = {
@@ -29,7 +30,7 @@ export function toFfiParticipant(info: ParticipantInfo): InitOf<FfiParticipantIn
     kind: kinds[info.kind] ?? ParticipantKind.STANDARD,
     kindDetails: info.kindDetails.map((detail) => detail as number),
     disconnectReason: info.disconnectReason as number,
-    joinedAt: BigInt(Math.round(info.joinedAtMs)),
+    joinedAt: toInt64(info.joinedAtMs),
     permission: info.permission && toFfiPermission(info.permission),
     clientProtocol: info.clientProtocol,
   };

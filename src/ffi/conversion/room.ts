@@ -7,6 +7,7 @@ import type { PacketKind } from '../../data/index.js';
 import type { ConnectionState, RoomInfo } from '../../room/index.js';
 import type { InitOf } from '../messages.js';
 import { DataPacketKind, ConnectionState as FfiConnectionState } from '../protocol.js';
+import { toInt64 } from './integers.js';
 
 /** What the native engine reports as long as nobody sets another value. */
 const bufferedLowThresholdBytes = 2n * 1024n * 1024n;
@@ -21,7 +22,7 @@ export function toFfiRoom(info: RoomInfo): InitOf<FfiRoomInfo> {
     emptyTimeout: info.emptyTimeoutSeconds,
     departureTimeout: info.departureTimeoutSeconds,
     maxParticipants: info.maxParticipants,
-    creationTime: BigInt(Math.round(info.createdAtMs)),
+    creationTime: toInt64(info.createdAtMs),
     numParticipants: info.numParticipants,
     numPublishers: info.numPublishers,
     activeRecording: info.activeRecording,

@@ -7,7 +7,7 @@ import type {
   Room,
   RoomEvent,
 } from '../../room/index.js';
-import { createLogger, OffhookError } from '../../timeline/index.js';
+import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
 import type { Context } from '../context.js';
 import { toFfiParticipant } from '../conversion/participant.js';
 import { toFfiRoom } from '../conversion/room.js';
@@ -191,8 +191,13 @@ export class FfiRoom {
     while (this.#ready && this.#held.length > 0) {
       if (this.#publishing > 0 && this.#held.some(({ type }) => type === 'localTrackPublished')) return;
       const event = this.#held.shift()!;
-      const translated = translateRoomEvent(event, this, this.#context);
-      if (translated) this.#context.outbox.emit(this.#roomEvent(translated.message), translated.buffers);
+      try {
+        const translated = translateRoomEvent(event, this, this.#context);
+        if (translated) this.#context.outbox.emit(this.#roomEvent(translated.message), translated.buffers);
+      } catch (error) {
+        // The events after it must not be lost with it.
+        log.error(`room ${this.room.info.name}: the event ${event.type} is lost: ${describeError(error)}`);
+      }
     }
   }
 

@@ -1,4 +1,4 @@
-import type { AudioStream } from '../../audio/index.js';
+import { type AudioStream, checkStreamOptions } from '../../audio/index.js';
 import { RemoteAudioTrack, type TrackStreamOptions } from '../../room/index.js';
 import { OffhookError } from '../../timeline/index.js';
 import type { Context } from '../context.js';
@@ -49,16 +49,20 @@ function openStream(
       `audio streams of type ${request.type} are not supported`,
     );
   }
+  const format = {
+    sampleRate: request.sampleRate ?? 48_000,
+    numChannels: request.numChannels ?? 1,
+    frameSizeMs: request.frameSizeMs,
+    queueSizeFrames: request.queueSizeFrames,
+  };
+  checkStreamOptions(format);
   const { handles, outbox } = context;
   const held = new StreamHandle();
   const handle = handles.add(held, () => held.stream?.close());
   const streamHandle = BigInt(handle);
   try {
     held.stream = open({
-      sampleRate: request.sampleRate ?? 48_000,
-      numChannels: request.numChannels ?? 1,
-      frameSizeMs: request.frameSizeMs,
-      queueSizeFrames: request.queueSizeFrames,
+      ...format,
       ...(request.audioFilterModuleId && {
         filter: {
           moduleId: request.audioFilterModuleId,

@@ -42,19 +42,22 @@ export const isOpus = (codec: Codec): boolean => codec.name.toLowerCase() === 'o
 export function forwardableCodecs(section: MediaDescription): Codec[] {
   const names = section.type === 'audio' ? ['opus', 'red'] : videoNames;
   const wanted = section.type === 'audio' ? audioFeedback : videoFeedback;
-  return (section.rtp ?? [])
-    .filter(({ codec }) => names.includes(codec.toLowerCase()))
-    .map(({ payload, codec, rate, encoding }) => ({
-      payloadType: payload,
-      name: codec,
-      clockRate: rate ?? 90_000,
-      ...(encoding === undefined ? {} : { channels: Number(encoding) }),
-      parameters: section.fmtp?.find((fmtp) => fmtp.payload === payload)?.config ?? '',
-      feedback: (section.rtcpFb ?? [])
-        .filter((feedback) => Number(feedback.payload) === payload)
-        .map(({ type, subtype }) => (subtype ? `${type} ${subtype}` : type))
-        .filter((feedback) => wanted.includes(feedback)),
-    }));
+  return (
+    (section.rtp ?? [])
+      // The parser makes a number of a name that looks like one.
+      .filter(({ codec }) => names.includes(String(codec).toLowerCase()))
+      .map(({ payload, codec, rate, encoding }) => ({
+        payloadType: payload,
+        name: codec,
+        clockRate: rate ?? 90_000,
+        ...(encoding === undefined ? {} : { channels: Number(encoding) }),
+        parameters: section.fmtp?.find((fmtp) => fmtp.payload === payload)?.config ?? '',
+        feedback: (section.rtcpFb ?? [])
+          .filter((feedback) => Number(feedback.payload) === payload)
+          .map(({ type, subtype }) => (subtype ? `${type} ${subtype}` : type))
+          .filter((feedback) => wanted.includes(feedback)),
+      }))
+  );
 }
 
 const opus: Codec = {
