@@ -1,0 +1,54 @@
+// Holds the arrows between the folders of src/: which folder may import which, and only through its index.ts.
+// docs/architecture.md says what each folder is for. Prints one line for each import that is not allowed.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const source = fileURLToPath(new URL('../src', import.meta.url));
+
+/** Folder: what it may import. The order is that of the layers, from the bottom up. */
+const arrows = {
+  timeline: [],
+  signal: ['timeline'],
+  transport: ['timeline'],
+  audio: ['timeline'],
+  video: ['timeline'],
+  data: ['timeline'],
+  e2ee: ['timeline'],
+  filters: ['timeline'],
+  room: ['signal', 'transport', 'audio', 'video', 'data', 'e2ee', 'filters', 'timeline'],
+  ffi: ['room', 'audio', 'video', 'data', 'e2ee', 'filters', 'timeline'],
+  server: ['transport', 'audio', 'timeline'],
+  sip: ['room', 'server', 'transport', 'audio', 'timeline'],
+  // The commands put everything together; doctor looks into the parts of a connection.
+  cli: ['ffi', 'server', 'sip', 'room', 'signal', 'transport', 'filters', 'timeline'],
+};
+
+const importPattern = /(?:\bfrom|\bimport|\brequire\()\s*\(?\s*'(\.[^']*)'/g;
+
+/** @returns {string[]} what is wrong with the imports of one file, a line each */
+function violations(path) {
+  const [folder] = path.split(sep);
+  const allowed = arrows[folder];
+  if (path.includes(sep) && !allowed)
+    return [`src/${folder} is not in the table of scripts/check-imports.mjs`];
+  const found = [];
+  for (const [, target] of readFileSync(join(source, path), 'utf8').matchAll(importPattern)) {
+    const [other, ...rest] = normalize(join(dirname(path), target)).split(sep);
+    if (other === folder || rest.length === 0) continue;
+    if (allowed && !allowed.includes(other)) {
+      found.push(
+        `src/${path} imports src/${other}: src/${folder} may import ${allowed.join(', ') || 'nothing'}`,
+      );
+    }
+    if (rest.join('/') !== 'index.js') {
+      found.push(`src/${path} imports src/${other}/${rest.join('/')}: import src/${other}/index.js`);
+    }
+  }
+  return found;
+}
+
+const files = readdirSync(source, { recursive: true }).filter((path) => /\.c?ts$/.test(path));
+const wrong = files.flatMap(violations);
+for (const line of wrong) console.error(line);
+process.exit(wrong.length > 0 ? 1 : 0);
