@@ -71,8 +71,9 @@ export class Stage {
     room: string,
     identity: string,
     args: Record<string, unknown> = {},
+    language: 'node' | 'python' = 'node',
   ): Promise<Program> {
-    const participant = startParticipant(engine);
+    const participant = startParticipant(engine, {}, language);
     this.#participants.push(participant);
     await participant.waitFor('started');
     const token = await makeToken(this.server, room, identity);

@@ -1,9 +1,17 @@
 import { spawnSync } from 'node:child_process';
 import { describe, type SuiteFactory } from 'vitest';
+import { python } from '../../scripts/python-tools.mjs';
 import { findLivekitServer } from './livekit-server.mjs';
 
 /** What a test may need that npm does not install. */
-export type Part = 'livekit-server' | 'cc' | 'chromium' | 'network namespaces' | 'native engine';
+export type Part =
+  | 'livekit-server'
+  | 'cc'
+  | 'chromium'
+  | 'network namespaces'
+  | 'native engine'
+  | 'python'
+  | 'python livekit';
 
 function answers(command: string, args: string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore', timeout: 20_000 }).status === 0;
@@ -14,6 +22,9 @@ const isHere: Record<Part, () => boolean> = {
   cc: () => answers('cc', ['--version']),
   chromium: () => answers('chromium', ['--version']),
   'network namespaces': () => process.getuid?.() === 0 && answers('ip', ['netns', 'list']),
+  python: () => answers('python3', ['-c', 'import venv, ensurepip']),
+  'python livekit': () =>
+    answers(python, ['-c', 'import importlib.metadata as m; m.version("livekit-agents")']),
   'native engine': () => answers(process.execPath, ['-e', "require('@livekit/rtc-ffi-bindings')"]),
 };
 

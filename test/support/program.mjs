@@ -1,16 +1,21 @@
-// A Node program in a process of its own that prints JSON lines, on the engine that was asked for.
+// A program in a process of its own that prints JSON lines, on the engine that was asked for: in Node, or in Python.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { buildNative } from '../../scripts/build-native.mjs';
+import { python } from '../../scripts/python-tools.mjs';
 
 /** @typedef {'native' | 'offhook'} Engine LiveKit's native engine, or this one through `offhook/register` */
 /** @typedef {{ event: string, atMs: number, [detail: string]: unknown }} ProgramEvent `atMs`: since 1970 */
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const participantScript = fileURLToPath(new URL('participant.mjs', import.meta.url));
+const participantScripts = {
+  node: fileURLToPath(new URL('participant.mjs', import.meta.url)),
+  python: fileURLToPath(new URL('participant.py', import.meta.url)),
+};
 const defaultTimeoutMs = 15_000;
 
 /**
@@ -30,8 +35,22 @@ export function nodeArguments(engine) {
  * @returns {NodeJS.ProcessEnv}
  */
 export function engineEnvironment(more = {}) {
-  const { NAPI_RS_NATIVE_LIBRARY_PATH, NODE_OPTIONS, ...rest } = process.env;
+  const { NAPI_RS_NATIVE_LIBRARY_PATH, NODE_OPTIONS, LIVEKIT_LIB_PATH, ...rest } = process.env;
   return { ...rest, ...more };
+}
+
+/**
+ * The environment that puts a Python program on `engine`; `offhook` needs a build in dist/ and a C compiler.
+ *
+ * @param {Engine} engine
+ * @param {Record<string, string>} [more]
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function pythonEnvironment(engine, more = {}) {
+  const quiet = { PYTHONUNBUFFERED: '1', PYTHONWARNINGS: 'ignore' };
+  const chosen =
+    engine === 'offhook' ? { LIVEKIT_LIB_PATH: buildNative(), OFFHOOK_NODE: process.execPath } : {};
+  return engineEnvironment({ ...quiet, ...chosen, ...more });
 }
 
 export class Program {
@@ -57,9 +76,12 @@ export class Program {
    * @param {{ engine: Engine, args?: string[], env?: Record<string, string> }} options
    */
   constructor(script, { engine, args = [], env }) {
-    this.#child = spawn(process.execPath, [...nodeArguments(engine), script, ...args], {
+    const [command, environment, before] = script.endsWith('.py')
+      ? [python, pythonEnvironment(engine, env), []]
+      : [process.execPath, engineEnvironment(env), nodeArguments(engine)];
+    this.#child = spawn(command, [...before, script, ...args], {
       cwd: root,
-      env: engineEnvironment(env),
+      env: environment,
       // A process group of its own, so that the processes which it forks can be ended with it.
       detached: true,
     });
@@ -248,11 +270,12 @@ export class Program {
 }
 
 /**
- * A steered participant (`participant.mjs`) on `engine`; see that file for the commands it takes.
+ * A steered participant (`participant.mjs`, `participant.py`) on `engine`; see those files for the commands it takes.
  *
  * @param {Engine} engine
  * @param {Record<string, string>} [env]
+ * @param {'node' | 'python'} [language]
  */
-export function startParticipant(engine, env) {
-  return new Program(participantScript, { engine, env });
+export function startParticipant(engine, env, language = 'node') {
+  return new Program(participantScripts[language], { engine, env });
 }

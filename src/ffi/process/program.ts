@@ -1,0 +1,209 @@
+import type { Socket } from 'node:net';
+import { createLogger, describeError } from '../../timeline/index.js';
+import { owedEvents } from '../owed-events.js';
+import { type FfiAnswer, FfiServer } from '../server.js';
+import type { Delivery, LentBuffer } from '../wire.js';
+import { Arena } from './arena.js';
+import {
+  encodeAnswer,
+  encodeNote,
+  encodeOwed,
+  fromProgram,
+  type Hello,
+  type Message,
+  MessageReader,
+  readHandles,
+  readHello,
+  readRequest,
+  toProgram,
+} from './wire.js';
+
+/** What a program may leave unread before frames are kept from it; other events always wait for it. */
+const maxUnreadBytes = 8 * 2 ** 20;
+
+/** A room that has not been left by then is left to the server's own timeouts. */
+const leaveDeadlineMs = 1_500;
+
+const log = createLogger('ffi/process');
+
+export interface ProgramOptions {
+  /** Requests come in and answers go out. */
+  requests: Socket;
+  /** Events go out. */
+  events: Socket;
+  onHello?(hello: Hello, server: FfiServer): void;
+  /** The program is gone, and its rooms were left. */
+  onGone(): void;
+}
+
+/** A program behind the C library: its requests, its events, and the memory in its process that they point to. */
+export class Program {
+  #requests: Socket;
+  #events: Socket;
+  #options: ProgramOptions;
+  #server: FfiServer | undefined;
+  #arena: Arena | undefined;
+  /** Address of the buffer that is lent under a handle. */
+  #lent = new Map<number, number>();
+  /** Messages of this turn of the event loop, which leave together. */
+  #outgoing: Buffer[] = [];
+  #flushing = false;
+  #droppedFrames = 0;
+  #gone = false;
+
+  constructor(options: ProgramOptions) {
+    this.#options = options;
+    this.#requests = options.requests;
+    this.#events = options.events;
+    const reader = new MessageReader();
+    this.#requests.on('data', (chunk: Buffer) => {
+      try {
+        for (const message of reader.push(chunk)) this.#onMessage(message);
+      } catch (error) {
+        log.error(`the program's connection is closed: ${describeError(error)}`);
+        this.#leave();
+      }
+    });
+    for (const socket of [this.#requests, this.#events]) {
+      socket.on('error', (error) => log.debug(`the program's connection: ${error.message}`));
+      socket.on('close', () => this.#leave());
+    }
+    // Nothing comes on it but its end.
+    this.#events.resume();
+  }
+
+  #onMessage({ type, id, body }: Message): void {
+    switch (type) {
+      case fromProgram.hello:
+        this.#onHello(readHello(body));
+        return;
+      case fromProgram.request:
+        this.#answer(id, () => {
+          const { request, memory } = readRequest(body);
+          return this.#running().handle(request, memory);
+        });
+        return;
+      case fromProgram.drop:
+        this.#drop(id, readHandles(body));
+        return;
+      case fromProgram.free:
+        for (const handle of readHandles(body)) this.#freeBuffer(handle);
+        return;
+      case fromProgram.dispose:
+        void this.#running()
+          .dispose()
+          .finally(() => this.#answer(id, () => ({ bytes: new Uint8Array(0) })));
+        return;
+      default:
+        log.warn(`message of unknown type ${type}`);
+    }
+  }
+
+  #onHello(hello: Hello): void {
+    this.#arena = new Arena(hello.arenaAddress, hello.arenaBytes);
+    this.#server = new FfiServer({ emit: (event) => this.#emit(event), addresses: this.#arena });
+    log.debug(
+      `process ${hello.processId} is here, with version ${hello.sdkVersion} of the SDK for ${hello.sdk}`,
+    );
+    this.#options.onHello?.(hello, this.#server);
+  }
+
+  #running(): FfiServer {
+    if (!this.#server) throw new Error('the library sent a request before its hello');
+    return this.#server;
+  }
+
+  #answer(id: number, work: () => FfiAnswer): void {
+    let message: Buffer;
+    try {
+      const answer = work();
+      this.#keep(answer.buffers);
+      message = encodeAnswer(toProgram.answer, id, answer);
+      this.#note(answer);
+    } catch (error) {
+      const bytes = Buffer.from(describeError(error));
+      message = encodeAnswer(toProgram.answer, id, { failed: true, bytes });
+    }
+    this.#requests.write(message);
+  }
+
+  #drop(id: number, handles: number[]): void {
+    const [handle = 0] = handles;
+    const wasLent = this.#freeBuffer(handle);
+    const known = this.#running().drop(handle) || wasLent;
+    const error = `handle ${handle} is unknown: it was dropped before, or never given out`;
+    this.#requests.write(
+      encodeAnswer(
+        toProgram.answer,
+        id,
+        known ? { bytes: Buffer.alloc(0) } : { failed: true, bytes: Buffer.from(error) },
+      ),
+    );
+    this.#send(encodeNote(toProgram.dropped, handle));
+  }
+
+  /** Runs for every event: a frame of each stream a hundred times a second. */
+  #emit(event: Delivery): void {
+    if (event.to !== undefined && this.#events.writableLength > maxUnreadBytes) {
+      this.#dropFrame(event);
+      return;
+    }
+    this.#keep(event.buffers);
+    this.#note(event);
+    if (event.bytes.length > 0) {
+      this.#send(
+        encodeAnswer(toProgram.event, event.to ?? 0, { bytes: event.bytes, buffers: event.buffers }),
+      );
+    }
+  }
+
+  /** Tells the library what the program must still hear should this process be lost. */
+  #note({ opened = [], closed = [] }: Pick<Delivery, 'opened' | 'closed'>): void {
+    for (const { id, owed } of opened) this.#send(encodeOwed(id, owedEvents(owed)));
+    for (const id of closed) this.#send(encodeNote(toProgram.settled, id));
+  }
+
+  /** A program that does not read loses frames, as it would with a queue of its own. */
+  #dropFrame({ buffers = [] }: Delivery): void {
+    for (const { address } of buffers) this.#arena?.free(address);
+    if (this.#droppedFrames++ % 1_000 === 0) {
+      log.warn(`the program does not take its events: ${this.#droppedFrames} frames were dropped so far`);
+    }
+  }
+
+  #keep(buffers: readonly LentBuffer[] = []): void {
+    for (const { handle, address } of buffers) {
+      this.#freeBuffer(handle);
+      this.#lent.set(handle, address);
+    }
+  }
+
+  #freeBuffer(handle: number): boolean {
+    const address = this.#lent.get(handle);
+    if (address === undefined) return false;
+    this.#lent.delete(handle);
+    this.#arena?.free(address);
+    return true;
+  }
+
+  #send(message: Buffer): void {
+    this.#outgoing.push(message);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      const messages = this.#outgoing;
+      this.#outgoing = [];
+      if (!this.#gone) this.#events.write(messages.length === 1 ? messages[0]! : Buffer.concat(messages));
+    });
+  }
+
+  #leave(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#requests.destroy();
+    this.#events.destroy();
+    const deadline = new Promise((resolve) => setTimeout(resolve, leaveDeadlineMs));
+    void Promise.race([this.#server?.dispose(), deadline]).finally(() => this.#options.onGone());
+  }
+}

@@ -1,0 +1,296 @@
+"""A participant that tests steer: an unmodified program on the `livekit` package.
+
+It takes the commands of participant.mjs and prints the same lines, so that a test does not see which language it meets.
+"""
+
+import asyncio
+import json
+import math
+import os
+import struct
+import sys
+import time
+
+from livekit import rtc
+
+AUDIBLE_RMS = 300
+FRAME_MS = 10
+
+room: rtc.Room
+tones: dict[str, dict] = {}
+ears: dict[str, dict] = {}
+tasks: set[asyncio.Task] = set()
+
+
+def show(line: dict) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def tell(event: str, **more: object) -> None:
+    show({"event": event, "atMs": time.time() * 1000, **more})
+
+
+def start(work) -> asyncio.Task:
+    task = asyncio.ensure_future(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    return task
+
+
+def rms(data: memoryview) -> float:
+    samples = struct.unpack(f"<{len(data)}h", data.tobytes())
+    return math.sqrt(sum(sample * sample for sample in samples) / len(samples))
+
+
+async def listen(track: rtc.Track, identity: str, hearing: dict) -> None:
+    ear: dict = {"sampleRate": hearing["sampleRate"], "frames": [], "firstAudibleAtMs": None}
+    ears[identity] = ear
+    noise_cancellation = hearing.get("noiseCancellation")
+    stream = rtc.AudioStream(
+        track,
+        sample_rate=hearing["sampleRate"],
+        num_channels=1,
+        noise_cancellation=rtc.NoiseCancellationOptions(
+            module_id=noise_cancellation["moduleId"], options=noise_cancellation.get("options", {})
+        )
+        if noise_cancellation
+        else None,
+    )
+    async for event in stream:
+        frame = event.frame
+        ear["frames"].append(bytes(frame.data))
+        if ear["firstAudibleAtMs"] is None and rms(frame.data) > AUDIBLE_RMS:
+            ear["firstAudibleAtMs"] = time.time() * 1000
+            tell("firstAudible", identity=identity)
+    await stream.aclose()
+    tell("streamEnded", identity=identity)
+
+
+async def speak(tone: dict) -> None:
+    """Speaks a tone until it is stopped; its frames go out as fast as the source takes them."""
+    rate, channels, hz = tone["sampleRate"], tone["numChannels"], tone["hz"]
+    amplitude = math.sqrt(2) * 32_768 * 10 ** (tone["dbfs"] / 20)
+    length = rate * FRAME_MS // 1000
+    at = 0
+    while not tone["stopped"]:
+        samples = [round(amplitude * math.sin(2 * math.pi * hz * (at + i) / rate)) for i in range(length)]
+        data = struct.pack(f"<{length * channels}h", *(sample for sample in samples for _ in range(channels)))
+        await tone["source"].capture_frame(rtc.AudioFrame(data, rate, channels, length))
+        at += length
+
+
+def describe(participant) -> dict:
+    return {
+        "identity": participant.identity,
+        "sid": participant.sid,
+        "name": participant.name,
+        "metadata": participant.metadata,
+        "attributes": dict(participant.attributes),
+        "tracks": [
+            {"sid": publication.sid, "name": publication.name, "muted": publication.muted}
+            for publication in participant.track_publications.values()
+        ],
+    }
+
+
+class Commands:
+    async def loadFilter(self, moduleId: str, path: str):
+        rtc.AudioFilter(moduleId, path)
+
+    async def connect(self, url: str, token: str, hearing: dict | None = None, options: dict | None = None):
+        hearing = {"sampleRate": 48_000} if hearing is None else hearing
+
+        @room.on("track_subscribed")
+        def on_track(track, _publication, participant):
+            if track.kind == rtc.TrackKind.KIND_AUDIO and hearing:
+                start(listen(track, participant.identity, hearing))
+
+        started = time.perf_counter()
+        await room.connect(url, token, rtc.RoomOptions(auto_subscribe=True, dynacast=False))
+        elapsed_ms = (time.perf_counter() - started) * 1000
+
+        @room.local_participant.register_rpc_method("echo")
+        async def echo(invocation: rtc.RpcInvocationData) -> str:
+            return invocation.payload
+
+        return {"elapsedMs": elapsed_ms, "room": room.name, "local": describe(room.local_participant)}
+
+    async def publishTone(
+        self,
+        hz: float,
+        name: str = "tone",
+        dbfs: float = -20,
+        sampleRate: int = 48_000,
+        numChannels: int = 1,
+        queueMs: int = 1_000,
+    ):
+        source = rtc.AudioSource(sampleRate, numChannels, queue_size_ms=queueMs)
+        track = rtc.LocalAudioTrack.create_audio_track(name, source)
+        tone = {
+            "source": source,
+            "track": track,
+            "hz": hz,
+            "dbfs": dbfs,
+            "sampleRate": sampleRate,
+            "numChannels": numChannels,
+            "stopped": False,
+        }
+        tones[name] = tone
+        publication = await room.local_participant.publish_track(
+            track, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        )
+        tone["sid"] = publication.sid
+        tone["spoken"] = start(speak(tone))
+        return {"sid": publication.sid}
+
+    async def stopTone(self, name: str = "tone"):
+        tone = tones[name]
+        tone["stopped"] = True
+        await tone["spoken"]
+        await room.local_participant.unpublish_track(tone["sid"])
+
+    async def takeHeard(self, identity: str, path: str):
+        """Writes what was heard of `identity` to `path` as raw 16-bit mono, and begins anew."""
+        ear = ears[identity]
+        frames, ear["frames"] = ear["frames"], []
+        with open(path, "wb") as file:
+            file.write(b"".join(frames))
+        return {
+            "sampleRate": ear["sampleRate"],
+            "firstAudibleAtMs": ear["firstAudibleAtMs"],
+            "frames": len(frames),
+        }
+
+    async def publishData(
+        self, text: str, topic: str = "", reliable: bool = True, to: list[str] | None = None
+    ):
+        await room.local_participant.publish_data(
+            text, reliable=reliable, topic=topic, destination_identities=to or []
+        )
+
+    async def sendText(self, text: str, topic: str):
+        info = await room.local_participant.send_text(text, topic=topic)
+        return {"streamId": info.stream_id}
+
+    async def receiveText(self, topic: str):
+        async def read(reader: rtc.TextStreamReader, identity: str):
+            tell("text", topic=topic, identity=identity, text=await reader.read_all())
+
+        room.register_text_stream_handler(
+            topic, lambda reader, identity: start(read(reader, identity)) and None
+        )
+
+    async def rpc(self, to: str, payload: str, method: str = "echo", timeoutMs: int = 5_000):
+        started = time.perf_counter()
+        value = await room.local_participant.perform_rpc(
+            destination_identity=to, method=method, payload=payload, response_timeout=timeoutMs / 1000
+        )
+        return {"value": value, "elapsedMs": (time.perf_counter() - started) * 1000}
+
+    async def setMetadata(self, metadata: str):
+        await room.local_participant.set_metadata(metadata)
+
+    async def setAttributes(self, attributes: dict[str, str]):
+        await room.local_participant.set_attributes(attributes)
+
+    async def participants(self):
+        return [describe(participant) for participant in room.remote_participants.values()]
+
+    async def resample(self, samples: int, inputRate: int, outputRate: int):
+        """How many samples come out of a resampler for so many that go in."""
+        resampler = rtc.AudioResampler(inputRate, outputRate)
+        frames = resampler.push(bytearray(samples * 2)) + resampler.flush()
+        return {"samples": sum(frame.samples_per_channel for frame in frames)}
+
+    async def processAudio(self, level: int):
+        """RMS of half a second of a constant level once the audio processing module has taken it out, in place."""
+        apm = rtc.AudioProcessingModule(high_pass_filter=True)
+        frame = rtc.AudioFrame.create(48_000, 1, 480)
+        for _ in range(50):
+            frame.data[:] = memoryview(struct.pack("<480h", *[level] * 480)).cast("h")
+            apm.process_stream(frame)
+        return {"rms": rms(frame.data)}
+
+    async def enginePid(self):
+        """Processes that this one started: with offhook, its engine."""
+        with open(f"/proc/self/task/{os.getpid()}/children") as file:
+            return [int(pid) for pid in file.read().split()]
+
+    async def block(self, durationMs: int):
+        time.sleep(durationMs / 1000)
+
+    async def exitAtOnce(self):
+        os._exit(0)
+
+    async def disconnect(self):
+        for tone in tones.values():
+            tone["stopped"] = True
+        await room.disconnect()
+
+
+def report_room_events() -> None:
+    room.on("participant_connected", lambda p: tell("participantConnected", identity=p.identity))
+    room.on("participant_disconnected", lambda p: tell("participantDisconnected", identity=p.identity))
+    for name, event in (("track_published", "trackPublished"), ("track_unpublished", "trackUnpublished")):
+        room.on(
+            name,
+            lambda publication, p, event=event: tell(
+                event, sid=publication.sid, name=publication.name, identity=p.identity
+            ),
+        )
+    for name, event in (
+        ("track_subscribed", "trackSubscribed"),
+        ("track_unsubscribed", "trackUnsubscribed"),
+    ):
+        room.on(
+            name,
+            lambda _track, publication, p, event=event: tell(
+                event, sid=publication.sid, name=publication.name, identity=p.identity
+            ),
+        )
+    for name in ("reconnecting", "reconnected"):
+        room.on(name, lambda name=name: tell(name))
+    room.on("disconnected", lambda reason: tell("disconnected", reason=int(reason or 0)))
+    room.on(
+        "participant_metadata_changed",
+        lambda p, _old, metadata: tell(
+            "participantMetadataChanged", metadata=metadata, identity=p.identity
+        ),
+    )
+    room.on(
+        "data_received",
+        lambda packet: tell(
+            "dataReceived",
+            text=packet.data.decode(),
+            identity=packet.participant.identity if packet.participant else None,
+            topic=packet.topic,
+        ),
+    )
+
+
+async def answer(commands: Commands, line: str) -> None:
+    arguments = json.loads(line)
+    request_id, command = arguments.pop("id"), arguments.pop("command")
+    try:
+        show({"reply": request_id, "value": await getattr(commands, command)(**arguments)})
+    except Exception as error:  # noqa: BLE001
+        show({"reply": request_id, "error": f"{type(error).__name__}: {error}"})
+
+
+async def main() -> None:
+    global room
+    room = rtc.Room()
+    report_room_events()
+    commands = Commands()
+    reader = asyncio.StreamReader(limit=2**24)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    tell("started")
+    while line := await reader.readline():
+        start(answer(commands, line.decode()))
+    await room.disconnect()
+
+
+asyncio.run(main())
