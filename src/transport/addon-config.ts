@@ -14,8 +14,16 @@ export function addonConfig(
     forceMediaTransport: true,
     disableAutoNegotiation: true,
     enableIceUdpMux: udpMux ?? false,
-    ...(certificate && { certificatePemFile: certificate.certificatePem, keyPemFile: certificate.keyPem }),
+    ...(certificate && {
+      certificatePemFile: pem('CERTIFICATE', certificate.der),
+      keyPemFile: certificate.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    }),
     ...(bindAddress === undefined ? {} : { bindAddress }),
     ...(portRange && { portRangeBegin: portRange.begin, portRangeEnd: portRange.end }),
   };
+}
+
+function pem(label: string, bytes: Buffer): string {
+  const lines = bytes.toString('base64').match(/.{1,64}/g)!;
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }

@@ -1,9 +1,10 @@
-import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 
-/** A self-signed certificate for DTLS and its key, as PEM; the other side knows it by its fingerprint (RFC 8122). */
+/** A self-signed certificate for DTLS and its key; the other side knows it by its fingerprint (RFC 8122). */
 export interface Certificate {
-  certificatePem: string;
-  keyPem: string;
+  /** X.509. */
+  der: Buffer;
+  privateKey: KeyObject;
   /** `sha-256 AB:CD:…`, as in `a=fingerprint`. */
   fingerprint: string;
 }
@@ -48,10 +49,18 @@ export function generateCertificate(name: string, nowMs: number = Date.now()): C
   const certificate = der(tag.sequence, toBeSigned, algorithm, der(tag.bitString, Buffer.of(0), signature));
   const digest = createHash('sha256').update(certificate).digest('hex').toUpperCase();
   return {
-    certificatePem: pem('CERTIFICATE', certificate),
-    keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    der: certificate,
+    privateKey,
     fingerprint: `sha-256 ${digest.match(/../g)!.join(':')}`,
   };
+}
+
+let processCertificate: Certificate | undefined;
+
+/** The certificate of this process, made when it is first asked for: one is enough for all of its connections. */
+export function ownCertificate(): Certificate {
+  processCertificate ??= generateCertificate('offhook');
+  return processCertificate;
 }
 
 /** One element of distinguished encoding rules (X.690): tag, length, content. */
@@ -65,9 +74,4 @@ function der(type: number, ...content: Uint8Array[]): Buffer {
 function utcTime(ms: number): Buffer {
   const digits = new Date(ms).toISOString().replace(/\D/g, '').slice(2, 14);
   return der(tag.utcTime, Buffer.from(`${digits}Z`));
-}
-
-function pem(label: string, bytes: Buffer): string {
-  const lines = bytes.toString('base64').match(/.{1,64}/g)!;
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }

@@ -1,5 +1,5 @@
 export type { CandidatePair } from './candidate-pair.js';
-export { type Certificate, generateCertificate } from './certificate.js';
+export { type Certificate, generateCertificate, ownCertificate } from './certificate.js';
 export { DataChannel } from './data-channel.js';
 export { candidateAddress, candidateLikelihood, type IceCandidate, type IceServer } from './ice.js';
 export type { AudioTrackOptions } from './media-section.js';

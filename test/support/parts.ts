@@ -10,6 +10,7 @@ export type Part =
   | 'chromium'
   | 'network namespaces'
   | 'native engine'
+  | 'openssl'
   | 'python'
   | 'python livekit';
 
@@ -20,6 +21,7 @@ function answers(command: string, args: string[]): boolean {
 const isHere: Record<Part, () => boolean> = {
   'livekit-server': () => findLivekitServer() !== undefined,
   cc: () => answers('cc', ['--version']),
+  openssl: () => answers('openssl', ['version']),
   chromium: () => answers('chromium', ['--version']),
   'network namespaces': () => process.getuid?.() === 0 && answers('ip', ['netns', 'list']),
   python: () => answers('python3', ['-c', 'import venv, ensurepip']),

@@ -1,4 +1,4 @@
-import { ReplayWindow } from './packet-index.js';
+import { ReplayWindow } from '../replay-window.js';
 
 /** The replay windows of what one SSRC of the peer sent. */
 export class ReceivedStream {

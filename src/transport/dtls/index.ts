@@ -1,0 +1,2 @@
+export { DtlsConnection, type DtlsOptions, type DtlsResult, type NegotiatedSrtp } from './connection.js';
+export type { Role } from './key-schedule.js';
