@@ -4,7 +4,7 @@ import {
   buildReceiverReport,
   buildSenderReport,
   parseRtcp,
-} from '../../dist/audio/rtcp.js';
+} from '../../dist/rtp/rtcp.js';
 import { check } from '../engine/target.mjs';
 
 const block = {

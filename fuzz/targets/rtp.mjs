@@ -1,4 +1,4 @@
-import { parseRtp, serializeRtp } from '../../dist/audio/rtp.js';
+import { parseRtp, serializeRtp } from '../../dist/rtp/rtp.js';
 import { check } from '../engine/target.mjs';
 
 export default {

@@ -1,12 +1,19 @@
+import {
+  buildNack,
+  buildReceiverReport,
+  isRtcp,
+  parseRtcp,
+  parseRtp,
+  ReceptionReport,
+  type ReceptionStats,
+  type RtpPacket,
+} from '../rtp/index.js';
 import { AudioStream, type AudioStreamOptions } from './audio-stream.js';
 import { chain, type Stage } from './chain.js';
 import { type AudioPayload, depacketize } from './depacketize.js';
 import { JitterBuffer, type JitterBufferStats } from './jitter-buffer.js';
 import { opusClockRate } from './opus-rates.js';
 import { Playout, type PlayoutStats } from './playout.js';
-import { ReceptionReport, type ReceptionStats } from './reception-report.js';
-import { buildNack, buildReceiverReport, parseRtcp } from './rtcp.js';
-import { isRtcp, parseRtp, type RtpPacket } from './rtp.js';
 import { sharedTicker, type Ticker } from './ticker.js';
 
 export interface AudioReceiverOptions {

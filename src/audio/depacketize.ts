@@ -1,8 +1,8 @@
+import type { RtpPacket } from '../rtp/index.js';
 import type { Stage } from './chain.js';
 import type { MediaPacket } from './jitter-buffer.js';
 import { maxDtxBytes, opusPacketSamples } from './opus-packet.js';
 import { parseRed } from './red.js';
-import type { RtpPacket } from './rtp.js';
 
 /** What a payload type carries; packets of any other are counted and dropped. */
 export type AudioPayload = 'opus' | 'red';

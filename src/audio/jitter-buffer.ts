@@ -1,5 +1,5 @@
+import { Unwrapper } from '../rtp/index.js';
 import { DelayEstimator } from './delay-estimator.js';
-import { Unwrapper } from './unwrap.js';
 
 /** One coded frame, however it came: as a packet of its own or as redundancy inside a later one. */
 export interface MediaPacket {

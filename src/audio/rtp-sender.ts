@@ -1,8 +1,13 @@
+import {
+  buildSenderReport,
+  PacketHistory,
+  parseRtcp,
+  type ReportBlock,
+  serializeRtp,
+  toNtp,
+} from '../rtp/index.js';
 import { encodeAudioLevel } from './audio-level.js';
 import { opusClockRate } from './opus-rates.js';
-import { PacketHistory } from './packet-history.js';
-import { buildSenderReport, parseRtcp, type ReportBlock, toNtp } from './rtcp.js';
-import { serializeRtp } from './rtp.js';
 
 export interface RtpSenderOptions {
   ssrc: number;

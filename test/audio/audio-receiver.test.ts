@@ -5,13 +5,11 @@ import {
   type AudioPayload,
   AudioReceiver,
   type AudioStreamOptions,
-  buildSenderReport,
-  parseRtcp,
-  serializeRtp,
 } from '../../src/audio/index.js';
 import { buildRed } from '../../src/audio/red.js';
-import { toNtp } from '../../src/audio/rtcp.js';
 import { Ticker } from '../../src/audio/ticker.js';
+import { buildSenderReport, parseRtcp, serializeRtp } from '../../src/rtp/index.js';
+import { toNtp } from '../../src/rtp/rtcp.js';
 import { dominantFrequencyHz, levelDbfs } from '../support/tone.js';
 import { ManualClock } from './manual-clock.js';
 import { encodeTone } from './play-schedule.js';

@@ -1,18 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { AudioSenderOptions } from '../../src/audio/audio-sender.js';
-import {
-  AudioSender,
-  AudioSource,
-  buildNack,
-  buildReceiverReport,
-  decodeAudioLevel,
-  isRtcp,
-  parseRed,
-  parseRtcp,
-  parseRtp,
-} from '../../src/audio/index.js';
-import { toNtp } from '../../src/audio/rtcp.js';
+import { AudioSender, AudioSource, decodeAudioLevel, parseRed } from '../../src/audio/index.js';
 import { Ticker } from '../../src/audio/ticker.js';
+import { buildNack, buildReceiverReport, isRtcp, parseRtcp, parseRtp } from '../../src/rtp/index.js';
+import { toNtp } from '../../src/rtp/rtcp.js';
 import { makeTone } from '../support/tone.js';
 import { ManualClock } from './manual-clock.js';
 

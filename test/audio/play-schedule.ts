@@ -1,7 +1,8 @@
-import { AudioReceiver, type AudioReceiverStats, serializeRtp } from '../../src/audio/index.js';
+import { AudioReceiver, type AudioReceiverStats } from '../../src/audio/index.js';
 import { OpusEncoder } from '../../src/audio/opus-encoder.js';
 import { buildRed } from '../../src/audio/red.js';
 import { Ticker } from '../../src/audio/ticker.js';
+import { serializeRtp } from '../../src/rtp/index.js';
 import type { ArrivalSchedule } from './arrival-schedules.js';
 import { ManualClock } from './manual-clock.js';
 

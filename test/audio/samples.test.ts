@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { audioLevelDbov, decodeAudioLevel, encodeAudioLevel } from '../../src/audio/audio-level.js';
 import { remix } from '../../src/audio/remix.js';
 import { stretch } from '../../src/audio/time-stretch.js';
-import { Unwrapper } from '../../src/audio/unwrap.js';
+import { Unwrapper } from '../../src/rtp/unwrap.js';
 import { dominantFrequencyHz, findGaps, makeTone } from '../support/tone.js';
 
 const samples = fc.int16Array({ maxLength: 96 });

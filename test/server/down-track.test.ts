@@ -1,7 +1,8 @@
 import { TrackInfo, TrackType } from '@livekit/protocol';
 import { expect, test } from 'vitest';
-import { parseRed, parseRtp, type RtpPacket, serializeRtp } from '../../src/audio/index.js';
+import { parseRed } from '../../src/audio/index.js';
 import { buildRed } from '../../src/audio/red.js';
+import { parseRtp, type RtpPacket, serializeRtp } from '../../src/rtp/index.js';
 import type { Codec } from '../../src/server/sfu/codecs.js';
 import { DownTrack } from '../../src/server/sfu/down-track.js';
 import { UpTrack } from '../../src/server/sfu/up-track.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { sequenceDifference } from '../../src/audio/index.js';
+import { sequenceDifference } from '../../src/rtp/index.js';
 import { RtpRewriter } from '../../src/server/sfu/rtp-rewriter.js';
 
 /** The short way round, as timestamps of 32 bits wrap. */

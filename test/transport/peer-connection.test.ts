@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { parseRtp, serializeRtp } from '../../src/audio/index.js';
+import { parseRtp, serializeRtp } from '../../src/rtp/index.js';
 import { OffhookError } from '../../src/timeline/index.js';
 import { type DataChannel, type MediaTrack, PeerConnection, parseSdp } from '../../src/transport/index.js';
 import { bothConnected, makePeers, once, type Peers } from './peers.js';

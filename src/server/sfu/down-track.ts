@@ -1,11 +1,11 @@
+import { parseRed } from '../../audio/index.js';
 import {
   buildSenderReport,
   PacketHistory,
-  parseRed,
   type RtcpPacket,
   type RtpPacket,
   serializeRtp,
-} from '../../audio/index.js';
+} from '../../rtp/index.js';
 import {
   type Codec,
   isOpus,

@@ -1,5 +1,5 @@
 import type { AddTrackRequest, DataPacket_Kind, TrackInfo } from '@livekit/protocol';
-import { buildReceiverReport, isRtcp, parseRtcp, parseRtp, type RtpPacket } from '../../audio/index.js';
+import { buildReceiverReport, isRtcp, parseRtcp, parseRtp, type RtpPacket } from '../../rtp/index.js';
 import { OffhookError } from '../../timeline/index.js';
 import type { DataChannel, IceCandidate } from '../../transport/index.js';
 import { type Codec, extensionUris } from './codecs.js';

@@ -1,4 +1,4 @@
-import { sequenceDifference } from '../../audio/index.js';
+import { sequenceDifference } from '../../rtp/index.js';
 
 /** Where a forwarded packet stands in the subscriber's stream. */
 interface RewrittenPosition {

@@ -1,4 +1,4 @@
-import type { RtcpPacket } from '../../audio/index.js';
+import type { RtcpPacket } from '../../rtp/index.js';
 import { codecsFor, extensionUris } from './codecs.js';
 import type { DataOutbox } from './data-outbox.js';
 import { DownTrack } from './down-track.js';

@@ -1,5 +1,5 @@
 import { DataPacket_Kind } from '@livekit/protocol';
-import { isRtcp, parseRtcp } from '../../audio/index.js';
+import { isRtcp, parseRtcp } from '../../rtp/index.js';
 import type { IceCandidate } from '../../transport/index.js';
 import { forwardableCodecs, idleCodecs, offeredExtensions } from './codecs.js';
 import { dataChannelLabels } from './data-channels.js';

@@ -1,13 +1,13 @@
 import type { TrackInfo } from '@livekit/protocol';
+import { decodeAudioLevel } from '../../audio/index.js';
 import {
   buildNack,
   buildPli,
-  decodeAudioLevel,
   ReceptionReport,
   type ReportBlock,
   type RtcpPacket,
   type RtpPacket,
-} from '../../audio/index.js';
+} from '../../rtp/index.js';
 import { type Codec, extensionUris } from './codecs.js';
 import type { OfferedMedia } from './publisher-answer.js';
 

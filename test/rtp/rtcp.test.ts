@@ -7,8 +7,8 @@ import {
   buildSenderReport,
   parseRtcp,
   type ReportBlock,
-} from '../../src/audio/index.js';
-import { toNtp } from '../../src/audio/rtcp.js';
+} from '../../src/rtp/index.js';
+import { toNtp } from '../../src/rtp/rtcp.js';
 
 const bits = (count: number) => fc.integer({ min: 0, max: 2 ** count - 1 });
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isRtcp, parseRtp, sequenceDifference, serializeRtp } from '../../src/audio/index.js';
-import type { RtpHeader } from '../../src/audio/rtp.js';
+import { isRtcp, parseRtp, sequenceDifference, serializeRtp } from '../../src/rtp/index.js';
+import type { RtpHeader } from '../../src/rtp/rtp.js';
 
 const bits = (count: number) => fc.integer({ min: 0, max: 2 ** count - 1 });
 const bytes = (minLength: number, maxLength: number) => fc.uint8Array({ minLength, maxLength });

@@ -1,0 +1,14 @@
+export { PacketHistory } from './packet-history.js';
+export { ReceptionReport, type ReceptionStats } from './reception-report.js';
+export {
+  buildNack,
+  buildPli,
+  buildReceiverReport,
+  buildSenderReport,
+  parseRtcp,
+  type ReportBlock,
+  type RtcpPacket,
+  toNtp,
+} from './rtcp.js';
+export { isRtcp, parseRtp, type RtpPacket, sequenceDifference, serializeRtp } from './rtp.js';
+export { Unwrapper } from './unwrap.js';
