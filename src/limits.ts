@@ -21,20 +21,26 @@ export const limits = {
   signalMessage: {
     value: 16 * 1024 * 1024,
     unit: 'bytes',
-    source: 'larger than a room of 10 000 participants with full metadata',
+    source: 'ours: a room of 10 000 participants with 1 KB of metadata each',
     effect: 'The signal connection ends and the room reconnects.',
   },
   refusalBody: {
     value: 4096,
     unit: 'bytes',
-    source: 'livekit-server answers in less than 300',
+    source: 'ours: a sentence is expected',
     effect: 'The rest of the body of an HTTP error is not read.',
   },
   httpBody: {
     value: 64 * 1024,
     unit: 'bytes',
-    source: 'a list of 500 regions',
+    source: 'ours: some hundred regions',
     effect: 'The rest of the body is not read.',
+  },
+  regions: {
+    value: 100,
+    unit: 'count',
+    source: 'ours',
+    effect: 'Of a longer list of regions, the first are used.',
   },
   minSampleRate: {
     value: 8_000,
@@ -76,7 +82,7 @@ export const limits = {
   resamplerCoefficients: {
     value: 2 ** 20,
     unit: 'count',
-    source: 'measured: about 0.2 s to design',
+    source: 'ours: 8 MB of coefficients',
     effect: 'A resampler between rates with little in common rounds the position of its samples.',
   },
   resamplerDesigns: {
@@ -84,6 +90,55 @@ export const limits = {
     unit: 'count',
     source: 'ours: a program uses two or three',
     effect: 'The design that was used longest ago is computed again when it is needed.',
+  },
+  jitterBufferPackets: {
+    value: 300,
+    unit: 'count',
+    source: '6 s of audio in packets of 20 ms',
+    effect: 'The oldest packet of the track is dropped.',
+  },
+  nackedPackets: {
+    value: 64,
+    unit: 'count',
+    source: '1.3 s of audio: more is not worth waiting for',
+    effect: 'Of a longer gap, only the latest packets are asked for again.',
+  },
+  resends: {
+    value: 2,
+    unit: 'count',
+    source: 'ours: a third request comes after the packet was due',
+    effect: 'A packet is not sent to the server once more.',
+  },
+  openStreams: {
+    value: 1_000,
+    unit: 'count',
+    source: 'ours, for each sender',
+    effect: 'A further data stream of this sender is dropped with a warning.',
+  },
+  unreadStreams: {
+    value: 256 * 1024 * 1024,
+    unit: 'bytes',
+    source: 'ours, for all incoming data streams of a room',
+    effect: 'The stream that goes beyond it ends with an error.',
+  },
+  publishersRemembered: {
+    value: 4_096,
+    unit: 'count',
+    source: 'ours: 32 MB of sequence windows',
+    effect:
+      'The publisher that was not heard of for longest is forgotten; a packet of its that comes twice is delivered twice.',
+  },
+  reorderedPackets: {
+    value: 4_096,
+    unit: 'count',
+    source: 'ours: 500 ms at 8 000 packets a second',
+    effect: 'What waits for its turn is delivered at once.',
+  },
+  unansweredCalls: {
+    value: 1_000,
+    unit: 'count',
+    source: 'ours: calls by others that the program has not answered',
+    effect: 'A further call is answered with an application error.',
   },
   rpcPayload: {
     value: 15_360,
@@ -103,4 +158,39 @@ export const limits = {
     source: 'a second of 8 channels at 48 kHz in float is 1.5 MB',
     effect: "The filter's process is ended.",
   },
+  filterFrames: {
+    value: 5,
+    unit: 'count',
+    source: '50 ms: a filter that is so late is of no use to a call',
+    effect: 'A frame passes without the filter.',
+  },
+  filterStreams: {
+    value: 1_024,
+    unit: 'count',
+    source: "ours, for each filter's process",
+    effect: 'A further stream passes without the filter.',
+  },
+  scriptFilterHeap: {
+    value: 256 * 1024 * 1024,
+    unit: 'bytes',
+    source: 'ours',
+    effect: "The filter's thread is ended and started again.",
+  },
+  timelineSteps: {
+    value: 256,
+    unit: 'count',
+    source: 'ours: a connect has about 15',
+    effect: 'The first 64 and the latest 192 steps are kept, and the number of the others.',
+  },
+  reconnectAttempts: {
+    value: 20,
+    unit: 'count',
+    source: 'ours; `maxReconnectAttempts` sets another number',
+    effect: 'The room is disconnected.',
+  },
 } as const satisfies Limits;
+
+/** A duration from outside as a timer takes it: one that is too long is as good as the longest. */
+export function timerMs(ms: number): number {
+  return Math.min(ms, limits.timer.value);
+}

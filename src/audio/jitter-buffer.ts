@@ -1,3 +1,4 @@
+import { limits } from '../limits.js';
 import { Unwrapper } from '../rtp/index.js';
 import { DelayEstimator } from './delay-estimator.js';
 
@@ -52,7 +53,6 @@ interface Entry {
 
 /** A packet further off than this from where time says it should be belongs to a new timeline, if a second agrees. */
 const resetMs = 3_000;
-const maxPackets = 300;
 /** Beyond this much too much delay, packets are thrown away rather than played faster. */
 const maxExcessMs = 1_000;
 /** A lost stretch longer than this is not filled but skipped. */
@@ -112,7 +112,7 @@ export class JitterBuffer {
       return false;
     }
     this.#entries.splice(place, 0, entry);
-    if (this.#entries.length > maxPackets) this.#discard(1);
+    if (this.#entries.length > limits.jitterBufferPackets.value) this.#discard(1);
     return true;
   }
 

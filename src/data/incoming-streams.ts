@@ -1,7 +1,8 @@
 import type { DataStream_Chunk, DataStream_Header, DataStream_Trailer } from '@livekit/protocol';
+import { limits } from '../limits.js';
 import { createLogger } from '../timeline/index.js';
 import { byteInfoOf, textInfoOf } from './stream-header.js';
-import { ByteStreamReader, TextStreamReader } from './stream-reader.js';
+import { ByteStreamReader, TextStreamReader, type UnreadBytes } from './stream-reader.js';
 
 const log = createLogger('data/streams');
 
@@ -18,6 +19,9 @@ export type OpenedStream =
 /** Puts incoming chunks together into streams. */
 export class IncomingStreams {
   #open = new Map<string, OpenStream>();
+  /** Open streams of each sender. */
+  #counts = new Map<string, number>();
+  #unread: UnreadBytes = { bytes: 0 };
 
   /** Begins a stream; undefined when the header is not usable. */
   header(participantIdentity: string, header: DataStream_Header): OpenedStream | undefined {
@@ -26,8 +30,16 @@ export class IncomingStreams {
       log.warn(`header: stream ${header.streamId} of ${participantIdentity} is open already`);
       return undefined;
     }
-    const opened = this.#reader(participantIdentity, header, () => this.#open.delete(key));
-    if (opened) this.#open.set(key, { reader: opened.reader, participantIdentity, nextIndex: 0n });
+    const count = this.#counts.get(participantIdentity) ?? 0;
+    if (count >= limits.openStreams.value) {
+      log.warn(`header: ${participantIdentity} has ${count} streams open; ${header.streamId} is dropped`);
+      return undefined;
+    }
+    const opened = this.#reader(participantIdentity, header, () => this.#forget(key));
+    if (opened) {
+      this.#open.set(key, { reader: opened.reader, participantIdentity, nextIndex: 0n });
+      this.#counts.set(participantIdentity, count + 1);
+    }
     return opened;
   }
 
@@ -38,18 +50,23 @@ export class IncomingStreams {
     if (chunkIndex !== stream.nextIndex) {
       // A lower number is a chunk that came twice.
       if (chunkIndex < stream.nextIndex) return;
-      this.#open.delete(key);
+      this.#forget(key);
       stream.reader.fail(`chunk ${stream.nextIndex} is missing`);
       return;
     }
     stream.nextIndex++;
+    if (this.#unread.bytes + content.length > limits.unreadStreams.value) {
+      this.#forget(key);
+      stream.reader.fail(`more than ${limits.unreadStreams.value} bytes of streams wait to be read`);
+      return;
+    }
     stream.reader.push(content);
   }
 
   trailer(participantIdentity: string, { streamId, reason, attributes }: DataStream_Trailer): void {
     const key = keyOf(participantIdentity, streamId);
     const stream = this.#open.get(key);
-    this.#open.delete(key);
+    this.#forget(key);
     if (reason) stream?.reader.fail(`the sender ended it: ${reason}`);
     else stream?.reader.end(attributes);
   }
@@ -58,7 +75,7 @@ export class IncomingStreams {
   participantLeft(participantIdentity: string): void {
     for (const [key, stream] of this.#open) {
       if (stream.participantIdentity !== participantIdentity) continue;
-      this.#open.delete(key);
+      this.#forget(key);
       stream.reader.fail('the sender left the room');
     }
   }
@@ -67,6 +84,16 @@ export class IncomingStreams {
   close(): void {
     for (const { reader } of this.#open.values()) reader.fail('the room was closed');
     this.#open.clear();
+    this.#counts.clear();
+  }
+
+  #forget(key: string): void {
+    const stream = this.#open.get(key);
+    if (!stream) return;
+    this.#open.delete(key);
+    const count = this.#counts.get(stream.participantIdentity)! - 1;
+    if (count === 0) this.#counts.delete(stream.participantIdentity);
+    else this.#counts.set(stream.participantIdentity, count);
   }
 
   #reader(
@@ -77,11 +104,17 @@ export class IncomingStreams {
     const { case: kind, value } = header.contentHeader;
     if (kind === 'textHeader') {
       const info = textInfoOf(header, value);
-      return { kind: 'text', reader: new TextStreamReader(info, participantIdentity, onCancel) };
+      return {
+        kind: 'text',
+        reader: new TextStreamReader(info, participantIdentity, onCancel, this.#unread),
+      };
     }
     if (kind === 'byteHeader') {
       const info = byteInfoOf(header, value);
-      return { kind: 'bytes', reader: new ByteStreamReader(info, participantIdentity, onCancel) };
+      return {
+        kind: 'bytes',
+        reader: new ByteStreamReader(info, participantIdentity, onCancel, this.#unread),
+      };
     }
     log.warn(`header: stream ${header.streamId} of ${participantIdentity} has no kind`);
     return undefined;

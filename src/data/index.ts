@@ -1,3 +1,4 @@
+export { safeFileName } from './file-name.js';
 export { IncomingStreams, type OpenedStream } from './incoming-streams.js';
 export { OutgoingStreams } from './outgoing-streams.js';
 export type { PacketContent, PacketKind, PacketRouting, PacketSender } from './packet.js';

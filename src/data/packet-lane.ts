@@ -105,31 +105,25 @@ export class PacketLane {
     this.#waiting.splice(0, sent);
   }
 
+  /** Settles the packet, whatever becomes of it: those behind it must not wait for it. */
   #sendNow(channel: PacketChannel, { content, routing, resolve, reject }: WaitingPacket): void {
     const reliable = this.#kind === 'reliable';
-    const sequence = reliable ? this.#outbox.nextSequence() : 0;
-    const bytes = new DataPacket({
-      kind: reliable ? DataPacket_Kind.RELIABLE : DataPacket_Kind.LOSSY,
-      value: content,
-      destinationIdentities: [...(routing.destinationIdentities ?? [])],
-      participantIdentity: routing.senderIdentity ?? '',
-      sequence,
-    }).toBinary();
+    const sequence = reliable ? this.#outbox.nextSequence : 0;
     try {
+      const bytes = new DataPacket({
+        kind: reliable ? DataPacket_Kind.RELIABLE : DataPacket_Kind.LOSSY,
+        value: content,
+        destinationIdentities: [...(routing.destinationIdentities ?? [])],
+        participantIdentity: routing.senderIdentity ?? '',
+        sequence,
+      }).toBinary();
       channel.send(bytes);
       if (reliable) this.#outbox.sent({ sequence, bytes }, channel.bufferedAmount);
       resolve();
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      reject(
-        new OffhookError(
-          'OFFHOOK_INVALID_REQUEST',
-          `a packet of ${bytes.length} bytes was not taken: ${reason}`,
-          {
-            cause,
-          },
-        ),
-      );
+      const message = `a packet (${content.case}) was not taken: ${reason}`;
+      reject(new OffhookError('OFFHOOK_INVALID_REQUEST', message, { cause }));
     }
   }
 }

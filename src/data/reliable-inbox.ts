@@ -1,3 +1,4 @@
+import { limits } from '../limits.js';
 import { SequenceWindow } from './sequence-window.js';
 
 /** Who is not heard of for this long is forgotten; the server resends nothing older. */
@@ -19,10 +20,12 @@ export class ReliableInbox {
    */
   accept(publisherSid: string, sequence: number): boolean {
     if (publisherSid === '' || sequence === 0) return true;
-    let publisher = this.#publishers.get(publisherSid);
-    if (!publisher) {
-      publisher = { received: new SequenceWindow(), atMs: 0 };
-      this.#publishers.set(publisherSid, publisher);
+    const publisher = this.#publishers.get(publisherSid) ?? { received: new SequenceWindow(), atMs: 0 };
+    // The map is in the order in which publishers were heard of.
+    this.#publishers.delete(publisherSid);
+    this.#publishers.set(publisherSid, publisher);
+    if (this.#publishers.size > limits.publishersRemembered.value) {
+      this.#publishers.delete(this.#publishers.keys().next().value!);
     }
     publisher.atMs = this.#nowMs();
     return publisher.received.add(sequence);

@@ -17,13 +17,13 @@ export class ReliableOutbox {
   #keptBytes = 0;
 
   /** The number of the next packet (DataPacket.sequence), from 1. */
-  nextSequence(): number {
-    this.#lastSequence++;
-    return this.#lastSequence;
+  get nextSequence(): number {
+    return this.#lastSequence + 1;
   }
 
   /** Keeps a packet that was handed over; `bufferedBytes` are still waiting with it. */
   sent(packet: SentPacket, bufferedBytes: number): void {
+    this.#lastSequence = packet.sequence;
     this.#kept.push(packet);
     this.#keptBytes += packet.bytes.length;
     while (

@@ -1,3 +1,5 @@
+import { limits } from '../limits.js';
+
 /** Something with a number that its publisher gave it. */
 interface Numbered {
   publisherSid: string;
@@ -35,6 +37,7 @@ export class ReorderBuffer<Item extends Numbered> {
   #cancel: (() => void) | undefined;
   #cancelEnd: (() => void) | undefined;
   #active = true;
+  #heldCount = 0;
   #ending = false;
 
   constructor(options: ReorderBufferOptions<Item>) {
@@ -54,7 +57,12 @@ export class ReorderBuffer<Item extends Numbered> {
       this.#publishers.set(publisherSid, publisher);
     }
     if (sequence > publisher.next) {
+      if (!publisher.held.has(sequence)) this.#heldCount++;
       publisher.held.set(sequence, item);
+      if (this.#heldCount > limits.reorderedPackets.value) {
+        this.#flush();
+        return;
+      }
       this.#cancel?.();
       this.#cancel = this.#schedule(() => this.#flush(), holdMs);
     } else if (sequence < publisher.next) this.#options.deliver(item);
@@ -81,7 +89,7 @@ export class ReorderBuffer<Item extends Numbered> {
   /** Delivers the next packet, and what was held for it. */
   #deliverFrom(publisher: Publisher<Item>, first: Item): void {
     for (let item: Item | undefined = first; item; item = publisher.held.get(publisher.next)) {
-      publisher.held.delete(publisher.next);
+      if (publisher.held.delete(publisher.next)) this.#heldCount--;
       publisher.next++;
       this.#options.deliver(item);
     }
@@ -90,6 +98,7 @@ export class ReorderBuffer<Item extends Numbered> {
   #flush(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#heldCount = 0;
     for (const publisher of this.#publishers.values()) {
       const held = [...publisher.held.values()].sort((a, b) => a.sequence - b.sequence);
       publisher.held.clear();

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { RpcRequest, type RpcResponse } from '@livekit/protocol';
-import { createLogger, describeError } from '../timeline/index.js';
+import { limits } from '../limits.js';
+import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import type { PacketSender } from './packet.js';
 import { RpcError, rpcLimits } from './rpc-error.js';
 
@@ -38,12 +39,15 @@ export class RpcClient {
     this.#sender = sender;
   }
 
-  /** @throws RpcError */
+  /** @throws RpcError, or OffhookError `OFFHOOK_INVALID_REQUEST` for a time that is none */
   async perform(options: PerformRpcOptions): Promise<string> {
     const { destinationIdentity, method, payload } = options;
     if (Buffer.byteLength(payload) > rpcLimits.payloadBytes) throw RpcError.builtIn('requestPayloadTooLarge');
-    const responseTimeoutMs = options.responseTimeoutMs ?? defaultResponseTimeoutMs;
-    const roundTripMs = options.maxRoundTripLatencyMs ?? defaultRoundTripMs;
+    const responseTimeoutMs = wholeMs(
+      'responseTimeoutMs',
+      options.responseTimeoutMs ?? defaultResponseTimeoutMs,
+    );
+    const roundTripMs = wholeMs('maxRoundTripLatencyMs', options.maxRoundTripLatencyMs ?? defaultRoundTripMs);
     const id = randomUUID();
     const answer = this.#await(id, destinationIdentity, responseTimeoutMs, roundTripMs);
     const request = new RpcRequest({
@@ -120,4 +124,12 @@ export class RpcClient {
       });
     });
   }
+}
+
+/** The protocol has whole milliseconds only. */
+function wholeMs(name: string, ms: number): number {
+  if (ms > 0 && ms <= limits.timer.value) return Math.ceil(ms);
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `performRpc: ${name} is no time: ${ms}`, {
+    advice: `Give milliseconds, more than 0 and at most ${limits.timer.value}.`,
+  });
 }

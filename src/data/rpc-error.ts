@@ -1,3 +1,5 @@
+import { limits } from '../limits.js';
+
 /** The error codes of LiveKit RPC that the protocol itself uses; programs use any others. */
 export const rpcErrorCodes = {
   applicationError: 1500,
@@ -14,7 +16,11 @@ export const rpcErrorCodes = {
 } as const;
 
 /** Bytes of UTF-8 in `message`, `data` and payloads beyond which they are cut off or refused. */
-export const rpcLimits = { messageBytes: 256, dataBytes: 15_360, payloadBytes: 15_360 } as const;
+export const rpcLimits = {
+  messageBytes: limits.rpcErrorMessage.value,
+  dataBytes: limits.rpcPayload.value,
+  payloadBytes: limits.rpcPayload.value,
+} as const;
 
 const builtInMessages: Record<keyof typeof rpcErrorCodes, string> = {
   applicationError: 'Application error in method handler',

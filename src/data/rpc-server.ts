@@ -1,4 +1,5 @@
 import { RpcAck, RpcError as RpcErrorMessage, type RpcRequest, RpcResponse } from '@livekit/protocol';
+import { limits } from '../limits.js';
 import { createLogger, describeError } from '../timeline/index.js';
 import type { PacketContent, PacketSender } from './packet.js';
 import { RpcError, rpcLimits } from './rpc-error.js';
@@ -21,6 +22,8 @@ const protocolVersion = 1;
 export class RpcServer {
   #sender: PacketSender;
   #handlers = new Map<string, RpcHandler>();
+  /** Calls that a handler has not answered yet. */
+  #unanswered = 0;
 
   constructor(sender: PacketSender) {
     this.#sender = sender;
@@ -46,7 +49,8 @@ export class RpcServer {
       if (request.version !== protocolVersion) throw RpcError.builtIn('unsupportedVersion');
       const handler = this.#handlers.get(request.method);
       if (!handler) throw RpcError.builtIn('unsupportedMethod');
-      const payload = await handler({
+      if (this.#unanswered >= limits.unansweredCalls.value) throw RpcError.builtIn('applicationError');
+      const payload = await this.#call(handler, {
         requestId: request.id,
         callerIdentity,
         payload: request.payload,
@@ -57,6 +61,15 @@ export class RpcServer {
       return { case: 'payload', value: payload };
     } catch (error) {
       return { case: 'error', value: toMessage(error, request.method) };
+    }
+  }
+
+  async #call(handler: RpcHandler, invocation: RpcInvocation): Promise<string> {
+    this.#unanswered++;
+    try {
+      return await handler(invocation);
+    } finally {
+      this.#unanswered--;
     }
   }
 

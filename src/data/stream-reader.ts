@@ -1,6 +1,11 @@
 import { OffhookError } from '../timeline/index.js';
 import type { ByteStreamInfo, TextStreamInfo } from './stream-info.js';
 
+/** What all the streams of a room hold that nobody has read yet. */
+export interface UnreadBytes {
+  bytes: number;
+}
+
 /**
  * An incoming stream, read once: piece by piece as an async iterable, or whole. What arrives before somebody reads is
  * kept; `cancel` lets go of it.
@@ -8,7 +13,9 @@ import type { ByteStreamInfo, TextStreamInfo } from './stream-info.js';
 export abstract class StreamReader<Info extends TextStreamInfo | ByteStreamInfo, Piece> {
   readonly info: Info;
   readonly participantIdentity: string;
-  #pieces: Piece[] = [];
+  #pieces: { piece: Piece; bytes: number }[] = [];
+  #unreadBytes = 0;
+  #unread: UnreadBytes;
   #wake: (() => void) | undefined;
   #ended = false;
   #error: OffhookError | undefined;
@@ -16,8 +23,14 @@ export abstract class StreamReader<Info extends TextStreamInfo | ByteStreamInfo,
   #attributes: Record<string, string>;
   #onCancel: () => void;
 
-  constructor(info: Info, participantIdentity: string, onCancel: () => void) {
+  constructor(
+    info: Info,
+    participantIdentity: string,
+    onCancel: () => void,
+    unread: UnreadBytes = { bytes: 0 },
+  ) {
     this.info = info;
+    this.#unread = unread;
     this.participantIdentity = participantIdentity;
     this.#attributes = info.attributes;
     this.#onCancel = onCancel;
@@ -43,9 +56,10 @@ export abstract class StreamReader<Info extends TextStreamInfo | ByteStreamInfo,
   async *[Symbol.asyncIterator](): AsyncGenerator<Piece, void, void> {
     try {
       while (true) {
-        const piece = this.#pieces.shift();
-        if (piece !== undefined) {
-          yield piece;
+        const next = this.#pieces.shift();
+        if (next !== undefined) {
+          this.#countUnread(-next.bytes);
+          yield next.piece;
           continue;
         }
         if (this.#error) throw this.#error;
@@ -64,6 +78,7 @@ export abstract class StreamReader<Info extends TextStreamInfo | ByteStreamInfo,
     if (this.#ended && this.#pieces.length === 0) return;
     this.#ended = true;
     this.#pieces = [];
+    this.#countUnread(-this.#unreadBytes);
     this.#onCancel();
     this.#wake?.();
   }
@@ -72,7 +87,7 @@ export abstract class StreamReader<Info extends TextStreamInfo | ByteStreamInfo,
   push(content: Uint8Array): void {
     if (this.#ended) return;
     this.#receivedBytes += content.length;
-    this.enqueue(this.decode(content));
+    this.enqueue(this.decode(content), content.length);
   }
 
   /** For the receiving side only: the sender has closed the stream. */
@@ -103,10 +118,16 @@ export abstract class StreamReader<Info extends TextStreamInfo | ByteStreamInfo,
   protected abstract decode(content: Uint8Array): Piece | undefined;
   protected abstract flush(): void;
 
-  protected enqueue(piece: Piece | undefined): void {
+  protected enqueue(piece: Piece | undefined, bytes: number): void {
     if (piece === undefined) return;
-    this.#pieces.push(piece);
+    this.#pieces.push({ piece, bytes });
+    this.#countUnread(bytes);
     this.#wake?.();
+  }
+
+  #countUnread(bytes: number): void {
+    this.#unreadBytes += bytes;
+    this.#unread.bytes += bytes;
   }
 }
 
@@ -125,7 +146,7 @@ export class TextStreamReader extends StreamReader<TextStreamInfo, string> {
   }
 
   protected override flush(): void {
-    this.enqueue(this.#decoder.decode() || undefined);
+    this.enqueue(this.#decoder.decode() || undefined, 0);
   }
 }
 

@@ -45,9 +45,13 @@ export class EngineMemory {
   }
 
   /** What the request wrote into the program's memory. */
-  endRequest(): Attachment[] | undefined {
+  takeWrites(): Attachment[] | undefined {
+    return this.#writes.length > 0 ? this.#writes.splice(0) : undefined;
+  }
+
+  endRequest(): void {
     this.#requestBuffers = [];
-    return this.#writes.length > 0 ? this.#writes : undefined;
+    this.#writes = [];
   }
 
   /**

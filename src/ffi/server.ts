@@ -47,18 +47,15 @@ export class FfiServer {
     if (message.case === undefined) {
       throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the request is empty, or of a later protocol');
     }
-    const context = this.#context;
-    context.memory.beginRequest(buffers);
-    const value = this.#respond(message.case, message.value as never);
-    const response = new FfiResponse({
-      message: { case: message.case === 'editChatMessage' ? 'sendChatMessage' : message.case, value },
-    } as ConstructorParameters<typeof FfiResponse>[0]);
-    const answer: FfiAnswer = { bytes: response.toBinary(), ...context.outbox.takeOpenedAndClosed() };
-    const lent = context.takeAnswerBuffers();
-    if (lent) answer.buffers = lent;
-    const writes = context.memory.endRequest();
-    if (writes) answer.writes = writes;
-    return answer;
+    const { memory } = this.#context;
+    memory.beginRequest(buffers);
+    try {
+      return this.#answer(message.case, message.value as never);
+    } finally {
+      // Also of a request that threw: what it lent or wrote must not go along with the next answer.
+      memory.endRequest();
+      this.#context.takeAnswerBuffers();
+    }
   }
 
   /** Frees what belongs to a handle. Returns whether it was known. */
@@ -83,6 +80,20 @@ export class FfiServer {
 
   get filterStatuses(): FilterStatus[] {
     return this.#context.filters.statuses();
+  }
+
+  #answer<Name extends RequestCase>(name: Name, request: RequestOf<Name>): FfiAnswer {
+    const context = this.#context;
+    const value = this.#respond(name, request);
+    const response = new FfiResponse({
+      message: { case: name === 'editChatMessage' ? 'sendChatMessage' : name, value },
+    } as ConstructorParameters<typeof FfiResponse>[0]);
+    const answer: FfiAnswer = { bytes: response.toBinary(), ...context.outbox.takeOpenedAndClosed() };
+    const lent = context.takeAnswerBuffers();
+    if (lent) answer.buffers = lent;
+    const writes = context.memory.takeWrites();
+    if (writes) answer.writes = writes;
+    return answer;
   }
 
   #respond<Name extends RequestCase>(name: Name, request: RequestOf<Name>): InitOf<ResponseOf<Name>> {

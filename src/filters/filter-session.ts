@@ -1,3 +1,4 @@
+import { limits } from '../limits.js';
 import type { FilterHost } from './filter-host.js';
 import type { FilterState, FilterStreamInfo, FilterStreamStatus } from './filter-status.js';
 import { LatencyHistogram } from './latency-histogram.js';
@@ -40,7 +41,6 @@ interface Attachment {
 }
 
 /** Frames under way at a time; further ones pass unfiltered. */
-const maxPending = 5;
 const frameDeadlineMs = 15;
 /** Frames are looked after by those that follow; this is for the last before a pause. A shorter timer wakes the engine. */
 const pauseMs = 250;
@@ -129,7 +129,7 @@ export class FilterSession {
       return;
     }
     this.#expire();
-    if (this.#pending.size >= maxPending) {
+    if (this.#pending.size >= limits.filterFrames.value) {
       this.#miss('late', done);
       return;
     }

@@ -1,3 +1,4 @@
+import { limits } from '../limits.js';
 import type { SampleFormat } from './samples.js';
 
 /*
@@ -40,8 +41,7 @@ export interface FrameMessage {
 }
 
 export const headerBytes = 20;
-/** A second of 8 channels at 48 kHz in float is 1.5 MB; nothing that is honest is larger. */
-export const maxPayloadBytes = 2 * 1024 * 1024;
+export const maxPayloadBytes = limits.filterMessage.value;
 
 const knownTypes = new Set<number>(Object.values(messageTypes));
 

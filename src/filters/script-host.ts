@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { limits } from '../limits.js';
 import { AnsweringHost } from './answering-host.js';
 import type { FilterHost, FilterHostEvents, FilterStreamOptions } from './filter-host.js';
 import { hostEnvironment } from './host-environment.js';
@@ -13,7 +14,6 @@ export interface ScriptHostOptions {
 }
 
 /** A filter's module may not eat the memory of the program. */
-const maxHeapMb = 256;
 /** After its first load began, a worker has this long until it is asked whether it is alive, and this long to answer. */
 const watchAfterMs = 3_000;
 const patienceMs = 2_000;
@@ -30,7 +30,7 @@ export class ScriptHost extends AnsweringHost<void> implements FilterHost {
       env: hostEnvironment(process.env),
       // The program's own loaders and imports have no place beside a filter.
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
+      resourceLimits: { maxOldGenerationSizeMb: limits.scriptFilterHeap.value / 2 ** 20 },
     });
     this.#worker.on('message', (reply: ScriptReply) => this.#onReply(reply));
     this.#worker.on('error', (error) => this.end(`its worker failed: ${error.message}`, false));

@@ -1,4 +1,7 @@
-import { maxStreams } from './host/streams.js';
+import { limits } from '../limits.js';
+
+/** Slots of the table of addresses in a filter's process. */
+const maxStreams = limits.filterStreams.value;
 
 /** Which stream a host knows by which number. A number that was freed is the last to be given again. */
 export class StreamSlots<Stream> {

@@ -104,6 +104,8 @@ export class LocalTracks {
           log.error(`track ${track.name} could not be published again: ${describeError(error)}`);
           this.#published.delete(previousSid);
           this.#release(sent);
+          sent.removeFrom(session.publisher);
+          session.publisher.negotiate();
           this.#host.dispatch({ type: 'localTrackUnpublished', sid: previousSid });
         }
       }),

@@ -61,7 +61,7 @@ export interface ConnectOptions {
   iceServers?: readonly IceServer[];
   /** `relay`: only through TURN servers. */
   iceTransportPolicy?: 'all' | 'relay';
-  /** Reconnects tried before the room gives up; default 10. */
+  /** Reconnects tried before the room gives up; default 20. */
   maxReconnectAttempts?: number;
 }
 

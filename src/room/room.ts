@@ -120,9 +120,10 @@ export class Room {
     const startedMs = this.timeline.elapsedMs();
     const onAbort = () => void this.disconnect();
     options.signal?.addEventListener('abort', onAbort, { once: true });
+    let filters: FilterStreams | undefined;
     try {
       const connected = engine.connection.connect();
-      this.#filters = new FilterStreams({
+      filters = new FilterStreams({
         filters: this.#options.filters ?? defaultFilters(),
         url: urls[0] ?? '',
         token,
@@ -131,6 +132,7 @@ export class Room {
         joined: connected,
         describe: (participantIdentity) => this.#describeForFilters(participantIdentity),
       });
+      this.#filters = filters;
       if (options.signal?.aborted) onAbort();
       await connected;
       const elapsed = describeDuration(this.timeline.elapsedMs() - startedMs);
@@ -140,7 +142,7 @@ export class Room {
       );
     } catch (error) {
       engine.close(describeError(error));
-      this.#filters?.close();
+      filters?.close();
       throw error;
     } finally {
       options.signal?.removeEventListener('abort', onAbort);
@@ -216,16 +218,18 @@ export class Room {
   #tell({ state, events }: Step): void {
     const objects = this.#objects;
     if (!objects) return;
+    // What a program does about an event may be to connect again: the filters of that room are others.
+    const filters = this.#filters;
     objects.update(state);
     for (const event of events) {
       const resolved = objects.resolve(event);
       if (!resolved) continue;
-      if (event.type === 'tokenRefreshed') this.#filters?.updateToken(event.token);
+      if (event.type === 'tokenRefreshed') filters?.updateToken(event.token);
       this.#emit(resolved);
       objects.after(resolved);
       if (event.type === 'reconnected') objects.repeatSettings();
       if (event.type === 'disconnected') {
-        this.#filters?.close();
+        filters?.close();
         this.#emit({ type: 'eos' });
       }
     }

@@ -1,5 +1,6 @@
+import { limits } from '../limits.js';
+
 const size = 128;
-const maxResends = 2;
 
 /** The last packets sent, by sequence number, for those who ask for one again. */
 export class PacketHistory {
@@ -14,7 +15,7 @@ export class PacketHistory {
     const packets: Buffer[] = [];
     for (const sequenceNumber of sequenceNumbers) {
       const slot = this.#slots[sequenceNumber % size];
-      if (slot?.sequenceNumber !== sequenceNumber || slot.resends >= maxResends) continue;
+      if (slot?.sequenceNumber !== sequenceNumber || slot.resends >= limits.resends.value) continue;
       slot.resends++;
       packets.push(slot.packet);
     }

@@ -1,3 +1,4 @@
+import { limits } from '../limits.js';
 import type { ReportBlock, RtcpPacket } from './rtcp.js';
 import { type RtpPacket, sequenceDifference } from './rtp.js';
 import { Unwrapper } from './unwrap.js';
@@ -14,7 +15,7 @@ export interface ReceptionStats {
 
 /** A jump in sequence numbers greater than this is a new beginning (RFC 3550, appendix A.1). */
 const maxDropout = 3_000;
-const maxNack = 64;
+const maxNack = limits.nackedPackets.value;
 
 /** What a receiver report says of one source: loss and jitter as RFC 3550, appendix A counts them. */
 export class ReceptionReport {

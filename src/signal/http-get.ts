@@ -1,11 +1,10 @@
 import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
+import { limits } from '../limits.js';
 import { openConnection } from './connection.js';
 import type { ConnectionOptions } from './connection-options.js';
 import { unreachable } from './network-error.js';
 import { hostOf } from './server-url.js';
-
-const maxBodyBytes = 64 * 1024;
 
 export interface HttpAnswer {
   status: number;
@@ -15,7 +14,10 @@ export interface HttpAnswer {
 }
 
 /** Reads the body of an answer as far as `maxBytes`; a body that breaks off is given as far as it came. */
-export async function readBody(response: IncomingMessage, maxBytes = maxBodyBytes): Promise<string> {
+export async function readBody(
+  response: IncomingMessage,
+  maxBytes: number = limits.httpBody.value,
+): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   try {

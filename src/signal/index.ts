@@ -1,4 +1,5 @@
 export type { FirstAnswer } from './first-answer.js';
 export { probeServer } from './probe/probe-server.js';
 export type { ProbeOptions, ProbeStep } from './probe/probe-step.js';
+export { isServerUrl } from './server-url.js';
 export { SignalClient, type SignalOptions } from './signal-client.js';

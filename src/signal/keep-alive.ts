@@ -1,3 +1,5 @@
+import { timerMs } from '../limits.js';
+
 export interface KeepAliveOptions {
   /** JoinResponse.ping_interval; 0 means that the server wants no pings. */
   intervalMs: number;
@@ -15,12 +17,12 @@ export class KeepAlive {
 
   constructor(options: KeepAliveOptions) {
     if (options.intervalMs <= 0) return;
-    this.#pings = setInterval(() => options.ping(), options.intervalMs);
+    this.#pings = setInterval(() => options.ping(), timerMs(options.intervalMs));
     if (options.timeoutMs <= 0) return;
     this.#silence = setTimeout(() => {
       this.stop();
       options.silent();
-    }, options.timeoutMs);
+    }, timerMs(options.timeoutMs));
   }
 
   /** Anything that comes from the server shows that it lives. */

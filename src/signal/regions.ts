@@ -1,4 +1,5 @@
 import { RegionSettings } from '@livekit/protocol';
+import { limits } from '../limits.js';
 import { createLogger, describeError, OffhookError, runStage, Timeline } from '../timeline/index.js';
 import type { ConnectionOptions } from './connection-options.js';
 import { httpGet } from './http-get.js';
@@ -40,7 +41,7 @@ async function fetchRegions(list: URL, token: string, options: ConnectionOptions
   }
   const { regions } = RegionSettings.fromJsonString(answer.body, { ignoreUnknownFields: true });
   return {
-    urls: regions.map(({ url }) => url),
+    urls: regions.map(({ url }) => url).slice(0, limits.regions.value),
     goodUntilMs: performance.now() + (maxAgeMs(answer.headers['cache-control']) ?? defaultMaxAgeMs),
   };
 }

@@ -35,6 +35,16 @@ export function parseServerUrl(text: string): URL {
   return url;
 }
 
+/** Whether {@link parseServerUrl} takes it. */
+export function isServerUrl(text: string): boolean {
+  try {
+    parseServerUrl(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export function isSecure(url: URL): boolean {
   return url.protocol === 'wss:' || url.protocol === 'https:';
 }

@@ -1,5 +1,5 @@
 import { Ping, type SignalRequest, type SignalResponse } from '@livekit/protocol';
-import { createLogger, OffhookError } from '../timeline/index.js';
+import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { checkTokenFormat } from './access-token.js';
 import type { FirstAnswer } from './first-answer.js';
 import { KeepAlive } from './keep-alive.js';
@@ -105,7 +105,14 @@ export class SignalClient {
     this.#socket.onMessage = ({ message }) => {
       this.#keepAlive.heard();
       if (message.case === 'pongResp') this.#rttMs = Date.now() - Number(message.value.lastPingTimestamp);
-      else if (message.case !== undefined && message.case !== 'pong') listener(message);
+      else if (message.case !== undefined && message.case !== 'pong') {
+        try {
+          listener(message);
+        } catch (error) {
+          // One message that nobody can deal with must not end the room, nor the process.
+          log.error(`a message (${message.case}) of ${this.#host} is dropped: ${describeError(error)}`);
+        }
+      }
     };
   }
 

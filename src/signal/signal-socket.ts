@@ -2,15 +2,13 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { SignalRequest, SignalResponse } from '@livekit/protocol';
 import { type RawData, WebSocket } from 'ws';
+import { limits } from '../limits.js';
 import { OffhookError } from '../timeline/index.js';
 import { readBody } from './http-get.js';
 import { LossProbe } from './loss-probe.js';
 import { unreachable } from './network-error.js';
 import { hostOf } from './server-url.js';
 
-/** Larger than any message of a server, small enough that a broken one cannot fill the memory. */
-const maxMessageBytes = 16 * 1024 * 1024;
-const maxRefusalBytes = 4096;
 /** For what was sent to leave this machine once we close. */
 const flushMs = 500;
 
@@ -78,7 +76,7 @@ export class SignalSocket {
         createConnection: () => connection as never,
         headers: { authorization: `Bearer ${token}` },
         perMessageDeflate: false,
-        maxPayload: maxMessageBytes,
+        maxPayload: limits.signalMessage.value,
       });
       const socket = new SignalSocket(webSocket, connection, hostOf(url));
       const abort = () => {
@@ -88,7 +86,7 @@ export class SignalSocket {
       signal.addEventListener('abort', abort, { once: true });
       const settled = () => signal.removeEventListener('abort', abort);
       webSocket.once('unexpected-response', (_request, response) => {
-        readBody(response, maxRefusalBytes).then((body) => {
+        readBody(response, limits.refusalBody.value).then((body) => {
           settled();
           socket.destroy();
           reject(new UpgradeRefused(response.statusCode ?? 0, body));

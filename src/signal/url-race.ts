@@ -5,7 +5,7 @@ import type { JoinQueryOptions } from './join-query.js';
 import { type OpenedServer, openServer } from './open-server.js';
 import { RaceLost, RaceRunner } from './race-runner.js';
 import { hasRegions, regionUrls } from './regions.js';
-import { parseServerUrl } from './server-url.js';
+import { isServerUrl, parseServerUrl } from './server-url.js';
 
 export interface UrlRaceOptions
   extends Pick<ConnectionOptions, 'timeline' | 'deadlines' | 'signal' | 'nameServers' | 'ca'>,
@@ -66,7 +66,7 @@ async function furtherUrls(
   const regions = await regionUrls(server, options.token, { ...options, signal, attempt: 0, endsAtMs }, list);
   const hosts = new Set(urls.map((url) => parseServerUrl(url).host));
   return preferred(regions, options.avoid).filter(
-    (url) => URL.canParse(url) && !hosts.has(parseServerUrl(url).host),
+    (url) => isServerUrl(url) && !hosts.has(parseServerUrl(url).host),
   );
 }
 

@@ -1,3 +1,4 @@
+import { limits } from '../limits.js';
 import type { Stage } from './stages.js';
 
 export type Outcome = 'ok' | 'failed' | 'deadline' | 'abandoned';
@@ -36,7 +37,7 @@ export interface TimelineRecord {
 
 /** A room that reconnects for days keeps its first connect and what happened lately. */
 const keptFirst = 64;
-const keptLatest = 192;
+const keptLatest = limits.timelineSteps.value - keptFirst;
 
 export interface Span {
   readonly record: Readonly<SpanRecord>;

@@ -1,4 +1,4 @@
-import { DataPacket, UserPacket } from '@livekit/protocol';
+import { DataPacket, SipDTMF, UserPacket } from '@livekit/protocol';
 import { describe, expect, it } from 'vitest';
 import { type PacketChannel, type PacketContent, PacketLane } from '../../src/data/index.js';
 import { OffhookError } from '../../src/timeline/index.js';
@@ -107,6 +107,19 @@ describe('a lane of packets', () => {
     ]);
     expect(outcomes[0]).toMatchObject({ status: 'rejected', reason: { code: 'OFFHOOK_INVALID_REQUEST' } });
     expect(channel.topics).toEqual(['small']);
+  });
+
+  it('refuses a packet that cannot be encoded, and goes on with the next under its number', async () => {
+    const lane = new PacketLane('reliable');
+    const impossible: PacketContent = { case: 'sipDtmf', value: new SipDTMF({ code: -1 }) };
+    const waiting = [lane.send(impossible, {}), lane.send(user('behind'), {})];
+    const channel = new HeldChannel();
+    lane.open(channel);
+    const outcomes = await Promise.allSettled([...waiting, lane.send(user('later'), {})]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
+    expect(outcomes[0]).toMatchObject({ reason: { code: 'OFFHOOK_INVALID_REQUEST' } });
+    expect(channel.topics).toEqual(['behind', 'later']);
+    expect(channel.sent.map(({ sequence }) => sequence)).toEqual([1, 2]);
   });
 
   it('refuses what waits, and everything later, once it is closed', async () => {

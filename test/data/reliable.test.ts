@@ -30,7 +30,7 @@ describe('reliable packets across resumes', () => {
         let sent = 0;
         for (const { packets, arrived, late } of rounds) {
           const burst = Array.from({ length: packets }, () => {
-            const sequence = outbox.nextSequence();
+            const sequence = outbox.nextSequence;
             outbox.sent({ sequence, bytes: new Uint8Array(100) }, 0);
             return sequence;
           });
@@ -47,7 +47,7 @@ describe('reliable packets across resumes', () => {
   it('are kept while they may be on their way, and no longer', () => {
     const outbox = new ReliableOutbox();
     for (let sequence = 1; sequence <= 300; sequence++) {
-      outbox.sent({ sequence: outbox.nextSequence(), bytes: new Uint8Array(10_000) }, 0);
+      outbox.sent({ sequence: outbox.nextSequence, bytes: new Uint8Array(10_000) }, 0);
     }
     const kept = outbox.since(0);
     expect(kept.at(-1)!.sequence).toBe(300);

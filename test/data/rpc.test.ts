@@ -35,6 +35,20 @@ describe('a remote procedure call', () => {
     expect(await client.perform(short)).toBe('1000');
   });
 
+  it('takes times that are not whole, and refuses those that are none', async () => {
+    const { loop, client, server } = connected();
+    server.register('greet', () => 'hello');
+    const request = { destinationIdentity: 'callee', method: 'greet', payload: '' };
+    expect(await client.perform({ ...request, responseTimeoutMs: 10_000.5 })).toBe('hello');
+    expect(loop.sent[0]).toMatchObject({ value: { responseTimeoutMs: 3_001 } });
+    for (const responseTimeoutMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31]) {
+      await expect(client.perform({ ...request, responseTimeoutMs })).rejects.toMatchObject({
+        code: 'OFFHOOK_INVALID_REQUEST',
+      });
+    }
+    expect(loop.sent.filter(({ case: kind }) => kind === 'rpcRequest')).toHaveLength(1);
+  });
+
   it('fails with what the handler throws', async () => {
     const { client, server } = connected();
     server.register('greet', () => {

@@ -60,6 +60,74 @@ describeWith(['livekit-server', 'native engine'], 'by bare requests, data', () =
     expect(readFileSync(join(folder, 'escape'))).toHaveLength(20_000);
   });
 
+  test('nor is one whose sender chose its id to get out of there', async () => {
+    const hostile = new ProtocolRoom();
+    try {
+      await hostile.connect(house, 'hostile');
+      const { localParticipantHandle } = hostile;
+      const common = { localParticipantHandle, destinationIdentities: [], senderIdentity: 'hostile' };
+      const streamId = '../../../outside';
+      const contentHeader = { case: 'byteHeader' as const, value: { name: '' } };
+      const header = {
+        streamId,
+        timestamp: 0n,
+        mimeType: '',
+        topic: 'escape',
+        attributes: {},
+        contentHeader,
+      };
+      hostile.ffi.request({ case: 'sendStreamHeader', value: { ...common, header } });
+      const trailer = { streamId, reason: '', attributes: {} };
+      hostile.ffi.request({ case: 'sendStreamTrailer', value: { ...common, trailer } });
+      const { reader } = await ours.waitFor(
+        'byteStreamOpened',
+        (value) => value.reader!.info!.topic === 'escape',
+      );
+      const { asyncId } = ffi.request({
+        case: 'byteWriteToFile',
+        value: { readerHandle: reader!.handle!.id!, directory: folder },
+      });
+      const { result } = await ffi.waitFor(
+        'byteStreamReaderWriteToFile',
+        (value) => value.asyncId === asyncId,
+      );
+      expect(result).toEqual({ case: 'filePath', value: join(folder, 'outside') });
+    } finally {
+      await hostile.ffi.dispose();
+    }
+  });
+
+  test('a call that the program does not answer is forgotten when its time is up', async () => {
+    const caller = new ProtocolRoom();
+    try {
+      await caller.connect(house, 'caller');
+      const { localParticipantHandle } = ours;
+      ffi.request({ case: 'registerRpcMethod', value: { localParticipantHandle, method: 'unanswered' } });
+      const { asyncId } = caller.ffi.request({
+        case: 'performRpc',
+        value: {
+          localParticipantHandle: caller.localParticipantHandle,
+          destinationIdentity: 'ours',
+          method: 'unanswered',
+          payload: '',
+          responseTimeoutMs: 1_500,
+        },
+      });
+      const { invocationId } = await ffi.waitFor(
+        'rpcMethodInvocation',
+        ({ method }) => method === 'unanswered',
+      );
+      const { error } = await caller.ffi.waitFor('performRpc', (value) => value.asyncId === asyncId);
+      expect(error).toMatchObject({ code: 1502 });
+      const answer = { localParticipantHandle, invocationId, payload: 'too late' };
+      expect(ffi.request({ case: 'rpcMethodInvocationResponse', value: answer }).error).toMatch(
+        /no call awaits/,
+      );
+    } finally {
+      await caller.ffi.dispose();
+    }
+  });
+
   test('a reader that nobody reads is dropped, and its handle is unknown then', async () => {
     await native.call('sendText', { topic: 'unread', content: 'nobody reads this' });
     const { reader } = await ours.waitFor(

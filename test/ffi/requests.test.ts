@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { FfiRequest, FfiResponse } from '@livekit/rtc-ffi-bindings/proto/ffi_pb.js';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -92,6 +94,24 @@ describe('a request', () => {
     expect(() =>
       ffi.request({ case: 'captureAudioFrame', value: { sourceHandle: source!.handle!.id!, buffer } }),
     ).toThrow(/960 bytes at pointer 0x1000/);
+  });
+});
+
+describe('a request that fails', () => {
+  test('leaves no hold on the memory that came along with it', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const fail = () => {
+      const bytes = new Uint8Array(1_000_000);
+      expect(() =>
+        ffi.request({ case: 'clearAudioBuffer', value: { sourceHandle: 77n } }, [[4096n, bytes]]),
+      ).toThrow(/unknown/);
+      return new WeakRef(bytes.buffer);
+    };
+    const memory = fail();
+    await new Promise(setImmediate);
+    collectGarbage();
+    expect(memory.deref()).toBeUndefined();
   });
 });
 

@@ -16,7 +16,7 @@ import {
 import { AccessToken } from 'livekit-server-sdk';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
-import { AudioSource, Room, type RoomEvent } from '../../src/index.js';
+import { AudioSource, Room, type RoomEvent, type RoomFilters } from '../../src/index.js';
 import { type FakeServer, fakeServer, say } from '../signal/fake-server.js';
 
 const join = new JoinResponse({
@@ -54,11 +54,12 @@ describe('a room whose server talks nonsense', () => {
     await server.close();
   });
 
-  const connect = async (options = {}) => {
+  const makeToken = () => {
     const token = new AccessToken('key', 'secret', { identity: 'me' });
     token.addGrant({ roomJoin: true, room: 'room' });
-    await room.connect(server.url, await token.toJwt(), options);
+    return token.toJwt();
   };
+  const connect = async (options = {}) => room.connect(server.url, await makeToken(), options);
   const types = () => events.map(({ type }) => type);
   /** Says something, and then something that shows that it was heard and survived. */
   const survives = async (...messages: SignalResponse['message'][]) => {
@@ -163,6 +164,45 @@ describe('a room whose server talks nonsense', () => {
       message: expect.stringContaining('PARTICIPANT_REMOVED'),
     });
     expect(sockets).toHaveLength(1);
+  });
+
+  it('comes back by the regions that are usable when the server names others too', async () => {
+    await connect({ maxReconnectAttempts: 3 });
+    const regions = ['', 'not a url', 'ftp://example.test', server.url].map((url) => ({ url }));
+    const value = new LeaveRequest({
+      action: LeaveRequest_Action.RECONNECT,
+      reason: 12,
+      regions: { regions },
+    });
+    say(sockets[0]!, { case: 'leave', value });
+    await expect.poll(() => server.upgrades.length, { timeout: 5_000 }).toBeGreaterThan(1);
+  });
+
+  it('keeps the filters of the room that a program joins when the one before has ended', async () => {
+    const filters = { connecting: 0, closed: 0 };
+    const registry: RoomFilters = {
+      roomConnecting: () => filters.connecting++,
+      roomClosed: () => filters.closed++,
+      updateToken: () => {},
+      create: () => {
+        throw new Error('no filter is asked for');
+      },
+    };
+    await room.disconnect();
+    room = new Room({ filters: registry });
+    const token = await makeToken();
+    let again: Promise<void> | undefined;
+    room.onEvent = ({ type }) => {
+      events.push({ type } as RoomEvent);
+      if (type === 'disconnected') again ??= room.connect(server.url, token);
+    };
+    await connect();
+    const value = new LeaveRequest({ action: LeaveRequest_Action.DISCONNECT, reason: 4 });
+    say(sockets[0]!, { case: 'leave', value });
+    await expect.poll(() => types()).toContain('eos');
+    await again;
+    expect(room.connectionState).toBe('connected');
+    expect(filters).toEqual({ connecting: 2, closed: 1 });
   });
 
   it('comes back with the token that the server gave it last', async () => {

@@ -1,5 +1,6 @@
 import type { ConnectCallback_Result } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
-import type { RpcInvocation } from '../../data/index.js';
+import { RpcError, type RpcInvocation } from '../../data/index.js';
+import { timerMs } from '../../limits.js';
 import type {
   LocalTrackPublication,
   RemoteParticipant,
@@ -144,8 +145,24 @@ export class FfiRoom {
   /** Lets the program answer a remote procedure call. */
   invokeRpc(method: string, invocation: RpcInvocation): Promise<string> {
     const invocationId = this.#context.handles.nextId();
-    return new Promise((resolve, reject) => {
-      this.#rpcWaiters.set(invocationId, { resolve, reject });
+    const responseTimeoutMs = Math.round(invocation.responseTimeoutMs);
+    return new Promise<string>((resolve, reject) => {
+      // The caller has given up by then: an answer would have nobody to go to.
+      const expire = () => {
+        this.#rpcWaiters.delete(invocationId);
+        reject(RpcError.builtIn('responseTimeout'));
+      };
+      const timer = setTimeout(expire, timerMs(responseTimeoutMs));
+      this.#rpcWaiters.set(invocationId, {
+        resolve: (payload) => {
+          clearTimeout(timer);
+          resolve(payload);
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      });
       this.#context.outbox.emit({
         case: 'rpcMethodInvocation',
         value: {
@@ -155,7 +172,7 @@ export class FfiRoom {
           requestId: invocation.requestId,
           callerIdentity: invocation.callerIdentity,
           payload: invocation.payload,
-          responseTimeoutMs: Math.round(invocation.responseTimeoutMs),
+          responseTimeoutMs,
         },
       });
     });

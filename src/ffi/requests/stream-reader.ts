@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { ByteStreamReader, TextStreamReader } from '../../data/index.js';
+import { join } from 'node:path';
+import { ByteStreamReader, safeFileName, TextStreamReader } from '../../data/index.js';
 import { describeError } from '../../timeline/index.js';
 import type { Context } from '../context.js';
 import type { Handler } from '../handler.js';
@@ -68,8 +68,8 @@ export const textReadAll: Handler<'textReadAll'> = ({ readerHandle, requestAsync
 export const byteWriteToFile: Handler<'byteWriteToFile'> = (request, context) => {
   const reader = context.handles.take(request.readerHandle, ByteStreamReader);
   return context.call('byteStreamReaderWriteToFile', request.requestAsyncId, async () => {
-    // A sender chooses the name, not the folder.
-    const name = request.nameOverride ?? (basename(reader.info.name) || reader.info.streamId);
+    const { name: sentName, streamId } = reader.info;
+    const name = request.nameOverride ?? safeFileName(sentName, streamId);
     const path = join(request.directory ?? tmpdir(), name);
     const file = await open(path, 'w');
     try {

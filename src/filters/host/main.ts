@@ -3,11 +3,11 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { Worker } from 'node:worker_threads';
+import { limits } from '../../limits.js';
 import { decodeControl, encodeControl, MessageReader } from '../frame-protocol.js';
 import { PluginLibrary } from './library.js';
 import { endWithParent } from './lifeline.js';
 import { type LoadedPlugin, OnLoadThreads } from './on-load-threads.js';
-import { maxStreams } from './streams.js';
 
 interface HostArguments extends LoadedPlugin {
   parentPid: number;
@@ -21,7 +21,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 const control = new net.Socket({ fd: 3, readable: true, writable: true });
 const reader = new MessageReader();
 /** Addresses of the plugin's streams by slot, shared with the thread that processes frames. */
-const streams = new BigUint64Array(new SharedArrayBuffer(8 * maxStreams));
+const streams = new BigUint64Array(new SharedArrayBuffer(8 * limits.filterStreams.value));
 
 // exit() would wait for a plugin that blocks.
 const die = () => process.kill(process.pid, 'SIGKILL');

@@ -1,4 +1,5 @@
 import { DisconnectReason, LeaveRequest, LeaveRequest_Action } from '@livekit/protocol';
+import { limits } from '../../limits.js';
 import type { SignalClient } from '../../signal/index.js';
 import { createLogger, type Deadlines, OffhookError, type Timeline } from '../../timeline/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
@@ -14,7 +15,6 @@ import { RetryPace } from './retry-pace.js';
 import { SessionOpener } from './session-opener.js';
 
 const log = createLogger('room/connection');
-const defaultMaxAttempts = 20;
 
 /** What an attempt comes to when it fails. */
 type FailedAttempt = 'joinFailed' | 'resumeFailed' | 'rejoinFailed';
@@ -237,7 +237,7 @@ export class Connection {
   }
 
   get #maxAttempts(): number {
-    return this.#options.connect.maxReconnectAttempts ?? defaultMaxAttempts;
+    return this.#options.connect.maxReconnectAttempts ?? limits.reconnectAttempts.value;
   }
 
   /**

@@ -1,5 +1,6 @@
 import { DisconnectReason, type LeaveRequest, ReconnectReason } from '@livekit/protocol';
-import { SignalClient } from '../../signal/index.js';
+import { limits } from '../../limits.js';
+import { isServerUrl, SignalClient } from '../../signal/index.js';
 import { type Deadlines, OffhookError, type Timeline } from '../../timeline/index.js';
 import type { ConnectOptions } from '../options.js';
 import { Session, type SessionEvents } from '../session.js';
@@ -82,7 +83,9 @@ export class SessionOpener {
 
   /** The server at `url` sent us away: where else to go, and whether it will be there. */
   leaving(leave: LeaveRequest, url: string | undefined): void {
-    this.#regionUrls = leave.regions?.regions.map((region) => region.url) ?? [];
+    const offered = leave.regions?.regions.map((region) => region.url) ?? [];
+    // One that is malformed must not keep us from the others.
+    this.#regionUrls = offered.filter(isServerUrl).slice(0, limits.regions.value);
     if (url !== undefined && leave.reason === DisconnectReason.SERVER_SHUTDOWN) this.#avoid.add(url);
   }
 

@@ -1,0 +1,66 @@
+// Writes docs/limits.md from the tables of limits in src/.
+import { spawnSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const mib = 1024 * 1024;
+
+function describeValue({ value, unit }) {
+  if (unit === 'bytes' && value >= mib && value % mib === 0) return `${value / mib} MiB`;
+  if (unit === 'bytes' && value >= 1024 && value % 1024 === 0) return `${value / 1024} KiB`;
+  const number = String(value).replace(/\B(?=(\d{3})+$)/g, ' ');
+  return unit === 'count' ? number : `${number} ${unit}`;
+}
+
+function table(limits) {
+  const rows = [
+    ['Limit', 'Value', 'From', 'Beyond it'],
+    ...Object.entries(limits).map(([name, limit]) => [
+      `\`${name}\``,
+      describeValue(limit),
+      limit.source,
+      limit.effect,
+    ]),
+  ];
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const line = (row) => `| ${row.map((cell, i) => cell.padEnd(widths[i])).join(' | ')} |`;
+  return [line(rows[0]), line(widths.map((width) => '-'.repeat(width))), ...rows.slice(1).map(line)].join(
+    '\n',
+  );
+}
+
+/** docs/limits.md. `server` is undefined as long as the room server has no table of its own. */
+export function limitsPage({ engine, server }) {
+  const serverPart =
+    server &&
+    `
+## Room server
+
+\`src/server/limits.ts\`: what a client, a worker or a caller of the APIs can make \`offhook dev\` do.
+
+${table(server)}
+`;
+  return `# Limits
+
+Nothing that a peer or a program can make grow grows for ever. Each number has a source: LiveKit's default, an RFC, a measurement, or
+"ours" where nobody else says. How long things may take is in [deadlines.md](deadlines.md).
+
+This page is generated from the tables by \`node scripts/limits.mjs\`.
+
+## Engine
+
+\`src/limits.ts\`: what a server, another participant, or a program can make the engine do.
+
+${table(engine)}
+${serverPart ?? ''}`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { status } = spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+  const { limits: engine } = await import('../dist/limits.js');
+  const hasServer = existsSync(`${root}/dist/server/limits.js`);
+  const server = hasServer ? (await import('../dist/server/limits.js')).limits : undefined;
+  writeFileSync(`${root}/docs/limits.md`, limitsPage({ engine, server }));
+}
