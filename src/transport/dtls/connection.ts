@@ -80,6 +80,8 @@ export class DtlsConnection {
   #writeEpoch: Epoch = 0;
   #remoteFingerprints: readonly string[] | undefined;
   #deadlineMs: number | undefined;
+  /** Why a message was refused last, for the error of a handshake that gets no further. */
+  #lastFault: DtlsFault | undefined;
   #doubt: { error: OffhookError; alert?: Alert; untilMs: number } | undefined;
   /** Protected records that cannot be read, or not be believed, yet. */
   #early: RecordView[] = [];
@@ -253,10 +255,7 @@ export class DtlsConnection {
       flight = this.#handshake.receive(message);
     } catch (error) {
       this.#assembler.reject();
-      const fault = asFault(error);
-      // Only the peer has the keys for a protected message.
-      if (message.epoch === 1) this.#fail(fault, fault.alert);
-      else this.#doubtHandshake(fault, nowMs, fault.alert);
+      this.#refuse(asFault(error), message, nowMs);
       return;
     }
     this.#assembler.accept();
@@ -270,8 +269,17 @@ export class DtlsConnection {
     else if (hasNewKeys) this.#handleEarly(nowMs);
   }
 
+  #refuse(fault: DtlsFault, { epoch }: HandshakeMessage, nowMs: number): void {
+    this.#lastFault = fault;
+    // Only the peer has the keys for a protected message.
+    if (epoch === 1) this.#fail(fault, fault.alert);
+    // What is not even well-formed is hardly the peer's, and it will send the genuine one again.
+    else if (!fault.isGarbage) this.#doubtHandshake(fault, nowMs, fault.alert);
+  }
+
   #sendFlight(flight: Flight, nowMs: number): void {
     if (flight.messages.some(({ epoch }) => epoch === 1)) this.#writeEpoch = 1;
+    this.#assembler.answer();
     this.#flights.send(flight, nowMs);
   }
 
@@ -336,6 +344,7 @@ export class DtlsConnection {
     return new OffhookError('OFFHOOK_DEADLINE', message, {
       stage: 'dtls',
       elapsedMs,
+      cause: this.#lastFault,
       advice: 'If ICE works and this does not, look for a path that loses large packets (MTU).',
     });
   }

@@ -111,7 +111,9 @@ export class Handshake {
     step.accept(this, message);
     if (!step.isOutsideTranscript) this.transcript.push(message.raw);
     this.#state = step.next;
-    return step.answer?.(this);
+    const flight = step.answer?.(this);
+    if (this.isDone) this.#forget();
+    return flight;
   }
 
   /** A message of ours, which is part of the transcript from now on. */
@@ -121,6 +123,14 @@ export class Handshake {
     body.copy(content, handshakeHeaderBytes);
     this.transcript.push(content);
     return { contentType: contentType.handshake, epoch, content };
+  }
+
+  /** What only a handshake needs: the connection may live for hours. */
+  #forget(): void {
+    this.transcript = [];
+    this.premasterSecret = Buffer.alloc(0);
+    this.keyAgreement = undefined;
+    this.clientHello = undefined;
   }
 }
 

@@ -41,7 +41,7 @@ interface Assembly {
 /** What became of a record of handshake messages. */
 export type Arrival =
   | 'new'
-  /** Messages that were processed before: the peer sends its flight again. */
+  /** Messages that our last flight answers: the peer sends them again because it did not get it. */
   | 'repeated'
   | 'dropped';
 
@@ -50,6 +50,7 @@ export class MessageAssembler {
   #assemblies = new Map<number, Assembly>();
   #bytes = 0;
   #nextSequence = 0;
+  #answeredSequence = 0;
 
   /** Takes the content of one handshake record, which may hold several pieces. */
   add(content: Buffer, epoch: Epoch): Arrival {
@@ -84,13 +85,18 @@ export class MessageAssembler {
     this.#delete(this.#nextSequence);
   }
 
+  /** A flight goes out that answers all that was accepted so far. */
+  answer(): void {
+    this.#answeredSequence = this.#nextSequence;
+  }
+
   #addPiece(piece: Buffer, epoch: Epoch): Arrival {
     const type = piece[0]!;
     const length = piece.readUIntBE(1, 3);
     const sequence = piece.readUInt16BE(4);
     const offset = piece.readUIntBE(6, 3);
     const body = piece.subarray(handshakeHeaderBytes);
-    if (sequence < this.#nextSequence) return 'repeated';
+    if (sequence < this.#nextSequence) return sequence < this.#answeredSequence ? 'repeated' : 'dropped';
     if (length > limits.messageBytes || offset + body.length > length) return 'dropped';
     if (sequence >= this.#nextSequence + limits.messagesAhead) return 'dropped';
     if (body.length === 0 && length > 0) return 'dropped';

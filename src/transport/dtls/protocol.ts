@@ -106,4 +106,9 @@ export class DtlsFault extends OffhookError {
     super('OFFHOOK_TRANSPORT', message, { stage: 'dtls', ...details });
     this.alert = alertToPeer;
   }
+
+  /** The message does not have its own form, or does not belong where it came. */
+  get isGarbage(): boolean {
+    return this.alert === alert.decodeError || this.alert === alert.unexpectedMessage;
+  }
 }

@@ -17,6 +17,8 @@ export interface Side {
 /** What becomes of a datagram on its way: the delays after which copies of it arrive; none where it is lost. */
 export type Link = (datagram: Buffer, from: 'client' | 'server') => readonly number[];
 
+const certificates = { client: generateCertificate('client'), server: generateCertificate('server') };
+
 /** Two of ours on a link, on a clock that the test moves. */
 export class Pair {
   nowMs = 1_000;
@@ -31,7 +33,6 @@ export class Pair {
     options: { client?: Partial<DtlsOptions>; server?: Partial<DtlsOptions> } = {},
   ) {
     this.#link = link;
-    const certificates = { client: generateCertificate('client'), server: generateCertificate('server') };
     this.client = this.#side('client', certificates.client, certificates.server, options.client);
     this.server = this.#side('server', certificates.server, certificates.client, options.server);
   }
