@@ -1,5 +1,6 @@
 import { RoomConfiguration, TrackSource } from '@livekit/protocol';
 import { TokenVerifier } from 'livekit-server-sdk';
+import { isTextRecord } from './checked-values.js';
 import { HttpError } from './http-error.js';
 
 /** API keys and their secrets. */
@@ -12,6 +13,8 @@ export interface Grants {
   roomList: boolean;
   roomAdmin: boolean;
   room: string;
+  /** Where participants of `room` may be moved or forwarded to. */
+  destinationRoom: string;
   canPublish: boolean;
   /** When not empty, only these sources may be published. */
   canPublishSources: TrackSource[];
@@ -38,12 +41,15 @@ export interface Access {
   expiresAtMs: number;
 }
 
-const sources: Record<string, TrackSource> = {
-  camera: TrackSource.CAMERA,
-  microphone: TrackSource.MICROPHONE,
-  screen_share: TrackSource.SCREEN_SHARE,
-  screen_share_audio: TrackSource.SCREEN_SHARE_AUDIO,
-};
+const sources: ReadonlyMap<unknown, TrackSource> = new Map([
+  ['camera', TrackSource.CAMERA],
+  ['microphone', TrackSource.MICROPHONE],
+  ['screen_share', TrackSource.SCREEN_SHARE],
+  ['screen_share_audio', TrackSource.SCREEN_SHARE_AUDIO],
+]);
+
+/** How far the clock of whoever signed a token may be from ours, for `exp` and `nbf`. */
+const clockLeewayS = 30;
 
 /**
  * Verifies signature, issuer, expiry and not-before of an access token.
@@ -56,7 +62,10 @@ export async function verifyAccess(token: string | undefined, keys: ApiKeys): Pr
   const secret = Object.hasOwn(keys, apiKey) ? keys[apiKey] : undefined;
   if (secret === undefined) throw new HttpError(401, `invalid API key: ${apiKey}`);
   try {
-    const claims = (await new TokenVerifier(apiKey, secret).verify(token)) as Record<string, unknown>;
+    const claims = (await new TokenVerifier(apiKey, secret).verify(token, clockLeewayS)) as Record<
+      string,
+      unknown
+    >;
     return readClaims(apiKey, claims);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -67,7 +76,7 @@ export async function verifyAccess(token: string | undefined, keys: ApiKeys): Pr
 function issuerOf(token: string): string {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
-    const issuer = (claims as { iss?: unknown }).iss;
+    const issuer = (claims as { iss?: unknown } | null)?.iss;
     if (typeof issuer === 'string') return issuer;
   } catch {
     // Falls through: whatever it is, it is no token.
@@ -75,29 +84,40 @@ function issuerOf(token: string): string {
   throw new HttpError(401, 'invalid authorization token');
 }
 
+/** @throws Error when a claim is not of its type: a token that says something else than its signer meant is refused. */
 function readClaims(apiKey: string, claims: Record<string, unknown>): Access {
-  const video = (claims.video ?? {}) as Record<string, unknown>;
+  const { video = {}, attributes = {}, roomConfig } = claims;
+  if (typeof video !== 'object' || video === null) throw new Error('claim "video" is not an object');
+  if (!isTextRecord(attributes)) throw new Error('claim "attributes" is not a map of text to text');
+  const grants = video as Record<string, unknown>;
   const flag = (name: string, otherwise = false) => {
-    const value = video[name];
-    return typeof value === 'boolean' ? value : otherwise;
+    const value = grants[name] ?? otherwise;
+    if (typeof value !== 'boolean') throw new Error(`claim "video.${name}" is not a boolean`);
+    return value;
   };
-  const text = (value: unknown) => (typeof value === 'string' ? value : '');
-  const publishSources = Array.isArray(video.canPublishSources) ? video.canPublishSources : [];
+  const text = (record: Record<string, unknown>, name: string) => {
+    const value = record[name] ?? '';
+    if (typeof value !== 'string') throw new Error(`claim "${name}" is not text`);
+    return value;
+  };
+  const publishSources = grants.canPublishSources ?? [];
+  if (!Array.isArray(publishSources)) throw new Error('claim "video.canPublishSources" is not a list');
   return {
     apiKey,
-    identity: text(claims.sub),
-    name: text(claims.name),
-    metadata: text(claims.metadata),
-    attributes: { ...(claims.attributes as Record<string, string> | undefined) },
-    kind: text(claims.kind),
+    identity: text(claims, 'sub'),
+    name: text(claims, 'name'),
+    metadata: text(claims, 'metadata'),
+    attributes: { ...attributes },
+    kind: text(claims, 'kind'),
     grants: {
       roomCreate: flag('roomCreate'),
       roomJoin: flag('roomJoin'),
       roomList: flag('roomList'),
       roomAdmin: flag('roomAdmin'),
-      room: text(video.room),
+      room: text(grants, 'room'),
+      destinationRoom: text(grants, 'destinationRoom'),
       canPublish: flag('canPublish', true),
-      canPublishSources: publishSources.map((name) => sources[String(name)] ?? TrackSource.UNKNOWN),
+      canPublishSources: publishSources.map((name) => sources.get(name) ?? TrackSource.UNKNOWN),
       canSubscribe: flag('canSubscribe', true),
       canPublishData: flag('canPublishData', flag('canPublish', true)),
       canUpdateOwnMetadata: flag('canUpdateOwnMetadata'),
@@ -105,8 +125,8 @@ function readClaims(apiKey: string, claims: Record<string, unknown>): Access {
       recorder: flag('recorder'),
       agent: flag('agent'),
     },
-    roomConfig: claims.roomConfig
-      ? RoomConfiguration.fromJson(claims.roomConfig as never, { ignoreUnknownFields: true })
+    roomConfig: roomConfig
+      ? RoomConfiguration.fromJson(roomConfig as never, { ignoreUnknownFields: true })
       : undefined,
     expiresAtMs: Number(claims.exp) * 1000,
   };

@@ -1,4 +1,6 @@
 import { type AddTrackRequest, ClientInfo_Capability, type SessionDescription } from '@livekit/protocol';
+import { enumMember, isTextRecord, parseInt32 } from './checked-values.js';
+import { HttpError } from './http-error.js';
 
 /** What a client says of itself and of the session it wants. */
 export interface ClientOptions {
@@ -17,15 +19,25 @@ export interface ClientOptions {
   /** `js`, `node`, `rust`, …; for logs. */
   sdk: string;
   version: string;
+  /** Metadata and attributes that the client asks for itself; taken only with the grant for that. */
+  metadata: string;
   attributes: Record<string, string>;
   /** Address that the signalling connection came from. */
   address: string;
 }
 
-/** Reads the query of `/rtc`; what is missing or malformed has its default. */
-export function readClientOptions(query: URLSearchParams, address: string): ClientOptions {
+/**
+ * Reads the query of `/rtc`; what is missing or malformed has its default.
+ *
+ * @param strict whether malformed attributes are an error, as they are to `/rtc/validate`.
+ * @throws HttpError 400 when `strict` and the attributes cannot be decoded.
+ */
+export function readClientOptions(
+  query: URLSearchParams,
+  address: string,
+  { strict = false } = {},
+): ClientOptions {
   const flag = (name: string) => ['1', 'true'].includes(query.get(name) ?? '');
-  const integer = (name: string) => Number.parseInt(query.get(name) ?? '', 10) || 0;
   return {
     autoSubscribe: !query.has('auto_subscribe') || flag('auto_subscribe'),
     iceLite: flag('ice_lite'),
@@ -33,29 +45,29 @@ export function readClientOptions(query: URLSearchParams, address: string): Clie
     addTracks: [],
     offer: undefined,
     resumeSid: flag('reconnect') ? (query.get('sid') ?? '') : undefined,
-    clientProtocol: integer('client_protocol'),
+    clientProtocol: parseInt32(query.get('client_protocol')),
     capabilities: capabilitiesOf(query.get('capabilities') ?? ''),
     sdk: query.get('sdk') ?? '',
     version: query.get('version') ?? '',
-    attributes: attributesOf(query.get('attributes') ?? ''),
+    metadata: '',
+    attributes: attributesOf(query.get('attributes') ?? '', strict),
     address,
   };
 }
 
 function capabilitiesOf(names: string): ClientInfo_Capability[] {
-  return names
-    .split(',')
-    .map((name) => ClientInfo_Capability[name.trim() as keyof typeof ClientInfo_Capability])
-    .filter((capability) => capability !== undefined);
+  const known = names.split(',').flatMap((name) => enumMember(ClientInfo_Capability, name.trim()) ?? []);
+  return [...new Set(known)];
 }
 
-function attributesOf(encoded: string): Record<string, string> {
+function attributesOf(encoded: string, strict: boolean): Record<string, string> {
   if (encoded === '') return {};
   try {
     const parsed: unknown = JSON.parse(Buffer.from(encoded, 'base64url').toString());
-    if (typeof parsed !== 'object' || parsed === null) return {};
-    return Object.fromEntries(Object.entries(parsed).map(([key, value]) => [key, String(value)]));
+    if (isTextRecord(parsed)) return parsed;
   } catch {
-    return {};
+    // Falls through: it is no JSON.
   }
+  if (strict) throw new HttpError(400, 'cannot decode attributes');
+  return {};
 }

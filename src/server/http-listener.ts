@@ -1,10 +1,12 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { HttpError } from './http-error.js';
-import { type HttpRouter, splitUrl, tokenOf } from './http-router.js';
+import { type HttpRouter, httpErrorOf, splitUrl, tokenOf } from './http-router.js';
+import { serverLimits } from './limits.js';
+import { startTimeout } from './timers.js';
 
 const log = createLogger('server/http');
 
@@ -16,23 +18,60 @@ interface UpgradeRequest {
   address: string;
 }
 
-/** Decides on a request, and gives what is to serve the socket. May reject with an HttpError. */
-type WebSocketRoute = (request: UpgradeRequest) => Promise<(socket: WebSocket) => void>;
+/** How an accepted request goes on. Both steps happen in one turn, so that what `admit` has found still holds. */
+interface Admission {
+  /** @throws HttpError when the client may not come in now. */
+  admit(): void;
+  serve(socket: WebSocket): void;
+}
 
-const maxMessageBytes = 1024 * 1024;
+/** Decides on a request by its token. May reject with an HttpError. */
+type WebSocketRoute = (request: UpgradeRequest) => Promise<Admission>;
+
+/** How long a connection may take to end when the server closes. */
+const closeTimeoutMs = 1_000;
+/** How often Node looks for requests that take too long. */
+const connectionCheckMs = 2_000;
+const upgradeHeaders: ReadonlySet<string> = new Set(['upgrade', 'connection', 'http2-settings']);
 
 /** The TCP port of the server: HTTP requests by one router, WebSockets by path. */
 export class HttpListener {
   #server: Server;
-  #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: maxMessageBytes });
+  #sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: serverLimits.signalMessageBytes.value,
+  });
+  #connections = new Set<Socket>();
   #webSocketRoutes: Readonly<Record<string, WebSocketRoute>>;
 
   constructor(router: HttpRouter, webSocketRoutes: Readonly<Record<string, WebSocketRoute>>) {
     this.#webSocketRoutes = webSocketRoutes;
-    this.#server = createServer((request, response) => void router.handle(request, response));
+    const handle = (request: IncomingMessage, response: ServerResponse) =>
+      void router.handle(request, response);
+    this.#server = createServer(
+      {
+        maxHeaderSize: serverLimits.httpHeaderBytes.value,
+        headersTimeout: serverLimits.httpHeaderMs.value,
+        requestTimeout: serverLimits.httpRequestMs.value,
+        connectionsCheckingInterval: connectionCheckMs,
+      },
+      handle,
+    );
+    this.#server.maxConnections = serverLimits.concurrentConnections.value;
+    // Without this a client that awaits `100 Continue` sends its body before it was asked to.
+    this.#server.on('checkContinue', handle);
+    this.#server.on('connection', (socket: Socket) => {
+      this.#connections.add(socket);
+      socket.once('close', () => this.#connections.delete(socket));
+    });
     this.#server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
       stream.on('error', (error: Error) => log.debug(`upgrade: ${error.message}`));
-      this.#upgrade(request, stream, head).catch((error: unknown) => refuse(stream, error));
+      if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+        this.#ignoreUpgrade(request, stream, head);
+        return;
+      }
+      this.#upgrade(request, stream, head).catch((error: unknown) => refuse(request, stream, error));
     });
   }
 
@@ -61,13 +100,16 @@ export class HttpListener {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Closes every connection; WebSockets that were told to close already get to say so. */
+  /** Closes every connection: WebSockets with a close frame, and those that do not answer it without. */
   async close(): Promise<void> {
     for (const socket of this.#sockets.clients) socket.close(1001);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeAllConnections();
+    const giveUp = startTimeout('HTTP listener', closeTimeoutMs, () => {
+      for (const socket of this.#connections) socket.destroy();
+    });
     await closed;
-    for (const socket of this.#sockets.clients) socket.terminate();
+    giveUp.cancel();
   }
 
   async #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
@@ -75,7 +117,8 @@ export class HttpListener {
     const route = Object.hasOwn(this.#webSocketRoutes, path) ? this.#webSocketRoutes[path] : undefined;
     if (!route) throw new HttpError(404, 'not found');
     const token = tokenOf(request.headers, query);
-    const serve = await route({ query, token, address: request.socket.remoteAddress ?? '' });
+    const { admit, serve } = await route({ query, token, address: request.socket.remoteAddress ?? '' });
+    admit();
     this.#sockets.handleUpgrade(request, stream, head, (socket) => {
       try {
         serve(socket);
@@ -86,17 +129,33 @@ export class HttpListener {
       }
     });
   }
+
+  /**
+   * Reads a request again without its wish for another protocol, such as h2c: a server that does not speak it goes on
+   * in HTTP/1.1 (RFC 9110, section 7.8).
+   */
+  #ignoreUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const { method = 'GET', url = '/', rawHeaders } = request;
+    const lines = [`${method} ${url} HTTP/1.1`];
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      if (!upgradeHeaders.has(rawHeaders[i]!.toLowerCase()))
+        lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`);
+    }
+    stream.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]));
+    this.#server.emit('connection', stream);
+  }
 }
 
-function refuse(stream: Duplex, error: unknown): void {
-  const status = error instanceof HttpError ? error.status : 500;
-  const text = error instanceof HttpError ? error.message : 'internal error';
-  if (status >= 500) log.error(`upgrade: ${describeError(error)}`);
+function refuse(request: IncomingMessage, stream: Duplex, error: unknown): void {
+  const { status, message } = httpErrorOf(error, request.url ?? '');
   const lines = [
-    `HTTP/1.1 ${status} ${text.replace(/[^\x20-\x7e]/g, ' ')}`,
+    `HTTP/1.1 ${status} ${message.replace(/[^\x20-\x7e]/g, ' ')}`,
     'Content-Type: text/plain; charset=utf-8',
-    `Content-Length: ${Buffer.byteLength(text)}`,
+    `Content-Length: ${Buffer.byteLength(message)}`,
     'Connection: close',
   ];
-  stream.end(`${lines.join('\r\n')}\r\n\r\n${text}`);
+  stream.end(`${lines.join('\r\n')}\r\n\r\n${message}`);
+  // Nothing more is read of a client that was refused.
+  const giveUp = startTimeout('HTTP connection', closeTimeoutMs, () => stream.destroy());
+  stream.once('close', () => giveUp.cancel());
 }

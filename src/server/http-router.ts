@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createLogger, describeError } from '../timeline/index.js';
 import { HttpError } from './http-error.js';
+import { serverLimits } from './limits.js';
+import { startTimeout } from './timers.js';
 
 const log = createLogger('server/http');
 
@@ -9,7 +11,8 @@ export interface HttpRequest {
   path: string;
   query: URLSearchParams;
   headers: IncomingMessage['headers'];
-  body: Buffer;
+  /** Address of the client. */
+  address: string;
 }
 
 export interface HttpReply {
@@ -18,39 +21,72 @@ export interface HttpReply {
   body: string | Uint8Array;
 }
 
-type Handler = (request: HttpRequest) => HttpReply | Promise<HttpReply>;
+type Reply = HttpReply | Promise<HttpReply>;
 
-const maxBodyBytes = 4 * 1024 * 1024;
+/** Answers requests that have no body, with GET or HEAD. */
+export type PageHandler = (request: HttpRequest) => Reply;
+
+/**
+ * Answers POST requests in two steps: what can be refused by the headers is, and only then the body is read. What it
+ * returns takes the body.
+ */
+export type PostHandler = (request: HttpRequest) => Promise<(body: Buffer) => Reply>;
+
+interface Route {
+  path: string;
+  page?: PageHandler;
+  post?: PostHandler;
+}
+
+/** What a client that is still sending is read for, so that the answer reaches it before the connection closes. */
+const lingerBytes = 16 * 1024 * 1024;
+const lingerMs = 2_000;
+
+const corsHeaders = {
+  'Access-Control-Allow-Origin': '*',
+  // A wildcard does not stand for Authorization (Fetch standard, section 4.9).
+  'Access-Control-Allow-Headers': 'Authorization, Content-Type, *',
+  'Access-Control-Allow-Methods': 'OPTIONS, HEAD, GET, POST',
+  'Access-Control-Expose-Headers': '*',
+};
 
 /** Answers requests by path: exact ones, or whole families under a prefix that ends in `/`. */
 export class HttpRouter {
-  #routes: { path: string; handler: Handler }[] = [];
+  #routes: Route[] = [];
 
-  route(path: string, handler: Handler): this {
-    this.#routes.push({ path, handler });
+  page(path: string, page: PageHandler): this {
+    this.#routes.push({ path, page });
+    return this;
+  }
+
+  post(path: string, post: PostHandler): this {
+    this.#routes.push({ path, post });
     return this;
   }
 
   /** Answers one request; never rejects. */
   async handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    response.setHeader('Access-Control-Allow-Origin', '*');
-    response.setHeader('Access-Control-Allow-Headers', '*');
+    incoming.on('error', (error) => log.debug(`request: ${error.message}`));
+    response.on('error', (error) => log.debug(`response: ${error.message}`));
+    for (const [name, value] of Object.entries(corsHeaders)) response.setHeader(name, value);
     if (incoming.method === 'OPTIONS') {
-      response.writeHead(204).end();
+      response.setHeader('Access-Control-Max-Age', '86400');
+      finish(incoming, response, 204, '');
       return;
     }
     try {
-      const { status = 200, contentType, body } = await this.#reply(incoming);
-      response.writeHead(status, { 'Content-Type': contentType }).end(body);
+      const { status = 200, contentType, body } = await this.#reply(incoming, response);
+      response.setHeader('Content-Type', contentType);
+      finish(incoming, response, status, body);
     } catch (error) {
-      const status = error instanceof HttpError ? error.status : 500;
-      if (status >= 500) log.error(`${incoming.url}: ${describeError(error)}`);
-      const text = error instanceof HttpError ? error.message : 'internal error';
-      response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(text);
+      if (response.headersSent || response.destroyed) return;
+      const { status, message, contentType } = httpErrorOf(error, incoming.url ?? '');
+      response.setHeader('Content-Type', contentType);
+      finish(incoming, response, status, message);
     }
   }
 
-  async #reply(incoming: IncomingMessage): Promise<HttpReply> {
+  async #reply(incoming: IncomingMessage, response: ServerResponse): Promise<HttpReply> {
     const { path, query } = splitUrl(incoming.url);
     const route = this.#routes.find((candidate) =>
       candidate.path.endsWith('/') && candidate.path !== '/'
@@ -58,8 +94,18 @@ export class HttpRouter {
         : path === candidate.path,
     );
     if (!route) throw new HttpError(404, 'not found');
-    const body = await readBody(incoming);
-    return route.handler({ method: incoming.method ?? 'GET', path, query, headers: incoming.headers, body });
+    const method = incoming.method ?? 'GET';
+    const address = incoming.socket.remoteAddress ?? '';
+    const request = { method, path, query, headers: incoming.headers, address };
+    if (route.page) {
+      if (method !== 'GET' && method !== 'HEAD') throw new HttpError(405, 'method not allowed');
+      return route.page(request);
+    }
+    const length = Number(incoming.headers['content-length'] ?? 0);
+    if (!(length <= serverLimits.httpBodyBytes.value)) throw new HttpError(413, 'request body too large');
+    const answer = await route.post!(request);
+    if (incoming.headers.expect !== undefined) response.writeContinue();
+    return answer(await readBody(incoming));
   }
 }
 
@@ -79,13 +125,56 @@ export function tokenOf(headers: IncomingMessage['headers'], query: URLSearchPar
   return authorization.slice('Bearer '.length);
 }
 
-async function readBody(incoming: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of incoming as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBodyBytes) throw new HttpError(413, 'request body too large');
-    chunks.push(chunk);
+/** Status and text for a request that failed. Anything but an HttpError is a fault of ours, and is logged. */
+export function httpErrorOf(error: unknown, what: string): HttpError {
+  if (error instanceof HttpError) return error;
+  // The query may hold a token.
+  log.error(`${what.split('?')[0]}: ${describeError(error)}`);
+  return new HttpError(500, 'internal error');
+}
+
+/** Sends the answer. A request whose body was not read ends the connection, once the answer has had time to arrive. */
+function finish(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  body: string | Uint8Array,
+): void {
+  response.statusCode = status;
+  if (incoming.complete || !hasBody(incoming)) {
+    response.end(body);
+    return;
   }
-  return Buffer.concat(chunks);
+  response.setHeader('Connection', 'close');
+  response.end(body);
+  let bytes = 0;
+  const { socket } = incoming;
+  const giveUp = startTimeout('HTTP connection', lingerMs, () => socket.destroy());
+  socket.once('close', () => giveUp.cancel());
+  incoming.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > lingerBytes) socket.destroy();
+  });
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+async function readBody(incoming: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    incoming.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > serverLimits.httpBodyBytes.value) {
+        chunks.length = 0;
+        reject(new HttpError(413, 'request body too large'));
+      } else {
+        chunks.push(chunk);
+      }
+    });
+    incoming.once('end', () => resolve(Buffer.concat(chunks)));
+    incoming.once('close', () => reject(new HttpError(400, 'the request ended early')));
+  });
 }

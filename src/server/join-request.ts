@@ -27,9 +27,10 @@ export function readJoinRequest(encoded: string | null, address: string): Client
     offer: request.publisherOffer,
     resumeSid: request.reconnect ? request.participantSid : undefined,
     clientProtocol: clientInfo?.clientProtocol ?? 0,
-    capabilities: clientInfo?.capabilities ?? [],
-    sdk: ClientInfo_SDK[clientInfo?.sdk ?? ClientInfo_SDK.UNKNOWN].toLowerCase(),
+    capabilities: [...new Set(clientInfo?.capabilities ?? [])],
+    sdk: (ClientInfo_SDK[clientInfo?.sdk ?? ClientInfo_SDK.UNKNOWN] ?? 'unknown').toLowerCase(),
     version: clientInfo?.version ?? '',
+    metadata: request.metadata,
     attributes: request.participantAttributes,
     address,
   };

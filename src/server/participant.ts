@@ -9,12 +9,15 @@ import {
   SubscriptionPermission,
 } from '@livekit/protocol';
 import type { Access } from './access-token.js';
+import { Boundary } from './boundary.js';
 import type { ClientOptions } from './client-options.js';
 import { newSid } from './ids.js';
-import { kindOf, permissionOf } from './permissions.js';
+import { isDependent, kindOf, permissionOf } from './permissions.js';
 import type { Downlink } from './sfu/downlink.js';
 import type { Publisher } from './sfu/publisher.js';
+import { SignalMessage } from './signal-message.js';
 import type { SignalSocket } from './signal-socket.js';
+import type { Timer } from './timers.js';
 
 /** One participant's session in a room: who it is, and the connections that it publishes and receives on. */
 export class Participant {
@@ -26,6 +29,8 @@ export class Participant {
   readonly publisher: Publisher;
   readonly subscriber: Downlink;
   readonly joinedAtMs = Date.now();
+  /** What it does runs inside of this: an exception costs others nothing. */
+  readonly boundary: Boundary;
   name: string;
   metadata: string;
   attributes: Record<string, string>;
@@ -42,6 +47,10 @@ export class Participant {
   dropsNextResume = false;
   /** Undefined while the signalling connection is lost and may be resumed. */
   socket: SignalSocket | undefined;
+  /** Removes the participant when its lost signalling connection is not resumed in time. */
+  resumeDeadline: Timer | undefined;
+  /** Candidates that its client sent for either connection. */
+  candidates = 0;
   #version = 0;
 
   constructor(access: Access, client: ClientOptions, connections: (self: Participant) => Connections) {
@@ -50,8 +59,13 @@ export class Participant {
     this.identity = access.identity;
     this.kind = kindOf(access);
     this.name = access.name;
-    this.metadata = access.metadata;
-    this.attributes = { ...access.attributes, ...client.attributes };
+    this.metadata = client.metadata || access.metadata;
+    this.attributes = { ...access.attributes };
+    // What the token says can be replaced, not removed.
+    for (const [key, value] of Object.entries(client.attributes)) {
+      if (value !== '') this.attributes[key] = value;
+    }
+    this.boundary = new Boundary(`participant ${this.identity}`);
     this.permission = permissionOf(access.grants);
     const { publisher, subscriber } = connections(this);
     this.publisher = publisher;
@@ -60,6 +74,16 @@ export class Participant {
 
   get isSubscriberPrimary(): boolean {
     return this.access.grants.canSubscribe && !this.client.singleConnection;
+  }
+
+  /** Whether it has left or was removed: nothing that it still sends counts. */
+  get hasLeft(): boolean {
+    return this.state === ParticipantInfo_State.DISCONNECTED;
+  }
+
+  /** Whether it is there for others only: such participants keep no room open and are not counted. */
+  get isDependent(): boolean {
+    return isDependent(this.kind, this.permission);
   }
 
   /** Counts a change that others are to be told of. */
@@ -96,12 +120,18 @@ export class Participant {
   }
 
   send(message: SignalResponse['message']): void {
+    this.socket?.send(new SignalMessage(message));
+  }
+
+  /** Sends a message that others get too. */
+  deliver(message: SignalMessage): void {
     this.socket?.send(message);
   }
 
   close(): void {
-    this.publisher.close();
-    this.subscriber.close();
+    this.resumeDeadline?.cancel();
+    this.boundary.run('closing', () => this.publisher.close());
+    this.boundary.run('closing', () => this.subscriber.close());
     this.socket?.close();
     this.socket = undefined;
   }

@@ -1,4 +1,4 @@
-import { ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate } from '@livekit/protocol';
+import { ConnectionQuality, ConnectionQualityInfo } from '@livekit/protocol';
 import type { Participant } from './participant.js';
 
 const scores = {
@@ -10,33 +10,33 @@ const scores = {
 const goodLoss = 0.02;
 const poorLoss = 0.1;
 
-/** Rates each participant's connection by the losses in both directions, and tells what changed. */
+/** Rates each participant's connection by the losses in both directions. */
 export class QualityObserver {
-  #told = new Map<string, ConnectionQuality>();
+  #announced = new Map<string, ConnectionQuality>();
 
   forget(sid: string): void {
-    this.#told.delete(sid);
+    this.#announced.delete(sid);
   }
 
-  /** What is to be told of `participants`; undefined when nothing changed. */
-  update(participants: readonly Participant[]): ConnectionQualityUpdate | undefined {
-    const updates: ConnectionQualityInfo[] = [];
+  /** The ratings that changed since the last update. */
+  update(participants: Iterable<Participant>): ConnectionQualityInfo[] {
+    const changed: ConnectionQualityInfo[] = [];
     for (const participant of participants) {
-      const quality = qualityOf(participant);
-      if (this.#told.get(participant.sid) === quality) continue;
-      this.#told.set(participant.sid, quality);
-      updates.push(
+      const quality = participant.boundary.run('rating', () => qualityOf(participant));
+      if (quality === undefined || this.#announced.get(participant.sid) === quality) continue;
+      this.#announced.set(participant.sid, quality);
+      changed.push(
         new ConnectionQualityInfo({ participantSid: participant.sid, quality, score: scores[quality] }),
       );
     }
-    return updates.length > 0 ? new ConnectionQualityUpdate({ updates }) : undefined;
+    return changed;
   }
 }
 
 function qualityOf({ socket, publisher, subscriber }: Participant): ConnectionQuality {
   if (!socket) return ConnectionQuality.LOST;
-  const down = [...subscriber.downTracks.values()].map(({ fractionLost }) => fractionLost);
-  const loss = Math.max(publisher.fractionLost, ...down);
+  let loss = publisher.fractionLost;
+  for (const { fractionLost } of subscriber.downTracks.values()) loss = Math.max(loss, fractionLost);
   if (loss >= poorLoss) return ConnectionQuality.POOR;
   return loss >= goodLoss ? ConnectionQuality.GOOD : ConnectionQuality.EXCELLENT;
 }

@@ -1,15 +1,16 @@
 import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
+import type { WebSocket } from 'ws';
 import { createLogger } from '../timeline/index.js';
 import { generateCertificate } from '../transport/index.js';
-import { type Access, type ApiKeys, verifyAccess } from './access-token.js';
+import { type ApiKeys, verifyAccess } from './access-token.js';
 import { AgentWorkers } from './agents/agent-workers.js';
 import { Dispatcher } from './agents/dispatcher.js';
 import { agentDispatchService } from './api/agent-dispatch-service.js';
 import { roomService } from './api/room-service.js';
-import { answerTwirp } from './api/twirp.js';
-import { readClientOptions } from './client-options.js';
+import { twirpHandler } from './api/twirp.js';
+import { type ClientOptions, readClientOptions } from './client-options.js';
 import { HttpListener } from './http-listener.js';
-import { type HttpRequest, HttpRouter, tokenOf } from './http-router.js';
+import { type HttpReply, type HttpRequest, HttpRouter, tokenOf } from './http-router.js';
 import { newSid } from './ids.js';
 import { readJoinRequest } from './join-request.js';
 import { Rooms } from './rooms.js';
@@ -86,40 +87,43 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
     resumeWindowMs: options.resumeWindowMs ?? 15_000,
   });
 
+  const services = {
+    'livekit.RoomService': roomService(rooms),
+    'livekit.AgentDispatchService': agentDispatchService(rooms, dispatcher),
+  };
+  const validate = async (request: HttpRequest, readClient: () => ClientOptions): Promise<HttpReply> => {
+    const access = await verifyAccess(tokenOf(request.headers, request.query), keys);
+    signal.check(access, readClient());
+    return { contentType: 'text/plain', body: 'success' };
+  };
   const router = new HttpRouter()
-    .route('/', () => ({ contentType: 'text/plain', body: 'OK' }))
-    .route('/rtc/v1/validate', async ({ headers, query }) => {
-      signal.check(await verifyAccess(tokenOf(headers, query), keys));
-      readJoinRequest(query.get('join_request'), '');
-      return { contentType: 'text/plain', body: 'success' };
-    })
-    .route('/rtc/validate', async ({ headers, query }) => {
-      signal.check(await verifyAccess(tokenOf(headers, query), keys));
-      return { contentType: 'text/plain', body: 'success' };
-    })
-    .route('/twirp/livekit.RoomService/', async (request) =>
-      answerTwirp(roomService(rooms), request, await callerOf(request, keys)),
+    .page('/', () => ({ contentType: 'text/plain', body: 'OK' }))
+    .page('/rtc/v1/validate', (request) =>
+      validate(request, () => readJoinRequest(request.query.get('join_request'), request.address)),
     )
-    .route('/twirp/livekit.AgentDispatchService/', async (request) =>
-      answerTwirp(agentDispatchService(rooms, dispatcher), request, await callerOf(request, keys)),
+    .page('/rtc/validate', (request) =>
+      validate(request, () => readClientOptions(request.query, request.address, { strict: true })),
     )
-    .route('/settings/regions', () => ({ contentType: 'application/json', body: '{"regions":[]}' }));
+    .page('/settings/regions', () => ({ contentType: 'application/json', body: '{"regions":[]}' }))
+    .post(
+      '/twirp/',
+      twirpHandler(services, (token) => verifyAccess(token, keys)),
+    );
+  const join = async (token: string | undefined, readClient: () => ClientOptions) => {
+    const access = await verifyAccess(token, keys);
+    const client = readClient();
+    return {
+      admit: () => signal.check(access, client),
+      serve: (socket: WebSocket) => signal.serve(socket, access, client),
+    };
+  };
   const listener = new HttpListener(router, {
-    '/rtc': async ({ token, query, address }) => {
-      const access = await verifyAccess(token, keys);
-      signal.check(access);
-      return (socket) => signal.serve(socket, access, readClientOptions(query, address));
-    },
-    '/rtc/v1': async ({ token, query, address }) => {
-      const access = await verifyAccess(token, keys);
-      signal.check(access);
-      const client = readJoinRequest(query.get('join_request'), address);
-      return (socket) => signal.serve(socket, access, client);
-    },
+    '/rtc': ({ token, query, address }) => join(token, () => readClientOptions(query, address)),
+    '/rtc/v1': ({ token, query, address }) =>
+      join(token, () => readJoinRequest(query.get('join_request'), address)),
     '/agent': async ({ token }) => {
       const access = await verifyAccess(token, keys);
-      workers.check(access);
-      return (socket) => workers.serve(socket, access);
+      return { admit: () => workers.check(access), serve: (socket) => workers.serve(socket, access) };
     },
   });
   const boundPort = await listener.listen(port, host).catch(async (error: unknown) => {
@@ -137,10 +141,4 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
       await mediaPort.close();
     },
   };
-}
-
-/** Who calls the API; without a token nobody, whom the method will refuse. */
-async function callerOf({ headers, query }: HttpRequest, keys: ApiKeys): Promise<Access | undefined> {
-  const token = tokenOf(headers, query);
-  return token === undefined ? undefined : verifyAccess(token, keys);
 }

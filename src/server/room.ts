@@ -1,4 +1,5 @@
 import {
+  ConnectionQualityUpdate,
   type DataPacket_Kind,
   DisconnectReason,
   LeaveRequest,
@@ -15,24 +16,28 @@ import {
   TrackUnpublishedResponse,
 } from '@livekit/protocol';
 import { createLogger } from '../timeline/index.js';
+import type { Access } from './access-token.js';
+import { Boundary } from './boundary.js';
 import { recipientsOf, stampPacket } from './data-relay.js';
 import { newSid } from './ids.js';
 import type { Participant } from './participant.js';
-import { mayPublishSource } from './permissions.js';
+import { isDependent, kindOf, mayPublishSource, permissionOf } from './permissions.js';
 import { QualityObserver } from './quality-observer.js';
 import type { UpTrack } from './sfu/up-track.js';
+import { SignalMessage } from './signal-message.js';
 import { SpeakerObserver } from './speaker-observer.js';
 import { wantsTrack } from './subscription.js';
+import { startInterval, startTimeout, type Timer } from './timers.js';
 
 const log = createLogger('server/room');
 
 export interface RoomOptions {
   name: string;
-  /** Seconds that it stays when nobody has ever joined. */
+  /** Seconds that it stays when nobody has ever joined. Agents and recorders are nobody here. */
   emptyTimeoutS: number;
-  /** Seconds that it stays after the last has left. */
+  /** Seconds that it stays after the last has left, agents and recorders not counted. */
   departureTimeoutS: number;
-  /** 0 is no limit. */
+  /** 0 is no limit. Agents and recorders are not counted. */
   maxParticipants: number;
   metadata: string;
 }
@@ -42,7 +47,7 @@ export interface RoomListener {
   onOpened(room: Room, agents: readonly RoomAgentDispatch[]): void;
   onParticipantJoined(room: Room, participant: Participant): void;
   onParticipantLeft(room: Room, participant: Participant): void;
-  onTrackPublished(room: Room, participant: Participant, track: UpTrack): void;
+  onTracksPublished(room: Room, participant: Participant): void;
   onClosed(room: Room): void;
 }
 
@@ -57,12 +62,19 @@ export class Room {
   readonly participants = new Map<string, Participant>();
   metadata: string;
   readonly options: RoomOptions;
+  /** What the room does for itself runs inside of this. */
+  readonly boundary: Boundary;
   #listener: RoomListener;
   #onGone: () => void;
   #speakers = new SpeakerObserver();
   #quality = new QualityObserver();
-  #timers: NodeJS.Timeout[] = [];
-  #idle: NodeJS.Timeout | undefined;
+  #bySid = new Map<string, Participant>();
+  /** Published tracks by sid. */
+  #tracks = new Map<string, { publisher: Participant; track: UpTrack }>();
+  /** Participants that the room is open for: all but agents and recorders. */
+  #people = 0;
+  #timers: Timer[] = [];
+  #idle: Timer | undefined;
   #closed = false;
 
   /** @param onGone called when the room has closed, before the listener hears of it. */
@@ -71,6 +83,7 @@ export class Room {
     this.#onGone = onGone;
     this.metadata = options.metadata;
     this.#listener = listener;
+    this.boundary = new Boundary(`room ${options.name}`);
     this.#closeAfter(options.emptyTimeoutS);
   }
 
@@ -79,7 +92,13 @@ export class Room {
   }
 
   info(): RoomInfo {
-    const present = [...this.participants.values()];
+    let numParticipants = 0;
+    let numPublishers = 0;
+    for (const { isDependent, permission, publisher } of this.participants.values()) {
+      if (permission.hidden) continue;
+      if (!isDependent) numParticipants++;
+      if (publisher.tracks.size > 0) numPublishers++;
+    }
     return new RoomInfo({
       sid: this.sid,
       name: this.name,
@@ -89,35 +108,41 @@ export class Room {
       creationTime: BigInt(Math.floor(this.createdAtMs / 1000)),
       creationTimeMs: BigInt(this.createdAtMs),
       metadata: this.metadata,
-      numParticipants: present.length,
-      numPublishers: present.filter(({ publisher }) => publisher.tracks.size > 0).length,
+      numParticipants,
+      numPublishers,
     });
   }
 
   findBySid(sid: string): Participant | undefined {
-    return [...this.participants.values()].find((participant) => participant.sid === sid);
+    return this.#bySid.get(sid);
   }
 
   /** The published track of this sid and who publishes it. */
   findTrack(sid: string): { publisher: Participant; track: UpTrack } | undefined {
-    for (const publisher of this.participants.values()) {
-      const track = publisher.publisher.tracks.get(sid);
-      if (track) return { publisher, track };
-    }
-    return undefined;
+    return this.#tracks.get(sid);
+  }
+
+  /** Whether the limit of participants keeps the bearer of a token out. Those who return are never kept out. */
+  isFullFor(access: Access): boolean {
+    const { maxParticipants } = this.options;
+    if (maxParticipants === 0 || this.#people < maxParticipants) return false;
+    return (
+      !this.participants.has(access.identity) && !isDependent(kindOf(access), permissionOf(access.grants))
+    );
   }
 
   /** Adds a participant; one of the same identity that is still there has to go. */
   join(participant: Participant): void {
     const older = this.participants.get(participant.identity);
     if (older) this.remove(older, DisconnectReason.DUPLICATE_IDENTITY);
-    clearTimeout(this.#idle);
     this.participants.set(participant.identity, participant);
+    this.#bySid.set(participant.sid, participant);
     participant.state = ParticipantInfo_State.JOINED;
+    this.#countPeople();
     if (this.#timers.length === 0) {
       this.#timers = [
-        setInterval(() => this.#updateSpeakers(), speakerIntervalMs),
-        setInterval(() => this.#report(), reportIntervalMs),
+        startInterval(`speakers of room ${this.name}`, speakerIntervalMs, () => this.#updateSpeakers()),
+        startInterval(`reports of room ${this.name}`, reportIntervalMs, () => this.#report()),
       ];
     }
   }
@@ -129,7 +154,7 @@ export class Room {
       for (const track of other.publisher.tracks.values()) this.subscribe(participant, other, track);
     }
     this.#broadcastRoom();
-    this.#listener.onParticipantJoined(this, participant);
+    this.boundary.run('dispatching agents', () => this.#listener.onParticipantJoined(this, participant));
   }
 
   /** Tells a participant that has resumed what it may have missed. */
@@ -154,38 +179,49 @@ export class Room {
     if (this.participants.get(participant.identity) !== participant) return;
     log.info(`${this.name}: ${participant.identity} left (${DisconnectReason[reason]})`);
     this.participants.delete(participant.identity);
+    this.#bySid.delete(participant.sid);
     participant.state = ParticipantInfo_State.DISCONNECTED;
     participant.disconnectReason = reason;
     if (reason !== DisconnectReason.CLIENT_INITIATED) {
       const leave = { reason, action: LeaveRequest_Action.DISCONNECT };
       participant.send({ case: 'leave', value: new LeaveRequest(leave) });
     }
-    for (const sid of participant.publisher.tracks.keys()) this.#unsubscribeAll(sid);
+    for (const sid of participant.publisher.tracks.keys()) this.#dropTrack(sid);
     this.broadcastUpdate(participant, { exceptSelf: true });
     participant.close();
     this.#speakers.forget(participant.sid);
     this.#quality.forget(participant.sid);
-    this.#listener.onParticipantLeft(this, participant);
+    this.boundary.run('dispatching agents', () => this.#listener.onParticipantLeft(this, participant));
+    this.#countPeople();
     if (this.participants.size > 0) this.#broadcastRoom();
-    else this.#rest();
+    else this.#stopTimers();
   }
 
-  publish(participant: Participant, track: UpTrack): void {
-    log.debug(`${this.name}: ${participant.identity} published ${track.sid} (${track.info.mimeType})`);
-    track.onAudioLevel = (dbov) => {
-      if (!track.info.muted) this.#speakers.observe(participant.sid, dbov);
-    };
+  /** Takes tracks that a participant has published at once. */
+  publish(participant: Participant, tracks: readonly UpTrack[]): void {
+    for (const track of tracks) {
+      log.debug(`${this.name}: ${participant.identity} published ${track.sid} (${track.info.mimeType})`);
+      this.#tracks.set(track.sid, { publisher: participant, track });
+      track.onAudioLevel = (dbov) => {
+        if (!track.info.muted) this.#speakers.observe(participant.sid, dbov);
+      };
+    }
     this.broadcastUpdate(participant);
-    for (const other of this.participants.values()) this.subscribe(other, participant, track);
-    this.#listener.onTrackPublished(this, participant, track);
+    for (const other of this.participants.values()) {
+      other.boundary.run('subscribing', () => {
+        for (const track of tracks) this.subscribe(other, participant, track);
+      });
+    }
+    this.boundary.run('dispatching agents', () => this.#listener.onTracksPublished(this, participant));
   }
 
-  unpublish(participant: Participant, track: UpTrack): void {
-    this.#unsubscribeAll(track.sid);
-    participant.send({
-      case: 'trackUnpublished',
-      value: new TrackUnpublishedResponse({ trackSid: track.sid }),
-    });
+  /** Ends tracks that a participant no longer publishes. */
+  unpublish(participant: Participant, tracks: readonly UpTrack[]): void {
+    for (const { sid } of tracks) {
+      this.#dropTrack(sid);
+      const value = new TrackUnpublishedResponse({ trackSid: sid });
+      participant.send({ case: 'trackUnpublished', value });
+    }
     this.broadcastUpdate(participant);
   }
 
@@ -205,9 +241,8 @@ export class Room {
   /** Gives a participant another permission, and ends what it no longer allows. */
   setPermission(participant: Participant, permission: ParticipantPermission): void {
     participant.permission = permission;
-    for (const { sid, info } of participant.publisher.tracks.values()) {
-      if (!mayPublishSource(permission, info.source)) participant.publisher.unpublish(sid);
-    }
+    participant.publisher.retain(({ source }) => mayPublishSource(permission, source));
+    this.#countPeople();
     for (const other of this.participants.values()) this.resubscribe(participant, other);
     if (permission.canSubscribe) participant.subscriber.start();
   }
@@ -218,7 +253,7 @@ export class Room {
   }
 
   relayData(sender: Participant, message: Uint8Array, kind: DataPacket_Kind): void {
-    if (!sender.permission.canPublishData) return;
+    if (sender.hasLeft || !sender.permission.canPublishData) return;
     const packet = stampPacket(message, kind, sender);
     if (!packet) return;
     const bytes = packet.toBinary();
@@ -230,16 +265,16 @@ export class Room {
   /** Tells everybody who may see it what has become of a participant. */
   broadcastUpdate(participant: Participant, { exceptSelf = false } = {}): void {
     participant.changed();
-    const update = new ParticipantUpdate({ participants: [participant.info()] });
-    if (!exceptSelf) participant.send({ case: 'update', value: update });
+    const value = new ParticipantUpdate({ participants: [participant.info()] });
+    const update = new SignalMessage({ case: 'update', value });
+    if (!exceptSelf) participant.deliver(update);
     if (participant.permission.hidden) return;
-    for (const other of this.participants.values()) {
-      if (other !== participant) other.send({ case: 'update', value: update });
-    }
+    for (const other of this.participants.values()) if (other !== participant) other.deliver(update);
   }
 
   broadcast(message: SignalResponse['message']): void {
-    for (const participant of this.participants.values()) participant.send(message);
+    const shared = new SignalMessage(message);
+    for (const participant of this.participants.values()) participant.deliver(shared);
   }
 
   close(reason: DisconnectReason): void {
@@ -247,13 +282,25 @@ export class Room {
     this.#closed = true;
     for (const participant of [...this.participants.values()]) this.remove(participant, reason);
     this.#stopTimers();
-    clearTimeout(this.#idle);
+    this.#idle?.cancel();
     this.#onGone();
-    this.#listener.onClosed(this);
+    this.boundary.run('withdrawing agents', () => this.#listener.onClosed(this));
   }
 
-  #unsubscribeAll(trackSid: string): void {
-    for (const participant of this.participants.values()) participant.subscriber.removeTrack(trackSid);
+  #dropTrack(sid: string): void {
+    this.#tracks.delete(sid);
+    for (const { boundary, subscriber } of this.participants.values()) {
+      boundary.run('unsubscribing', () => subscriber.removeTrack(sid));
+    }
+  }
+
+  /** Counts who the room is open for; without anybody it closes after a while. */
+  #countPeople(): void {
+    const before = this.#people;
+    this.#people = 0;
+    for (const { isDependent } of this.participants.values()) if (!isDependent) this.#people++;
+    if (this.#people > 0) this.#idle?.cancel();
+    else if (before > 0 && !this.#closed) this.#closeAfter(this.options.departureTimeoutS);
   }
 
   #broadcastRoom(): void {
@@ -261,29 +308,36 @@ export class Room {
   }
 
   #updateSpeakers(): void {
-    const speakers = this.#speakers.update().map((speaker) => new SpeakerInfo(speaker));
+    const speakers = this.#speakers.update().flatMap((speaker) => {
+      const hidden = this.#bySid.get(speaker.sid)?.permission.hidden ?? false;
+      return hidden ? [] : [new SpeakerInfo(speaker)];
+    });
     if (speakers.length === 0) return;
     this.broadcast({ case: 'speakersChanged', value: new SpeakersChanged({ speakers }) });
   }
 
   #report(): void {
     const nowMs = performance.now();
-    for (const { publisher } of this.participants.values()) publisher.report(nowMs);
-    const update = this.#quality.update([...this.participants.values()]);
-    if (update) this.broadcast({ case: 'connectionQuality', value: update });
-  }
-
-  #rest(): void {
-    this.#stopTimers();
-    if (!this.#closed) this.#closeAfter(this.options.departureTimeoutS);
+    for (const { boundary, publisher } of this.participants.values()) {
+      boundary.run('report', () => publisher.report(nowMs));
+    }
+    const changed = this.#quality.update(this.participants.values());
+    const updates = changed.filter(
+      ({ participantSid }) => !this.#bySid.get(participantSid)?.permission.hidden,
+    );
+    if (updates.length > 0) {
+      this.broadcast({ case: 'connectionQuality', value: new ConnectionQualityUpdate({ updates }) });
+    }
   }
 
   #closeAfter(seconds: number): void {
-    clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => this.close(DisconnectReason.ROOM_CLOSED), seconds * 1000);
+    this.#idle?.cancel();
+    this.#idle = startTimeout(`room ${this.name}`, seconds * 1000, () =>
+      this.close(DisconnectReason.ROOM_CLOSED),
+    );
   }
 
   #stopTimers(): void {
-    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    for (const timer of this.#timers.splice(0)) timer.cancel();
   }
 }

@@ -36,7 +36,7 @@ export class Rooms {
       () => this.byName.delete(name),
     );
     this.byName.set(name, room);
-    this.#listener.onOpened(room, wishes.agents ?? []);
+    room.boundary.run('dispatching agents', () => this.#listener.onOpened(room, wishes.agents ?? []));
     return { room, created: true };
   }
 

@@ -1,4 +1,5 @@
 import {
+  AddTrackRequest,
   DisconnectReason,
   LeaveRequest,
   LeaveRequest_Action,
@@ -19,9 +20,12 @@ import {
 } from '@livekit/protocol';
 import { createLogger, describeError } from '../timeline/index.js';
 import type { IceCandidate } from '../transport/index.js';
+import { isWithin, oversizedProperty } from './checked-values.js';
+import { serverLimits } from './limits.js';
 import type { Participant } from './participant.js';
 import { mayPublishSource } from './permissions.js';
 import type { Room } from './room.js';
+import { isAddressCandidate, LimitError } from './sfu/session-parameters.js';
 import { simulate } from './simulate.js';
 import { isPermitted } from './subscription.js';
 import { trackInfoOf } from './track-info.js';
@@ -38,6 +42,9 @@ type Handlers = {
     value: RequestOf<Case>,
   ) => void;
 };
+
+/** Spatial layers of a track: more than any encoder has. */
+const maxLayers = 8;
 
 const handlers: Handlers = {
   offer: answerOffer,
@@ -66,6 +73,8 @@ const handlers: Handlers = {
 
 /** Acts on one message of a participant's client. What cannot be done is answered or logged, never thrown. */
 export function handleRequest(room: Room, participant: Participant, { case: kind, value }: Request): void {
+  // A participant that was removed may go on sending until its socket has closed.
+  if (participant.hasLeft) return;
   const handler = kind && (handlers[kind] as ((...args: unknown[]) => void) | undefined);
   if (!handler) {
     log.debug(`${room.name}: ${participant.identity}: ${kind ?? 'an unknown message'} is passed over`);
@@ -75,6 +84,7 @@ export function handleRequest(room: Room, participant: Participant, { case: kind
     handler(room, participant, value);
   } catch (error) {
     log.warn(`${room.name}: ${participant.identity}: ${kind}: ${describeError(error)}`);
+    if (error instanceof LimitError) room.remove(participant, DisconnectReason.STATE_MISMATCH);
   }
 }
 
@@ -88,6 +98,8 @@ function answerOffer(room: Room, participant: Participant, { sdp, id }: SessionD
     });
     participant.publisher.shared?.placed();
   } catch (error) {
+    // Trying again would not make it smaller.
+    if (error instanceof LimitError) throw error;
     log.warn(`${room.name}: ${participant.identity}: the offer was refused: ${describeError(error)}`);
     // Without an answer the client cannot go on; with a new session it can.
     const leave = { reason: DisconnectReason.STATE_MISMATCH, action: LeaveRequest_Action.RECONNECT };
@@ -100,10 +112,14 @@ function addCandidate(
   participant: Participant,
   { candidateInit, target }: TrickleRequest,
 ): void {
-  const candidate = JSON.parse(candidateInit) as IceCandidate;
-  if (typeof candidate?.candidate !== 'string' || candidate.candidate === '') return;
+  participant.candidates++;
+  // For each of the two connections; which one it is for is the client's word.
+  if (participant.candidates > 2 * serverLimits.candidatesPerConnection.value) return;
+  const parsed: unknown = JSON.parse(candidateInit);
+  const { candidate } = (parsed ?? {}) as Partial<IceCandidate>;
+  if (typeof candidate !== 'string' || !isAddressCandidate(candidate)) return;
   const side = target === SignalTarget.PUBLISHER ? participant.publisher : participant.subscriber;
-  side.addIceCandidate(candidate);
+  side.addIceCandidate({ candidate });
 }
 
 function addTrack(_room: Room, participant: Participant, request: RequestOf<'addTrack'>): void {
@@ -113,9 +129,19 @@ function addTrack(_room: Room, participant: Participant, request: RequestOf<'add
     respond(participant, 0, RequestResponse_Reason.NOT_ALLOWED, message, echo);
     return;
   }
-  const known = participant.publisher.findByCid(request.cid);
+  const { publisher } = participant;
+  const known = publisher.findByCid(request.cid);
+  const isOversized = [request.cid, request.name, request.stream].some(
+    (text) => !isWithin('trackNameBytes', text),
+  );
+  if (isOversized || request.layers.length > maxLayers || (!known && !publisher.hasRoom)) {
+    const echo = { case: 'addTrack', value: new AddTrackRequest({ cid: request.cid.slice(0, 64) }) } as const;
+    const message = isOversized ? 'exceeds track name limit' : 'exceeds track limit';
+    respond(participant, 0, RequestResponse_Reason.LIMIT_EXCEEDED, message, echo);
+    return;
+  }
   const info = known ?? trackInfoOf(request);
-  if (!known) participant.publisher.addTrack(request, info);
+  if (!known) publisher.addTrack(request, info);
   participant.send({
     case: 'trackPublished',
     value: new TrackPublishedResponse({ cid: request.cid, track: info.clone() }),
@@ -144,7 +170,7 @@ export function updateSubscription(room: Room, participant: Participant, update:
     ...update.participantTracks.flatMap(({ trackSids }) => trackSids),
   ]);
   for (const sid of sids) {
-    participant.subscriptionWishes.set(sid, update.subscribe);
+    wish(participant, sid, update.subscribe);
     const found = room.findTrack(sid);
     if (!found) continue;
     room.subscribe(participant, found.publisher, found.track);
@@ -152,6 +178,15 @@ export function updateSubscription(room: Room, participant: Participant, update:
       tellPermission(participant, found.publisher, sid, false);
     }
   }
+}
+
+/** Remembers a wish, also for a track that is not published yet. The oldest is forgotten when there are too many. */
+function wish({ subscriptionWishes }: Participant, sid: string, subscribe: boolean): void {
+  subscriptionWishes.delete(sid);
+  subscriptionWishes.set(sid, subscribe);
+  if (subscriptionWishes.size <= serverLimits.subscriptionWishes.value) return;
+  const [oldest] = subscriptionWishes.keys();
+  subscriptionWishes.delete(oldest!);
 }
 
 function tellPermission(to: Participant, publisher: Participant, trackSid: string, allowed: boolean): void {
@@ -186,9 +221,15 @@ function updateMetadata(room: Room, participant: Participant, update: UpdatePart
     respond(participant, update.requestId, RequestResponse_Reason.NOT_ALLOWED, message, echo);
     return;
   }
+  const attributes = mergeAttributes(participant.attributes, update.attributes);
+  const oversized = oversizedProperty({ name: update.name, metadata: update.metadata, attributes });
+  if (oversized) {
+    respond(participant, update.requestId, RequestResponse_Reason.LIMIT_EXCEEDED, oversized, echo);
+    return;
+  }
   if (update.name !== '') participant.name = update.name;
   if (update.metadata !== '') participant.metadata = update.metadata;
-  participant.attributes = mergeAttributes(participant.attributes, update.attributes);
+  participant.attributes = attributes;
   room.broadcastUpdate(participant);
   respond(participant, update.requestId, RequestResponse_Reason.OK, '', echo);
 }

@@ -13,6 +13,7 @@ import {
 import type { WebSocket } from 'ws';
 import { createLogger } from '../timeline/index.js';
 import type { Access, ApiKeys } from './access-token.js';
+import { isWithin, oversizedProperty } from './checked-values.js';
 import type { ClientOptions } from './client-options.js';
 import { HttpError } from './http-error.js';
 import { type Connections, Participant } from './participant.js';
@@ -24,8 +25,10 @@ import type { MediaEndpoint } from './sfu/media-transport.js';
 import { Publisher } from './sfu/publisher.js';
 import { SharedSubscriber } from './sfu/shared-subscriber.js';
 import { Subscriber } from './sfu/subscriber.js';
+import { SignalMessage } from './signal-message.js';
 import { handleRequest } from './signal-requests.js';
 import { pingIntervalS, pingTimeoutS, SignalSocket } from './signal-socket.js';
+import { startTimeout } from './timers.js';
 import { TokenRefresh } from './token-refresh.js';
 
 const log = createLogger('server/signal');
@@ -50,66 +53,98 @@ export class SignalService {
   }
 
   /**
-   * Whether a token lets its bearer join now.
+   * Whether a client may join now, with this token and what it asks for itself.
    *
    * @throws HttpError that says why not.
    */
-  check(access: Access): void {
+  check(access: Access, client: ClientOptions): void {
     const { identity, grants } = access;
     if (!grants.roomJoin) throw new HttpError(401, 'permissions denied: the token has no roomJoin grant');
-    if (grants.room === '') throw new HttpError(400, 'no room name: the token names no room');
     if (identity === '') throw new HttpError(400, 'identity cannot be empty');
-    const room = this.#options.rooms.byName.get(grants.room);
-    const limit = room?.options.maxParticipants ?? 0;
-    if (room && limit > 0 && room.participants.size >= limit && !room.participants.has(identity)) {
-      throw new HttpError(403, 'the room is full');
+    if (!isWithin('identityBytes', identity)) throw new HttpError(400, 'identity exceeds the length limit');
+    if (grants.room === '') throw new HttpError(400, 'no room name: the token names no room');
+    if (!isWithin('roomNameBytes', grants.room))
+      throw new HttpError(400, 'room name exceeds the length limit');
+    const asksForProperties = client.metadata !== '' || Object.keys(client.attributes).length > 0;
+    if (asksForProperties && !grants.canUpdateOwnMetadata) {
+      throw new HttpError(
+        401,
+        'permissions denied: metadata and attributes need the canUpdateOwnMetadata grant',
+      );
     }
+    const oversized = oversizedProperty({
+      name: '',
+      metadata: client.metadata,
+      attributes: client.attributes,
+    });
+    if (oversized) throw new HttpError(400, oversized);
+    const room = this.#options.rooms.byName.get(grants.room);
+    if (room?.isFullFor(access)) throw new HttpError(403, 'the room is full');
   }
 
-  /** Serves one client, of which `check` has passed, until its socket closes. */
+  /**
+   * Serves one client, of which `check` has passed in the same turn, until its socket closes.
+   *
+   * @throws Error when the client cannot be served; it is then not in the room.
+   */
   serve(socket: WebSocket, access: Access, client: ClientOptions): void {
     if (client.resumeSid === undefined) this.#join(socket, access, client);
     else this.#resume(socket, access, client.resumeSid);
   }
 
   #join(socket: WebSocket, access: Access, client: ClientOptions): void {
-    const { rooms, serverInfo } = this.#options;
+    const { rooms } = this.#options;
     const { room } = rooms.open(access.grants.room, access.roomConfig);
     const participant = new Participant(access, client, (self) => this.#connect(room, self));
-    this.#attach(socket, room, participant);
-    room.join(participant);
-    log.info(`${room.name}: ${participant.identity} joined (${client.sdk} ${client.version})`);
-    const others = [...room.participants.values()].filter(
-      (other) => other !== participant && !other.permission.hidden,
-    );
-    participant.send({
-      case: 'join',
-      value: new JoinResponse({
-        room: room.info(),
-        participant: participant.info(),
-        otherParticipants: others.map((other) => other.info()),
-        serverVersion: serverInfo.version,
-        serverInfo,
-        subscriberPrimary: participant.isSubscriberPrimary,
-        pingInterval: pingIntervalS,
-        pingTimeout: pingTimeoutS,
-        enabledPublishCodecs: publishCodecs.map((mime) => new Codec({ mime })),
-        fastPublish: participant.permission.canPublish,
-      }),
-    });
+    try {
+      // What cannot be encoded is found before anybody else is told of it.
+      participant.info().toBinary();
+      this.#attach(socket, room, participant);
+      room.join(participant);
+      log.info(`${room.name}: ${participant.identity} joined (${client.sdk} ${client.version})`);
+      const response = new SignalMessage({ case: 'join', value: this.#joinResponse(room, participant) });
+      // Throws where a socket would only log: a client without this response has not joined.
+      response.binary;
+      participant.deliver(response);
+    } catch (error) {
+      participant.close();
+      room.remove(participant, DisconnectReason.JOIN_FAILURE);
+      throw error;
+    }
     room.announce(participant);
     if (participant.isSubscriberPrimary) participant.subscriber.start();
     for (const value of client.addTracks) handleRequest(room, participant, { case: 'addTrack', value });
     if (client.offer) handleRequest(room, participant, { case: 'offer', value: client.offer });
   }
 
+  #joinResponse(room: Room, participant: Participant): JoinResponse {
+    const { serverInfo } = this.#options;
+    const others = [...room.participants.values()].filter(
+      (other) => other !== participant && !other.permission.hidden,
+    );
+    return new JoinResponse({
+      room: room.info(),
+      participant: participant.info(),
+      otherParticipants: others.map((other) => other.info()),
+      serverVersion: serverInfo.version,
+      serverInfo,
+      subscriberPrimary: participant.isSubscriberPrimary,
+      pingInterval: pingIntervalS,
+      pingTimeout: pingTimeoutS,
+      enabledPublishCodecs: publishCodecs.map((mime) => new Codec({ mime })),
+      fastPublish: participant.permission.canPublish,
+    });
+  }
+
   #resume(socket: WebSocket, access: Access, sid: string): void {
     const room = this.#options.rooms.byName.get(access.grants.room);
     const participant = room?.participants.get(access.identity);
     if (!room || !participant || (sid !== '' && participant.sid !== sid)) {
-      const refused = new SignalSocket(socket, { onRequest: () => {}, onClose: () => {} });
+      const handlers = { onRequest: () => {}, onClose: () => {} };
+      const refused = new SignalSocket(`participant ${access.identity}`, socket, handlers);
       const leave = { reason: DisconnectReason.STATE_MISMATCH, action: LeaveRequest_Action.RECONNECT };
-      refused.send({ case: 'leave', value: new LeaveRequest({ ...leave, canReconnect: true }) });
+      const value = new LeaveRequest({ ...leave, canReconnect: true });
+      refused.send(new SignalMessage({ case: 'leave', value }));
       refused.close();
       return;
     }
@@ -134,24 +169,26 @@ export class SignalService {
 
   #attach(socket: WebSocket, room: Room, participant: Participant): void {
     const refresh = new TokenRefresh(participant, this.#options.keys);
-    const signal = new SignalSocket(socket, {
+    participant.resumeDeadline?.cancel();
+    const signal = new SignalSocket(`participant ${participant.identity}`, socket, {
       onRequest: (request) => handleRequest(room, participant, request),
       onClose: () => {
         refresh.stop();
-        if (participant.socket === signal) this.#await(room, participant);
+        if (participant.socket === signal) this.#awaitResume(room, participant);
       },
     });
     participant.socket = signal;
   }
 
   /** Gives a participant whose socket is lost some time to come back. */
-  #await(room: Room, participant: Participant): void {
+  #awaitResume(room: Room, participant: Participant): void {
     participant.socket = undefined;
-    const give = this.#options.resumeWindowMs;
-    log.debug(`${room.name}: ${participant.identity}: signalling lost, ${give} ms to resume`);
-    setTimeout(() => {
-      if (!participant.socket) room.remove(participant, DisconnectReason.SIGNAL_CLOSE);
-    }, give).unref();
+    const { resumeWindowMs } = this.#options;
+    log.debug(`${room.name}: ${participant.identity}: signalling lost, ${resumeWindowMs} ms to resume`);
+    const remove = () => room.remove(participant, DisconnectReason.SIGNAL_CLOSE);
+    participant.resumeDeadline = startTimeout(participant.boundary.name, resumeWindowMs, remove, {
+      keepsProcess: false,
+    });
   }
 
   #connect(room: Room, participant: Participant): Connections {
@@ -165,13 +202,15 @@ export class SignalService {
     const connected = (primary: boolean) => () => {
       if (primary) room.activate(participant);
     };
+    const { boundary } = participant;
     const publisher = new Publisher({
       name: `${participant.identity} publishes`,
+      boundary,
       endpoint,
       iceLite,
       candidates,
-      onTrackPublished: (track) => room.publish(participant, track),
-      onTrackUnpublished: (track) => room.unpublish(participant, track),
+      onPublished: (tracks) => room.publish(participant, tracks),
+      onUnpublished: (tracks) => room.unpublish(participant, tracks),
       onData: (message, kind) => room.relayData(participant, message, kind),
       onConnected: connected(!participant.isSubscriberPrimary),
       onFailed,
@@ -193,6 +232,7 @@ export class SignalService {
         })
       : new Subscriber({
           name: `${participant.identity} receives`,
+          boundary,
           endpoint,
           iceLite,
           candidates,

@@ -1,6 +1,11 @@
-import { SignalRequest, SignalResponse } from '@livekit/protocol';
+import { SignalRequest } from '@livekit/protocol';
 import { type RawData, WebSocket } from 'ws';
-import { createLogger } from '../timeline/index.js';
+import { createLogger, describeError } from '../timeline/index.js';
+import { Boundary } from './boundary.js';
+import { serverLimits } from './limits.js';
+import { RequestBudget } from './request-budget.js';
+import type { SignalMessage } from './signal-message.js';
+import { startTimeout, type Timeout } from './timers.js';
 
 const log = createLogger('server/signal');
 
@@ -13,56 +18,146 @@ interface SignalSocketHandlers {
 /** Seconds, as they stand in the JoinResponse. */
 export const pingIntervalS = 5;
 export const pingTimeoutS = 15;
+const closeTimeoutMs = 1000;
 
-/** One signalling WebSocket: protobuf, or JSON once the client has sent some. */
+/** What requests cost that make the server write or read descriptions; any other costs 1. */
+const requestCosts: Partial<Record<NonNullable<SignalRequest['message']['case']>, number>> = {
+  offer: 20,
+  answer: 10,
+  simulate: 20,
+  subscriptionPermission: 10,
+};
+
+/** A request costs one more for so many bytes: long ones take longer to read. */
+const bytesPerCost = 4096;
+const maxUnreadableWarnings = 5;
+
+/**
+ * One signalling WebSocket: protobuf, or JSON once the client has sent some.
+ *
+ * A client that sends faster than its budget is not read until it is within it again: its own requests wait, nobody
+ * else's do. One that does not read what it is sent is cut off.
+ */
 export class SignalSocket {
+  #name: string;
   #socket: WebSocket;
+  #handlers: SignalSocketHandlers;
+  #boundary: Boundary;
   #json = false;
-  #silence: NodeJS.Timeout;
+  #closed = false;
+  #silence: Timeout;
+  #budget: RequestBudget;
+  /** Messages that were read before reading was paused. */
+  #waiting: { data: RawData; isBinary: boolean }[] = [];
+  #resume: Timeout | undefined;
+  #unreadable = 0;
 
-  constructor(socket: WebSocket, handlers: SignalSocketHandlers) {
+  /** @param name whose socket it is, for the log. */
+  constructor(name: string, socket: WebSocket, handlers: SignalSocketHandlers) {
+    this.#name = name;
     this.#socket = socket;
-    this.#silence = setTimeout(() => this.close(), pingTimeoutS * 1000);
-    socket.on('message', (data, isBinary) => {
-      this.#silence.refresh();
-      const message = this.#parse(data, isBinary);
-      if (message) handlers.onRequest(message);
-    });
-    socket.on('error', (error) => log.debug(`socket error: ${error.message}`));
-    socket.on('close', () => {
-      clearTimeout(this.#silence);
+    this.#handlers = handlers;
+    this.#boundary = new Boundary(name);
+    const { signalRequestsPerSecond, signalRequestBurst } = serverLimits;
+    this.#budget = new RequestBudget(
+      signalRequestsPerSecond.value,
+      signalRequestBurst.value,
+      performance.now(),
+    );
+    this.#silence = startTimeout(name, pingTimeoutS * 1000, () => this.close());
+    const receive = (data: RawData, isBinary: boolean) => {
+      if (this.#closed) return;
+      this.#waiting.push({ data, isBinary });
+      if (!this.#resume) this.#serve();
+    };
+    socket.on('message', this.#boundary.wrap('message', receive));
+    socket.on('error', (error) => log.debug(`${name}: socket error: ${error.message}`));
+    const end = () => {
+      this.#stop();
       handlers.onClose();
-    });
+    };
+    socket.on('close', this.#boundary.wrap('close', end));
   }
 
-  send(message: SignalResponse['message']): void {
-    if (this.#socket.readyState !== WebSocket.OPEN) return;
-    const response = new SignalResponse({ message });
-    this.#socket.send(this.#json ? response.toJsonString() : response.toBinary());
+  /** Sends a message, unless the socket has ended. A client that leaves too much unread is cut off instead. */
+  send(message: SignalMessage): void {
+    if (this.#closed || this.#socket.readyState !== WebSocket.OPEN) return;
+    if (this.#socket.bufferedAmount > serverLimits.unreadSignalBytes.value) {
+      log.warn(`${this.#name}: cut off, ${this.#socket.bufferedAmount} bytes of signalling are unread`);
+      this.terminate();
+      return;
+    }
+    this.#boundary.run(`sending ${message.message.case}`, () =>
+      this.#socket.send(this.#json ? message.json : message.binary),
+    );
   }
 
   /** Ends the connection without a word. */
   terminate(): void {
+    this.#stop();
     this.#socket.terminate();
   }
 
-  /** Closes after what was sent has left. */
+  /** Takes no more requests, and closes after what was sent has left. */
   close(): void {
-    clearTimeout(this.#silence);
+    this.#stop();
+    this.#socket.resume();
     this.#socket.close(1000);
-    const giveUp = setTimeout(() => this.#socket.terminate(), 1000);
-    this.#socket.once('close', () => clearTimeout(giveUp));
+    const giveUp = startTimeout(this.#name, closeTimeoutMs, () => this.#socket.terminate());
+    this.#socket.once('close', () => giveUp.cancel());
+  }
+
+  #stop(): void {
+    this.#closed = true;
+    this.#waiting = [];
+    this.#silence.cancel();
+    this.#resume?.cancel();
+  }
+
+  /** Serves what waits, as far as the budget goes. */
+  #serve(): void {
+    this.#resume = undefined;
+    let served = 0;
+    while (!this.#closed && served < this.#waiting.length) {
+      const waitMs = this.#budget.waitMs(performance.now());
+      if (waitMs > 0) {
+        this.#pause(waitMs);
+        break;
+      }
+      const { data, isBinary } = this.#waiting[served++]!;
+      this.#boundary.run('request', () => this.#receive(data, isBinary));
+    }
+    this.#waiting.splice(0, served);
+  }
+
+  #pause(waitMs: number): void {
+    this.#socket.pause();
+    this.#resume = startTimeout(this.#name, waitMs, () => {
+      this.#serve();
+      if (!this.#resume && !this.#closed) this.#socket.resume();
+    });
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    this.#silence.restart();
+    const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(data as Buffer[]);
+    const message = this.#parse(bytes, isBinary);
+    const cost = message?.case === undefined ? 1 : (requestCosts[message.case] ?? 1);
+    this.#budget.spend(cost + bytes.length / bytesPerCost, performance.now());
+    if (message) this.#handlers.onRequest(message);
   }
 
   /** Undefined when it is not a message: it costs its sender the message, never the connection of anybody else. */
-  #parse(data: RawData, isBinary: boolean): SignalRequest['message'] | undefined {
+  #parse(bytes: Buffer, isBinary: boolean): SignalRequest['message'] | undefined {
     try {
-      const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(data as Buffer[]);
       if (isBinary) return SignalRequest.fromBinary(bytes).message;
       this.#json = true;
       return SignalRequest.fromJsonString(bytes.toString(), { ignoreUnknownFields: true }).message;
     } catch (error) {
-      log.warn(`unreadable message passed over: ${error instanceof Error ? error.message : String(error)}`);
+      this.#unreadable++;
+      const report = `${this.#name}: unreadable message passed over: ${describeError(error)}`;
+      if (this.#unreadable <= maxUnreadableWarnings) log.warn(report);
+      else log.debug(report);
       return undefined;
     }
   }

@@ -8,6 +8,10 @@ import {
 } from '@livekit/protocol';
 import type { Participant } from './participant.js';
 import type { Room } from './room.js';
+import { startTimeout } from './timers.js';
+
+/** A test of speakers needs no more, and a timer that is held for years is a leak. */
+const maxSpeechS = 60;
 
 /** Plays a failure that a client asked for, so that programs can be tested against it. */
 export function simulate(room: Room, participant: Participant, { scenario }: SimulateScenario): void {
@@ -45,11 +49,13 @@ function leave(participant: Participant, action: LeaveRequest_Action): void {
   participant.socket?.close();
 }
 
-function pretendToSpeak(room: Room, { sid }: Participant, seconds: number): void {
-  const tell = (active: boolean) => {
+function pretendToSpeak(room: Room, { sid, boundary }: Participant, seconds: number): void {
+  const announce = (active: boolean) => {
     const speakers = [new SpeakerInfo({ sid, active, level: active ? 0.9 : 0 })];
     room.broadcast({ case: 'speakersChanged', value: new SpeakersChanged({ speakers }) });
   };
-  tell(true);
-  setTimeout(() => tell(false), seconds * 1000).unref();
+  announce(true);
+  startTimeout(boundary.name, Math.min(seconds, maxSpeechS) * 1000, () => announce(false), {
+    keepsProcess: false,
+  });
 }

@@ -2,6 +2,7 @@ import { AccessToken } from 'livekit-server-sdk';
 import { createLogger, describeError } from '../timeline/index.js';
 import type { ApiKeys } from './access-token.js';
 import type { Participant } from './participant.js';
+import { startTimeout, type Timer } from './timers.js';
 
 const log = createLogger('server/signal');
 
@@ -10,11 +11,12 @@ const lifetimeS = 10 * 60;
 
 /** Keeps the token that a client would come back with from expiring while it is connected. */
 export class TokenRefresh {
-  #timer: NodeJS.Timeout;
+  #timer: Timer;
 
   constructor(participant: Participant, keys: ApiKeys) {
+    const { name } = participant.boundary;
     const refresh = () => {
-      this.#timer = setTimeout(refresh, refreshIntervalMs);
+      this.#timer = startTimeout(name, refreshIntervalMs, refresh);
       refreshedToken(participant, keys)
         .then((token) => participant.send({ case: 'refreshToken', value: token }))
         .catch((error: unknown) =>
@@ -22,11 +24,11 @@ export class TokenRefresh {
         );
     };
     const remainingMs = participant.access.expiresAtMs - Date.now();
-    this.#timer = setTimeout(refresh, Math.max(0, Math.min(refreshIntervalMs, remainingMs / 2)));
+    this.#timer = startTimeout(name, Math.max(0, Math.min(refreshIntervalMs, remainingMs / 2)), refresh);
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#timer.cancel();
   }
 }
 

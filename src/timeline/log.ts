@@ -29,10 +29,13 @@ export function setLogSink(newSink: LogSink, level: LogLevel = 'debug'): void {
   threshold = severity[level];
 }
 
-/** A logger for one module; its messages begin with the name of what speaks. */
+/**
+ * A logger for one module; its messages begin with the name of what speaks. Control characters are escaped: names and
+ * errors that come from outside are part of messages, and must not write lines of their own.
+ */
 export function createLogger(module: string): Logger {
   const at = (level: LogLevel) => (message: string) => {
-    if (severity[level] <= threshold) sink({ level, module, message });
+    if (severity[level] <= threshold) sink({ level, module, message: escapeControls(message) });
   };
   return {
     error: at('error'),
@@ -41,4 +44,11 @@ export function createLogger(module: string): Logger {
     debug: at('debug'),
     trace: at('trace'),
   };
+}
+
+function escapeControls(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    const code = character.charCodeAt(0).toString(16).padStart(4, '0');
+    return character === '\n' ? '\\n' : `\\u${code}`;
+  });
 }

@@ -22,7 +22,7 @@ describe('joining with one peer connection', () => {
   test.each([true, false])(
     'tracks and the offer in the join request are answered at once (gzip: %s)',
     async (gzip) => {
-      const token = await signToken('ada', { roomJoin: true, room: 'r' });
+      const token = await signToken('ada', { roomJoin: true, room: 'r', canUpdateOwnMetadata: true });
       const request = {
         participantAttributes: { mood: 'calm' },
         addTrackRequests: [{ cid: 'mic' }],

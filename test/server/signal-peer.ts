@@ -1,7 +1,9 @@
+import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import {
   AddTrackRequest,
   type JoinResponse,
+  Ping,
   SessionDescription,
   SignalRequest,
   SignalResponse,
@@ -24,6 +26,36 @@ export async function signToken(
   return token.toJwt();
 }
 
+/** A token with any claims at all, signed as the server expects it. */
+export async function signClaims(
+  claims: Record<string, unknown>,
+  { secret = 'secret', ttlS = 600 } = {},
+): Promise<string> {
+  const nowS = Math.floor(Date.now() / 1000);
+  const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
+  const head = encode({ alg: 'HS256', typ: 'JWT' });
+  const body = encode({ iss: 'devkey', nbf: nowS - 60, exp: nowS + ttlS, ...claims });
+  const signature = createHmac('sha256', secret).update(`${head}.${body}`).digest('base64url');
+  return `${head}.${body}.${signature}`;
+}
+
+/** HTTP status of the answer to a request to join: 101 when it is let in. */
+export async function joinStatus(
+  url: string,
+  token: string,
+  query: Record<string, string> = {},
+  path = '/rtc',
+): Promise<number> {
+  const socket = new WebSocket(`${url}${path}?${new URLSearchParams({ access_token: token, ...query })}`);
+  const status = await new Promise<number>((resolve) => {
+    socket.on('open', () => resolve(101));
+    socket.on('unexpected-response', (_request, { statusCode = 0 }) => resolve(statusCode));
+    socket.on('error', () => {});
+  });
+  socket.terminate();
+  return status;
+}
+
 /** A client that speaks signalling only: what it sends and gets, message by message. */
 export class SignalPeer {
   readonly closed: Promise<unknown>;
@@ -31,10 +63,13 @@ export class SignalPeer {
   #socket: WebSocket;
   #received: Response[] = [];
   #waiters: (() => void)[] = [];
+  #pings = 0;
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
     this.closed = once(socket, 'close');
+    // A refusal is seen by whoever opens; a connection that is cut is seen as closed.
+    socket.on('error', () => {});
     socket.on('message', (data: Buffer, isBinary) => {
       const response = isBinary
         ? SignalResponse.fromBinary(data)
@@ -83,13 +118,40 @@ export class SignalPeer {
     this.#socket.send(data);
   }
 
+  /** Whether a message of this case has come that was not taken. */
+  has(kind: ResponseCase): boolean {
+    return this.#received.some((message) => message.case === kind);
+  }
+
   /** The next message of this case that has not been taken; others stay for later. */
-  async next<Case extends ResponseCase>(kind: Case): Promise<ValueOf<Case>> {
+  async next<Case extends ResponseCase>(kind: Case, withinMs = 15_000): Promise<ValueOf<Case>> {
+    const deadlineMs = performance.now() + withinMs;
     for (;;) {
       const at = this.#received.findIndex((message) => message.case === kind);
       if (at >= 0) return this.#received.splice(at, 1)[0]!.value as ValueOf<Case>;
-      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+      const remainingMs = deadlineMs - performance.now();
+      if (remainingMs <= 0) throw new Error(`no "${kind}" within ${withinMs} ms; others: ${this.#cases()}`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, remainingMs);
+        this.#waiters.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
     }
+  }
+
+  /** Resolves when everything that was sent before has been handled; returns how long that took. */
+  async settled(withinMs?: number): Promise<number> {
+    const startMs = performance.now();
+    const timestamp = BigInt(++this.#pings);
+    this.send({ case: 'pingReq', value: new Ping({ timestamp }) });
+    while ((await this.next('pongResp', withinMs)).lastPingTimestamp !== timestamp);
+    return performance.now() - startMs;
+  }
+
+  #cases(): string {
+    return this.#received.map((message) => message.case).join(', ') || 'none';
   }
 
   /** Takes messages of this case until one passes. */

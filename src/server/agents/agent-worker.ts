@@ -19,7 +19,10 @@ import { AccessToken } from 'livekit-server-sdk';
 import { type RawData, WebSocket } from 'ws';
 import { createLogger, describeError } from '../../timeline/index.js';
 import type { ApiKeys } from '../access-token.js';
+import { Boundary } from '../boundary.js';
 import { newSid } from '../ids.js';
+import { serverLimits } from '../limits.js';
+import { startTimeout } from '../timers.js';
 
 export interface AgentWorkerOptions {
   /** To sign the tokens of jobs with. */
@@ -61,16 +64,18 @@ export class AgentWorker {
     this.#socket = socket;
     this.#apiKey = apiKey;
     this.#options = options;
-    const unregistered = setTimeout(() => {
+    const boundary = new Boundary(`worker ${this.id}`);
+    const unregistered = startTimeout(boundary.name, registerTimeoutMs, () => {
       if (!this.registration) this.close('no registration');
-    }, registerTimeoutMs);
+    });
     socket.on('message', (data) => this.#receive(data));
     socket.on('error', (error) => log.debug(`worker ${this.id}: ${error.message}`));
-    socket.on('close', () => {
-      clearTimeout(unregistered);
-      for (const settle of this.#offers.values()) settle(undefined);
+    const end = () => {
+      unregistered.cancel();
+      for (const settle of [...this.#offers.values()]) settle(undefined);
       this.onClosed();
-    });
+    };
+    socket.on('close', boundary.wrap('closing', end));
   }
 
   get isOpen(): boolean {
@@ -118,9 +123,9 @@ export class AgentWorker {
 
   #ask(job: Job): Promise<AvailabilityResponse | undefined> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => settle(undefined), answerTimeoutMs);
+      const timer = startTimeout(`worker ${this.id}`, answerTimeoutMs, () => settle(undefined));
       const settle = (response: AvailabilityResponse | undefined) => {
-        clearTimeout(timer);
+        timer.cancel();
         this.#offers.delete(job.id);
         resolve(response);
       };
@@ -179,7 +184,8 @@ export class AgentWorker {
         const { status = this.status, load } = message.value;
         const isNews = status === WorkerStatus.WS_AVAILABLE && this.status !== status;
         this.status = status;
-        this.load = load;
+        // A load that is no number says nothing of the worker's room: others come first.
+        this.load = Number.isFinite(load) ? Math.min(1, Math.max(0, load)) : 1;
         if (isNews) this.onAvailable();
         break;
       }
@@ -208,6 +214,8 @@ export class AgentWorker {
   }
 
   #send(message: ServerMessage['message']): void {
-    if (this.isOpen) this.#socket.send(new ServerMessage({ message }).toBinary());
+    if (!this.isOpen) return;
+    if (this.#socket.bufferedAmount > serverLimits.unreadSignalBytes.value) this.#socket.terminate();
+    else this.#socket.send(new ServerMessage({ message }).toBinary());
   }
 }

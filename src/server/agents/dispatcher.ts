@@ -1,11 +1,4 @@
-import {
-  AgentDispatch,
-  AgentDispatchState,
-  Job,
-  JobType,
-  ParticipantInfo_Kind,
-  RoomAgentDispatch,
-} from '@livekit/protocol';
+import { AgentDispatch, AgentDispatchState, Job, JobType, RoomAgentDispatch } from '@livekit/protocol';
 import { createLogger, describeError } from '../../timeline/index.js';
 import { newSid } from '../ids.js';
 import type { Participant } from '../participant.js';
@@ -32,6 +25,8 @@ export class Dispatcher implements RoomListener {
   #workers: AgentWorkers;
   #dispatches = new Map<Room, Map<string, AgentDispatch>>();
   #waiting = new Set<WaitingJob>();
+  /** Participants that have published, and were sent the agents for that. */
+  #publishers = new WeakSet<Participant>();
 
   constructor(workers: AgentWorkers) {
     this.#workers = workers;
@@ -58,8 +53,11 @@ export class Dispatcher implements RoomListener {
     }
   }
 
-  onTrackPublished(room: Room, participant: Participant): void {
-    if (participant.publisher.tracks.size === 1) this.#launchFor(room, participant, JobType.JT_PUBLISHER);
+  /** A publisher gets its agents once for as long as it stays, however often it publishes. */
+  onTracksPublished(room: Room, participant: Participant): void {
+    if (this.#publishers.has(participant)) return;
+    this.#publishers.add(participant);
+    this.#launchFor(room, participant, JobType.JT_PUBLISHER);
   }
 
   onClosed(room: Room): void {
@@ -78,7 +76,7 @@ export class Dispatcher implements RoomListener {
     this.#dispatches.get(room)?.set(dispatch.id, dispatch);
     this.#launch(room, dispatch, JobType.JT_ROOM);
     for (const participant of room.participants.values()) {
-      if (!isTarget(participant)) continue;
+      if (participant.isDependent) continue;
       this.#launch(room, dispatch, JobType.JT_PARTICIPANT, participant);
       if (participant.publisher.tracks.size > 0)
         this.#launch(room, dispatch, JobType.JT_PUBLISHER, participant);
@@ -102,7 +100,7 @@ export class Dispatcher implements RoomListener {
   }
 
   #launchFor(room: Room, participant: Participant, type: JobType): void {
-    if (!isTarget(participant)) return;
+    if (participant.isDependent) return;
     for (const dispatch of this.list(room)) this.#launch(room, dispatch, type, participant);
   }
 
@@ -159,9 +157,4 @@ export class Dispatcher implements RoomListener {
       this.#wait({ job: job.clone(), room, dispatch, refusers: new Set(), offering: false });
     }
   }
-}
-
-/** Agents are sent to people and phones, not to agents. */
-function isTarget({ kind }: Participant): boolean {
-  return kind === ParticipantInfo_Kind.STANDARD || kind === ParticipantInfo_Kind.SIP;
 }

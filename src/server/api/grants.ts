@@ -1,15 +1,64 @@
 import type { Access } from '../access-token.js';
-import { TwirpError } from './twirp.js';
+import { TwirpError } from './twirp-error.js';
 
-function require(allowed: boolean | undefined, grant: string): void {
-  if (!allowed) throw new TwirpError('unauthenticated', `permissions denied: the token lacks ${grant}`);
+/**
+ * What the token of a caller must grant. `roomAdmin` is for the room that the request names and no other,
+ * `destinationRoom` for both of the rooms that it names.
+ */
+type MethodGrant = 'roomCreate' | 'roomList' | 'roomAdmin' | 'destinationRoom';
+
+/** The grant that each method of the API needs. A method that is not in this table cannot be called. */
+export const methodGrants: Readonly<Record<string, MethodGrant>> = {
+  'livekit.RoomService/CreateRoom': 'roomCreate',
+  'livekit.RoomService/ListRooms': 'roomList',
+  'livekit.RoomService/DeleteRoom': 'roomCreate',
+  'livekit.RoomService/ListParticipants': 'roomAdmin',
+  'livekit.RoomService/GetParticipant': 'roomAdmin',
+  'livekit.RoomService/RemoveParticipant': 'roomAdmin',
+  'livekit.RoomService/MutePublishedTrack': 'roomAdmin',
+  'livekit.RoomService/UpdateParticipant': 'roomAdmin',
+  'livekit.RoomService/UpdateSubscriptions': 'roomAdmin',
+  'livekit.RoomService/SendData': 'roomAdmin',
+  'livekit.RoomService/UpdateRoomMetadata': 'roomAdmin',
+  'livekit.RoomService/ForwardParticipant': 'destinationRoom',
+  'livekit.RoomService/MoveParticipant': 'destinationRoom',
+  'livekit.RoomService/PerformRpc': 'roomAdmin',
+  'livekit.AgentDispatchService/CreateDispatch': 'roomAdmin',
+  'livekit.AgentDispatchService/ListDispatch': 'roomAdmin',
+  'livekit.AgentDispatchService/DeleteDispatch': 'roomAdmin',
+};
+
+/**
+ * Whether a caller may call a method at all, before its request is read.
+ *
+ * @throws TwirpError `unauthenticated` when its token, or the lack of one, rules that out.
+ */
+export function requireCaller(method: string, access: Access | undefined): void {
+  const grant = Object.hasOwn(methodGrants, method) ? methodGrants[method] : undefined;
+  if (grant === undefined)
+    throw new TwirpError('unauthenticated', 'permissions denied: no grant allows this');
+  const flag = grant === 'destinationRoom' ? 'roomAdmin' : grant;
+  if (!access?.grants[flag]) {
+    throw new TwirpError('unauthenticated', `permissions denied: the token lacks the ${flag} grant`);
+  }
 }
 
-export const requireCreate = (access: Access | undefined): void =>
-  require(access?.grants.roomCreate, 'the roomCreate grant');
-
-export const requireList = (access: Access | undefined): void =>
-  require(access?.grants.roomList, 'the roomList grant');
-
-export const requireAdmin = (access: Access | undefined, room: string): void =>
-  require(access?.grants.roomAdmin && access.grants.room === room, `the roomAdmin grant for room "${room}"`);
+/**
+ * Whether a caller that passed `requireCaller` may make this request.
+ *
+ * @throws TwirpError `unauthenticated` when its token is for another room.
+ */
+export function requireGrant(method: string, access: Access, request: object): void {
+  const grant = methodGrants[method];
+  if (grant !== 'roomAdmin' && grant !== 'destinationRoom') return;
+  const { room, destinationRoom } = request as { room?: string; destinationRoom?: string };
+  const isAllowed =
+    room === access.grants.room &&
+    (grant === 'roomAdmin' || destinationRoom === access.grants.destinationRoom);
+  if (isAllowed) return;
+  const rooms = grant === 'roomAdmin' ? `room "${room}"` : `rooms "${room}" and "${destinationRoom}"`;
+  throw new TwirpError(
+    'unauthenticated',
+    `permissions denied: the token lacks the roomAdmin grant for ${rooms}`,
+  );
+}

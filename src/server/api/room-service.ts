@@ -4,12 +4,15 @@ import {
   DeleteRoomRequest,
   DeleteRoomResponse,
   DisconnectReason,
+  ForwardParticipantRequest,
   ListParticipantsRequest,
   ListParticipantsResponse,
   ListRoomsRequest,
   ListRoomsResponse,
+  MoveParticipantRequest,
   MuteRoomTrackRequest,
   MuteRoomTrackResponse,
+  PerformRpcRequest,
   RemoveParticipantResponse,
   RoomParticipantIdentity,
   SendDataRequest,
@@ -21,16 +24,20 @@ import {
   UpdateSubscriptionsResponse,
   UserPacket,
 } from '@livekit/protocol';
+import { isWithin, oversizedProperty } from '../checked-values.js';
 import { recipientsOf } from '../data-relay.js';
 import type { Participant } from '../participant.js';
 import type { Room } from '../room.js';
 import type { Rooms } from '../rooms.js';
 import { mergeAttributes, muteTrack, updateSubscription } from '../signal-requests.js';
-import { requireAdmin, requireCreate, requireList } from './grants.js';
-import { method, TwirpError, type TwirpMethod } from './twirp.js';
+import { method, type TwirpService } from './twirp.js';
+import { TwirpError } from './twirp-error.js';
+
+/** As long as a UUID (protocol message SendDataRequest). */
+const nonceBytes = 16;
 
 /** The RoomService of LiveKit's server API. */
-export function roomService(rooms: Rooms): Record<string, TwirpMethod> {
+export function roomService(rooms: Rooms): TwirpService {
   const findRoom = (name: string): Room => {
     const room = rooms.byName.get(name);
     if (!room) throw new TwirpError('not_found', 'requested room does not exist');
@@ -44,40 +51,34 @@ export function roomService(rooms: Rooms): Record<string, TwirpMethod> {
   };
 
   return {
-    CreateRoom: method(CreateRoomRequest, (request, access) => {
-      requireCreate(access);
-      if (request.name === '') throw new TwirpError('invalid_argument', 'no room name');
+    CreateRoom: method(CreateRoomRequest, (request) => {
+      requireRoomName(request.name);
+      requireWithin('metadataBytes', request.metadata, 'metadata');
       return rooms.open(request.name, request).room.info();
     }),
-    ListRooms: method(ListRoomsRequest, ({ names }, access) => {
-      requireList(access);
+    ListRooms: method(ListRoomsRequest, ({ names }) => {
       const wanted = [...rooms.byName.values()].filter(
         ({ name }) => names.length === 0 || names.includes(name),
       );
       return new ListRoomsResponse({ rooms: wanted.map((room) => room.info()) });
     }),
-    DeleteRoom: method(DeleteRoomRequest, ({ room }, access) => {
-      requireCreate(access);
+    DeleteRoom: method(DeleteRoomRequest, ({ room }) => {
       findRoom(room).close(DisconnectReason.ROOM_DELETED);
       return new DeleteRoomResponse();
     }),
-    ListParticipants: method(ListParticipantsRequest, ({ room }, access) => {
-      requireAdmin(access, room);
+    ListParticipants: method(ListParticipantsRequest, ({ room }) => {
       const present = [...(rooms.byName.get(room)?.participants.values() ?? [])];
       return new ListParticipantsResponse({ participants: present.map((participant) => participant.info()) });
     }),
-    GetParticipant: method(RoomParticipantIdentity, ({ room, identity }, access) => {
-      requireAdmin(access, room);
+    GetParticipant: method(RoomParticipantIdentity, ({ room, identity }) => {
       return find(room, identity).participant.info();
     }),
-    RemoveParticipant: method(RoomParticipantIdentity, (request, access) => {
-      requireAdmin(access, request.room);
+    RemoveParticipant: method(RoomParticipantIdentity, (request) => {
       const { room, participant } = find(request.room, request.identity);
       room.remove(participant, DisconnectReason.PARTICIPANT_REMOVED);
       return new RemoveParticipantResponse();
     }),
-    MutePublishedTrack: method(MuteRoomTrackRequest, ({ room: name, identity, trackSid, muted }, access) => {
-      requireAdmin(access, name);
+    MutePublishedTrack: method(MuteRoomTrackRequest, ({ room: name, identity, trackSid, muted }) => {
       const { room, participant } = find(name, identity);
       const info = participant.publisher.tracks.get(trackSid)?.info;
       if (!info) throw new TwirpError('not_found', 'track is not found');
@@ -86,18 +87,19 @@ export function roomService(rooms: Rooms): Record<string, TwirpMethod> {
       muteTrack(room, participant, trackSid, muted, { fromServer: true });
       return new MuteRoomTrackResponse({ track: info.clone() });
     }),
-    UpdateParticipant: method(UpdateParticipantRequest, (request, access) => {
-      requireAdmin(access, request.room);
+    UpdateParticipant: method(UpdateParticipantRequest, (request) => {
       const { room, participant } = find(request.room, request.identity);
+      const attributes = mergeAttributes(participant.attributes, request.attributes);
+      const oversized = oversizedProperty({ ...request, attributes });
+      if (oversized) throw new TwirpError('invalid_argument', oversized);
       if (request.metadata !== '') participant.metadata = request.metadata;
       if (request.name !== '') participant.name = request.name;
-      participant.attributes = mergeAttributes(participant.attributes, request.attributes);
+      participant.attributes = attributes;
       if (request.permission) room.setPermission(participant, request.permission);
       room.broadcastUpdate(participant);
       return participant.info();
     }),
-    UpdateSubscriptions: method(UpdateSubscriptionsRequest, (request, access) => {
-      requireAdmin(access, request.room);
+    UpdateSubscriptions: method(UpdateSubscriptionsRequest, (request) => {
       const { room, participant } = find(request.room, request.identity);
       const { trackSids, participantTracks, subscribe } = request;
       updateSubscription(
@@ -107,18 +109,37 @@ export function roomService(rooms: Rooms): Record<string, TwirpMethod> {
       );
       return new UpdateSubscriptionsResponse();
     }),
-    SendData: method(SendDataRequest, (request, access) => {
-      requireAdmin(access, request.room);
+    SendData: method(SendDataRequest, (request) => {
+      if (request.nonce.length !== 0 && request.nonce.length !== nonceBytes) {
+        throw new TwirpError('invalid_argument', `a nonce has ${nonceBytes} bytes`);
+      }
       sendData(findRoom(request.room), request);
       return new SendDataResponse();
     }),
-    UpdateRoomMetadata: method(UpdateRoomMetadataRequest, (request, access) => {
-      requireAdmin(access, request.room);
+    UpdateRoomMetadata: method(UpdateRoomMetadataRequest, (request) => {
+      requireWithin('metadataBytes', request.metadata, 'metadata');
       const room = findRoom(request.room);
       room.updateMetadata(request.metadata);
       return room.info();
     }),
+    ForwardParticipant: method(ForwardParticipantRequest, unimplemented),
+    MoveParticipant: method(MoveParticipantRequest, unimplemented),
+    PerformRpc: method(PerformRpcRequest, unimplemented),
   };
+}
+
+function unimplemented(): never {
+  throw new TwirpError('unimplemented', 'this server does not move participants or call their methods');
+}
+
+/** @throws TwirpError `invalid_argument` when no room may have this name. */
+export function requireRoomName(name: string): void {
+  if (name === '') throw new TwirpError('invalid_argument', 'no room name');
+  requireWithin('roomNameBytes', name, 'room name');
+}
+
+function requireWithin(limit: 'metadataBytes' | 'roomNameBytes', text: string, what: string): void {
+  if (!isWithin(limit, text)) throw new TwirpError('invalid_argument', `${what} exceeds the size limit`);
 }
 
 function sendData(room: Room, request: SendDataRequest): void {

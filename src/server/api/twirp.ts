@@ -1,57 +1,77 @@
 import type { Message, MessageType } from '@bufbuild/protobuf';
 import { createLogger, describeError } from '../../timeline/index.js';
 import type { Access } from '../access-token.js';
-import type { HttpReply, HttpRequest } from '../http-router.js';
+import { HttpError } from '../http-error.js';
+import { type HttpReply, type HttpRequest, type PostHandler, tokenOf } from '../http-router.js';
+import { requireCaller, requireGrant } from './grants.js';
+import { TwirpError, twirpStatuses } from './twirp-error.js';
 
 const log = createLogger('server/api');
 
-const statusOf = {
-  bad_route: 404,
-  malformed: 400,
-  invalid_argument: 400,
-  unauthenticated: 401,
-  not_found: 404,
-  failed_precondition: 412,
-  internal: 500,
-} as const;
-
-/** An error as the Twirp protocol has it: a code and a message, as JSON. */
-export class TwirpError extends Error {
-  override readonly name = 'TwirpError';
-  readonly code: keyof typeof statusOf;
-
-  constructor(code: keyof typeof statusOf, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-/** One method: how to read its request, and what it does. */
+/** One method: how to read its request, and what it does. Who may call it stands in `methodGrants`. */
 export interface TwirpMethod {
   request: MessageType;
-  handle: (request: never, access: Access | undefined) => Message;
+  handle: (request: never) => Message | Promise<Message>;
 }
+
+/** The methods of one service by name. */
+export type TwirpService = Readonly<Record<string, TwirpMethod>>;
 
 /** Types a method's handler by its request class. */
 export function method<Request extends Message<Request>>(
   request: MessageType<Request>,
-  handle: (request: Request, access: Access | undefined) => Message,
+  handle: (request: Request) => Message | Promise<Message>,
 ): TwirpMethod {
   return { request, handle: handle as TwirpMethod['handle'] };
 }
 
-/** Answers `POST …/Method` of one service, with JSON or protobuf as the request has it. */
-export function answerTwirp(
-  methods: Readonly<Record<string, TwirpMethod>>,
-  { method: verb, path, headers, body }: HttpRequest,
-  access: Access | undefined,
-): HttpReply {
+/**
+ * Answers `POST /twirp/SERVICE/METHOD`, with JSON or protobuf as the request has it. The caller's token is checked
+ * before the body is read, the room that it is for after.
+ */
+export function twirpHandler(
+  services: Readonly<Record<string, TwirpService>>,
+  verify: (token: string) => Promise<Access>,
+): PostHandler {
+  return async (request) => {
+    try {
+      const { called, name } = find(services, request);
+      const token = tokenOf(request.headers, request.query);
+      const access = token === undefined ? undefined : await verify(token);
+      requireCaller(name, access);
+      return (body) => answer(called, name, access!, request, body);
+    } catch (error) {
+      // A token that is refused is refused before any service.
+      if (error instanceof HttpError) throw error;
+      const reply = errorReply(error);
+      throw new HttpError(reply.status ?? 500, String(reply.body), { contentType: reply.contentType });
+    }
+  };
+}
+
+function find(
+  services: Readonly<Record<string, TwirpService>>,
+  { method: verb, path }: HttpRequest,
+): { called: TwirpMethod; name: string } {
+  const [, , serviceName = '', methodName = ''] = path.split('/');
+  const service = Object.hasOwn(services, serviceName) ? services[serviceName] : undefined;
+  const called = service && Object.hasOwn(service, methodName) ? service[methodName] : undefined;
+  if (!called || verb !== 'POST') throw new TwirpError('bad_route', `no handler for ${verb} ${path}`);
+  return { called, name: `${serviceName}/${methodName}` };
+}
+
+async function answer(
+  called: TwirpMethod,
+  name: string,
+  access: Access,
+  { headers }: HttpRequest,
+  body: Buffer,
+): Promise<HttpReply> {
   try {
-    const name = path.slice(path.lastIndexOf('/') + 1);
-    const called = Object.hasOwn(methods, name) ? methods[name] : undefined;
-    if (!called || verb !== 'POST') throw new TwirpError('bad_route', `no handler for ${verb} ${path}`);
     const isJson = (headers['content-type'] ?? '').startsWith('application/json');
-    const response = called.handle(readRequest(called.request, body, isJson) as never, access);
+    const request = readRequest(called.request, body, isJson);
+    requireGrant(name, access, request);
+    const response = await called.handle(request as never);
     return isJson
       ? { contentType: 'application/json', body: response.toJsonString() }
       : { contentType: 'application/protobuf', body: response.toBinary() };
@@ -74,5 +94,5 @@ function errorReply(error: unknown): HttpReply {
   if (!isKnown) log.error(describeError(error));
   const code = isKnown ? error.code : 'internal';
   const body = JSON.stringify({ code, msg: isKnown ? error.message : 'internal error' });
-  return { status: statusOf[code], contentType: 'application/json', body };
+  return { status: twirpStatuses[code], contentType: 'application/json', body };
 }

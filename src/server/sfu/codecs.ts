@@ -1,4 +1,5 @@
 import type { MediaDescription } from 'sdp-transform';
+import { serverLimits } from '../limits.js';
 
 /** Header extensions that the server understands or passes on. */
 export const extensionUris = {
@@ -42,22 +43,31 @@ export const isOpus = (codec: Codec): boolean => codec.name.toLowerCase() === 'o
 export function forwardableCodecs(section: MediaDescription): Codec[] {
   const names = section.type === 'audio' ? ['opus', 'red'] : videoNames;
   const wanted = section.type === 'audio' ? audioFeedback : videoFeedback;
-  return (
-    (section.rtp ?? [])
-      // The parser makes a number of a name that looks like one.
-      .filter(({ codec }) => names.includes(String(codec).toLowerCase()))
-      .map(({ payload, codec, rate, encoding }) => ({
-        payloadType: payload,
-        name: codec,
-        clockRate: rate ?? 90_000,
-        ...(encoding === undefined ? {} : { channels: Number(encoding) }),
-        parameters: section.fmtp?.find((fmtp) => fmtp.payload === payload)?.config ?? '',
-        feedback: (section.rtcpFb ?? [])
-          .filter((feedback) => Number(feedback.payload) === payload)
-          .map(({ type, subtype }) => (subtype ? `${type} ${subtype}` : type))
-          .filter((feedback) => wanted.includes(feedback)),
-      }))
-  );
+  const known = new Map<number, Codec>();
+  for (const { payload, codec, rate, encoding } of section.rtp ?? []) {
+    if (known.size === serverLimits.codecsPerSection.value) break;
+    // The parser makes a number of a name that looks like one.
+    if (known.has(payload) || !names.includes(String(codec).toLowerCase())) continue;
+    known.set(payload, {
+      payloadType: payload,
+      name: codec,
+      clockRate: rate ?? 90_000,
+      ...(encoding === undefined ? {} : { channels: Number(encoding) }),
+      parameters: '',
+      feedback: [],
+    });
+  }
+  for (const { payload, config } of section.fmtp ?? []) {
+    const codec = known.get(payload);
+    if (codec?.parameters === '') codec.parameters = config;
+  }
+  for (const { payload, type, subtype } of section.rtcpFb ?? []) {
+    const feedback = subtype ? `${type} ${subtype}` : type;
+    const codec = known.get(Number(payload));
+    if (codec && wanted.includes(feedback) && !codec.feedback.includes(feedback))
+      codec.feedback.push(feedback);
+  }
+  return [...known.values()];
 }
 
 const opus: Codec = {

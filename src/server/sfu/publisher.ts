@@ -1,7 +1,9 @@
-import type { AddTrackRequest, DataPacket_Kind, TrackInfo } from '@livekit/protocol';
+import { type AddTrackRequest, type DataPacket_Kind, type TrackInfo, TrackType } from '@livekit/protocol';
 import { buildReceiverReport, isRtcp, parseRtcp, parseRtp, type RtpPacket } from '../../rtp/index.js';
 import { OffhookError } from '../../timeline/index.js';
 import type { DataChannel, IceCandidate } from '../../transport/index.js';
+import type { Boundary } from '../boundary.js';
+import { serverLimits } from '../limits.js';
 import { type Codec, extensionUris } from './codecs.js';
 import { dataKindOf } from './data-channels.js';
 import { DataOutbox } from './data-outbox.js';
@@ -15,11 +17,14 @@ import { serverSsrc, UpTrack } from './up-track.js';
 
 export interface PublisherOptions {
   name: string;
+  /** What the transport brings is handled inside of this. */
+  boundary: Boundary;
   endpoint: MediaEndpoint;
   iceLite: boolean;
   candidates: readonly string[];
-  onTrackPublished: (track: UpTrack) => void;
-  onTrackUnpublished: (track: UpTrack) => void;
+  /** Tracks that one offer has brought, or that have ended together. */
+  onPublished: (tracks: readonly UpTrack[]) => void;
+  onUnpublished: (tracks: readonly UpTrack[]) => void;
   onData: (message: Uint8Array, kind: DataPacket_Kind) => void;
   onConnected: () => void;
   onFailed: () => void;
@@ -34,6 +39,8 @@ interface PendingTrack {
 const videoBitrateBps = 3_000_000;
 /** As many as the count of a report's header can say (RFC 3550, section 6.4.2). */
 const maxReportBlocks = 31;
+/** As many as REMB can list in its eight bits. */
+const maxRembStreams = 255;
 
 /** The peer connection on which a participant publishes: its tracks and its data. */
 export class Publisher {
@@ -48,7 +55,8 @@ export class Publisher {
   #options: PublisherOptions;
   #transport: MediaTransport;
   #remoteUfrag: string | undefined;
-  #pending: PendingTrack[] = [];
+  /** Announced tracks by the client's id, which no offer has brought yet. */
+  #pending = new Map<string, PendingTrack>();
   #wishes = new Map<string, AddTrackRequest>();
   #byMid = new Map<string, { track: UpTrack; trackId: string }>();
   #bySsrc = new Map<number, UpTrack>();
@@ -57,27 +65,35 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    const { name, endpoint, iceLite, onConnected, onFailed } = options;
+    const { name, boundary, endpoint, iceLite, onConnected, onFailed } = options;
     this.#transport = new MediaTransport({ name, endpoint, iceLite, offerer: false });
-    this.#transport.onPacket = (packet) => this.#receive(packet);
-    this.#transport.onDataChannel = (channel) => this.#addChannel(channel);
-    this.#transport.onConnected = onConnected;
-    this.#transport.onFailed = onFailed;
+    this.#transport.onPacket = boundary.wrap('media', (packet) => this.#receive(packet));
+    this.#transport.onDataChannel = boundary.wrap('data channel', (channel) => this.#addChannel(channel));
+    this.#transport.onConnected = boundary.wrap('connecting', onConnected);
+    this.#transport.onFailed = boundary.wrap('failing', onFailed);
+  }
+
+  /** Whether another track may be announced. */
+  get hasRoom(): boolean {
+    return this.tracks.size + this.#pending.size < serverLimits.tracksPerParticipant.value;
   }
 
   /** Announces a track, which is published when an offer brings it. */
   addTrack(request: AddTrackRequest, info: TrackInfo): void {
-    this.#pending.push({ request, info });
+    this.#pending.set(request.cid, { request, info });
   }
 
   /** The track of this sid, published or still awaited. */
   findInfo(sid: string): TrackInfo | undefined {
-    return this.tracks.get(sid)?.info ?? this.#pending.find(({ info }) => info.sid === sid)?.info;
+    const published = this.tracks.get(sid);
+    if (published) return published.info;
+    for (const { info } of this.#pending.values()) if (info.sid === sid) return info;
+    return undefined;
   }
 
   /** The sid that was given to an announced track. */
   findByCid(cid: string): TrackInfo | undefined {
-    return this.#pending.find(({ request }) => request.cid === cid)?.info;
+    return this.#pending.get(cid)?.info;
   }
 
   /**
@@ -104,9 +120,8 @@ export class Publisher {
       const request = this.#wishes.get(mid);
       return request && { red: !request.disableRed, stereo: request.stereo, dtx: !request.disableDtx };
     });
-    for (const section of media) {
-      this.#apply(section, sections.find(({ mid }) => mid === section.mid)?.codecs ?? []);
-    }
+    const codecs = new Map(sections.map((section) => [section.mid, section.codecs]));
+    this.#apply(media, codecs);
     const placements = this.shared?.place(media);
     const answered = sections.map((section) => ({ ...section, ...placements?.get(section.mid) }));
     this.#version++;
@@ -130,12 +145,16 @@ export class Publisher {
     this.#transport.addIceCandidate(candidate);
   }
 
-  /** Ends a track of which the client has not been asked. */
-  unpublish(sid: string): void {
-    const track = this.tracks.get(sid);
-    if (!track) return;
-    for (const [mid, bound] of this.#byMid) if (bound.track === track) this.#byMid.delete(mid);
-    this.#remove(track);
+  /** Ends tracks that the client may no longer publish, and forgets those that it may no longer bring. */
+  retain(isAllowed: (info: TrackInfo) => boolean): void {
+    for (const [cid, { info }] of this.#pending) if (!isAllowed(info)) this.#pending.delete(cid);
+    const ended: UpTrack[] = [];
+    for (const [mid, { track }] of this.#byMid) {
+      if (isAllowed(track.info)) continue;
+      this.#byMid.delete(mid);
+      if (this.#remove(track)) ended.push(track);
+    }
+    if (ended.length > 0) this.#options.onUnpublished(ended);
   }
 
   /** Sends the receiver reports that are due. */
@@ -145,7 +164,8 @@ export class Publisher {
       .slice(0, maxReportBlocks);
     this.fractionLost = Math.max(0, ...blocks.map(({ fractionLost }) => fractionLost));
     if (blocks.length > 0) this.#transport.send(buildReceiverReport(serverSsrc, 'offhook', blocks));
-    const video = [...this.#bySsrc].filter(([, { kind }]) => kind === 'video').map(([ssrc]) => ssrc);
+    const video = [...this.#bySsrc].flatMap(([ssrc, { kind }]) => (kind === 'video' ? [ssrc] : []));
+    video.splice(maxRembStreams);
     if (video.length > 0) this.#transport.send(buildRemb(serverSsrc, videoBitrateBps * video.length, video));
   }
 
@@ -157,7 +177,8 @@ export class Publisher {
     const kind = dataKindOf(channel.label);
     if (kind === undefined) return;
     this.outbox.add(channel);
-    channel.onMessage = (message) => this.#options.onData(message, kind);
+    const { boundary, onData } = this.#options;
+    channel.onMessage = boundary.wrap('data', (message) => onData(message, kind));
   }
 
   /** Remembers which request a section carries, before the answer is made. */
@@ -166,28 +187,37 @@ export class Publisher {
     if (pending) this.#wishes.set(section.mid, pending.request);
   }
 
-  #apply(section: OfferedMedia, codecs: readonly Codec[]): void {
-    const bound = this.#byMid.get(section.mid);
-    if (bound && (!section.sending || bound.trackId !== section.trackId)) {
-      this.#byMid.delete(section.mid);
-      this.#remove(bound.track);
+  /** Binds the sections of an offer to tracks, and reports what came and went once for the whole offer. */
+  #apply(media: readonly OfferedMedia[], codecs: ReadonlyMap<string, readonly Codec[]>): void {
+    const ended: UpTrack[] = [];
+    const published: UpTrack[] = [];
+    for (const section of media) {
+      const bound = this.#byMid.get(section.mid);
+      if (bound && (!section.sending || bound.trackId !== section.trackId)) {
+        this.#byMid.delete(section.mid);
+        if (this.#remove(bound.track)) ended.push(bound.track);
+      }
+      if (!section.sending) continue;
+      const midExtension = section.extensions.find(({ uri }) => uri === extensionUris.mid);
+      if (midExtension) this.#midExtensionId = midExtension.id;
+      const track = this.#byMid.get(section.mid)?.track ?? this.#publish(section);
+      if (!track) continue;
+      track.negotiated(section, codecs.get(section.mid) ?? []);
+      // Streams that the client no longer names are over; without names (simulcast by RID) they are found by MID.
+      if (section.ssrcs.length > 0) this.#unbind(track, track.retainStreams(section.ssrcs));
+      this.#bindStreams(track, section.ssrcs);
+      if (this.tracks.has(track.sid)) continue;
+      this.tracks.set(track.sid, track);
+      published.push(track);
     }
-    if (!section.sending) return;
-    const midExtension = section.extensions.find(({ uri }) => uri === extensionUris.mid);
-    if (midExtension) this.#midExtensionId = midExtension.id;
-    const track = this.#byMid.get(section.mid)?.track ?? this.#publish(section);
-    if (!track) return;
-    track.negotiated(section, codecs);
-    for (const ssrc of section.ssrcs) this.#bySsrc.set(ssrc, track);
-    if (this.tracks.has(track.sid)) return;
-    this.tracks.set(track.sid, track);
-    this.#options.onTrackPublished(track);
+    if (ended.length > 0) this.#options.onUnpublished(ended);
+    if (published.length > 0) this.#options.onPublished(published);
   }
 
   #publish(section: OfferedMedia): UpTrack | undefined {
     const pending = this.#findPending(section);
     if (!pending) return undefined;
-    this.#pending.splice(this.#pending.indexOf(pending), 1);
+    this.#pending.delete(pending.request.cid);
     const { info } = pending;
     info.mid = section.mid;
     const sendRtcp = (packet: Buffer) => void this.#transport.send(packet);
@@ -196,17 +226,38 @@ export class Publisher {
     return track;
   }
 
-  /** The announced track of a section: by its id, or the only one of its kind. */
+  /**
+   * The announced track of a section: by its id, or the only one of its kind. What was announced as audio is not
+   * published as video, nor the other way round: subscribers would be told one kind and sent the other.
+   */
   #findPending({ kind, streamId, trackId }: OfferedMedia): PendingTrack | undefined {
-    const named = this.#pending.find(({ request: { cid } }) => cid === trackId || cid === streamId);
-    if (named) return named;
-    const alike = this.#pending.filter(({ info }) => (info.type === 0 ? 'audio' : 'video') === kind);
-    return alike.length === 1 ? alike[0] : undefined;
+    const isOfKind = ({ info }: PendingTrack) => (info.type === TrackType.AUDIO ? 'audio' : 'video') === kind;
+    const named = this.#pending.get(trackId) ?? this.#pending.get(streamId);
+    if (named) return isOfKind(named) ? named : undefined;
+    let only: PendingTrack | undefined;
+    for (const pending of this.#pending.values()) {
+      if (!isOfKind(pending)) continue;
+      if (only) return undefined;
+      only = pending;
+    }
+    return only;
   }
 
-  #remove(track: UpTrack): void {
-    for (const [ssrc, owner] of this.#bySsrc) if (owner === track) this.#bySsrc.delete(ssrc);
-    if (this.tracks.delete(track.sid)) this.#options.onTrackUnpublished(track);
+  /** Returns whether others know of the track, and have to be told. */
+  #remove(track: UpTrack): boolean {
+    this.#unbind(track, track.streams());
+    return this.tracks.delete(track.sid);
+  }
+
+  #bindStreams(track: UpTrack, ssrcs: readonly number[]): void {
+    for (const ssrc of ssrcs) {
+      this.#unbind(track, track.addStream(ssrc));
+      this.#bySsrc.set(ssrc, track);
+    }
+  }
+
+  #unbind(track: UpTrack, ssrcs: Iterable<number>): void {
+    for (const ssrc of ssrcs) if (this.#bySsrc.get(ssrc) === track) this.#bySsrc.delete(ssrc);
   }
 
   #receive(bytes: Buffer): void {
@@ -228,7 +279,7 @@ export class Publisher {
     if (known || this.#midExtensionId === undefined) return known;
     const mid = packet.extensions.get(this.#midExtensionId)?.toString();
     const track = mid === undefined ? undefined : this.#byMid.get(mid)?.track;
-    if (track) this.#bySsrc.set(packet.ssrc, track);
+    if (track) this.#bindStreams(track, [packet.ssrc]);
     return track;
   }
 }

@@ -1,5 +1,8 @@
+import { isIP } from 'node:net';
 import { parse, type SessionDescription } from 'sdp-transform';
 import { OffhookError } from '../../timeline/index.js';
+import { candidateAddress } from '../../transport/index.js';
+import { type Limit, serverLimits } from '../limits.js';
 
 /** What two sides must know of each other to bring up ICE, DTLS and SCTP (RFC 8839, 8842, 8841). */
 export interface SessionParameters {
@@ -14,12 +17,26 @@ export interface SessionParameters {
   candidates: string[];
 }
 
+/** A description is larger than any client's should be; its sender is not worth another attempt. */
+export class LimitError extends OffhookError {
+  constructor(what: string, found: number, { value }: Limit) {
+    super('OFFHOOK_PROTOCOL', `the session description has ${found} ${what}, at most ${value} are read`);
+  }
+}
+
 /**
  * Parses a session description.
  *
+ * @throws LimitError when it is too large, which is found without parsing it.
  * @throws OffhookError `OFFHOOK_PROTOCOL` when it is not SDP.
  */
 export function parseDescription(sdp: string): SessionDescription {
+  const { descriptionBytes, descriptionLines, descriptionSections } = serverLimits;
+  if (sdp.length > descriptionBytes.value) throw new LimitError('bytes', sdp.length, descriptionBytes);
+  const lines = occurrences(sdp, '\n');
+  if (lines > descriptionLines.value) throw new LimitError('lines', lines, descriptionLines);
+  const sections = occurrences(sdp, '\nm=');
+  if (sections > descriptionSections.value) throw new LimitError('sections', sections, descriptionSections);
   try {
     return parse(sdp);
   } catch (cause) {
@@ -59,13 +76,28 @@ export function readSessionParameters(description: SessionDescription): SessionP
 }
 
 function sdpCandidates(description: SessionDescription): string[] {
-  const lines = description.media.flatMap(({ candidates }) => candidates ?? []);
-  const unique = new Set(
-    lines.map(
-      ({ foundation, component, transport, priority, ip, port, type, raddr, rport }) =>
+  const unique = new Set<string>();
+  for (const { candidates = [] } of description.media) {
+    for (const { foundation, component, transport, priority, ip, port, type, raddr, rport } of candidates) {
+      // A name would have to be looked up, and nobody limits how long that takes.
+      if (isIP(ip) === 0) continue;
+      if (unique.size === serverLimits.candidatesPerConnection.value) return [...unique];
+      unique.add(
         `candidate:${foundation} ${component} ${transport} ${priority} ${ip} ${port} typ ${type}` +
-        (raddr === undefined ? '' : ` raddr ${raddr} rport ${rport}`),
-    ),
-  );
+          (raddr === undefined ? '' : ` raddr ${raddr} rport ${rport}`),
+      );
+    }
+  }
   return [...unique];
+}
+
+/** Whether a candidate line says where to send to by an address, not by a name that would have to be looked up. */
+export function isAddressCandidate(candidate: string): boolean {
+  return isIP(candidateAddress(candidate)?.address ?? '') !== 0;
+}
+
+function occurrences(text: string, part: string): number {
+  let count = 0;
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++;
+  return count;
 }

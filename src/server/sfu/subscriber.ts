@@ -1,6 +1,7 @@
 import { DataPacket_Kind } from '@livekit/protocol';
 import { isRtcp, parseRtcp } from '../../rtp/index.js';
 import type { IceCandidate } from '../../transport/index.js';
+import type { Boundary } from '../boundary.js';
 import { forwardableCodecs, idleCodecs, offeredExtensions } from './codecs.js';
 import { dataChannelLabels } from './data-channels.js';
 import { DataOutbox } from './data-outbox.js';
@@ -13,6 +14,8 @@ import type { UpTrack } from './up-track.js';
 
 export interface SubscriberOptions {
   name: string;
+  /** What the transport brings is handled inside of this. */
+  boundary: Boundary;
   endpoint: MediaEndpoint;
   iceLite: boolean;
   candidates: readonly string[];
@@ -57,12 +60,12 @@ export class Subscriber implements Downlink {
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
-    const { name, endpoint, iceLite, onConnected, onFailed } = options;
+    const { name, boundary, endpoint, iceLite, onConnected, onFailed } = options;
     this.#transport = new MediaTransport({ name, endpoint, iceLite, offerer: true, channels });
-    this.#transport.onConnected = onConnected;
-    this.#transport.onFailed = onFailed;
-    this.#transport.onPacket = (packet) => this.#receive(packet);
-    this.#transport.onDataChannel = (channel) => this.outbox.add(channel);
+    this.#transport.onConnected = boundary.wrap('connecting', onConnected);
+    this.#transport.onFailed = boundary.wrap('failing', onFailed);
+    this.#transport.onPacket = boundary.wrap('media', (packet) => this.#receive(packet));
+    this.#transport.onDataChannel = boundary.wrap('data channel', (channel) => this.outbox.add(channel));
   }
 
   /** Sends the first offer, once; tracks that were added before are in it. */
@@ -105,8 +108,9 @@ export class Subscriber implements Downlink {
     const answer = parseDescription(sdp);
     this.#transport.start(readSessionParameters(answer));
     this.#awaitsAnswer = false;
+    const slots = new Map(this.#slots.map((slot) => [slot.mid, slot]));
     for (const section of answer.media) {
-      const slot = this.#slots.find(({ mid }) => mid === String(section.mid));
+      const slot = slots.get(String(section.mid));
       if (!slot) continue;
       const track = slot.offered;
       slot.answered = track;

@@ -8,6 +8,7 @@ import {
   type RtcpPacket,
   type RtpPacket,
 } from '../../rtp/index.js';
+import { serverLimits } from '../limits.js';
 import { type Codec, extensionUris } from './codecs.js';
 import type { OfferedMedia } from './publisher-answer.js';
 
@@ -40,7 +41,8 @@ export class UpTrack {
   onAudioLevel: (dbov: number) => void = () => {};
   #options: UpTrackOptions;
   #extensions = new Map<string, number>();
-  #reports = new Map<number, ReceptionReport>();
+  /** What was received by SSRC; undefined before the first packet. The one that was silent for longest comes first. */
+  #streams = new Map<number, ReceptionReport | undefined>();
   #lastSsrc: number | undefined;
   #keyFrameAskedMs = Number.NEGATIVE_INFINITY;
 
@@ -65,7 +67,7 @@ export class UpTrack {
   handleRtp(packet: RtpPacket, bytes: number, nowMs: number): void {
     const codec = this.codecs.find(({ payloadType }) => payloadType === packet.payloadType);
     if (!codec) return;
-    const report = this.#reportOf(packet.ssrc, codec.clockRate);
+    const report = this.#streamOf(packet.ssrc, codec.clockRate);
     report.received(packet, bytes, nowMs);
     const missing = report.takeMissing();
     if (missing.length > 0) this.#options.sendRtcp(buildNack(serverSsrc, packet.ssrc, missing));
@@ -77,7 +79,7 @@ export class UpTrack {
   }
 
   handleSenderReport(report: SenderReport, nowMs: number): void {
-    this.#reports.get(report.ssrc)?.senderReport(report, nowMs);
+    this.#streams.get(report.ssrc)?.senderReport(report, nowMs);
     if (report.ssrc !== this.#lastSsrc) return;
     for (const downTrack of this.downTracks) downTrack.forwardSenderReport(report);
   }
@@ -97,14 +99,42 @@ export class UpTrack {
   }
 
   takeReports(nowMs: number): ReportBlock[] {
-    return [...this.#reports.values()].map((report) => report.take(nowMs));
+    return [...this.#streams.values()].flatMap((report) => report?.take(nowMs) ?? []);
   }
 
-  #reportOf(ssrc: number, clockRate: number): ReceptionReport {
-    let report = this.#reports.get(ssrc);
-    if (!report) {
-      report = new ReceptionReport(ssrc, clockRate);
-      this.#reports.set(ssrc, report);
+  /** The SSRCs that belong to the track. */
+  streams(): Iterable<number> {
+    return this.#streams.keys();
+  }
+
+  /** Forgets what was received under other SSRCs. */
+  retainStreams(ssrcs: readonly number[]): number[] {
+    const kept = new Set(ssrcs);
+    const forgotten = [...this.#streams.keys()].filter((ssrc) => !kept.has(ssrc));
+    for (const ssrc of forgotten) this.#streams.delete(ssrc);
+    return forgotten;
+  }
+
+  /** Gives the track another SSRC. Returns those that it loses because it has too many. */
+  addStream(ssrc: number): number[] {
+    if (this.#streams.has(ssrc)) return [];
+    this.#streams.set(ssrc, undefined);
+    const forgotten: number[] = [];
+    for (const oldest of this.#streams.keys()) {
+      if (this.#streams.size <= serverLimits.streamsPerTrack.value) break;
+      this.#streams.delete(oldest);
+      forgotten.push(oldest);
+    }
+    return forgotten;
+  }
+
+  #streamOf(ssrc: number, clockRate: number): ReceptionReport {
+    const known = this.#streams.get(ssrc);
+    const report = known ?? new ReceptionReport(ssrc, clockRate);
+    if (!known || ssrc !== this.#lastSsrc) {
+      // Behind those that were silent for longer.
+      this.#streams.delete(ssrc);
+      this.#streams.set(ssrc, report);
     }
     return report;
   }

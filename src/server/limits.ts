@@ -1,0 +1,159 @@
+/** What a limit counts in. */
+type LimitUnit = 'bytes' | 'count' | 'perSecond' | 'ms';
+
+/** One limit of the room server. docs/limits.md is generated from this table. */
+export interface Limit {
+  value: number;
+  unit: LimitUnit;
+  /** Where the value comes from: LiveKit's default, an RFC, or a measurement. */
+  source: string;
+  /** What happens to whoever reaches it. */
+  effect: string;
+}
+
+const livekitDefault = "livekit-server's default";
+
+/** Every limit of the room server: what one client may send, keep or cause. */
+export const serverLimits = {
+  roomNameBytes: {
+    value: 256,
+    unit: 'bytes',
+    source: livekitDefault,
+    effect: 'a join or API request with a longer room name is refused',
+  },
+  identityBytes: {
+    value: 256,
+    unit: 'bytes',
+    source: livekitDefault,
+    effect: 'a join with a longer identity is refused with 400',
+  },
+  participantNameBytes: {
+    value: 256,
+    unit: 'bytes',
+    source: livekitDefault,
+    effect: 'a longer name is refused with LIMIT_EXCEEDED, in the API with invalid_argument',
+  },
+  metadataBytes: {
+    value: 64_000,
+    unit: 'bytes',
+    source: livekitDefault,
+    effect:
+      'longer metadata of a room or participant is refused with LIMIT_EXCEEDED, in the API with invalid_argument',
+  },
+  attributesBytes: {
+    value: 64_000,
+    unit: 'bytes',
+    source: `${livekitDefault}; keys and values together`,
+    effect: 'larger attributes are refused with LIMIT_EXCEEDED, in the API with invalid_argument',
+  },
+  signalRequestsPerSecond: {
+    value: 200,
+    unit: 'perSecond',
+    source:
+      'measurement: 1,000 requests at once take a fraction of a second of the one thread (test/server/floods)',
+    effect: 'the client is not read until it is within its budget again; its own requests wait',
+  },
+  signalRequestBurst: {
+    value: 1_000,
+    unit: 'count',
+    source: 'a client that subscribes to each track of a large room when it joins',
+    effect: 'as signalRequestsPerSecond',
+  },
+  signalMessageBytes: {
+    value: 1_048_576,
+    unit: 'bytes',
+    source: 'an offer with as many sections as are allowed fits several times',
+    effect: 'the WebSocket is closed with 1009 (RFC 6455, section 7.4.1)',
+  },
+  unreadSignalBytes: {
+    value: 4_194_304,
+    unit: 'bytes',
+    source: 'more than a client with a slow connection has unread while it joins a large room',
+    effect: 'the signalling connection is cut; the client may resume within the resume window',
+  },
+  tracksPerParticipant: {
+    value: 128,
+    unit: 'count',
+    source: 'measurement: publishing so many in one offer takes milliseconds (test/server/floods)',
+    effect: 'further addTrack requests are answered with LIMIT_EXCEEDED',
+  },
+  trackNameBytes: {
+    value: 256,
+    unit: 'bytes',
+    source: 'as the name of a participant; client ids are UUIDs',
+    effect: 'an addTrack request with a longer name, stream or client id is answered with LIMIT_EXCEEDED',
+  },
+  subscriptionWishes: {
+    value: 10_000,
+    unit: 'count',
+    source: 'a room of 2,000 participants with a few tracks each',
+    effect: 'the oldest wish for a track that does not exist is forgotten',
+  },
+  candidatesPerConnection: {
+    value: 128,
+    unit: 'count',
+    source:
+      'a machine with many addresses has tens; ICE agents check at most 100 pairs by default (RFC 8445, section 6.1.2.5)',
+    effect: 'further candidates are passed over',
+  },
+  descriptionBytes: {
+    value: 786_432,
+    unit: 'bytes',
+    source: 'as many sections as are allowed, as browsers write them',
+    effect: 'the participant is removed with STATE_MISMATCH',
+  },
+  descriptionSections: {
+    value: 512,
+    unit: 'count',
+    source: 'measurement: reading and answering so many takes tens of milliseconds (test/server/floods)',
+    effect: 'the participant is removed with STATE_MISMATCH',
+  },
+  descriptionLines: {
+    value: 25_000,
+    unit: 'count',
+    source: 'as many sections as are allowed, as browsers write them',
+    effect: 'the participant is removed with STATE_MISMATCH',
+  },
+  codecsPerSection: {
+    value: 128,
+    unit: 'count',
+    source: 'an RTP payload type has seven bits (RFC 3550, section 5.1)',
+    effect: 'further codecs of the section are passed over',
+  },
+  streamsPerTrack: {
+    value: 16,
+    unit: 'count',
+    source: 'three simulcast layers, their repair streams, and some that replaced others',
+    effect: 'the stream that was silent for longest is forgotten',
+  },
+  concurrentConnections: {
+    value: 10_000,
+    unit: 'count',
+    source: 'five times the participants of the largest room that is tested',
+    effect: 'further TCP connections are closed',
+  },
+  httpHeaderBytes: {
+    value: 524_288,
+    unit: 'bytes',
+    source: 'a token with as much metadata and attributes as are allowed, and a join request',
+    effect: 'the request is answered with 431',
+  },
+  httpBodyBytes: {
+    value: 4_194_304,
+    unit: 'bytes',
+    source: "more than the data of any API call of LiveKit's",
+    effect: 'the request is answered with 413 before its body is read',
+  },
+  httpRequestMs: {
+    value: 30_000,
+    unit: 'ms',
+    source: 'four megabytes over a connection of a megabit per second',
+    effect: 'the request is answered with 408',
+  },
+  httpHeaderMs: {
+    value: 10_000,
+    unit: 'ms',
+    source: 'a TLS handshake and a request over a slow mobile connection take a few seconds',
+    effect: 'the connection is closed',
+  },
+} as const satisfies Record<string, Limit>;
