@@ -1,4 +1,5 @@
-import { AddTrackRequest, SignalRequest, SignalResponse } from '@livekit/protocol';
+import { AddTrackRequest, SignalRequest } from '@livekit/protocol';
+import { Boundary } from '../../dist/server/boundary.js';
 import { Participant } from '../../dist/server/participant.js';
 import { Room } from '../../dist/server/room.js';
 import { Publisher } from '../../dist/server/sfu/publisher.js';
@@ -20,6 +21,7 @@ const client = {
   addTracks: [],
   clientProtocol: 0,
   capabilities: [],
+  metadata: '',
   attributes: {},
 };
 const nothing = () => {};
@@ -27,17 +29,18 @@ const listener = {
   onOpened: nothing,
   onParticipantJoined: nothing,
   onParticipantLeft: nothing,
-  onTrackPublished: nothing,
+  onTracksPublished: nothing,
   onClosed: nothing,
 };
 const connection = {
   name: 'fuzz',
+  boundary: new Boundary('fuzz'),
   endpoint: { port: 0, certificate: { fingerprint: '' } },
   iceLite: false,
   candidates: [],
   sendOffer: nothing,
-  onTrackPublished: nothing,
-  onTrackUnpublished: nothing,
+  onPublished: nothing,
+  onUnpublished: nothing,
   onTrackAccepted: nothing,
   onData: nothing,
   onConnected: nothing,
@@ -53,7 +56,7 @@ function participant(room, identity) {
     publisher: new Publisher(connection),
     subscriber: new Subscriber(connection),
   }));
-  joined.socket = { send: (message) => new SignalResponse({ message }).toBinary(), close: nothing };
+  joined.socket = { send: (message) => message.binary, close: nothing };
   room.join(joined);
   room.announce(joined);
   return joined;

@@ -1,15 +1,4 @@
-/** What a limit counts in. */
-type LimitUnit = 'bytes' | 'count' | 'perSecond' | 'ms';
-
-/** One limit of the room server. docs/limits.md is generated from this table. */
-export interface Limit {
-  value: number;
-  unit: LimitUnit;
-  /** Where the value comes from: LiveKit's default, an RFC, or a measurement. */
-  source: string;
-  /** What happens to whoever reaches it. */
-  effect: string;
-}
+import type { Limits } from '../limits.js';
 
 const livekitDefault = "livekit-server's default";
 
@@ -48,7 +37,7 @@ export const serverLimits = {
   },
   signalRequestsPerSecond: {
     value: 200,
-    unit: 'perSecond',
+    unit: 'per second',
     source:
       'measurement: 1,000 requests at once take a fraction of a second of the one thread (test/server/floods)',
     effect: 'the client is not read until it is within its budget again; its own requests wait',
@@ -156,4 +145,4 @@ export const serverLimits = {
     source: 'a TLS handshake and a request over a slow mobile connection take a few seconds',
     effect: 'the connection is closed',
   },
-} as const satisfies Record<string, Limit>;
+} as const satisfies Limits;

@@ -59,7 +59,7 @@ export function forwardableCodecs(section: MediaDescription): Codec[] {
   }
   for (const { payload, config } of section.fmtp ?? []) {
     const codec = known.get(payload);
-    if (codec?.parameters === '') codec.parameters = config;
+    if (codec?.parameters === '') codec.parameters = String(config);
   }
   for (const { payload, type, subtype } of section.rtcpFb ?? []) {
     const feedback = subtype ? `${type} ${subtype}` : type;

@@ -34,14 +34,15 @@ const knownUris: readonly string[] = Object.values(extensionUris);
 export function readOffer(offer: SessionDescription): OfferedMedia[] {
   return offer.media.filter(isAudioOrVideo).map((section) => {
     const { id: streamId = '', appdata: trackId = '' } = section.msid?.[0] ?? {};
-    const direction = section.direction ?? 'sendrecv';
+    const direction = String(section.direction ?? 'sendrecv');
     return {
       mid: String(section.mid ?? ''),
       kind: section.type as OfferedMedia['kind'],
       sending: direction.startsWith('send') && section.port !== 0,
       receiving: direction === 'recvonly' && section.port !== 0,
-      streamId,
-      trackId,
+      // The parser makes numbers of ids that look like one.
+      streamId: String(streamId),
+      trackId: String(trackId),
       codecs: forwardableCodecs(section),
       extensions: (section.ext ?? [])
         .filter(({ uri }) => knownUris.includes(uri))
@@ -60,7 +61,7 @@ function mediaSsrcs({ ssrcs, ssrcGroups }: MediaDescription): number[] {
   const repair = new Set(
     (ssrcGroups ?? [])
       .filter(({ semantics }) => semantics === 'FID' || semantics === 'FEC-FR')
-      .flatMap((group) => group.ssrcs.split(' ').slice(1).map(Number)),
+      .flatMap((group) => String(group.ssrcs).split(' ').slice(1).map(Number)),
   );
   const all = new Set((ssrcs ?? []).map(({ id }) => Number(id)));
   return [...all].filter((ssrc) => !repair.has(ssrc));

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
 import { parse, type SessionDescription } from 'sdp-transform';
+import type { Limit } from '../../limits.js';
 import { OffhookError } from '../../timeline/index.js';
 import { candidateAddress } from '../../transport/index.js';
-import { type Limit, serverLimits } from '../limits.js';
+import { serverLimits } from '../limits.js';
 
 /** What two sides must know of each other to bring up ICE, DTLS and SCTP (RFC 8839, 8842, 8841). */
 export interface SessionParameters {
@@ -80,7 +81,7 @@ function sdpCandidates(description: SessionDescription): string[] {
   for (const { candidates = [] } of description.media) {
     for (const { foundation, component, transport, priority, ip, port, type, raddr, rport } of candidates) {
       // A name would have to be looked up, and nobody limits how long that takes.
-      if (isIP(ip) === 0) continue;
+      if (isIP(String(ip)) === 0) continue;
       if (unique.size === serverLimits.candidatesPerConnection.value) return [...unique];
       unique.add(
         `candidate:${foundation} ${component} ${transport} ${priority} ${ip} ${port} typ ${type}` +
