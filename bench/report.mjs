@@ -5,6 +5,15 @@ const usageRows = [
   ['rssBeyondProgramMb', "memory beyond the program's own", 'MB'],
   ['cpuSecondsPerRoomMinute', 'CPU, rooms just joined', 's per room-minute'],
   ['warmCpuSecondsPerRoomMinute', 'CPU, warm', 's per room-minute'],
+  ['programThreadCpuMs', "CPU of the program's thread, warm", 'ms per second and room'],
+  [
+    'busiestThreadCpuMs',
+    "CPU of the busiest other thread (offhook's engine), warm",
+    'ms per second and room',
+  ],
+  ['otherThreadsCpuMs', 'CPU of all other threads, warm', 'ms per second and room'],
+  ['programWakeUpsPerSecond', "wake-ups of the program's thread", 'per second'],
+  ['otherWakeUpsPerSecond', 'wake-ups of all other threads', 'per second'],
   ['framesHeardPerSecondAndRoom', 'frames heard', 'per second and room'],
 ];
 

@@ -26,7 +26,50 @@ async function usageOver(program, measureMs) {
   return {
     rssMb: after.rssMb,
     coresUsed: (after.cpuSeconds - before.cpuSeconds) / seconds,
+    threads: threadsOver(before, after, seconds),
     framesHeardPerSecond: (after.framesHeard - before.framesHeard) / seconds,
+  };
+}
+
+const noThread = { coresUsed: 0, wakeUpsPerSecond: 0 };
+
+/** What the program's thread, the busiest of the others (offhook's engine thread), and the rest used between two readings. */
+function threadsOver(before, after, seconds) {
+  const earlier = new Map(before.threads.map((thread) => [thread.id, thread]));
+  const used = after.threads.map((thread) => {
+    const { cpuSeconds = 0, wakeUps = 0 } = earlier.get(thread.id) ?? {};
+    return {
+      isMain: thread.isMain,
+      coresUsed: (thread.cpuSeconds - cpuSeconds) / seconds,
+      wakeUpsPerSecond: (thread.wakeUps - wakeUps) / seconds,
+    };
+  });
+  const [busiest = noThread, ...rest] = used
+    .filter(({ isMain }) => !isMain)
+    .sort((a, b) => b.coresUsed - a.coresUsed);
+  return {
+    program: used.find(({ isMain }) => isMain) ?? noThread,
+    busiest,
+    rest: rest.reduce(
+      (sum, thread) => ({
+        coresUsed: sum.coresUsed + thread.coresUsed,
+        wakeUpsPerSecond: sum.wakeUpsPerSecond + thread.wakeUpsPerSecond,
+      }),
+      noThread,
+    ),
+  };
+}
+
+/** Milliseconds of CPU per second and room, and wake-ups per second of the whole process. */
+function perThread({ program, busiest, rest }, clients) {
+  const msPerSecondAndRoom = (...threads) =>
+    (threads.reduce((sum, { coresUsed }) => sum + coresUsed, 0) / clients) * 1_000;
+  return {
+    programThreadCpuMs: msPerSecondAndRoom(program),
+    busiestThreadCpuMs: msPerSecondAndRoom(busiest),
+    otherThreadsCpuMs: msPerSecondAndRoom(busiest, rest),
+    programWakeUpsPerSecond: program.wakeUpsPerSecond,
+    otherWakeUpsPerSecond: busiest.wakeUpsPerSecond + rest.wakeUpsPerSecond,
   };
 }
 
@@ -51,6 +94,7 @@ async function measure(bench, engine, clients, measureMs) {
       rssMb: young.rssMb,
       cpuSecondsPerRoomMinute: (young.coresUsed / clients) * 60,
       warmCpuSecondsPerRoomMinute: (warm.coresUsed / clients) * 60,
+      ...perThread(warm.threads, clients),
       framesHeardPerSecondAndRoom: warm.framesHeardPerSecond / clients,
     };
   } finally {

@@ -14,6 +14,7 @@ import {
 } from '@livekit/rtc-node';
 // Loads the filter that NOISE_FILTER_LIBRARY names, if it names one.
 import '../../examples/noise-filter/index.mjs';
+import { threadUsage } from './threads.mjs';
 
 // What a voice agent sends and hears: speech at 24 kHz, mono.
 const sampleRate = 24_000;
@@ -90,6 +91,7 @@ const commands = {
       atMs: performance.now(),
       rssMb: process.memoryUsage().rss / 2 ** 20,
       cpuSeconds: (user + system) / 1e6,
+      threads: threadUsage(),
       framesHeard,
     };
   },
