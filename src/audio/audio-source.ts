@@ -19,6 +19,24 @@ export interface AudioSink {
   onAudio(samples: Int16Array | undefined, nowMs: number): void;
 }
 
+/** Samples that another thread writes into shared memory, in place of calling `captureFrame`. */
+export interface CaptureRing {
+  /** Samples per channel that wait. */
+  readonly queuedFrames: number;
+  /** Moves up to `frames` samples per channel into `target`. Returns how many. */
+  read(target: Int16Array, frames: number): number;
+  /** Drops what waits. */
+  clear(): void;
+  /** Whether a capture of the other thread waits for room. Asked once: the other thread sets it anew. */
+  takeWaiting(): boolean;
+  /** Tells the other thread whether the ring is read at every tick, or somebody must call `wake` for what it writes. */
+  setAwake(awake: boolean): void;
+  /** A capture that did not fit came through `captureFrame`; until `frames` is 0 those that follow must come after it. */
+  overflowed(frames: number): void;
+  /** Counts a capture that came through `captureFrame`, whatever became of it. */
+  countCapture(): void;
+}
+
 interface WaitingCapture {
   resolve(): void;
   reject(error: OffhookError): void;
@@ -41,6 +59,8 @@ export class AudioSource {
   #waiting: WaitingCapture[] = [];
   #ticks = 0;
   #scratch: Int16Array;
+  #ring: CaptureRing | undefined;
+  #onRoom: () => void = () => {};
   #closed = false;
 
   /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a format that is not one. */
@@ -56,7 +76,25 @@ export class AudioSource {
   }
 
   get queuedMs(): number {
-    return (this.#queuedFrames * 1000) / this.sampleRate;
+    return (this.#allQueuedFrames * 1000) / this.sampleRate;
+  }
+
+  /**
+   * Plays what another thread writes into `ring`, before what is captured here.
+   *
+   * @param onRoom is called at a tick after which a capture of the other thread that waited has room, and at the end
+   */
+  playFrom(ring: CaptureRing, onRoom: () => void): void {
+    this.#ring = ring;
+    this.#onRoom = onRoom;
+    if (this.#sinks.size > 0 || ring.queuedFrames > 0) this.wake();
+  }
+
+  /** Begins to play: something was written into the ring while nothing read it. */
+  wake(): void {
+    if (this.#closed || this.queueSizeMs === 0) return;
+    this.#ring?.setAwake(true);
+    this.#ticker.add(this.#onTick);
   }
 
   /**
@@ -65,7 +103,11 @@ export class AudioSource {
    * @throws OffhookError `OFFHOOK_INVALID_REQUEST` when the frame's format is not the source's, `OFFHOOK_CLOSED`.
    */
   async captureFrame(frame: AudioFrame): Promise<void> {
-    this.#check(frame);
+    try {
+      this.#check(frame);
+    } finally {
+      this.#ring?.countCapture();
+    }
     if (frame.data.length === 0) return;
     if (this.queueSizeMs === 0) {
       const nowMs = this.#ticker.clock.nowMs();
@@ -74,16 +116,15 @@ export class AudioSource {
     }
     this.#chunks.push(frame.data.slice());
     this.#queuedFrames += frame.data.length / this.numChannels;
-    this.#ticker.add(this.#onTick);
+    this.#ring?.overflowed(this.#queuedFrames);
+    this.wake();
     if (this.queuedMs <= this.queueSizeMs) return;
     await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
   /** Drops what is queued; captures that wait resolve. */
   clearQueue(): void {
-    this.#chunks = [];
-    this.#offset = 0;
-    this.#queuedFrames = 0;
+    this.#dropQueued();
     this.#resolveWaiting();
   }
 
@@ -91,18 +132,18 @@ export class AudioSource {
     if (this.#closed) return;
     this.#closed = true;
     this.#ticker.remove(this.#onTick);
-    this.#chunks = [];
-    this.#queuedFrames = 0;
+    this.#dropQueued();
     this.#sinks.clear();
     const error = new OffhookError('OFFHOOK_CLOSED', 'audio source: closed');
     for (const capture of this.#waiting.splice(0)) capture.reject(error);
+    if (this.#ring?.takeWaiting()) this.#onRoom();
   }
 
   /** Begins to feed `sink`, every 10 ms from now on. */
   attach(sink: AudioSink): void {
     if (this.#closed) return;
     this.#sinks.add(sink);
-    if (this.queueSizeMs > 0) this.#ticker.add(this.#onTick);
+    this.wake();
   }
 
   detach(sink: AudioSink): void {
@@ -141,22 +182,25 @@ export class AudioSource {
         Math.floor(((this.#ticks - 1) * this.sampleRate * tickMs) / 1000);
       const samples = this.#take(frames);
       for (const sink of this.#sinks) sink.onAudio(samples, nowMs);
-      if (this.#waiting.length > 0 && this.queuedMs <= this.queueSizeMs) this.#resolveWaiting();
+      if (this.queuedMs <= this.queueSizeMs) {
+        this.#resolveWaiting();
+        if (this.#ring?.takeWaiting()) this.#onRoom();
+      }
       this.#restIfIdle();
     },
   };
 
   /** The next `frames` samples of every channel, the end of the queue being filled up with silence. */
   #take(frames: number): Int16Array | undefined {
-    if (this.#queuedFrames === 0) return undefined;
-    const values = frames * this.numChannels;
-    const first = this.#chunks[0]!;
-    if (first.length - this.#offset > values) {
-      this.#offset += values;
-      this.#queuedFrames -= frames;
-      return first.subarray(this.#offset - values, this.#offset);
-    }
-    let filled = 0;
+    const fromRing = this.#ring?.read(this.#scratch, frames) ?? 0;
+    if (fromRing === frames) return this.#scratch.subarray(0, frames * this.numChannels);
+    if (fromRing === 0 && this.#queuedFrames === 0) return undefined;
+    return this.#fill(fromRing * this.numChannels, frames * this.numChannels);
+  }
+
+  /** As many `values` as there are from `filled` on, then silence. */
+  #fill(alreadyFilled: number, values: number): Int16Array {
+    let filled = alreadyFilled;
     while (filled < values && this.#chunks.length > 0) {
       const chunk = this.#chunks[0]!;
       const part = chunk.subarray(this.#offset, this.#offset + values - filled);
@@ -167,16 +211,36 @@ export class AudioSource {
       this.#chunks.shift();
       this.#offset = 0;
     }
-    this.#queuedFrames -= filled / this.numChannels;
+    if (filled > alreadyFilled) {
+      this.#queuedFrames -= (filled - alreadyFilled) / this.numChannels;
+      this.#ring?.overflowed(this.#queuedFrames);
+    }
     this.#scratch.fill(0, filled, values);
     return this.#scratch.subarray(0, values);
   }
 
+  #dropQueued(): void {
+    this.#chunks = [];
+    this.#offset = 0;
+    this.#queuedFrames = 0;
+    this.#ring?.clear();
+    this.#ring?.overflowed(0);
+  }
+
   #resolveWaiting(): void {
+    if (this.#waiting.length === 0) return;
     for (const capture of this.#waiting.splice(0)) capture.resolve();
   }
 
+  get #allQueuedFrames(): number {
+    return this.#queuedFrames + (this.#ring?.queuedFrames ?? 0);
+  }
+
   #restIfIdle(): void {
-    if (this.#sinks.size === 0 && this.#queuedFrames === 0) this.#ticker.remove(this.#onTick);
+    if (this.#sinks.size > 0 || this.#allQueuedFrames > 0) return;
+    this.#ring?.setAwake(false);
+    // Written between the two: the other thread still believed that the ring is read.
+    if (this.#allQueuedFrames > 0) this.#ring?.setAwake(true);
+    else this.#ticker.remove(this.#onTick);
   }
 }

@@ -2,6 +2,8 @@ import { createLogger, describeError } from '../timeline/index.js';
 import type { AudioFrame } from './frame.js';
 
 const log = createLogger('audio/stream');
+/** A consumer that is too slow all the time is warned of at every so many frames. */
+const framesPerWarning = 100;
 
 /** Hands frames to a consumer one at a time; while it is busy they wait, and beyond a limit the oldest are dropped. */
 export class FrameQueue {
@@ -28,6 +30,9 @@ export class FrameQueue {
     this.#waiting.push(frame);
     if (this.#limit === 0 || this.#waiting.length <= this.#limit) return;
     this.#waiting.shift();
+    if (this.framesDropped % framesPerWarning === 0) {
+      log.warn(`a stream's consumer is busy: more than ${this.#limit} frames wait, the oldest are dropped`);
+    }
     this.framesDropped++;
   }
 

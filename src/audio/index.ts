@@ -1,7 +1,7 @@
 export { decodeAudioLevel } from './audio-level.js';
 export { AudioReceiver, type AudioReceiverStats } from './audio-receiver.js';
 export { AudioSender, type AudioSenderStats } from './audio-sender.js';
-export { AudioSource, type AudioSourceOptions } from './audio-source.js';
+export { AudioSource, type AudioSourceOptions, type CaptureRing } from './audio-source.js';
 export { AudioStream, type AudioStreamOptions, checkStreamOptions } from './audio-stream.js';
 export type { Clock } from './clock.js';
 export type { AudioPayload } from './depacketize.js';

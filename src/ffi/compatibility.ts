@@ -57,6 +57,12 @@ ${markdownTable('Room event', roomEventTable)}
 - A connect that fails says at which stage, with which host, and after how long.
 - A program that does not send ReadyForRoomEvent within 15 s gets its events all the same; the native engine panics.
 - A program that has no room open and awaits no callback may end by itself.
+- A request that is answered by the id of its callback is not waited for in a Node program: what is wrong with it, an unknown handle
+  for example, comes as the callback's error.
+- While a program is blocked, the frames of a stream wait in the engine: \`queue_size_frames\` of them, or 30 s without that; beyond it
+  the oldest are dropped, with a warning. The native engine hands all of them over at once and bounds nothing. Captures, data and room
+  events are never dropped.
+- A source keeps up to 60 s of captures that the program did not wait for; the native engine refuses the second.
 - A pointer that leads nowhere, or a handle that was dropped, is an error; it does not crash the process.
 `;
 }

@@ -5,7 +5,7 @@ import { type AddressSpace, EngineMemory, VirtualAddresses } from './engine-memo
 import { Handles } from './handles.js';
 import type { CallbackCase, EventOf, InitOf } from './messages.js';
 import { type EventInit, encodeEvent, Outbox } from './outbox.js';
-import type { Delivery, LentBuffer } from './wire.js';
+import type { Delivery, LentBuffer, Promised } from './wire.js';
 
 const log = createLogger('ffi');
 
@@ -26,6 +26,10 @@ export class Context {
   readonly filters = new FilterRegistry();
   /** Takes the steps of rooms; undefined while the program does not watch. */
   tracer: Tracer | undefined;
+  /** As FfiServerOptions has it. */
+  untilTaken: () => Promise<void> | undefined = () => undefined;
+  /** The callback that the program was promised before the current request came; taken by `call`. */
+  promised: Promised | undefined;
   #answerBuffers: LentBuffer[] = [];
 
   constructor(send: (delivery: Delivery) => void, addresses: AddressSpace = new VirtualAddresses()) {
@@ -46,9 +50,11 @@ export class Context {
     work: (asyncId: bigint) => Promise<CallbackBody<Name>>,
     afterwards?: () => void,
   ): { asyncId: bigint } {
-    const asyncId = requestedId ?? BigInt(this.handles.nextId());
+    const { promised } = this;
+    this.promised = undefined;
+    const asyncId = promised?.asyncId ?? requestedId ?? BigInt(this.handles.nextId());
+    const open = promised?.id ?? this.outbox.open({ callback: name, asyncId });
     const callback = (body: object) => ({ case: name, value: { ...body, asyncId } }) as EventInit;
-    const open = this.outbox.open({ callback: name, asyncId });
     const settle = (body: object) => {
       // First of all: content that cannot be encoded is a failure too.
       const event = encodeEvent(callback(body));
@@ -63,6 +69,12 @@ export class Context {
       })
       .finally(afterwards);
     return { asyncId };
+  }
+
+  /** Settles a callback that was promised for a request that cannot be taken. */
+  fail({ id, callback, asyncId }: Promised, error: unknown): void {
+    this.outbox.close(id);
+    this.outbox.emit({ case: callback, value: { ...failureOf[callback](error), asyncId } } as EventInit);
   }
 
   /** A buffer that goes along with the answer to the current request. */

@@ -2,7 +2,9 @@ import { workerData } from 'node:worker_threads';
 import { shutdownTransport } from '../room/index.js';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { answer } from './answers.js';
+import { EventsToCome } from './events-to-come.js';
 import { Logs } from './logs.js';
+import CaptureRing from './program/capture-ring.cjs';
 import { type FfiAnswer, FfiServer } from './server.js';
 import type { EngineThreadData, FromEngine, ToEngine } from './wire.js';
 
@@ -10,12 +12,21 @@ import type { EngineThreadData, FromEngine, ToEngine } from './wire.js';
  * The engine thread: rooms, transports, codecs and timers run here, so that a program whose own thread is busy loses
  * no audio and no connection.
  */
-const { port } = workerData as EngineThreadData;
+const { port, eventsTaken } = workerData as EngineThreadData;
 const log = createLogger('ffi/engine');
 const logs = new Logs();
 
-const send = (message: FromEngine) => port.postMessage(message);
-const server = new FfiServer({ emit: (event) => send({ type: 'event', ...event }) });
+const events = new EventsToCome(port, eventsTaken);
+const server = new FfiServer({
+  emit: (event) => events.add(event),
+  untilTaken: () => events.untilTaken(),
+});
+
+/** After all events before it. */
+function send(message: FromEngine): void {
+  events.flush();
+  port.postMessage(message);
+}
 
 function answerWith(id: number, work: () => FfiAnswer): void {
   try {
@@ -51,6 +62,17 @@ function onMessage(message: ToEngine): void {
   switch (message.type) {
     case 'request':
       answerWith(message.id, () => server.handle(message.bytes, message.buffers));
+      return;
+    case 'posted':
+      for (const request of message.requests) server.post(request);
+      return;
+    case 'captureRing': {
+      const { source, buffer, numChannels } = message;
+      server.playFrom(source, new CaptureRing(buffer, numChannels), () => events.addRoom(source));
+      return;
+    }
+    case 'captured':
+      server.wakeSource(message.source);
       return;
     case 'drop':
       server.drop(message.handle);

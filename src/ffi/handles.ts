@@ -52,6 +52,12 @@ export class Handles {
     );
   }
 
+  /** As `get`; undefined for a handle that is unknown, or of something else. */
+  find<T extends object>(handle: number, type: Class<T>): T | undefined {
+    const value = this.#entries.get(handle)?.value;
+    return type[Symbol.hasInstance](value) ? (value as T) : undefined;
+  }
+
   /** As `get`, and the handle is given up without freeing what it owned. */
   take<T extends object>(handle: bigint | undefined, type: Class<T>): T {
     const value = this.get(handle, type);

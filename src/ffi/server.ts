@@ -1,3 +1,4 @@
+import { AudioSource, type CaptureRing } from '../audio/index.js';
 import type { FilterStatus } from '../filters/index.js';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { Context, type Tracer } from './context.js';
@@ -7,13 +8,18 @@ import type { Outbox } from './outbox.js';
 import { FfiRequest, FfiResponse } from './protocol.js';
 import { type RequestRow, requestTable } from './request-table.js';
 import { disposeAll } from './requests/dispose.js';
-import type { Attachment, Delivery } from './wire.js';
+import type { Attachment, Delivery, PostedRequest } from './wire.js';
 
 const log = createLogger('ffi');
 
 export interface FfiServerOptions {
-  /** Takes every event, in order, with the buffers it points to. */
+  /** Takes every event, in order, with the buffers it points to, all of which are valid during the call only. */
   emit(event: Delivery): void;
+  /**
+   * Undefined while the program takes its events as they come; otherwise resolves when it does so again. Until then the
+   * frames of a stream wait in its queue.
+   */
+  untilTaken?(): Promise<void> | undefined;
   /** Where the buffers of events and answers have their addresses; default: a virtual space. */
   addresses?: AddressSpace;
 }
@@ -31,8 +37,9 @@ export interface FfiAnswer extends Delivery {
 export class FfiServer {
   #context: Context;
 
-  constructor({ emit, addresses }: FfiServerOptions) {
+  constructor({ emit, addresses, untilTaken }: FfiServerOptions) {
     this.#context = new Context(emit, addresses);
+    if (untilTaken) this.#context.untilTaken = untilTaken;
   }
 
   /**
@@ -43,10 +50,7 @@ export class FfiServer {
    * @throws OffhookError for a request that is malformed, names an unknown handle, or has no way to say that it failed
    */
   handle(request: Uint8Array, buffers: readonly Attachment[]): FfiAnswer {
-    const { message } = decode(request);
-    if (message.case === undefined) {
-      throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the request is empty, or of a later protocol');
-    }
+    const message = decode(request);
     const { memory } = this.#context;
     memory.beginRequest(buffers);
     try {
@@ -56,6 +60,39 @@ export class FfiServer {
       memory.endRequest();
       this.#context.takeAnswerBuffers();
     }
+  }
+
+  /**
+   * Takes a request whose response the program has already: the id of its callback, or nothing. Whatever fails is said
+   * in the callback.
+   */
+  post({ bytes, buffers, promised }: PostedRequest): void {
+    const context = this.#context;
+    context.promised = promised;
+    try {
+      const message = decode(bytes);
+      context.memory.beginRequest(buffers);
+      this.#respond(message.case, message.value as never);
+    } catch (error) {
+      if (context.promised) context.fail(context.promised, error);
+    } finally {
+      context.promised = undefined;
+      context.memory.endRequest();
+    }
+  }
+
+  /**
+   * The source of a handle is captured for in memory that the program's thread writes.
+   *
+   * @param onRoom as in AudioSource.playFrom
+   */
+  playFrom(handle: number, ring: CaptureRing, onRoom: () => void): void {
+    this.#sourceOf(handle)?.playFrom(ring, onRoom);
+  }
+
+  /** The program has captured for a source that does not play. */
+  wakeSource(handle: number): void {
+    this.#sourceOf(handle)?.wake();
   }
 
   /** Frees what belongs to a handle. Returns whether it was known. */
@@ -96,6 +133,11 @@ export class FfiServer {
     return answer;
   }
 
+  /** Undefined for a handle that the program has dropped by now. */
+  #sourceOf(handle: number): AudioSource | undefined {
+    return this.#context.handles.find(handle, AudioSource);
+  }
+
   #respond<Name extends RequestCase>(name: Name, request: RequestOf<Name>): InitOf<ResponseOf<Name>> {
     const { handler, failed } = requestTable[name] as RequestRow<Name>;
     try {
@@ -110,7 +152,18 @@ export class FfiServer {
   }
 }
 
-function decode(request: Uint8Array) {
+type Message = InstanceType<typeof FfiRequest>['message'] & { case: RequestCase };
+
+/** @throws OffhookError `OFFHOOK_INVALID_REQUEST` */
+function decode(request: Uint8Array): Message {
+  const { message } = fromBinary(request);
+  if (message.case === undefined) {
+    throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the request is empty, or of a later protocol');
+  }
+  return message;
+}
+
+function fromBinary(request: Uint8Array) {
   try {
     return FfiRequest.fromBinary(request);
   } catch (cause) {

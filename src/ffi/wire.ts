@@ -48,10 +48,31 @@ export type Answer =
   /** There will be no answers: the engine did not start. */
   | { id: 'start'; error: string };
 
+/** A request that the program's thread has answered itself. */
+export interface PostedRequest {
+  bytes: Uint8Array;
+  buffers: Attachment[];
+  /** The callback that the program was promised; undefined for a request that has none. */
+  promised?: Promised;
+}
+
+export interface Promised {
+  /** What `closed` says when the callback was sent. */
+  id: number;
+  callback: CallbackCase;
+  asyncId: bigint;
+}
+
 /** From the program's thread to the engine's. */
 export type ToEngine =
   | { type: 'initialize'; captureLogs: boolean; sdkVersion: string }
   | { type: 'request'; id: number; bytes: Uint8Array; buffers: Attachment[] }
+  /** Requests that nobody waits for an answer to, in order. */
+  | { type: 'posted'; requests: PostedRequest[] }
+  /** The program writes what it captures for a source into shared memory from now on. */
+  | { type: 'captureRing'; source: number; buffer: SharedArrayBuffer; numChannels: number }
+  /** The program has written captures for a source that the engine does not play. */
+  | { type: 'captured'; source: number }
   /** Nobody waits for it: a handle was garbage-collected. */
   | { type: 'drop'; handle: number }
   /** Answered like a request. */
@@ -66,13 +87,24 @@ export type ToEngine =
 
 /** From the engine's thread to the program's, in order. */
 export type FromEngine =
-  | ({ type: 'event' } & Delivery)
+  | EventsMessage
   /** No event of that handle comes after this. */
   | { type: 'dropped'; handle: number }
   | { type: 'disposed'; closed?: number[] }
   | TracedStep
   /** The room is over: no step of it comes after this. */
   | { type: 'traceOver'; connect: bigint };
+
+/** What happened in one turn of the engine, a tick for example. */
+export interface EventsMessage {
+  type: 'events';
+  /** An EventBatch; undefined for none. */
+  batch?: Uint8Array;
+  opened?: Opened[];
+  closed?: number[];
+  /** Handles of the sources whose waiting captures have room now. */
+  room?: number[];
+}
 
 /** A step of a room's timeline that has ended. */
 export interface TracedStep {
@@ -91,4 +123,6 @@ export interface EngineThreadData {
   answers: MessagePort;
   /** One Int32 that grows with every answer, for `Atomics.wait`. */
   answered: SharedArrayBuffer;
+  /** One Int32 that grows with every message of events that the program has taken. */
+  eventsTaken: SharedArrayBuffer;
 }

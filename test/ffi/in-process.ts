@@ -72,7 +72,7 @@ export class InProcess {
   }
 
   #take({ buffers, opened, closed }: Omit<FfiAnswer, 'writes'>): void {
-    for (const { address, bytes } of buffers ?? []) this.lent.set(BigInt(address), bytes);
+    for (const { address, bytes } of buffers ?? []) this.lent.set(BigInt(address), bytes.slice());
     for (const { id } of opened ?? []) this.open.add(id);
     for (const id of closed ?? []) this.open.delete(id);
   }

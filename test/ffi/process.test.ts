@@ -69,6 +69,40 @@ describe('a program', () => {
   });
 });
 
+describe('a request that waits for nothing', () => {
+  test('that cannot be taken says so in its callback', async () => {
+    const { publishData, captureAudioFrame } = await run('refused');
+    expect(publishData).toMatch(/handle 98 is unknown/);
+    expect(captureAudioFrame).toMatch(/handle 99 is unknown/);
+  });
+
+  test('is taken before one that comes later and is waited for', async () => {
+    const { cleared, errors } = await run('order');
+    expect(cleared).toBeLessThan(2_000);
+    expect(errors).toEqual([]);
+  });
+});
+
+describe('captures', () => {
+  test('are let through while the queue has room, and then paced by it', async () => {
+    const { first, rest, order } = await run('paced');
+    expect(first).toBeLessThan(400);
+    expect(rest).toBeGreaterThan(400);
+    expect(rest).toBeLessThan(2_000);
+    expect(order).toEqual(Array.from({ length: 100 }, (_, i) => i));
+  });
+
+  test('that wait are called back when the queue is cleared, and the queue has room again', async () => {
+    const { waited, after } = await run('cleared');
+    expect(waited).toBeLessThan(1_000);
+    expect(after).toBeLessThan(400);
+  });
+
+  test("of a format that is not the source's are refused in the callback", async () => {
+    expect((await run('format')).message).toMatch(/16000 Hz and 1 channels.*48000 Hz/);
+  });
+});
+
 describe('memory', () => {
   test('is found by base and offset, and not beyond its end', async () => {
     const { inside, ofView, beyond, unknown, sent } = await run('pointers');

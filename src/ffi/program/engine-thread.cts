@@ -1,12 +1,22 @@
-import type { Answer, Attachment, Delivery, FromEngine, Owed, ToEngine } from '../wire.js' with {
-  'resolution-mode': 'import',
-};
+import type {
+  Answer,
+  Attachment,
+  Delivery,
+  EventsMessage,
+  FromEngine,
+  Owed,
+  PostedRequest,
+  ToEngine,
+} from '../wire.js' with { 'resolution-mode': 'import' };
 
 import path = require('node:path');
 import threads = require('node:worker_threads');
+import Captures = require('./captures.cjs');
+import EventBatch = require('./event-batch.cjs');
 import ProgramMemory = require('./program-memory.cjs');
-import requestBuffer = require('./request-buffer.cjs');
+import ProgramRequest = require('./program-request.cjs');
 import Telemetry = require('./telemetry.cjs');
+import wireFormat = require('./wire-format.cjs');
 
 /** The engine answers in microseconds; one that does not is stuck, and must not take the program with it. */
 const answerDeadlineMs = 10_000;
@@ -21,6 +31,26 @@ const youngGenerationMb = 8;
 /** Whoever reads metrics is not kept waiting for an engine that is stuck. */
 const statusDeadlineMs = 200;
 
+/** Ids that this thread gives out are far above the engine's own. */
+const firstId = 2 ** 40;
+
+const { messageField, numberField, numberWithin } = wireFormat;
+
+/** The protocol's field numbers. */
+const kinds = { newAudioSource: 26, captureAudioFrame: 27, clearAudioBuffer: 28 };
+const responses = { clearAudioBuffer: 28 };
+const handleOfNewSource = [kinds.newAudioSource, 1, 1, 1];
+const captureEvent = 13;
+const asyncIdField = 1;
+
+/** An encoded FfiResponse that holds nothing, or the id of the callback to come. */
+function responseOf(field: number, asyncId: number | undefined): Uint8Array {
+  return Uint8Array.from(
+    messageField(field, asyncId === undefined ? [] : numberField(asyncIdField, asyncId)),
+  );
+}
+
+type Event = Pick<Delivery, 'bytes' | 'to' | 'buffers'>;
 type EventListener = (event: Uint8Array) => void;
 
 /** `bytes` in a buffer of their own: a view is sent between threads with all of the memory behind it. */
@@ -51,13 +81,20 @@ class EngineThread {
   #port: threads.MessagePort;
   #answers: threads.MessagePort;
   #answered = new Int32Array(new SharedArrayBuffer(4));
+  #eventsTaken = new Int32Array(new SharedArrayBuffer(4));
   #memory = new ProgramMemory();
+  #captures: Captures;
+  #posted: PostedRequest[] = [];
+  /** How much of what the engine has sent waits for a turn of its own. */
+  #turnsToCome = 0;
   #lastId = 0;
+  #lastPostedId = firstId;
   #deadlineMs = startDeadlineMs;
   /** What is open, with what is owed should the thread be lost. */
   #open = new Map<number, Owed>();
   /** Handles that were dropped while events for them may still be under way. */
   #dropping = new Set<number>();
+  #keepsAlive = false;
   #everOpen = false;
   #disposing: (() => void)[] = [];
   #lost: Error | undefined;
@@ -73,7 +110,12 @@ class EngineThread {
       // The program's own --import and --require are not for this thread.
       execArgv: [],
       resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
-      workerData: { port: requests.port2, answers: answers.port2, answered: this.#answered.buffer },
+      workerData: {
+        port: requests.port2,
+        answers: answers.port2,
+        answered: this.#answered.buffer,
+        eventsTaken: this.#eventsTaken.buffer,
+      },
       transferList: [requests.port2, answers.port2],
     });
     this.#worker.on('error', (error) => this.#onLost(error));
@@ -82,6 +124,13 @@ class EngineThread {
     this.#port.on('message', (message: FromEngine) => this.#onMessage(message));
     this.#port.unref();
     process.once('exit', () => this.#leave());
+    this.#captures = new Captures({
+      memory: this.#memory,
+      attach: (source, { buffer, numChannels }) =>
+        this.#post({ type: 'captureRing', source, buffer, numChannels }),
+      wake: (source) => this.#post({ type: 'captured', source }),
+      onCaptured: (ids) => this.#onCaptured(ids),
+    });
   }
 
   initialize(captureLogs: boolean, sdkVersion: string): void {
@@ -89,22 +138,72 @@ class EngineThread {
   }
 
   /**
-   * Sends an encoded FfiRequest and waits for its FfiResponse.
+   * Takes an encoded FfiRequest. One that is answered by the id of its callback is sent to the engine without waiting
+   * for it; what is wrong with it comes with the callback.
    *
+   * @returns the encoded FfiResponse
    * @throws Error with what the engine says, or when it does not answer
    */
   request(bytes: Uint8Array): Uint8Array {
     if (!this.#telemetry && Telemetry.isWanted) this.#beginTelemetry();
-    const range = requestBuffer(bytes);
-    const buffers: Attachment[] = range
-      ? [{ address: range.address, bytes: this.copyOf(range.address, range.length) }]
-      : [];
-    return this.#ask((id) => ({ type: 'request', id, bytes: alone(bytes), buffers }));
+    const request = new ProgramRequest(bytes);
+    if (!this.#lost && request.kind === kinds.clearAudioBuffer && this.#captures.clear(request)) {
+      return responseOf(responses.clearAudioBuffer, undefined);
+    }
+    const { postable } = request;
+    if (this.#lost || !postable) return this.#answerOf(request, bytes);
+    return responseOf(postable.response, this.#captured(request) ?? this.#postRequest(request, bytes));
   }
+
+  /** @returns the id of the callback of a captured frame; undefined for a request that the engine must be sent */
+  #captured(request: ProgramRequest): number | undefined {
+    if (request.kind !== kinds.captureAudioFrame) return undefined;
+    const id = this.#captures.capture(request, this.#newId);
+    if (id !== undefined) this.#keepAliveIfOpen();
+    return id;
+  }
+
+  #answerOf(request: ProgramRequest, bytes: Uint8Array): Uint8Array {
+    const buffers = this.#buffersOf(request);
+    const answer = this.#ask((id) => ({ type: 'request', id, bytes: alone(bytes), buffers }));
+    if (request.kind === kinds.newAudioSource) {
+      const handle = numberWithin(answer, handleOfNewSource);
+      if (handle !== undefined) this.#captures.opened(handle, request);
+    }
+    return answer;
+  }
+
+  /** @returns the id of the callback; undefined for a request that has none */
+  #postRequest(request: ProgramRequest, bytes: Uint8Array): number | undefined {
+    const posted: PostedRequest = { bytes: alone(bytes), buffers: this.#buffersOf(request) };
+    const { later } = request.postable!;
+    let asyncId: number | undefined;
+    if (later) {
+      const id = this.#newId();
+      asyncId = request.numbers.get(later.idField) ?? id;
+      const { callback } = later;
+      posted.promised = { id, callback, asyncId: BigInt(asyncId) };
+      this.#open.set(id, { callback, asyncId: BigInt(asyncId) });
+      this.#everOpen = true;
+      this.#keepAliveIfOpen();
+    }
+    this.#posted.push(posted);
+    // After what is to be done in this turn, promises included: a program that does several things at once sends them at once.
+    if (this.#posted.length === 1) queueMicrotask(() => process.nextTick(this.#flush));
+    return asyncId;
+  }
+
+  #buffersOf(request: ProgramRequest): Attachment[] {
+    const range = request.buffer();
+    return range ? [{ address: range.address, bytes: this.copyOf(range.address, range.length) }] : [];
+  }
+
+  #newId = (): number => ++this.#lastPostedId;
 
   /** Frees what belongs to `handle`. @throws Error when there is nothing */
   drop(handle: number): void {
     if (this.#memory.release(handle) === 'own') return;
+    this.#captures.drop(handle);
     this.#dropping.add(handle);
     try {
       this.#ask((id) => ({ type: 'dropNow', id, handle }));
@@ -117,6 +216,7 @@ class EngineThread {
   /** As `drop`, for a handle that was garbage-collected: nobody waits, and nobody hears of an unknown one. */
   forget(handle: number): void {
     if (this.#memory.release(handle) === 'own' || this.#lost) return;
+    this.#captures.drop(handle);
     this.#post({ type: 'drop', handle });
   }
 
@@ -132,6 +232,7 @@ class EngineThread {
   /** Leaves every room and drops every handle. */
   dispose(): Promise<void> {
     if (this.#lost) return Promise.resolve();
+    this.#captures.dropAll();
     this.#post({ type: 'dispose' });
     return new Promise((resolve) => {
       this.#disposing.push(resolve);
@@ -148,7 +249,15 @@ class EngineThread {
     this.#post({ type: 'trace' });
   }
 
+  #flush = (): void => {
+    if (this.#posted.length === 0 || this.#lost) return;
+    this.#port.postMessage({ type: 'posted', requests: this.#posted } satisfies ToEngine);
+    this.#posted = [];
+  };
+
+  /** After what was posted before. */
   #post(message: ToEngine): void {
+    this.#flush();
     this.#port.postMessage(message);
   }
 
@@ -186,6 +295,10 @@ class EngineThread {
   }
 
   #onMessage(message: FromEngine): void {
+    this.#inTurns(message.type === 'events' ? this.#eventsOf(message) : [() => this.#onWord(message)]);
+  }
+
+  #onWord(message: Exclude<FromEngine, EventsMessage>): void {
     if (message.type === 'dropped') {
       this.#dropping.delete(message.handle);
       return;
@@ -198,22 +311,81 @@ class EngineThread {
       this.#telemetry?.over(message.connect);
       return;
     }
-    if (message.type === 'disposed') {
-      for (const id of message.closed ?? []) this.#open.delete(id);
-      this.#disposing.shift()?.();
-      this.#keepAliveIfOpen();
-      return;
-    }
-    if (message.to !== undefined && this.#dropping.has(message.to)) {
-      this.#take({ ...message, buffers: undefined });
-      return;
-    }
-    this.#take(message);
-    // One without bytes only tells of what was opened or closed.
-    if (message.bytes.length > 0) this.onEvent(message.bytes);
+    for (const id of message.closed ?? []) this.#open.delete(id);
+    this.#disposing.shift()?.();
+    this.#keepAliveIfOpen();
   }
 
-  #take({ buffers, opened, closed }: Delivery): void {
+  /** What to do about each of a message's events. Frames are handed over together. */
+  #eventsOf({ batch, opened, closed, room }: EventsMessage): (() => void)[] {
+    Atomics.add(this.#eventsTaken, 0, 1);
+    this.#take({ opened });
+    const works: (() => void)[] = [];
+    let frames: Event[] | undefined;
+    for (const event of batch ? EventBatch.read(batch) : []) {
+      if (event.to === undefined) {
+        frames = undefined;
+        works.push(() => this.#deliver(event));
+      } else if (frames) {
+        frames.push(event);
+      } else {
+        const together = [event];
+        frames = together;
+        works.push(() => {
+          for (const frame of together) this.#deliver(frame);
+        });
+      }
+    }
+    if (closed || room) {
+      works.push(() => {
+        for (const source of room ?? []) this.#captures.hasRoom(source);
+        this.#take({ closed });
+      });
+    }
+    return works;
+  }
+
+  /**
+   * Does one after the other, after all that came before, each in a turn of its own: a program's promises are settled
+   * in between, as they are when the native engine calls it for each event.
+   */
+  #inTurns(works: (() => void)[]): void {
+    for (const [index, work] of works.entries()) {
+      if (index === 0 && this.#turnsToCome === 0) {
+        work();
+        continue;
+      }
+      this.#turnsToCome++;
+      setImmediate(() => {
+        this.#turnsToCome--;
+        work();
+      });
+    }
+  }
+
+  #deliver({ bytes, to, buffers }: Event): void {
+    if (to !== undefined && this.#dropping.has(to)) return;
+    this.#take({ buffers });
+    try {
+      this.onEvent(bytes);
+    } catch (error) {
+      // As an exception of its own: what comes after is delivered.
+      process.nextTick(() => {
+        throw error;
+      });
+    }
+  }
+
+  /** Captures have been written, and there is room for more. */
+  #onCaptured(ids: number[]): void {
+    this.#keepAliveIfOpen();
+    for (const id of ids) {
+      const bytes = Uint8Array.from(messageField(captureEvent, numberField(asyncIdField, id)));
+      this.#deliver({ bytes });
+    }
+  }
+
+  #take({ buffers, opened, closed }: Partial<Delivery>): void {
     for (const buffer of buffers ?? []) this.#memory.lend(buffer);
     if (!opened && !closed) return;
     this.#everOpen ||= opened !== undefined;
@@ -226,7 +398,10 @@ class EngineThread {
   }
 
   #keepAliveIfOpen(): void {
-    if (this.#open.size > 0 || this.#disposing.length > 0) this.#port.ref();
+    const keepAlive = this.#open.size > 0 || this.#disposing.length > 0 || this.#captures.isOwed;
+    if (keepAlive === this.#keepsAlive) return;
+    this.#keepsAlive = keepAlive;
+    if (keepAlive) this.#port.ref();
     else this.#port.unref();
   }
 
@@ -234,7 +409,10 @@ class EngineThread {
     if (this.#lost) return;
     this.#lost = error;
     process.stderr.write(`offhook: the engine thread is gone, its rooms are disconnected: ${error.stack}\n`);
-    const owed = [...this.#open.values()];
+    const captures = this.#captures.takeAll().map((id) => {
+      return { callback: 'captureAudioFrame', asyncId: BigInt(id) } as const;
+    });
+    const owed = [...captures, ...this.#open.values()];
     this.#open.clear();
     for (const resolve of this.#disposing.splice(0)) resolve();
     this.#port.close();

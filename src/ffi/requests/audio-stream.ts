@@ -2,12 +2,14 @@ import { type AudioStream, checkStreamOptions } from '../../audio/index.js';
 import { RemoteAudioTrack, type TrackStreamOptions } from '../../room/index.js';
 import { OffhookError } from '../../timeline/index.js';
 import type { Context } from '../context.js';
-import { bytesOf } from '../conversion/audio-frame.js';
 import { encodeFrameEvent } from '../conversion/audio-stream-event.js';
 import type { Handler } from '../handler.js';
 import { FfiParticipant } from '../objects/ffi-participant.js';
 import { ParticipantAudioStream } from '../objects/participant-audio-stream.js';
 import { AudioStreamType } from '../protocol.js';
+
+/** As much of a stream waits for a program that is blocked and did not say how much it wants. */
+const maxWaitingMs = 30_000;
 
 interface StreamRequest {
   type?: AudioStreamType;
@@ -53,7 +55,7 @@ function openStream(
     sampleRate: request.sampleRate ?? 48_000,
     numChannels: request.numChannels ?? 1,
     frameSizeMs: request.frameSizeMs,
-    queueSizeFrames: request.queueSizeFrames,
+    queueSizeFrames: request.queueSizeFrames || Math.ceil(maxWaitingMs / (request.frameSizeMs || 10)),
   };
   checkStreamOptions(format);
   const { handles, outbox } = context;
@@ -70,8 +72,11 @@ function openStream(
         },
       }),
       onFrame: (frame) => {
-        const buffer = context.lendBuffer(bytesOf(frame.data));
+        const { data } = frame;
+        const buffer = context.lendBuffer(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+        const taken = context.untilTaken();
         outbox.send(encodeFrameEvent(handle, frame, buffer), [buffer], handle);
+        return taken;
       },
       onEnd: () =>
         outbox.emit({

@@ -31,6 +31,16 @@ const initialize = () => bindings.livekitInitialize((bytes) => events.push(bytes
 const request = (message) =>
   bindings.FfiResponse.fromBinary(bindings.livekitFfiRequest(new bindings.FfiRequest({ message }).toBinary()))
     .message.value;
+/** The callback of that name and id, once it has come. */
+const callbackOf = async (name, asyncId) => {
+  while (true) {
+    for (const bytes of events) {
+      const { message } = bindings.FfiEvent.fromBinary(bytes);
+      if (message.case === name && message.value.asyncId === asyncId) return message.value;
+    }
+    await delay(5);
+  }
+};
 const newSource = () =>
   request({ case: 'newAudioSource', value: { type: 0, queueSizeMs: 10 } }).source.handle.id;
 
@@ -72,6 +82,67 @@ const cases = {
         }),
       ),
     };
+  },
+  /** Requests for handles that there are not. */
+  async refused() {
+    initialize();
+    const dataPtr = bindings.livekitRetrievePtr(new Uint8Array(960));
+    const buffer = { dataPtr, numChannels: 1, sampleRate: 48_000, samplesPerChannel: 480 };
+    const errors = {};
+    const asked = {
+      publishData: { localParticipantHandle: 98n, dataPtr, dataLen: 3n, reliable: true },
+      captureAudioFrame: { sourceHandle: 99n, buffer },
+    };
+    for (const [name, value] of Object.entries(asked)) {
+      errors[name] = (await callbackOf(name, request({ case: name, value }).asyncId)).error;
+    }
+    return errors;
+  },
+  /** A capture too large for shared memory, and then the clearing of the queue, which must find it there. */
+  async order() {
+    const source = new AudioSource(48_000, 1, 10);
+    const errors = [];
+    const startedMs = performance.now();
+    const captures = [5_000, 10, 5_000, 20].map((ms) =>
+      source.captureFrame(AudioFrame.create(48_000, 1, ms * 48)).catch(({ message }) => errors.push(message)),
+    );
+    source.clearQueue();
+    await Promise.all(captures);
+    return { cleared: performance.now() - startedMs, errors };
+  },
+  /** A hundred captures of 20 ms into a queue of a second and a half. */
+  async paced() {
+    const source = new AudioSource(48_000, 1, 1_500);
+    await source.captureFrame(AudioFrame.create(48_000, 1, 480));
+    source.clearQueue();
+    const order = [];
+    const startedMs = performance.now();
+    let first;
+    for (let i = 0; i < 100; i++) {
+      await source.captureFrame(AudioFrame.create(48_000, 1, 960));
+      order.push(i);
+      if (i === 70) first = performance.now() - startedMs;
+    }
+    return { first, rest: performance.now() - startedMs, order };
+  },
+  async cleared() {
+    const source = new AudioSource(48_000, 1, 1_000);
+    const startedMs = performance.now();
+    const captures = Array.from({ length: 55 }, () => source.captureFrame(AudioFrame.create(48_000, 1, 960)));
+    await captures[49];
+    source.clearQueue();
+    await Promise.all(captures);
+    const waited = performance.now() - startedMs;
+    const againMs = performance.now();
+    for (let i = 0; i < 49; i++) await source.captureFrame(AudioFrame.create(48_000, 1, 960));
+    return { waited, after: performance.now() - againMs };
+  },
+  async format() {
+    const source = new AudioSource(48_000, 1);
+    const message = await source
+      .captureFrame(AudioFrame.create(16_000, 1, 160))
+      .catch(({ message }) => message);
+    return { message };
   },
   /** A buffer that the engine hands over lasts until its handle is disposed. */
   lent() {
