@@ -1,5 +1,5 @@
 // Reading values that come from outside: what is not of its type or too large is refused, never passed on.
-import { serverLimits } from './limits.js';
+import { limits } from './limits.js';
 
 const int32Max = 2 ** 31 - 1;
 
@@ -37,7 +37,7 @@ type SizedText =
 
 /** Whether a text is within its limit, as UTF-8. */
 export function isWithin(limit: SizedText, text: string): boolean {
-  return Buffer.byteLength(text) <= serverLimits[limit].value;
+  return Buffer.byteLength(text) <= limits[limit].value;
 }
 
 /** Whether attributes are within their limit, keys and values together. */
@@ -45,7 +45,7 @@ export function areAttributesWithin(attributes: Readonly<Record<string, string>>
   let bytes = 0;
   for (const [key, value] of Object.entries(attributes))
     bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
-  return bytes <= serverLimits.attributesBytes.value;
+  return bytes <= limits.attributesBytes.value;
 }
 
 /** What of a participant's properties is too large, in LiveKit's words; undefined when nothing is. */

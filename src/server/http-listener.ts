@@ -5,7 +5,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { HttpError } from './http-error.js';
 import { type HttpRouter, httpErrorOf, splitUrl, tokenOf } from './http-router.js';
-import { serverLimits } from './limits.js';
+import { limits } from './limits.js';
 import { startTimeout } from './timers.js';
 
 const log = createLogger('server/http');
@@ -40,7 +40,7 @@ export class HttpListener {
   #sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
-    maxPayload: serverLimits.signalMessageBytes.value,
+    maxPayload: limits.signalMessageBytes.value,
   });
   #connections = new Set<Socket>();
   #webSocketRoutes: Readonly<Record<string, WebSocketRoute>>;
@@ -51,14 +51,14 @@ export class HttpListener {
       void router.handle(request, response);
     this.#server = createServer(
       {
-        maxHeaderSize: serverLimits.httpHeaderBytes.value,
-        headersTimeout: serverLimits.httpHeaderMs.value,
-        requestTimeout: serverLimits.httpRequestMs.value,
+        maxHeaderSize: limits.httpHeaderBytes.value,
+        headersTimeout: limits.httpHeaderMs.value,
+        requestTimeout: limits.httpRequestMs.value,
         connectionsCheckingInterval: connectionCheckMs,
       },
       handle,
     );
-    this.#server.maxConnections = serverLimits.concurrentConnections.value;
+    this.#server.maxConnections = limits.concurrentConnections.value;
     // Without this a client that awaits `100 Continue` sends its body before it was asked to.
     this.#server.on('checkContinue', handle);
     this.#server.on('connection', (socket: Socket) => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createLogger, describeError } from '../timeline/index.js';
 import { HttpError } from './http-error.js';
-import { serverLimits } from './limits.js';
+import { limits } from './limits.js';
 import { startTimeout } from './timers.js';
 
 const log = createLogger('server/http');
@@ -102,7 +102,7 @@ export class HttpRouter {
       return route.page(request);
     }
     const length = Number(incoming.headers['content-length'] ?? 0);
-    if (!(length <= serverLimits.httpBodyBytes.value)) throw new HttpError(413, 'request body too large');
+    if (!(length <= limits.httpBodyBytes.value)) throw new HttpError(413, 'request body too large');
     const answer = await route.post!(request);
     if (incoming.headers.expect !== undefined) response.writeContinue();
     return answer(await readBody(incoming));
@@ -167,7 +167,7 @@ async function readBody(incoming: IncomingMessage): Promise<Buffer> {
     let bytes = 0;
     incoming.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > serverLimits.httpBodyBytes.value) {
+      if (bytes > limits.httpBodyBytes.value) {
         chunks.length = 0;
         reject(new HttpError(413, 'request body too large'));
       } else {

@@ -21,7 +21,7 @@ import {
 import { createLogger, describeError } from '../timeline/index.js';
 import type { IceCandidate } from '../transport/index.js';
 import { isWithin, oversizedProperty } from './checked-values.js';
-import { serverLimits } from './limits.js';
+import { limits } from './limits.js';
 import type { Participant } from './participant.js';
 import { mayPublishSource } from './permissions.js';
 import type { Room } from './room.js';
@@ -114,7 +114,7 @@ function addCandidate(
 ): void {
   participant.candidates++;
   // For each of the two connections; which one it is for is the client's word.
-  if (participant.candidates > 2 * serverLimits.candidatesPerConnection.value) return;
+  if (participant.candidates > 2 * limits.candidatesPerConnection.value) return;
   const parsed: unknown = JSON.parse(candidateInit);
   const { candidate } = (parsed ?? {}) as Partial<IceCandidate>;
   if (typeof candidate !== 'string' || !isAddressCandidate(candidate)) return;
@@ -184,7 +184,7 @@ export function updateSubscription(room: Room, participant: Participant, update:
 function wish({ subscriptionWishes }: Participant, sid: string, subscribe: boolean): void {
   subscriptionWishes.delete(sid);
   subscriptionWishes.set(sid, subscribe);
-  if (subscriptionWishes.size <= serverLimits.subscriptionWishes.value) return;
+  if (subscriptionWishes.size <= limits.subscriptionWishes.value) return;
   const [oldest] = subscriptionWishes.keys();
   subscriptionWishes.delete(oldest!);
 }

@@ -2,7 +2,7 @@ import { SignalRequest } from '@livekit/protocol';
 import { type RawData, WebSocket } from 'ws';
 import { createLogger, describeError } from '../timeline/index.js';
 import { Boundary } from './boundary.js';
-import { serverLimits } from './limits.js';
+import { limits } from './limits.js';
 import { RequestBudget } from './request-budget.js';
 import type { SignalMessage } from './signal-message.js';
 import { startTimeout, type Timeout } from './timers.js';
@@ -58,7 +58,7 @@ export class SignalSocket {
     this.#socket = socket;
     this.#handlers = handlers;
     this.#boundary = new Boundary(name);
-    const { signalRequestsPerSecond, signalRequestBurst } = serverLimits;
+    const { signalRequestsPerSecond, signalRequestBurst } = limits;
     this.#budget = new RequestBudget(
       signalRequestsPerSecond.value,
       signalRequestBurst.value,
@@ -82,7 +82,7 @@ export class SignalSocket {
   /** Sends a message, unless the socket has ended. A client that leaves too much unread is cut off instead. */
   send(message: SignalMessage): void {
     if (this.#closed || this.#socket.readyState !== WebSocket.OPEN) return;
-    if (this.#socket.bufferedAmount > serverLimits.unreadSignalBytes.value) {
+    if (this.#socket.bufferedAmount > limits.unreadSignalBytes.value) {
       log.warn(`${this.#name}: cut off, ${this.#socket.bufferedAmount} bytes of signalling are unread`);
       this.terminate();
       return;

@@ -21,7 +21,7 @@ import { createLogger, describeError } from '../../timeline/index.js';
 import type { ApiKeys } from '../access-token.js';
 import { Boundary } from '../boundary.js';
 import { newSid } from '../ids.js';
-import { serverLimits } from '../limits.js';
+import { limits } from '../limits.js';
 import { startTimeout } from '../timers.js';
 
 export interface AgentWorkerOptions {
@@ -215,7 +215,7 @@ export class AgentWorker {
 
   #send(message: ServerMessage['message']): void {
     if (!this.isOpen) return;
-    if (this.#socket.bufferedAmount > serverLimits.unreadSignalBytes.value) this.#socket.terminate();
+    if (this.#socket.bufferedAmount > limits.unreadSignalBytes.value) this.#socket.terminate();
     else this.#socket.send(new ServerMessage({ message }).toBinary());
   }
 }

@@ -1,5 +1,5 @@
 import type { MediaDescription } from 'sdp-transform';
-import { serverLimits } from '../limits.js';
+import { limits } from '../limits.js';
 
 /** Header extensions that the server understands or passes on. */
 export const extensionUris = {
@@ -45,7 +45,7 @@ export function forwardableCodecs(section: MediaDescription): Codec[] {
   const wanted = section.type === 'audio' ? audioFeedback : videoFeedback;
   const known = new Map<number, Codec>();
   for (const { payload, codec, rate, encoding } of section.rtp ?? []) {
-    if (known.size === serverLimits.codecsPerSection.value) break;
+    if (known.size === limits.codecsPerSection.value) break;
     // The parser makes a number of a name that looks like one.
     if (known.has(payload) || !names.includes(String(codec).toLowerCase())) continue;
     known.set(payload, {

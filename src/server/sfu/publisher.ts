@@ -3,7 +3,7 @@ import { buildReceiverReport, isRtcp, parseRtcp, parseRtp, type RtpPacket } from
 import { OffhookError } from '../../timeline/index.js';
 import type { DataChannel, IceCandidate } from '../../transport/index.js';
 import type { Boundary } from '../boundary.js';
-import { serverLimits } from '../limits.js';
+import { limits } from '../limits.js';
 import { type Codec, extensionUris } from './codecs.js';
 import { dataKindOf } from './data-channels.js';
 import { DataOutbox } from './data-outbox.js';
@@ -75,7 +75,7 @@ export class Publisher {
 
   /** Whether another track may be announced. */
   get hasRoom(): boolean {
-    return this.tracks.size + this.#pending.size < serverLimits.tracksPerParticipant.value;
+    return this.tracks.size + this.#pending.size < limits.tracksPerParticipant.value;
   }
 
   /** Announces a track, which is published when an offer brings it. */

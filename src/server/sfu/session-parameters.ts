@@ -3,7 +3,7 @@ import { parse, type SessionDescription } from 'sdp-transform';
 import type { Limit } from '../../limits.js';
 import { OffhookError } from '../../timeline/index.js';
 import { candidateAddress } from '../../transport/index.js';
-import { serverLimits } from '../limits.js';
+import { limits } from '../limits.js';
 
 /** What two sides must know of each other to bring up ICE, DTLS and SCTP (RFC 8839, 8842, 8841). */
 export interface SessionParameters {
@@ -32,7 +32,7 @@ export class LimitError extends OffhookError {
  * @throws OffhookError `OFFHOOK_PROTOCOL` when it is not SDP.
  */
 export function parseDescription(sdp: string): SessionDescription {
-  const { descriptionBytes, descriptionLines, descriptionSections } = serverLimits;
+  const { descriptionBytes, descriptionLines, descriptionSections } = limits;
   if (sdp.length > descriptionBytes.value) throw new LimitError('bytes', sdp.length, descriptionBytes);
   const lines = occurrences(sdp, '\n');
   if (lines > descriptionLines.value) throw new LimitError('lines', lines, descriptionLines);
@@ -82,7 +82,7 @@ function sdpCandidates(description: SessionDescription): string[] {
     for (const { foundation, component, transport, priority, ip, port, type, raddr, rport } of candidates) {
       // A name would have to be looked up, and nobody limits how long that takes.
       if (isIP(String(ip)) === 0) continue;
-      if (unique.size === serverLimits.candidatesPerConnection.value) return [...unique];
+      if (unique.size === limits.candidatesPerConnection.value) return [...unique];
       unique.add(
         `candidate:${foundation} ${component} ${transport} ${priority} ${ip} ${port} typ ${type}` +
           (raddr === undefined ? '' : ` raddr ${raddr} rport ${rport}`),

@@ -8,7 +8,7 @@ import {
   type RtcpPacket,
   type RtpPacket,
 } from '../../rtp/index.js';
-import { serverLimits } from '../limits.js';
+import { limits } from '../limits.js';
 import { type Codec, extensionUris } from './codecs.js';
 import type { OfferedMedia } from './publisher-answer.js';
 
@@ -121,7 +121,7 @@ export class UpTrack {
     this.#streams.set(ssrc, undefined);
     const forgotten: number[] = [];
     for (const oldest of this.#streams.keys()) {
-      if (this.#streams.size <= serverLimits.streamsPerTrack.value) break;
+      if (this.#streams.size <= limits.streamsPerTrack.value) break;
       this.#streams.delete(oldest);
       forgotten.push(oldest);
     }
