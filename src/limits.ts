@@ -30,6 +30,12 @@ export const limits = {
     source: 'ours: a sentence is expected',
     effect: 'The rest of the body of an HTTP error is not read.',
   },
+  outsideText: {
+    value: 300,
+    unit: 'count',
+    source: 'ours: two sentences',
+    effect: 'Of a longer text of a server, a proxy or a plugin, the first characters are shown.',
+  },
   httpBody: {
     value: 64 * 1024,
     unit: 'bytes',
@@ -80,13 +86,13 @@ export const limits = {
       'Beyond its queue a source takes so much of frames that nobody awaits; then captures are refused.',
   },
   resamplerCoefficients: {
-    value: 2 ** 20,
+    value: 2 ** 17,
     unit: 'count',
-    source: 'ours: 8 MB of coefficients',
+    source: 'ours: 1 MB; 44.1 to 48 kHz at the highest quality has 25 600',
     effect: 'A resampler between rates with little in common rounds the position of its samples.',
   },
   resamplerDesigns: {
-    value: 32,
+    value: 16,
     unit: 'count',
     source: 'ours: a program uses two or three',
     effect: 'The design that was used longest ago is computed again when it is needed.',

@@ -1,4 +1,4 @@
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError, outsideText } from '../timeline/index.js';
 import type { FilterHostEvents } from './filter-host.js';
 
 interface Waiting<Reply> {
@@ -46,13 +46,15 @@ export abstract class AnsweringHost<Reply> {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (error === undefined) waiting?.resolve(reply);
-    else waiting?.reject(filterError(error));
+    else waiting?.reject(filterError(outsideText(error)));
   }
 
   protected end(reason: string, final: boolean): void {
     if (this.#ended) return;
-    this.#release(reason);
-    this.events.onEnd(reason, final);
+    // Plugins are given the token of the room, and may repeat it.
+    const says = outsideText(reason);
+    this.#release(says);
+    this.events.onEnd(says, final);
   }
 
   #release(reason: string): void {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { createLogger, describeError } from '../timeline/index.js';
+import { createLogger, describeError, outsideText } from '../timeline/index.js';
 import { AnsweringHost, filterError } from './answering-host.js';
 import type { FilterHost, FilterHostEvents, FilterStreamOptions } from './filter-host.js';
 import {
@@ -161,7 +161,7 @@ export class NativeHost extends AnsweringHost<Record<string, unknown>> implement
       const reason = Buffer.from(payload).toString('utf8');
       // Memory of the host was overwritten: what it answers from now on means nothing.
       if (value === 1) this.end(reason, false);
-      else this.events.onFrameFailed(stream, sequence, reason);
+      else this.events.onFrameFailed(stream, sequence, outsideText(reason));
     }
   }
 

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { limits } from '../limits.js';
+import { outsideText } from '../timeline/index.js';
 import { AnsweringHost } from './answering-host.js';
 import type { FilterHost, FilterHostEvents, FilterStreamOptions } from './filter-host.js';
 import { hostEnvironment } from './host-environment.js';
@@ -102,7 +103,7 @@ export class ScriptHost extends AnsweringHost<void> implements FilterHost {
         this.events.onFrame(reply.slot, reply.sequence, reply.samples);
         break;
       case 'frameFailed':
-        this.events.onFrameFailed(reply.slot, reply.sequence, reply.reason);
+        this.events.onFrameFailed(reply.slot, reply.sequence, outsideText(reply.reason));
         break;
       case 'refused':
         this.end(reply.reason, true);

@@ -5,7 +5,7 @@ import {
   type TrackInfo,
   type TrackPublishedResponse,
 } from '@livekit/protocol';
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError, outsideText } from '../timeline/index.js';
 import { createDeferred, type Deferred } from './deferred.js';
 
 /** Requests to the server that await its answer: tracks by their cid, others by their number. */
@@ -64,9 +64,8 @@ export class Requests {
 function refusal(reason: RequestResponse_Reason, message: string): OffhookError | undefined {
   if (reason === RequestResponse_Reason.OK || reason === RequestResponse_Reason.QUEUED) return undefined;
   const name = RequestResponse_Reason[reason] ?? String(reason);
-  return new OffhookError(
-    'OFFHOOK_SERVER_REFUSED',
-    `the server refused: ${name}${message ? `, ${message}` : ''}`,
-    { stage: 'request' },
-  );
+  const says = outsideText(message);
+  return new OffhookError('OFFHOOK_SERVER_REFUSED', `the server refused: ${name}${says ? `, ${says}` : ''}`, {
+    stage: 'request',
+  });
 }

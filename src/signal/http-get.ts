@@ -1,6 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import { limits } from '../limits.js';
+import { withoutTokens } from '../timeline/index.js';
 import { openConnection } from './connection.js';
 import type { ConnectionOptions } from './connection-options.js';
 import { unreachable } from './network-error.js';
@@ -44,7 +45,8 @@ function exchange(url: URL, connection: Socket, token: string): Promise<HttpAnsw
     get.once('error', reject);
     get.once('response', (response) => {
       readBody(response).then((body) => {
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body });
+        const { statusCode = 0, headers } = response;
+        resolve({ status: statusCode, headers, body: withoutTokens(body, [token]) });
       });
     });
     get.end();

@@ -1,10 +1,16 @@
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError, outsideText } from '../timeline/index.js';
 import { suspectToken } from './access-token.js';
 import type { UpgradeRefused } from './signal-socket.js';
 
-/** The sentence in the body of an error answer: livekit-server sends plain text or `{"error": …}`. */
-function sentenceOf(body: string): string {
-  const text = body.trim();
+/**
+ * The sentence in the body of an error answer: livekit-server sends plain text, which may repeat the token, or
+ * `{"error": …}`.
+ */
+export function sentenceOf(body: string, token: string): string {
+  return outsideText(messageIn(body.trim()), [token]);
+}
+
+function messageIn(text: string): string {
   try {
     const parsed: unknown = JSON.parse(text);
     if (typeof parsed === 'object' && parsed !== null) {
@@ -12,7 +18,7 @@ function sentenceOf(body: string): string {
       return String(error ?? msg ?? message ?? text);
     }
   } catch {
-    return text.startsWith('<') ? '' : text;
+    // Plain text.
   }
   return text;
 }
@@ -20,7 +26,7 @@ function sentenceOf(body: string): string {
 /** An HTTP status in place of a WebSocket, as an error that says what to do. */
 export function explainRefusal(refusal: UpgradeRefused, token: string, host: string): OffhookError {
   const { status, body } = refusal;
-  const sentence = sentenceOf(body);
+  const sentence = sentenceOf(body, token);
   const says = sentence === '' ? `HTTP ${status}` : `HTTP ${status}, ${sentence}`;
   const where = { stage: 'websocket', host, cause: refusal } as const;
   if (status === 401 || status === 403) {

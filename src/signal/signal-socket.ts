@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { SignalRequest, SignalResponse } from '@livekit/protocol';
 import { type RawData, WebSocket } from 'ws';
 import { limits } from '../limits.js';
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError, outsideText, withoutTokens } from '../timeline/index.js';
 import { readBody } from './http-get.js';
 import { LossProbe } from './loss-probe.js';
 import { unreachable } from './network-error.js';
@@ -54,7 +54,7 @@ export class SignalSocket {
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     webSocket.on('error', (error) => this.fail(unreachable(error, { stage: 'websocket', host })));
     webSocket.on('close', (code, reason) => {
-      const text = reason.length > 0 ? `: ${reason.toString()}` : '';
+      const text = reason.length > 0 ? `: ${outsideText(reason.toString())}` : '';
       this.fail(
         new OffhookError('OFFHOOK_UNREACHABLE', `the server closed the signal connection (${code}${text})`, {
           stage: 'websocket',
@@ -89,7 +89,8 @@ export class SignalSocket {
         readBody(response, limits.refusalBody.value).then((body) => {
           settled();
           socket.destroy();
-          reject(new UpgradeRefused(response.statusCode ?? 0, body));
+          // Kept as the cause of an error, which a program may print whole.
+          reject(new UpgradeRefused(response.statusCode ?? 0, withoutTokens(body, [token])));
         });
       });
       webSocket.once('open', () => {

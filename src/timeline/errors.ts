@@ -1,3 +1,4 @@
+import { withoutTokens } from './outside-text.js';
 import type { Stage } from './stages.js';
 
 /** Every error code of offhook. They are stable: programs may branch on them; docs/errors.md has a paragraph for each. */
@@ -43,7 +44,7 @@ export class OffhookError extends Error {
   readonly advice: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: OffhookErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(withoutTokens(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.stage = details.stage;
     this.host = details.host;
@@ -67,6 +68,5 @@ export class OffhookError extends Error {
 /** The text of anything that was thrown, as one line. */
 export function describeError(error: unknown): string {
   if (error instanceof OffhookError) return error.toLine();
-  if (error instanceof Error) return error.message;
-  return String(error);
+  return withoutTokens(error instanceof Error ? error.message : String(error));
 }

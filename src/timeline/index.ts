@@ -9,6 +9,7 @@ export {
 export { createLogger, type Logger, type LogLevel, type LogRecord, setLogSink } from './log.js';
 export { describeDuration, describeSpan, logTimeline, summarizeTimeline } from './log-lines.js';
 export { openTelemetry } from './open-telemetry.js';
+export { outsideText, withoutTokens } from './outside-text.js';
 export { escapeHtml, type PageExtras, type PageSection, renderTimelinePage } from './page.js';
 export { deadlineVariable, resolveDeadlines } from './resolve-deadlines.js';
 export { type RunStageOptions, runStage } from './run-stage.js';

@@ -1,3 +1,5 @@
+import { withoutTokens } from './outside-text.js';
+
 /** The levels of the FFI protocol's LogRecord, most severe first. */
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace';
 
@@ -35,7 +37,8 @@ export function setLogSink(newSink: LogSink, level: LogLevel = 'debug'): void {
  */
 export function createLogger(module: string): Logger {
   const at = (level: LogLevel) => (message: string) => {
-    if (severity[level] <= threshold) sink({ level, module, message: escapeControls(message) });
+    if (severity[level] <= threshold)
+      sink({ level, module, message: escapeControls(withoutTokens(message)) });
   };
   return {
     error: at('error'),

@@ -1,4 +1,5 @@
 import { limits } from '../limits.js';
+import { withoutTokens } from './outside-text.js';
 import type { Stage } from './stages.js';
 
 export type Outcome = 'ok' | 'failed' | 'deadline' | 'abandoned';
@@ -86,7 +87,7 @@ export class Timeline {
         if (record.endMs !== undefined) return;
         record.endMs = this.elapsedMs();
         record.outcome = outcome;
-        if (detail !== undefined) record.detail = detail;
+        if (detail !== undefined) record.detail = withoutTokens(detail);
         for (const listener of this.#listeners) listener(record);
       },
     };

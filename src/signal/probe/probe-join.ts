@@ -4,6 +4,7 @@ import { checkTokenFormat, suspectToken } from '../access-token.js';
 import { httpGet } from '../http-get.js';
 import { joinQuery } from '../join-query.js';
 import { openServer } from '../open-server.js';
+import { sentenceOf } from '../refusal.js';
 import { hostOf, httpEndpointOf } from '../server-url.js';
 import { connectionFor, type Finding, type ProbeOptions, type ProbeStep } from './probe-step.js';
 
@@ -29,7 +30,7 @@ export async function probeValidate(server: URL, options: ProbeOptions): Promise
     httpGet(url, token, connectionFor({ ...options, signal: abort })),
   );
   if (answer.status === 200) return { outcome: 'ok', says: 'the server accepts the token' };
-  const says = [`HTTP ${answer.status}`, answer.body.trim().slice(0, 200)].filter(Boolean).join(', ');
+  const says = [`HTTP ${answer.status}`, sentenceOf(answer.body, token)].filter(Boolean).join(', ');
   if (answer.status !== 401 && answer.status !== 403) {
     return {
       outcome: 'failed',
