@@ -1,6 +1,5 @@
-import { AccessToken } from 'livekit-server-sdk';
 import { createLogger, describeError } from '../timeline/index.js';
-import type { ApiKeys } from './access-token.js';
+import { type ApiKeys, signAccess } from './access-token.js';
 import type { Participant } from './participant.js';
 import { startTimeout, type Timer } from './timers.js';
 
@@ -33,24 +32,23 @@ export class TokenRefresh {
 }
 
 /** A token with the grants of the one that was joined with and the participant's present name and metadata. */
-async function refreshedToken(participant: Participant, keys: ApiKeys): Promise<string> {
+function refreshedToken(participant: Participant, keys: ApiKeys): Promise<string> {
   const { access, identity, name, metadata, attributes, permission } = participant;
-  const token = new AccessToken(access.apiKey, keys[access.apiKey] ?? '', {
+  const { canPublish, canSubscribe, canPublishData, canPublishSources, canUpdateMetadata } = permission;
+  return signAccess(access.apiKey, keys[access.apiKey] ?? '', {
     identity,
-    ttl: lifetimeS,
     name,
     metadata,
     attributes,
+    ...(access.kind === '' ? {} : { kind: access.kind }),
+    lifetime: lifetimeS,
+    grants: {
+      ...access.grants,
+      canPublish,
+      canSubscribe,
+      canPublishData,
+      canPublishSources,
+      canUpdateOwnMetadata: canUpdateMetadata,
+    },
   });
-  const { canPublish, canSubscribe, canPublishData, canPublishSources, canUpdateMetadata } = permission;
-  token.addGrant({
-    ...access.grants,
-    canPublish,
-    canSubscribe,
-    canPublishData,
-    canPublishSources,
-    canUpdateOwnMetadata: canUpdateMetadata,
-  });
-  if (access.kind !== '') token.kind = access.kind as NonNullable<AccessToken['kind']>;
-  return token.toJwt();
 }

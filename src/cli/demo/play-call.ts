@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { AccessToken } from 'livekit-server-sdk';
+import { signAccess } from '../../server/index.js';
 import type { TimelineRecord } from '../../timeline/index.js';
 import type { CallRecord, CallStep, EngineName } from './call-record.js';
 import { ChildProgram } from './child-program.js';
@@ -59,10 +59,12 @@ function nativeEnvironment(): NodeJS.ProcessEnv {
   return rest;
 }
 
-async function callerToken({ apiKey, apiSecret }: RoomServer, room: string): Promise<string> {
-  const token = new AccessToken(apiKey, apiSecret, { identity: 'caller', ttl: '10m' });
-  token.addGrant({ roomJoin: true, room });
-  return token.toJwt();
+function callerToken({ apiKey, apiSecret }: RoomServer, room: string): Promise<string> {
+  return signAccess(apiKey, apiSecret, {
+    identity: 'caller',
+    lifetime: '10m',
+    grants: { roomJoin: true, room },
+  });
 }
 
 function readTimelines(folder: string): TimelineRecord[] {

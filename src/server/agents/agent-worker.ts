@@ -15,10 +15,9 @@ import {
   WorkerPong,
   WorkerStatus,
 } from '@livekit/protocol';
-import { AccessToken } from 'livekit-server-sdk';
 import { type RawData, WebSocket } from 'ws';
 import { createLogger, describeError } from '../../timeline/index.js';
-import type { ApiKeys } from '../access-token.js';
+import { type ApiKeys, signAccess } from '../access-token.js';
 import { Boundary } from '../boundary.js';
 import { newSid } from '../ids.js';
 import { limits } from '../limits.js';
@@ -134,28 +133,27 @@ export class AgentWorker {
     });
   }
 
-  async #tokenFor(job: Job, response: AvailabilityResponse): Promise<string> {
+  #tokenFor(job: Job, response: AvailabilityResponse): Promise<string> {
     const allowed = this.registration?.allowedPermissions;
-    const token = new AccessToken(this.#apiKey, this.#options.keys[this.#apiKey] ?? '', {
+    return signAccess(this.#apiKey, this.#options.keys[this.#apiKey] ?? '', {
       identity: response.participantIdentity,
       name: response.participantName,
       metadata: response.participantMetadata,
       attributes: { ...response.participantAttributes, [agentNameAttribute]: this.name },
-      ttl: tokenLifetime,
+      kind: 'agent',
+      lifetime: tokenLifetime,
+      grants: {
+        roomJoin: true,
+        room: job.room?.name ?? '',
+        agent: true,
+        canPublish: allowed?.canPublish ?? true,
+        canSubscribe: allowed?.canSubscribe ?? true,
+        canPublishData: allowed?.canPublishData ?? true,
+        canPublishSources: allowed?.canPublishSources ?? [],
+        canUpdateOwnMetadata: allowed?.canUpdateMetadata ?? true,
+        hidden: allowed?.hidden ?? false,
+      },
     });
-    token.kind = 'agent';
-    token.addGrant({
-      roomJoin: true,
-      room: job.room?.name ?? '',
-      agent: true,
-      canPublish: allowed?.canPublish ?? true,
-      canSubscribe: allowed?.canSubscribe ?? true,
-      canPublishData: allowed?.canPublishData ?? true,
-      canPublishSources: allowed?.canPublishSources ?? [],
-      canUpdateOwnMetadata: allowed?.canUpdateMetadata ?? true,
-      hidden: allowed?.hidden ?? false,
-    });
-    return token.toJwt();
   }
 
   #receive(data: RawData): void {
