@@ -5,7 +5,8 @@ import { recordHeaderBytes, recordOverheadBytes } from './record-cipher.js';
 import type { RecordLayer } from './record-layer.js';
 
 const minRetransmitMs = 100;
-const maxRetransmitMs = 1_000;
+/** A flight has a kilobyte or two: sending it often costs little, waiting costs the call. */
+const maxRetransmitMs = 400;
 const roundTripsBeforeRetransmit = 1.5;
 /** From then on the flight goes out in datagrams that every path carries: the large ones may be what gets lost. */
 const retransmitsBeforeSmallDatagrams = 3;
@@ -15,7 +16,7 @@ const minPieceBytes = 64;
 
 /**
  * Sends a flight, and sends it again until it is answered: after 1.5 round trips but at least 100 ms, then after twice
- * that time and so on, up to a second or two round trips; and at once when the peer repeats its own flight, which it
+ * that time and so on, up to 400 ms or two round trips; and at once when the peer repeats its own flight, which it
  * does when ours was lost (RFC 6347, section 4.2.4). Each time the records get new numbers: the peer takes a record with
  * an old one for a replay.
  */

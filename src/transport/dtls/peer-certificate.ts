@@ -40,7 +40,10 @@ export class PeerCertificate {
   constructor(der: Buffer) {
     this.der = der;
     try {
-      this.#key = new X509Certificate(der).publicKey;
+      const certificate = new X509Certificate(der);
+      // Node reads PEM, too, and passes over what follows the certificate.
+      if (!certificate.raw.equals(der)) throw new Error('It has more than one encoding');
+      this.#key = certificate.publicKey;
     } catch (cause) {
       throw new DtlsFault(alert.badCertificate, "The peer's certificate cannot be read", { cause });
     }

@@ -17,7 +17,8 @@ export interface RecordKeys {
 
 /**
  * AES-128-GCM for records (RFC 5288, RFC 6347, section 4.1.2.1). Runs once for each record of application data: the
- * nonce and the additional data are written into buffers that are kept.
+ * nonce and the additional data are written into buffers that are kept, byte by byte, which for so few is faster than
+ * a call of `copy`.
  */
 export class RecordCipher {
   #writeKey: Buffer;
@@ -38,8 +39,11 @@ export class RecordCipher {
   seal(type: ContentType, epoch: number, sequence: number, content: Buffer): Buffer {
     const record = Buffer.allocUnsafe(recordHeaderBytes + recordOverheadBytes + content.length);
     writeRecordHeader(record, type, epoch, sequence, recordOverheadBytes + content.length);
-    record.copy(record, recordHeaderBytes, 3, 11);
-    record.copy(this.#writeNonce, 4, 3, 11);
+    for (let index = 0; index < explicitNonceBytes; index++) {
+      const byte = record[3 + index]!;
+      record[recordHeaderBytes + index] = byte;
+      this.#writeNonce[4 + index] = byte;
+    }
     this.#setAdditional(record, 0, content.length);
     const cipher = createCipheriv('aes-128-gcm', this.#writeKey, this.#writeNonce);
     cipher.setAAD(this.#additional);
@@ -54,7 +58,9 @@ export class RecordCipher {
     const content = at + recordHeaderBytes + explicitNonceBytes;
     const tag = end - tagBytes;
     if (tag < content) return undefined;
-    datagram.copy(this.#readNonce, 4, at + recordHeaderBytes, content);
+    for (let index = 0; index < explicitNonceBytes; index++) {
+      this.#readNonce[4 + index] = datagram[at + recordHeaderBytes + index]!;
+    }
     this.#setAdditional(datagram, at, tag - content);
     const decipher = createDecipheriv('aes-128-gcm', this.#readKey, this.#readNonce);
     decipher.setAAD(this.#additional);
@@ -69,9 +75,11 @@ export class RecordCipher {
   }
 
   #setAdditional(record: Buffer, at: number, contentBytes: number): void {
-    record.copy(this.#additional, 0, at + 3, at + 11);
-    record.copy(this.#additional, 8, at, at + 3);
-    this.#additional.writeUInt16BE(contentBytes, 11);
+    const additional = this.#additional;
+    for (let index = 0; index < 8; index++) additional[index] = record[at + 3 + index]!;
+    for (let index = 0; index < 3; index++) additional[8 + index] = record[at + index]!;
+    additional[11] = contentBytes >> 8;
+    additional[12] = contentBytes & 0xff;
   }
 }
 

@@ -20,13 +20,15 @@ export interface RecordView {
 /** The next record of a datagram; undefined at its end, or where the rest is no record. */
 export function recordAt(datagram: Buffer, at: number): RecordView | undefined {
   if (at + recordHeaderBytes > datagram.length) return undefined;
-  const length = datagram.readUInt16BE(at + 11);
+  const length = uint16At(datagram, at + 11);
   const end = at + recordHeaderBytes + length;
-  const version = datagram.readUInt16BE(at + 1);
+  const version = uint16At(datagram, at + 1);
   if (length > maxRecordBytes || end > datagram.length) return undefined;
   if (version !== dtls12 && version !== dtls10) return undefined;
-  return { datagram, at, end, type: datagram[at]!, epoch: datagram.readUInt16BE(at + 3) };
+  return { datagram, at, end, type: datagram[at]!, epoch: uint16At(datagram, at + 3) };
 }
+
+const uint16At = (bytes: Buffer, at: number): number => (bytes[at]! << 8) | bytes[at + 1]!;
 
 /** Numbers, protects and checks records of both epochs. */
 export class RecordLayer {
