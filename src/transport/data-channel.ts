@@ -59,6 +59,9 @@ export class DataChannel {
     return true;
   }
 
+  /** Says how many bytes of received messages are not dealt with yet. The addon cannot slow its peer down. */
+  withhold(_bytes: number): void {}
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

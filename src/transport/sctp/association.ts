@@ -177,6 +177,22 @@ export class SctpAssociation {
     return this.#receiver?.reassembly.heldBytes ?? 0;
   }
 
+  /**
+   * Says how many bytes of delivered messages are not dealt with yet. They take from the window of the peer, which
+   * slows down and, without any left, waits.
+   */
+  withhold(bytes: number, nowMs: number): void {
+    const receiver = this.#receiver;
+    if (receiver === undefined || this.#state === 'ended') return;
+    const before = receiver.windowBytes;
+    receiver.withheldBytes = bytes;
+    // The peer may be waiting: only a SACK ends that.
+    const half = this.#own.windowBytes / 2;
+    if (before >= half || receiver.windowBytes < half) return;
+    receiver.announceWindow(nowMs);
+    this.#flush(nowMs);
+  }
+
   /** When `handleTimeout` is to be called, on the clock of `nowMs`. */
   get nextTimeoutMs(): number | undefined {
     let next = Number.POSITIVE_INFINITY;

@@ -7,6 +7,8 @@ export interface DataChannelLink {
   send(channel: DataChannel, message: Uint8Array, isText: boolean): boolean;
   queuedBytes(channel: DataChannel): number;
   closeChannel(channel: DataChannel): void;
+  /** The bytes that `channel` withholds have changed. */
+  withhold(channel: DataChannel): void;
   /** The longest message that the peer takes. */
   readonly maxMessageBytes: number;
 }
@@ -23,6 +25,8 @@ export class DataChannel {
   #state: 'connecting' | 'open' | 'closed' = 'connecting';
   #lowThresholdBytes = 0;
   #wasAboveThreshold = false;
+  /** Bytes of received messages that are not dealt with yet; see `withhold`. */
+  withheldBytes = 0;
   onOpen: () => void = () => {};
   /** Called once, when either end has closed the channel. */
   onClose: () => void = () => {};
@@ -80,6 +84,15 @@ export class DataChannel {
     const isSent = this.#link.send(this, bytes, isText);
     if (this.bufferedAmount > this.#lowThresholdBytes) this.#wasAboveThreshold = true;
     return isSent;
+  }
+
+  /**
+   * Says how many bytes of the messages that came are not dealt with yet. The peer sends more slowly and then not at
+   * all, on every channel of the connection, until they are fewer.
+   */
+  withhold(bytes: number): void {
+    this.withheldBytes = bytes;
+    this.#link.withhold(this);
   }
 
   /** Closes the channel after what was sent on it. Calls nothing afterwards. */

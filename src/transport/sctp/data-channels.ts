@@ -117,6 +117,13 @@ export class DataChannels implements DataChannelLink {
     return channel;
   }
 
+  withhold(): void {
+    let bytes = 0;
+    for (const { channel } of this.#entries.values()) bytes += channel.withheldBytes;
+    this.association.withhold(bytes, this.#options.now());
+    this.#options.onTimerChange?.();
+  }
+
   /** Ends the association and tells the peer. Channels are closed; none of them calls back. */
   close(): void {
     if (this.#isEnded) return;

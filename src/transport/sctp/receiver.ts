@@ -41,6 +41,8 @@ export class Receiver {
   #packetsToAcknowledge = 0;
   #isSackUrgent = false;
   #hasNewData = false;
+  /** Bytes of messages that were delivered and that their receiver has not dealt with yet. */
+  withheldBytes = 0;
   sackDueMs: number | undefined;
   droppedCount = 0;
 
@@ -57,7 +59,12 @@ export class Receiver {
   }
 
   get windowBytes(): number {
-    return Math.max(0, this.#windowBytes - this.reassembly.heldBytes);
+    return Math.max(0, this.#windowBytes - this.reassembly.heldBytes - this.withheldBytes);
+  }
+
+  /** The receiver has dealt with messages: a peer that waits for room is told of it at once. */
+  announceWindow(nowMs: number): void {
+    this.sackDueMs = nowMs;
   }
 
   /**
@@ -79,10 +86,11 @@ export class Receiver {
       this.#isSackUrgent = true;
       return 'dropped';
     }
-    if (
+    // What comes next is taken even when there is no room: it may be what completes a message.
+    const isBeyond =
       ahead > 1 &&
-      (ahead > trackedTsns || this.reassembly.heldBytes + payload.length > this.#windowBytes)
-    ) {
+      (ahead > trackedTsns || this.reassembly.heldBytes + payload.length > this.#windowBytes);
+    if (isBeyond || this.withheldBytes >= this.#windowBytes) {
       this.droppedCount++;
       this.#isSackUrgent = true;
       return 'dropped';
