@@ -1,7 +1,7 @@
 /** A number that bounds what others can make offhook do. docs/limits.md is generated from these. */
 export interface Limit {
   value: number;
-  unit: 'bytes' | 'count' | 'per second' | 'bytes per second' | 'ms' | 's' | 'Hz';
+  unit: 'bytes' | 'count' | 'per second' | 'bytes per second' | 'ms per second' | 'ms' | 's' | 'Hz';
   /** Where the number comes from: LiveKit's default, an RFC, a measurement. */
   source: string;
   /** What happens beyond it, as a sentence. */

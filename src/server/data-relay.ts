@@ -23,11 +23,13 @@ export function stampPacket(
   // The channel says what kind it is, not the sender.
   packet.kind = kind;
   packet.participantSid = sender.sid;
-  packet.participantIdentity = sender.identity;
+  // Others are not told of a hidden participant.
+  const identity = sender.permission.hidden ? '' : sender.identity;
+  packet.participantIdentity = identity;
   if (packet.value.case === 'user') {
     const user = packet.value.value;
-    user.participantSid = sender.sid;
-    user.participantIdentity = sender.identity;
+    user.participantSid = sender.permission.hidden ? '' : sender.sid;
+    user.participantIdentity = identity;
     if (packet.destinationIdentities.length === 0) packet.destinationIdentities = user.destinationIdentities;
   }
   return packet;

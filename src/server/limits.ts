@@ -121,6 +121,55 @@ export const limits = {
     source: 'five times the participants of the largest room that is tested',
     effect: 'Further TCP connections are closed.',
   },
+  congestedDataBytes: {
+    value: 524_288,
+    unit: 'bytes',
+    source: 'a second of a connection of 4 megabits per second: what waits longer delays what others send',
+    effect:
+      'Whoever sends reliable data to a client with so much unread waits until it is a quarter of that.',
+  },
+  unreadLossyBytes: {
+    value: 262_144,
+    unit: 'bytes',
+    source: 'the longest data packet',
+    effect: 'Lossy data to a client with so much unread is dropped.',
+  },
+  dataBeforeOpenBytes: {
+    value: 4_194_304,
+    unit: 'bytes',
+    source: 'a minute of a busy agent, while a slow client connects',
+    effect: 'Of the reliable data to a client whose data channel is not open yet the oldest is dropped.',
+  },
+  withheldDataBytes: {
+    value: 33_554_432,
+    unit: 'bytes',
+    source: 'many times the window of SCTP: a client that stops when it is told to never gets there',
+    effect: 'The client that sends is removed with STATE_MISMATCH.',
+  },
+  dataWorkPerSecond: {
+    value: 250,
+    unit: 'ms per second',
+    source: 'a quarter of the one thread',
+    effect: 'Reliable data of the client that sends waits, lossy data is dropped.',
+  },
+  dataWorkBurst: {
+    value: 250,
+    unit: 'ms',
+    source: 'as dataWorkPerSecond',
+    effect: 'As dataWorkPerSecond.',
+  },
+  stalledReceiverMs: {
+    value: 10_000,
+    unit: 'ms',
+    source: 'twice what ICE takes to notice that a path is dead',
+    effect: 'A client that has read less than stalledReceiverBytes while others wait for it is removed.',
+  },
+  stalledReceiverBytes: {
+    value: 16_384,
+    unit: 'bytes',
+    source: 'a connection of 13 kilobits per second, less than a call needs',
+    effect: 'See stalledReceiverMs.',
+  },
   httpHeaderBytes: {
     value: 524_288,
     unit: 'bytes',

@@ -1,5 +1,4 @@
 import {
-  type DataPacket_Kind,
   DisconnectReason,
   ParticipantInfo,
   type ParticipantInfo_Kind,
@@ -13,6 +12,7 @@ import { Boundary } from './boundary.js';
 import type { ClientOptions } from './client-options.js';
 import { newSid } from './ids.js';
 import { isDependent, kindOf, permissionOf } from './permissions.js';
+import type { DataOutbox } from './sfu/data-outbox.js';
 import type { Downlink } from './sfu/downlink.js';
 import type { Publisher } from './sfu/publisher.js';
 import { SignalMessage } from './signal-message.js';
@@ -113,10 +113,9 @@ export class Participant {
     });
   }
 
-  /** Sends a data packet over the primary connection. */
-  sendData(message: Uint8Array, kind: DataPacket_Kind): void {
-    const { outbox } = this.isSubscriberPrimary ? this.subscriber : this.publisher;
-    outbox.send(message, kind);
+  /** Where data for it goes: the primary connection. */
+  get outbox(): DataOutbox {
+    return this.isSubscriberPrimary ? this.subscriber.outbox : this.publisher.outbox;
   }
 
   send(message: SignalResponse['message']): void {

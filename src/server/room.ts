@@ -1,5 +1,6 @@
 import {
   ConnectionQualityUpdate,
+  type DataPacket,
   type DataPacket_Kind,
   DisconnectReason,
   LeaveRequest,
@@ -23,6 +24,7 @@ import { newSid } from './ids.js';
 import type { Participant } from './participant.js';
 import { isDependent, kindOf, mayPublishSource, permissionOf } from './permissions.js';
 import { QualityObserver } from './quality-observer.js';
+import type { DataOutbox } from './sfu/data-outbox.js';
 import type { UpTrack } from './sfu/up-track.js';
 import { SignalMessage } from './signal-message.js';
 import { SpeakerObserver } from './speaker-observer.js';
@@ -252,14 +254,21 @@ export class Room {
     this.#broadcastRoom();
   }
 
-  relayData(sender: Participant, message: Uint8Array, kind: DataPacket_Kind): void {
-    if (sender.hasLeft || !sender.permission.canPublishData) return;
+  /** Sends data of one participant to those it is for, and returns their outboxes. */
+  relayData(sender: Participant, message: Uint8Array, kind: DataPacket_Kind): DataOutbox[] {
+    if (sender.hasLeft || !sender.permission.canPublishData) return [];
     const packet = stampPacket(message, kind, sender);
-    if (!packet) return;
+    if (!packet) return [];
+    return this.sendData(packet, kind, sender.sid);
+  }
+
+  /** Sends a data packet to those it is for, and returns their outboxes. Nobody gets back what they sent. */
+  sendData(packet: DataPacket, kind: DataPacket_Kind, senderSid?: string): DataOutbox[] {
     const bytes = packet.toBinary();
-    for (const recipient of recipientsOf(packet, this.participants.values(), sender.sid)) {
-      recipient.sendData(bytes, kind);
-    }
+    return recipientsOf(packet, this.participants.values(), senderSid).map(({ boundary, outbox }) => {
+      boundary.run('sending data', () => outbox.send(bytes, kind));
+      return outbox;
+    });
   }
 
   /** Tells everybody who may see it what has become of a participant. */
@@ -320,6 +329,11 @@ export class Room {
     const nowMs = performance.now();
     for (const { boundary, publisher } of this.participants.values()) {
       boundary.run('report', () => publisher.report(nowMs));
+    }
+    for (const participant of [...this.participants.values()]) {
+      if (!participant.outbox.isStalled(nowMs)) continue;
+      log.warn(`${this.name}: ${participant.identity} has stopped reading data that others send`);
+      this.remove(participant, DisconnectReason.STATE_MISMATCH);
     }
     const changed = this.#quality.update(this.participants.values());
     const updates = changed.filter(

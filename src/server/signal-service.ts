@@ -212,6 +212,10 @@ export class SignalService {
       onPublished: (tracks) => room.publish(participant, tracks),
       onUnpublished: (tracks) => room.unpublish(participant, tracks),
       onData: (message, kind) => room.relayData(participant, message, kind),
+      onDataOverflow: () => {
+        log.warn(`${room.name}: ${participant.identity} sends more data than others take`);
+        room.remove(participant, DisconnectReason.STATE_MISMATCH);
+      },
       onConnected: connected(!participant.isSubscriberPrimary),
       onFailed,
     });
@@ -243,12 +247,6 @@ export class SignalService {
           onFailed,
         });
     if (subscriber instanceof SharedSubscriber) publisher.shared = subscriber;
-    for (const { outbox } of [publisher, subscriber]) {
-      outbox.onOverflow = () => {
-        log.warn(`${room.name}: ${participant.identity} does not keep up with the data that is sent to it`);
-        room.remove(participant, DisconnectReason.STATE_MISMATCH);
-      };
-    }
     return { publisher, subscriber };
   }
 }

@@ -155,6 +155,24 @@ const commands = {
       destination_identities: to,
     });
   },
+  /** Sends packets for `durationMs`, as fast as `bytesPerSecond` or, without it, as the engine takes them. */
+  async flood({
+    durationMs,
+    packetBytes = 14_000,
+    bytesPerSecond = Number.POSITIVE_INFINITY,
+    reliable = true,
+  }) {
+    const packet = new Uint8Array(packetBytes);
+    const startedMs = performance.now();
+    let sent = 0;
+    while (performance.now() - startedMs < durationMs && room.isConnected) {
+      const aheadMs = ((sent * packetBytes) / bytesPerSecond) * 1_000 - (performance.now() - startedMs);
+      if (aheadMs > 1) await new Promise((resolve) => setTimeout(resolve, aheadMs));
+      await room.localParticipant.publishData(packet, { reliable, topic: 'flood' });
+      sent++;
+    }
+    return { sentBytes: sent * packetBytes, elapsedMs: performance.now() - startedMs };
+  },
   async sendText({ text, topic }) {
     const info = await room.localParticipant.sendText(text, { topic });
     return { streamId: info.streamId };
@@ -218,9 +236,18 @@ function reportRoomEvents() {
   room.on(RoomEvent.ParticipantAttributesChanged, (changed, { identity }) =>
     tell('participantAttributesChanged', { changed, identity }),
   );
-  room.on(RoomEvent.DataReceived, (payload, participant, _kind, topic) =>
-    tell('dataReceived', { text: new TextDecoder().decode(payload), identity: participant?.identity, topic }),
-  );
+  let floodBytes = 0;
+  room.on(RoomEvent.DataReceived, (payload, participant, _kind, topic) => {
+    if (topic === 'flood') {
+      // Reported for each megabyte: a line for each packet would make this a slow receiver.
+      const before = floodBytes;
+      floodBytes += payload.length;
+      if (Math.floor(before / 1_000_000) !== Math.floor(floodBytes / 1_000_000))
+        tell('flooded', { floodBytes });
+      return;
+    }
+    tell('dataReceived', { text: new TextDecoder().decode(payload), identity: participant?.identity, topic });
+  });
 }
 
 reportRoomEvents();

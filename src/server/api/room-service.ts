@@ -25,7 +25,6 @@ import {
   UserPacket,
 } from '@livekit/protocol';
 import { isWithin, oversizedProperty } from '../checked-values.js';
-import { recipientsOf } from '../data-relay.js';
 import type { Participant } from '../participant.js';
 import type { Room } from '../room.js';
 import type { Rooms } from '../rooms.js';
@@ -147,8 +146,5 @@ function sendData(room: Room, request: SendDataRequest): void {
   const user = new UserPacket({ payload, destinationIdentities, destinationSids, nonce });
   if (topic !== undefined) user.topic = topic;
   const packet = new DataPacket({ kind, destinationIdentities, value: { case: 'user', value: user } });
-  const bytes = packet.toBinary();
-  for (const recipient of recipientsOf(packet, room.participants.values(), undefined)) {
-    recipient.sendData(bytes, kind);
-  }
+  room.sendData(packet, kind);
 }

@@ -6,6 +6,7 @@ import type { Boundary } from '../boundary.js';
 import { limits } from '../limits.js';
 import { type Codec, extensionUris } from './codecs.js';
 import { dataKindOf } from './data-channels.js';
+import { DataInlet } from './data-inlet.js';
 import { DataOutbox } from './data-outbox.js';
 import { writeDescription } from './media-section.js';
 import { type MediaEndpoint, MediaTransport } from './media-transport.js';
@@ -25,7 +26,10 @@ export interface PublisherOptions {
   /** Tracks that one offer has brought, or that have ended together. */
   onPublished: (tracks: readonly UpTrack[]) => void;
   onUnpublished: (tracks: readonly UpTrack[]) => void;
-  onData: (message: Uint8Array, kind: DataPacket_Kind) => void;
+  /** Sends data on, and returns the outboxes of those it went to. */
+  onData: (message: Uint8Array, kind: DataPacket_Kind) => readonly DataOutbox[];
+  /** The client sends more data than others take, although it was told to wait. */
+  onDataOverflow: () => void;
   onConnected: () => void;
   onFailed: () => void;
 }
@@ -54,6 +58,7 @@ export class Publisher {
   shared: SharedSubscriber | undefined;
   #options: PublisherOptions;
   #transport: MediaTransport;
+  #inlet: DataInlet;
   #remoteUfrag: string | undefined;
   /** Announced tracks by the client's id, which no offer has brought yet. */
   #pending = new Map<string, PendingTrack>();
@@ -65,7 +70,8 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    const { name, boundary, endpoint, iceLite, onConnected, onFailed } = options;
+    const { name, boundary, endpoint, iceLite, onConnected, onFailed, onData, onDataOverflow } = options;
+    this.#inlet = new DataInlet({ boundary, relay: onData, onOverflow: onDataOverflow });
     this.#transport = new MediaTransport({ name, endpoint, iceLite, offerer: false });
     this.#transport.onPacket = boundary.wrap('media', (packet) => this.#receive(packet));
     this.#transport.onDataChannel = boundary.wrap('data channel', (channel) => this.#addChannel(channel));
@@ -170,6 +176,8 @@ export class Publisher {
   }
 
   close(): void {
+    this.#inlet.close();
+    this.outbox.close();
     this.#transport.close();
   }
 
@@ -177,8 +185,9 @@ export class Publisher {
     const kind = dataKindOf(channel.label);
     if (kind === undefined) return;
     this.outbox.add(channel);
-    const { boundary, onData } = this.#options;
-    channel.onMessage = boundary.wrap('data', (message) => onData(message, kind));
+    channel.onMessage = this.#options.boundary.wrap('data', (message: Uint8Array) =>
+      this.#inlet.receive(message, kind, channel),
+    );
   }
 
   /** Remembers which request a section carries, before the answer is made. */

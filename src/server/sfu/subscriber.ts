@@ -137,6 +137,7 @@ export class Subscriber implements Downlink {
     this.#closed = true;
     for (const track of this.downTracks.values()) track.upTrack.downTracks.delete(track);
     this.downTracks.clear();
+    this.outbox.close();
     this.#transport.close();
   }
 

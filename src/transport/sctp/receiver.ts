@@ -88,8 +88,7 @@ export class Receiver {
     }
     // What comes next is taken even when there is no room: it may be what completes a message.
     const isBeyond =
-      ahead > 1 &&
-      (ahead > trackedTsns || this.reassembly.heldBytes + payload.length > this.#windowBytes);
+      ahead > 1 && (ahead > trackedTsns || this.reassembly.heldBytes + payload.length > this.#windowBytes);
     if (isBeyond || this.withheldBytes >= this.#windowBytes) {
       this.droppedCount++;
       this.#isSackUrgent = true;

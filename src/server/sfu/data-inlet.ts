@@ -1,0 +1,107 @@
+import { DataPacket_Kind } from '@livekit/protocol';
+import type { DataChannel } from '../../transport/index.js';
+import type { Boundary } from '../boundary.js';
+import { limits } from '../limits.js';
+import { RequestBudget } from '../request-budget.js';
+import { startTimeout, type Timeout } from '../timers.js';
+import type { DataOutbox } from './data-outbox.js';
+
+interface DataInletOptions {
+  boundary: Boundary;
+  /** Sends a packet on, and returns the outboxes of those it went to. */
+  relay: (message: Uint8Array, kind: DataPacket_Kind) => readonly DataOutbox[];
+  /** The client sends on although it was told to wait, and has to go. */
+  onOverflow: () => void;
+  now?: () => number;
+}
+
+/** How often an inlet that waits looks whether it may go on. */
+const retryMs = 10;
+
+/**
+ * Takes the data that one client sends to others, no faster than they take it, and no faster than leaves the server
+ * time for everybody else. Meanwhile reliable packets wait here, and the transport is told of them, which slows the
+ * client down; a client that goes on nevertheless is given up. Lossy packets are dropped.
+ */
+export class DataInlet {
+  #options: DataInletOptions;
+  #now: () => number;
+  /** Milliseconds of work that the client may still cause. */
+  #budget: RequestBudget;
+  #waiting: { message: Uint8Array; channel: DataChannel }[] = [];
+  #waitingBytes = 0;
+  #congested: DataOutbox[] = [];
+  #retry: Timeout | undefined;
+  #closed = false;
+
+  constructor(options: DataInletOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+    const { dataWorkPerSecond, dataWorkBurst } = limits;
+    this.#budget = new RequestBudget(dataWorkPerSecond.value, dataWorkBurst.value, this.#now());
+  }
+
+  receive(message: Uint8Array, kind: DataPacket_Kind, channel: DataChannel): void {
+    if (this.#closed) return;
+    const isFree = this.#waiting.length === 0 && this.#mayRelay();
+    if (kind === DataPacket_Kind.LOSSY) {
+      if (isFree) this.#relay(message, kind);
+      return;
+    }
+    if (isFree) {
+      this.#relay(message, kind);
+      return;
+    }
+    this.#waiting.push({ message, channel });
+    this.#waitingBytes += message.length;
+    if (this.#waitingBytes > limits.withheldDataBytes.value) {
+      this.close();
+      this.#options.onOverflow();
+      return;
+    }
+    channel.withhold(this.#waitingBytes);
+    this.#retryLater();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#waiting = [];
+    this.#congested = [];
+    this.#retry?.cancel();
+  }
+
+  #mayRelay(): boolean {
+    this.#congested = this.#congested.filter((outbox) => outbox.isCongested);
+    return this.#congested.length === 0 && this.#budget.waitMs(this.#now()) === 0;
+  }
+
+  #relay(message: Uint8Array, kind: DataPacket_Kind): void {
+    const startMs = this.#now();
+    const outboxes = this.#options.boundary.run('data', () => this.#options.relay(message, kind)) ?? [];
+    if (kind === DataPacket_Kind.RELIABLE) this.#congested = outboxes.filter((outbox) => outbox.isCongested);
+    const endMs = this.#now();
+    this.#budget.spend(endMs - startMs, endMs);
+  }
+
+  #retryLater(): void {
+    this.#retry ??= startTimeout(this.#options.boundary.name, retryMs, () => {
+      this.#retry = undefined;
+      this.#relayWaiting();
+    });
+  }
+
+  #relayWaiting(): void {
+    let relayed = 0;
+    let channel: DataChannel | undefined;
+    while (!this.#closed && relayed < this.#waiting.length && this.#mayRelay()) {
+      const next = this.#waiting[relayed++]!;
+      channel = next.channel;
+      this.#waitingBytes -= next.message.length;
+      this.#relay(next.message, DataPacket_Kind.RELIABLE);
+    }
+    if (this.#closed) return;
+    this.#waiting.splice(0, relayed);
+    channel?.withhold(this.#waitingBytes);
+    if (this.#waiting.length > 0) this.#retryLater();
+  }
+}
