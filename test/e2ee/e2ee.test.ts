@@ -16,6 +16,7 @@ import {
   KeyProvider,
   type KeyProviderOptions,
 } from '../../src/e2ee/index.js';
+import { until } from '../support/until.js';
 
 const secret = Buffer.from('a secret of the room');
 
@@ -73,17 +74,6 @@ function h264KeyFrame(slice: Uint8Array): Buffer {
   const start = Buffer.from([0, 0, 0, 1]);
   const parameters = Buffer.from([0x67, 0x42, 0xe0, 0x1f]);
   return Buffer.concat([start, parameters, start, Buffer.from([0x65, 0x88]), slice]);
-}
-
-/** Calls until the result is there: the search for a ratcheted key runs on another thread. */
-async function until<Value>(what: string, get: () => Value | undefined): Promise<Value> {
-  const deadlineMs = performance.now() + 10_000;
-  for (;;) {
-    const value = get();
-    if (value !== undefined) return value;
-    if (performance.now() > deadlineMs) throw new Error(`still missing after 10 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 describe('an encrypted frame', () => {

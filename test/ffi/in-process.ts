@@ -1,10 +1,15 @@
 import { FfiEvent, FfiRequest, FfiResponse } from '@livekit/rtc-ffi-bindings/proto/ffi_pb.js';
 import type { FfiAnswer } from '../../src/ffi/index.js';
 import { FfiServer } from '../../src/ffi/index.js';
+import { within } from '../support/until.js';
 
 type EventMessage = FfiEvent['message'];
 type Named<Message extends { case: string | undefined }, Name> = Extract<Message, { case: Name }>;
 type ValueOf<Name> = NonNullable<Named<EventMessage, Name>['value']>;
+
+/** The name of an event, of a room's event its own. */
+const nameOf = ({ case: name, value }: EventMessage) =>
+  name === 'roomEvent' ? value.message.case : (name ?? 'none');
 
 /** What a program would send, as plain objects. */
 type RequestInit = NonNullable<NonNullable<ConstructorParameters<typeof FfiRequest>[0]>['message']>;
@@ -48,22 +53,30 @@ export class InProcess {
     return this.#server.drop(Number(handle));
   }
 
-  /** Resolves with the first event of that name, past or future, that `matches`. */
+  /**
+   * Resolves with the first event of that name, past or future, that `matches`.
+   *
+   * @param what is awaited, for the error; default: the name
+   */
   async waitFor<Name extends EventMessage['case']>(
     name: Name,
     matches: (value: ValueOf<Name>) => boolean = () => true,
+    what?: string,
   ): Promise<ValueOf<Name>> {
     const isIt = (message: EventMessage) => message.case === name && matches(message.value as ValueOf<Name>);
     const past = this.events.find(isIt);
     if (past) return past.value as ValueOf<Name>;
-    const message = await new Promise<EventMessage>((resolve) => {
-      const listener = (candidate: EventMessage) => {
-        if (!isIt(candidate)) return;
-        this.#listeners.delete(listener);
-        resolve(candidate);
+    let listener = (_: EventMessage) => {};
+    const comes = new Promise<EventMessage>((resolve) => {
+      listener = (candidate: EventMessage) => {
+        if (isIt(candidate)) resolve(candidate);
       };
       this.#listeners.add(listener);
     });
+    const seen = () => this.events.map((event) => nameOf(event));
+    const message = await within(`event ${what ?? name}`, comes, { seen }).finally(() =>
+      this.#listeners.delete(listener),
+    );
     return message.value as ValueOf<Name>;
   }
 

@@ -83,6 +83,37 @@ describe('the buffer of a request', () => {
   const pointer = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
   const count = fc.integer({ min: 0, max: 100_000 });
 
+  /** What the program's thread finds in `bytes`; undefined when it refuses them. */
+  function bufferIn(bytes: Uint8Array) {
+    try {
+      return new ProgramRequest(bytes).buffer();
+    } catch (error) {
+      expect(error).toBeInstanceOf(RangeError);
+      return undefined;
+    }
+  }
+
+  function isWellFormed(bytes: Uint8Array): boolean {
+    try {
+      return Buffer.from(FfiRequest.fromBinary(bytes).toBinary()).equals(bytes);
+    } catch {
+      return false;
+    }
+  }
+
+  /** What the message classes make of them. */
+  function wantedOf(bytes: Uint8Array) {
+    try {
+      const { message } = FfiRequest.fromBinary(bytes);
+      if (message.case !== 'captureAudioFrame') return undefined;
+      const { dataPtr, numChannels = 0, samplesPerChannel = 0 } = message.value.buffer ?? {};
+      const length = numChannels * samplesPerChannel * 2;
+      return dataPtr ? { address: Number(dataPtr), length } : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
   test('is found where captures, data and resamplers keep it', () => {
     fc.assert(
       fc.property(pointer, count, fc.integer({ min: 1, max: 8 }), (address, length, numChannels) => {
@@ -114,11 +145,26 @@ describe('the buffer of a request', () => {
   test('is none in bytes that are no request', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
-        try {
-          new ProgramRequest(bytes).buffer();
-        } catch (error) {
-          expect(error).toBeInstanceOf(RangeError);
-        }
+        expect(bufferIn(bytes)).toEqual(wantedOf(bytes));
+      }),
+    );
+  });
+
+  test('is none, or refused, in a request that is cut off or of which a byte is another', () => {
+    const buffer = { dataPtr: 70_000n, numChannels: 2, sampleRate: 48_000, samplesPerChannel: 480 };
+    const whole = new FfiRequest({
+      message: { case: 'captureAudioFrame', value: { sourceHandle: 1n, buffer } },
+    }).toBinary();
+    expect(bufferIn(whole)).toEqual({ address: 70_000, length: 1920 });
+    for (let end = 0; end < whole.length; end++)
+      expect(bufferIn(whole.subarray(0, end)), `${end}`).toBeUndefined();
+    fc.assert(
+      fc.property(fc.nat(whole.length - 1), fc.nat(255), (at, byte) => {
+        const changed = Uint8Array.from(whole);
+        changed[at] = byte;
+        const found = bufferIn(changed);
+        // The message classes take lengths that do not fit; of what is well-formed, both make the same.
+        if (isWellFormed(changed)) expect(found).toEqual(wantedOf(changed));
       }),
     );
   });

@@ -54,6 +54,7 @@ export class ProtocolRoom {
     const { message } = await this.ffi.waitFor(
       'roomEvent',
       (event) => event.message.case === name && matches(event.message.value as ValueOf<Name>),
+      `${name} of the room`,
     );
     return message.value as ValueOf<Name>;
   }

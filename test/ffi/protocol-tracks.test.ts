@@ -1,11 +1,21 @@
+import {
+  JoinResponse,
+  SignalRequest,
+  TrackInfo,
+  TrackType,
+  type UpdateTrackSettings,
+} from '@livekit/protocol';
 import { AudioSourceType, AudioStreamType } from '@livekit/rtc-ffi-bindings/proto/audio_frame_pb.js';
 import { TrackSource } from '@livekit/rtc-ffi-bindings/proto/track_pb.js';
 import { VideoQuality } from '@livekit/rtc-ffi-bindings/proto/track_publication_pb.js';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { fakeServer, say } from '../signal/fake-server.js';
 import { describeWith } from '../support/parts.js';
-import type { Program } from '../support/program.mjs';
+import { type Program, startParticipant } from '../support/program.mjs';
+import { makeToken } from '../support/token.mjs';
+import { until } from '../support/until.js';
 import { House } from './house.js';
-import { frameAt } from './in-process.js';
+import { frameAt, InProcess } from './in-process.js';
 import { ProtocolRoom } from './protocol-room.js';
 
 const sampleRate = 48_000;
@@ -130,30 +140,44 @@ describeWith(['livekit-server', 'native engine'], 'by bare requests, tracks', ()
   });
 
   test('are held back and let go on by the server', async () => {
+    const speaker = startParticipant('native');
+    onTestFinished(() => speaker.stop());
+    await speaker.waitFor('started');
+    const token = await makeToken(house.server, house.room, 'speaker');
+    await speaker.call('connect', { url: house.server.url, token });
+    await speaker.call('publishTone', { hz: 440 });
+    const { track } = await ours.waitFor(
+      'trackSubscribed',
+      ({ participantIdentity }) => participantIdentity === 'speaker',
+    );
+    const spoken = track!.handle!.id!;
+    const received = async () => {
+      const { asyncId } = ffi.request({ case: 'getStats', value: { trackHandle: spoken } });
+      const { stats } = await ffi.waitFor('getStats', (value) => value.asyncId === asyncId);
+      const inbound = stats.find(({ stats: { case: kind } }) => kind === 'inboundRtp')!.stats;
+      return inbound.case === 'inboundRtp' ? inbound.value.received!.packetsReceived! : 0n;
+    };
+    /** Whether packets of the tone, 50 a second, come in the next half second. */
+    const isFlowing = async () => {
+      const before = await received();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      return (await received()) > before;
+    };
     const enable = (enabled: boolean) =>
-      ffi.request({ case: 'enableRemoteTrack', value: { trackHandle: remoteTrackHandle, enabled } }).enabled;
+      ffi.request({ case: 'enableRemoteTrack', value: { trackHandle: spoken, enabled } }).enabled;
+
+    await until('packet of the tone', isFlowing);
     expect(enable(false)).toBe(false);
+    await until('end of the packets', async () => !(await isFlowing()));
     expect(enable(true)).toBe(true);
+    await until('packet after the track is enabled again', isFlowing);
   });
 
-  test('take the wishes for quality and size of remote publications, and refuse them for local ones', async () => {
-    const trackPublicationHandle = await house
-      .join('native', 'another')
-      .then((another) => another.call('publishSilence'))
-      .then(() => ours.waitFor('trackPublished'))
-      .then(({ publication }) => publication!.handle!.id!);
-    const quality = { trackPublicationHandle, quality: VideoQuality.LOW };
-    expect(ffi.request({ case: 'setRemoteTrackPublicationQuality', value: quality })).toBeDefined();
-    const dimension = { trackPublicationHandle, width: 320, height: 240 };
-    expect(ffi.request({ case: 'updateRemoteTrackPublicationDimension', value: dimension })).toBeDefined();
-    const disable = { trackPublicationHandle, enabled: false };
-    expect(ffi.request({ case: 'enableRemoteTrackPublication', value: disable })).toBeDefined();
-    expect(() =>
-      ffi.request({
-        case: 'setRemoteTrackPublicationQuality',
-        value: { trackPublicationHandle: publicationHandle, quality: VideoQuality.LOW },
-      }),
-    ).toThrow(/of a LocalTrackPublication, not of a RemoteTrackPublication/);
+  test('refuse wishes for quality where they are published here', () => {
+    const value = { trackPublicationHandle: publicationHandle, quality: VideoQuality.LOW };
+    expect(() => ffi.request({ case: 'setRemoteTrackPublicationQuality', value })).toThrow(
+      /of a LocalTrackPublication, not of a RemoteTrackPublication/,
+    );
   });
 
   test('are withheld from whom the program does not allow', async () => {
@@ -169,5 +193,50 @@ describeWith(['livekit-server', 'native engine'], 'by bare requests, tracks', ()
     expect(
       stranger.events.some(({ event, identity }) => event === 'trackSubscribed' && identity === 'ours'),
     ).toBe(false);
+  });
+});
+
+describe('wishes for a remote track', () => {
+  test('for its quality, its size and whether it is sent reach the server', async () => {
+    const settings: UpdateTrackSettings[] = [];
+    const track = new TrackInfo({ sid: 'TR_camera', type: TrackType.VIDEO, width: 1280, height: 720 });
+    const join = new JoinResponse({
+      room: { sid: 'RM_1', name: 'room' },
+      participant: { sid: 'PA_me', identity: 'me' },
+      otherParticipants: [{ sid: 'PA_ada', identity: 'ada', tracks: [track] }],
+    });
+    const server = await fakeServer((socket) => {
+      socket.on('message', (bytes) => {
+        const { message } = SignalRequest.fromBinary(bytes as Buffer);
+        if (message.case === 'trackSetting') settings.push(message.value);
+      });
+      say(socket, { case: 'join', value: join });
+    });
+    const ffi = new InProcess();
+    try {
+      const value = { url: server.url, token: 'a.b.c', options: {} };
+      ffi.request({ case: 'connect', value });
+      const { message } = await ffi.waitFor('connect');
+      if (message.case !== 'result') throw new Error(String(message.value));
+      const { publications } = message.value.participants[0]!;
+      const trackPublicationHandle = publications[0]!.handle!.id!;
+      const next = (what: string) => until(what, () => settings.shift(), { seen: () => settings });
+
+      const quality = { trackPublicationHandle, quality: VideoQuality.LOW };
+      ffi.request({ case: 'setRemoteTrackPublicationQuality', value: quality });
+      const common = { trackSids: ['TR_camera'], disabled: false };
+      expect(await next('setting of the quality')).toMatchObject({ ...common, quality: VideoQuality.LOW });
+
+      const dimension = { trackPublicationHandle, width: 320, height: 240 };
+      ffi.request({ case: 'updateRemoteTrackPublicationDimension', value: dimension });
+      expect(await next('setting of the size')).toMatchObject({ ...common, width: 320, height: 240 });
+
+      const disable = { trackPublicationHandle, enabled: false };
+      ffi.request({ case: 'enableRemoteTrackPublication', value: disable });
+      expect(await next('setting that holds it back')).toMatchObject({ ...common, disabled: true });
+    } finally {
+      await ffi.dispose();
+      await server.close();
+    }
   });
 });

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach } from 'vitest';
 import {
@@ -9,6 +8,7 @@ import {
   type FilterStreamInfo,
 } from '../../src/filters/index.js';
 import { compilePlugin } from '../support/plugin/compile.mjs';
+import { within } from '../support/until.js';
 
 export const url = 'ws://127.0.0.1:7880';
 
@@ -67,19 +67,16 @@ export async function untilStatus(
   accept: (status: FilterStatus) => boolean,
   timeoutMs = 20_000,
 ): Promise<FilterStatus> {
-  const target = new EventTarget();
   const now = registry.statuses().find(accept);
   if (now) return now;
   const previous = registry.onStatus;
-  let found: FilterStatus | undefined;
-  registry.onStatus = (status) => {
-    previous(status);
-    if (found || !accept(status)) return;
-    found = status;
-    target.dispatchEvent(new Event('found'));
-  };
-  await once(target, 'found', { signal: AbortSignal.timeout(timeoutMs) });
-  return found!;
+  const comes = new Promise<FilterStatus>((resolve) => {
+    registry.onStatus = (status) => {
+      previous(status);
+      if (accept(status)) resolve(status);
+    };
+  });
+  return within('such status of a filter', comes, { timeoutMs, seen: () => registry.statuses() });
 }
 
 export const streamIs = (state: string) => (status: FilterStatus) =>
