@@ -1,12 +1,9 @@
-import { workerData } from 'node:worker_threads';
-import type { Answer, EngineThreadData } from './wire.js';
+import type { Answer, EngineClient } from './wire.js';
 
-const { answers, answered } = workerData as EngineThreadData;
-const answerCount = new Int32Array(answered);
-
-/** Hands an answer to the program's thread, which sleeps until there is one. */
-export function answer(message: Answer): void {
+/** Hands an answer to a program's thread, which sleeps until there is one. */
+export function answer({ answers, answered }: EngineClient, message: Answer): void {
+  const count = new Int32Array(answered);
   answers.postMessage(message);
-  Atomics.add(answerCount, 0, 1);
-  Atomics.notify(answerCount, 0);
+  Atomics.add(count, 0, 1);
+  Atomics.notify(count, 0);
 }

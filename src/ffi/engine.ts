@@ -1,12 +1,16 @@
+import { type MessagePort, workerData } from 'node:worker_threads';
 import { answer } from './answers.js';
+import type { EngineClient } from './wire.js';
 
 /*
- * Where the engine thread begins. What keeps the engine from starting (a file that is missing, an addon that does not
- * load) is told to the program, which waits for an answer and would wait in vain.
+ * Where the engine thread begins. It serves each client that it is sent. What keeps the engine from starting (a file that
+ * is missing, say) is reported to each client, which waits for an answer and would wait in vain.
  */
+let serve: (client: EngineClient) => void;
 try {
-  await import('./engine-loop.js');
+  ({ serve } = await import('./engine-loop.js'));
 } catch (error) {
   const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  answer({ id: 'start', error: `offhook's engine could not start: ${reason}` });
+  serve = (client) => answer(client, { id: 'start', error: `offhook's engine could not start: ${reason}` });
 }
+(workerData as MessagePort).on('message', serve);

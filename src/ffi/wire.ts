@@ -116,8 +116,8 @@ export interface TracedStep {
   step: SpanRecord;
 }
 
-/** How the engine thread is started. */
-export interface EngineThreadData {
+/** One program of the process on the engine thread: sent to the thread as a message, once for each. */
+export interface EngineClient {
   port: MessagePort;
   /** Answers alone, taken synchronously. */
   answers: MessagePort;

@@ -2,6 +2,7 @@ import type {
   Answer,
   Attachment,
   Delivery,
+  EngineClient,
   EventsMessage,
   FromEngine,
   Owed,
@@ -70,6 +71,28 @@ function keepCodecLoaded(): void {
   }
 }
 
+let thread: { worker: threads.Worker; clients: threads.MessagePort } | undefined;
+
+/** The thread of this process, and the port that it takes its clients from; they all share it. */
+function engineThread() {
+  if (thread) return thread;
+  const clients = new threads.MessageChannel();
+  const worker = new threads.Worker(path.join(__dirname, '..', 'engine.js'), {
+    // The program's own --import and --require are not for this thread.
+    execArgv: [],
+    resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
+    workerData: clients.port2,
+    transferList: [clients.port2],
+  });
+  worker.once('exit', () => {
+    thread = undefined;
+  });
+  worker.unref();
+  clients.port1.unref();
+  thread = { worker, clients: clients.port1 };
+  return thread;
+}
+
 /**
  * The engine's thread as the program's thread sees it: requests are answered synchronously, events arrive through the
  * event loop. The thread keeps the process alive only while a room is open or a callback is owed.
@@ -77,7 +100,6 @@ function keepCodecLoaded(): void {
 class EngineThread {
   /** Takes every event. What it throws is the program's uncaught exception, and costs no other event. */
   onEvent: EventListener = () => {};
-  #worker: threads.Worker;
   #port: threads.MessagePort;
   #answers: threads.MessagePort;
   #answered = new Int32Array(new SharedArrayBuffer(4));
@@ -106,21 +128,16 @@ class EngineThread {
     const answers = new threads.MessageChannel();
     this.#port = requests.port1;
     this.#answers = answers.port1;
-    this.#worker = new threads.Worker(path.join(__dirname, '..', 'engine.js'), {
-      // The program's own --import and --require are not for this thread.
-      execArgv: [],
-      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
-      workerData: {
-        port: requests.port2,
-        answers: answers.port2,
-        answered: this.#answered.buffer,
-        eventsTaken: this.#eventsTaken.buffer,
-      },
-      transferList: [requests.port2, answers.port2],
-    });
-    this.#worker.on('error', (error) => this.#onLost(error));
-    this.#worker.on('exit', (code) => this.#onLost(new Error(`it exited with code ${code}`)));
-    this.#worker.unref();
+    const client: EngineClient = {
+      port: requests.port2,
+      answers: answers.port2,
+      answered: this.#answered.buffer,
+      eventsTaken: this.#eventsTaken.buffer,
+    };
+    const { worker, clients } = engineThread();
+    clients.postMessage(client, [requests.port2, answers.port2]);
+    worker.on('error', (error) => this.#onLost(error));
+    worker.on('exit', (code) => this.#onLost(new Error(`it exited with code ${code}`)));
     this.#port.on('message', (message: FromEngine) => this.#onMessage(message));
     this.#port.unref();
     process.once('exit', () => this.#leave());
