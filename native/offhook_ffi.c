@@ -34,11 +34,12 @@ static const size_t arena_step = (size_t)1 << 20;
 /* Handles of responses, far above the engine's; a double holds them exactly. */
 #define FIRST_RESPONSE_HANDLE (UINT64_C(1) << 52)
 
-/* The variables of the program that the host of a filter plugin gets beside its own; OFFHOOK_FILTER_ENV adds to them. */
+/* The variables of the program that the host of a filter plugin gets beside its own: see docs/filters.md. */
 static const char *const filter_variables[] = {
-    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "OFFHOOK_FILTER_ENV", NULL,
+    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",    "SSL_CERT_FILE",   "SSL_CERT_DIR",    "OFFHOOK_FILTER_ENV",
 };
+#define PLUGIN_PREFIX "OFFHOOK_PLUGIN_"
 
 enum phase { IDLE, STARTING, RUNNING, LOST, DISPOSED };
 
@@ -517,14 +518,34 @@ static const char *ask(uint8_t *bytes, size_t length, int deadline_after_ms, str
   return parts_of(answer, parts) ? NULL : "the engine's answer does not fit";
 }
 
+/* Whether a list of names, separated by commas, has the one that begins at `name`. */
+static bool is_listed(const char *list, const char *name, size_t length) {
+  while (list && *list) {
+    list += strspn(list, ", ");
+    size_t listed = strcspn(list, ", ");
+    if (listed == length && memcmp(list, name, length) == 0) return true;
+    list += listed;
+  }
+  return false;
+}
+
+static bool is_for_filters(const char *variable) {
+  size_t length = strcspn(variable, "=");
+  if (strncmp(variable, PLUGIN_PREFIX, sizeof PLUGIN_PREFIX - 1) == 0) return true;
+  for (size_t i = 0; i < sizeof filter_variables / sizeof *filter_variables; i++) {
+    if (strlen(filter_variables[i]) == length && memcmp(filter_variables[i], variable, length) == 0) return true;
+  }
+  return is_listed(getenv("OFFHOOK_FILTER_ENV"), variable, length);
+}
+
+/* What a filter's host gets of the environment: NAME=value pairs, each with its zero. */
 static size_t environment_of_filters(char *to, size_t bytes) {
   size_t length = 0;
-  for (int i = 0; filter_variables[i]; i++) {
-    const char *value = getenv(filter_variables[i]);
-    if (!value) continue;
-    int written = snprintf(to + length, bytes - length, "%s=%s", filter_variables[i], value);
-    if (written < 0 || (size_t)written + 1 > bytes - length) break;
-    length += (size_t)written + 1;
+  for (char **variable = environment(); variable && *variable; variable++) {
+    size_t needed = strlen(*variable) + 1;
+    if (!is_for_filters(*variable) || needed > bytes - length) continue;
+    memcpy(to + length, *variable, needed);
+    length += needed;
   }
   return length;
 }
@@ -532,7 +553,7 @@ static size_t environment_of_filters(char *to, size_t bytes) {
 /* An encoded FfiRequest as a message, with the memory that it points to. NULL when that cannot be. */
 static uint8_t *request_message(const uint8_t *request, size_t length, size_t *message_bytes) {
   struct request_memory memory;
-  char environment[8192];
+  char variables[8192];
   if (!request || length > MAX_MESSAGE_BYTES || !request_memory_find(request, length, &memory)) {
     complain("a request failed: it is not an FfiRequest");
     return NULL;
@@ -541,9 +562,9 @@ static uint8_t *request_message(const uint8_t *request, size_t length, size_t *m
     complain("a request failed: it points to %llu bytes", (unsigned long long)memory.length);
     return NULL;
   }
-  size_t environment_bytes = memory.loads_filter ? environment_of_filters(environment, sizeof environment) : 0;
+  size_t variables_bytes = memory.loads_filter ? environment_of_filters(variables, sizeof variables) : 0;
   struct wire_request head = {(uint32_t)length, (uint32_t)memory.length, memory.address};
-  struct wire_header header = {(uint32_t)(sizeof head + length + memory.length + environment_bytes), WIRE_REQUEST, 0};
+  struct wire_header header = {(uint32_t)(sizeof head + length + memory.length + variables_bytes), WIRE_REQUEST, 0};
   *message_bytes = sizeof header + header.bytes;
   uint8_t *message = malloc(*message_bytes), *at = message;
   if (!message) {
@@ -560,7 +581,7 @@ static uint8_t *request_message(const uint8_t *request, size_t length, size_t *m
     free(message);
     return NULL;
   }
-  memcpy(at + memory.length, environment, environment_bytes);
+  memcpy(at + memory.length, variables, variables_bytes);
   return message;
 }
 

@@ -72,6 +72,8 @@ void *memory_reserve(size_t length);
 bool memory_commit(void *start, size_t length);
 void memory_release(void *start, size_t length);
 
+/** The process's environment: NAME=value pairs, ended by NULL. */
+char **environment(void);
 /** The folder that this library was loaded from, with a separator at its end. */
 bool library_folder(char *folder, size_t bytes);
 /** The full path of a command in PATH. */

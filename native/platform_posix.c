@@ -266,6 +266,8 @@ void *memory_reserve(size_t length) {
 bool memory_commit(void *start, size_t length) { return mprotect(start, length, PROT_READ | PROT_WRITE) == 0; }
 void memory_release(void *start, size_t length) { munmap(start, length); }
 
+char **environment(void) { return environ; }
+
 bool library_folder(char *folder, size_t bytes) {
   Dl_info info;
   char real[PATH_BYTES];

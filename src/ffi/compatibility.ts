@@ -1,4 +1,5 @@
 import { eventTable, roomEventTable } from './event-table.js';
+import { laterRequestRows } from './later-requests.js';
 import { requestTable } from './request-table.js';
 
 interface Row {
@@ -29,11 +30,13 @@ const count = (rows: Readonly<Record<string, Row>>, status: string) =>
 
 /** docs/compatibility.md: what this engine does of the FFI protocol, request by request and event by event. */
 export function compatibilityPage(): string {
-  const total = Object.keys(requestTable).length;
+  const requests = { ...requestTable, ...laterRequestRows };
+  const total = Object.keys(requests).length;
   return `# Compatibility with LiveKit's FFI protocol
 
-\`@livekit/rtc-node\` 0.13 and 1.x, and \`@livekit/agents\` on top of them, speak this protocol to their engine. Of its
-${total} requests, ${count(requestTable, 'works')} work, ${count(requestTable, 'partly')} work in part, and ${count(requestTable, 'not yet')} are not there yet: those are answered with an error
+\`@livekit/rtc-node\` 0.13 and 1.x, Python's \`livekit\`, and \`@livekit/agents\` and \`livekit-agents\` on top of them, speak this
+protocol to their engine. Of its
+${total} requests, ${count(requests, 'works')} work, ${count(requests, 'partly')} work in part, and ${count(requests, 'not yet')} are not there yet: those are answered with an error
 that names them. Requests, events and their content are compared with the native engine's in
 [test/ffi/same-steps.test.ts](../test/ffi/same-steps.test.ts).
 
@@ -41,7 +44,7 @@ This page is generated from \`src/ffi/request-table.ts\` and \`src/ffi/event-tab
 
 ## Requests
 
-${markdownTable('Request', requestTable)}
+${markdownTable('Request', requests)}
 
 ## Events
 

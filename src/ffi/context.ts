@@ -30,6 +30,8 @@ export class Context {
   untilTaken: () => Promise<void> | undefined = () => undefined;
   /** The callback that the program was promised before the current request came; taken by `call`. */
   promised: Promised | undefined;
+  /** Variables of the program that came with the current request, for the process of a filter. */
+  environment: Readonly<Record<string, string>> | undefined;
   #answerBuffers: LentBuffer[] = [];
 
   constructor(send: (delivery: Delivery) => void, addresses: AddressSpace = new VirtualAddresses()) {

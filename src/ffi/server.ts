@@ -3,6 +3,7 @@ import type { FilterStatus } from '../filters/index.js';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { Context, type Tracer } from './context.js';
 import type { AddressSpace } from './engine-memory.js';
+import { answerLaterRequest } from './later-requests.js';
 import type { InitOf, RequestCase, RequestOf, ResponseOf } from './messages.js';
 import type { Outbox } from './outbox.js';
 import { FfiRequest, FfiResponse } from './protocol.js';
@@ -47,18 +48,27 @@ export class FfiServer {
    *
    * @param request an encoded FfiRequest
    * @param buffers the memory that the request points to
+   * @param environment variables of the program for a filter that the request loads, where the program is not this process
    * @throws OffhookError for a request that is malformed, names an unknown handle, or has no way to say that it failed
    */
-  handle(request: Uint8Array, buffers: readonly Attachment[]): FfiAnswer {
+  handle(
+    request: Uint8Array,
+    buffers: readonly Attachment[],
+    environment?: Readonly<Record<string, string>>,
+  ): FfiAnswer {
     const message = decode(request);
-    const { memory } = this.#context;
+    const context = this.#context;
+    if (!message)
+      return { bytes: answerLaterRequest(request, context), ...context.outbox.takeOpenedAndClosed() };
+    const { memory } = context;
     memory.beginRequest(buffers);
+    context.environment = environment;
     try {
       return this.#answer(message.case, message.value as never);
     } finally {
       // Also of a request that threw: what it lent or wrote must not go along with the next answer.
       memory.endRequest();
-      this.#context.takeAnswerBuffers();
+      context.takeAnswerBuffers();
     }
   }
 
@@ -71,6 +81,7 @@ export class FfiServer {
     context.promised = promised;
     try {
       const message = decode(bytes);
+      if (!message) throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the request is of a later protocol');
       context.memory.beginRequest(buffers);
       this.#respond(message.case, message.value as never);
     } catch (error) {
@@ -154,13 +165,10 @@ export class FfiServer {
 
 type Message = InstanceType<typeof FfiRequest>['message'] & { case: RequestCase };
 
-/** @throws OffhookError `OFFHOOK_INVALID_REQUEST` */
-function decode(request: Uint8Array): Message {
+/** Undefined for a request that the bindings do not know. @throws OffhookError `OFFHOOK_INVALID_REQUEST` */
+function decode(request: Uint8Array): Message | undefined {
   const { message } = fromBinary(request);
-  if (message.case === undefined) {
-    throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the request is empty, or of a later protocol');
-  }
-  return message;
+  return message.case === undefined ? undefined : message;
 }
 
 function fromBinary(request: Uint8Array) {

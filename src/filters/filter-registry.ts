@@ -24,6 +24,8 @@ export interface NativeFilter {
   pluginPath: string;
   /** Libraries loaded before it, in order. */
   dependencies?: readonly string[];
+  /** Variables of the program for the plugin's process, where the program is not this process. */
+  environment?: Readonly<Record<string, string>>;
 }
 
 export interface ScriptFilter {
@@ -58,9 +60,10 @@ export class FilterRegistry {
    * Makes a filter known by the path of its code: a module of JavaScript (.js, .mjs, .cjs) or else a native plugin.
    * @throws OffhookError `OFFHOOK_FILTER` when there is no such code at the path
    */
-  load({ moduleId, pluginPath, dependencies }: NativeFilter): void {
+  load(filter: NativeFilter): void {
+    const { moduleId, pluginPath } = filter;
     if (/\.[cm]?js$/.test(pluginPath)) this.loadScript({ moduleId, modulePath: pluginPath });
-    else this.loadNative({ moduleId, pluginPath, dependencies });
+    else this.loadNative(filter);
   }
 
   /**
@@ -68,11 +71,14 @@ export class FilterRegistry {
    * for each that connects. The same module id and path again is ignored; another path replaces the filter.
    * @throws OffhookError `OFFHOOK_FILTER` when a path is not that of a shared library
    */
-  loadNative({ moduleId, pluginPath, dependencies = [] }: NativeFilter): void {
+  loadNative({ moduleId, pluginPath, dependencies = [], environment }: NativeFilter): void {
     for (const dependency of dependencies) checkSharedLibrary(dependency, 'dependency');
     checkSharedLibrary(pluginPath, 'plugin');
     const hostEntry = new URL('host/main.js', this.#compiledCode);
-    this.#add(moduleId, (events) => new NativeHost({ pluginPath, dependencies, hostEntry }, events));
+    this.#add(
+      moduleId,
+      (events) => new NativeHost({ pluginPath, dependencies, environment, hostEntry }, events),
+    );
   }
 
   /**

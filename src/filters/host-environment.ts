@@ -13,6 +13,7 @@ const passed = new Set([
   'HTTPS_PROXY',
   'NO_PROXY',
   'ALL_PROXY',
+  'MKL_NUM_THREADS',
   'OMP_NUM_THREADS',
   'OPENBLAS_NUM_THREADS',
   'SYSTEMROOT',

@@ -20,6 +20,8 @@ export interface NativeHostOptions {
   pluginPath: string;
   /** Libraries loaded before it, in order. */
   dependencies: readonly string[];
+  /** What the program's environment adds to ours. */
+  environment?: Readonly<Record<string, string>>;
   /** Where the host's compiled script lies; default: beside this file. */
   hostEntry: URL;
 }
@@ -41,12 +43,12 @@ export class NativeHost extends AnsweringHost<Record<string, unknown>> implement
 
   constructor(options: NativeHostOptions, events: FilterHostEvents) {
     super(events);
-    const { pluginPath, dependencies, hostEntry } = options;
+    const { pluginPath, dependencies, environment, hostEntry } = options;
     const hostArguments = JSON.stringify({ parentPid: process.pid, pluginPath, dependencies });
     // What the plugin prints goes to stderr: stdout belongs to the program.
     this.#child = spawn(process.execPath, [fileURLToPath(hostEntry), hostArguments], {
       stdio: ['ignore', 2, 2, 'pipe', 'pipe'],
-      env: hostEnvironment(process.env),
+      env: hostEnvironment({ ...process.env, ...environment }),
       windowsHide: true,
     });
     this.#control = this.#child.stdio[3] as Socket;

@@ -79,8 +79,8 @@ export class Program {
         return;
       case fromProgram.request:
         this.#answer(id, () => {
-          const { request, memory } = readRequest(body);
-          return this.#running().handle(request, memory);
+          const { request, memory, environment } = readRequest(body);
+          return this.#running().handle(request, memory, environment);
         });
         return;
       case fromProgram.drop:

@@ -91,7 +91,7 @@ export interface ProgramRequest {
   /** The memory that the request points to. */
   memory: Attachment[];
   /** Variables of the program for the host of a filter that the request loads. */
-  environment: Record<string, string>;
+  environment: Record<string, string> | undefined;
 }
 
 /** @throws OffhookError `OFFHOOK_PROTOCOL` */
@@ -100,17 +100,20 @@ export function readRequest(body: Buffer): ProgramRequest {
   const memoryEnd = 16 + requestBytes + (body.length >= 16 ? body.readUInt32LE(4) : 0);
   if (memoryEnd > body.length) throw malformed('a request that is longer than its message');
   const memory = body.subarray(16 + requestBytes, memoryEnd);
-  const environment = body.length > memoryEnd ? body.toString('utf8', memoryEnd) : '';
   return {
     request: plain(body.subarray(16, 16 + requestBytes)),
     memory: memory.length > 0 ? [{ address: Number(body.readBigUInt64LE(8)), bytes: plain(memory) }] : [],
-    environment: Object.fromEntries(
-      environment
-        .split('\0')
-        .filter((pair) => pair.includes('='))
-        .map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
-    ),
+    environment: body.length > memoryEnd ? readEnvironment(body.toString('utf8', memoryEnd)) : undefined,
   };
+}
+
+/** `NAME=value` pairs, each ended by a zero. */
+function readEnvironment(pairs: string): Record<string, string> {
+  const entries = pairs
+    .split('\0')
+    .filter((pair) => pair.includes('='))
+    .map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]);
+  return Object.fromEntries(entries);
 }
 
 /** The same bytes without what Buffer changes: its `slice` is a view. */
