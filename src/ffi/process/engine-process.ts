@@ -4,34 +4,48 @@ import { createLogger, describeError } from '../../timeline/index.js';
 import { Logs } from '../logs.js';
 import { Program } from './program.js';
 
-/** Descriptors that the C library gives its engine. */
+/** Descriptors that the C library gives an engine which it started. */
 const requestsFd = 3;
 const eventsFd = 4;
 
 const log = createLogger('ffi/process');
+const logs = new Logs();
 
 /*
- * The engine of one program: a process that the C library started. It lives as long as the program's connection, and no
- * signal that is meant for the program ends it before the rooms are left.
+ * The engine of one program: a process that the C library started, or that a listening engine keeps ready. It lives as long
+ * as the program's connection, and no signal that is meant for the program ends it before the rooms are left.
  */
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 // Whatever went wrong, the calls that are up go on.
 process.on('uncaughtException', (error) => log.error(`uncaught: ${error.stack}`));
 process.on('unhandledRejection', (error) => log.error(`unhandled rejection: ${describeError(error)}`));
+process.on('exit', shutdownTransport);
 
-const logs = new Logs();
-
-function end(): void {
-  shutdownTransport();
-  process.exit(0);
+function serve(requests: Socket, events: Socket): void {
+  new Program({
+    requests,
+    events,
+    onHello: ({ captureLogs }, server) => {
+      logs.capturedBy = captureLogs ? server.outbox : undefined;
+    },
+    onGone: () => process.exit(0),
+  });
 }
 
-new Program({
-  requests: new Socket({ fd: requestsFd, readable: true, writable: true }),
-  events: new Socket({ fd: eventsFd, readable: true, writable: true }),
-  onHello: ({ captureLogs }, server) => {
-    logs.capturedBy = captureLogs ? server.outbox : undefined;
-  },
-  onGone: end,
-});
-process.on('exit', shutdownTransport);
+if (process.send) {
+  let events: Socket | undefined;
+  const exitUnused = () => process.exit(0);
+  process.once('disconnect', exitUnused);
+  process.on('message', (name: string, socket: Socket) => {
+    if (name === 'events') events = socket;
+    if (name !== 'requests' || !events) return;
+    process.removeListener('disconnect', exitUnused);
+    // Whoever handed the program over may end before it does.
+    process.disconnect();
+    serve(socket, events);
+    // The library waits for this with its first message: what was read before would have been lost.
+    socket.write(Buffer.of(1));
+  });
+} else {
+  serve(new Socket({ fd: requestsFd }), new Socket({ fd: eventsFd }));
+}

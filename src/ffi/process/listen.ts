@@ -1,0 +1,33 @@
+import { parseArgs } from 'node:util';
+import { shutdownTransport } from '../../room/index.js';
+import { createLogger, describeError } from '../../timeline/index.js';
+import { Logs } from '../logs.js';
+import { ListeningEngine } from './listening-engine.js';
+
+/*
+ * An engine that waits for programs: `node listen.js --address PATH [--mode shared]`. It prints a line when it listens. When
+ * its standard input ends, it takes no more programs, and it ends when those that it serves are gone.
+ */
+const { values } = parseArgs({
+  options: { address: { type: 'string', default: '' }, mode: { type: 'string', default: 'own' } },
+});
+const log = createLogger('ffi/process');
+new Logs();
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+process.on('uncaughtException', (error) => log.error(`uncaught: ${error.stack}`));
+process.on('unhandledRejection', (error) => log.error(`unhandled rejection: ${describeError(error)}`));
+process.on('exit', shutdownTransport);
+
+const engine = new ListeningEngine({
+  address: values.address,
+  mode: values.mode === 'shared' ? 'shared' : 'own',
+});
+process.stdin.on('end', async () => {
+  await engine.close();
+  process.exit(0);
+});
+process.stdin.on('error', () => process.exit(0));
+process.stdin.resume();
+await engine.listen();
+process.stdout.write('listening\n');
