@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, rmdirSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
+import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLogger, describeError } from '../../timeline/index.js';
 import { Program } from './program.js';
@@ -54,7 +55,7 @@ export class ListeningEngine {
   async close(): Promise<void> {
     this.#closing = true;
     this.#server.close();
-    rmSync(this.#options.address, { force: true });
+    removeAddress(this.#options.address);
     this.#spare?.kill('SIGKILL');
     if (this.#programs > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
   }
@@ -122,6 +123,16 @@ export class ListeningEngine {
   #programGone(): void {
     this.#programs--;
     if (this.#programs === 0) this.#onIdle();
+  }
+}
+
+/** The socket, and the folder that the Python package made for it. */
+function removeAddress(address: string): void {
+  rmSync(address, { force: true });
+  try {
+    if (basename(dirname(address)).startsWith('offhook-')) rmdirSync(dirname(address));
+  } catch {
+    // Something else is in it.
   }
 }
 

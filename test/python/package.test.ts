@@ -1,0 +1,117 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeWith } from '../support/parts.js';
+import { engineEnvironment } from '../support/program.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+describeWith(['python livekit', 'cc'], 'the Python package', () => {
+  let folder: string;
+  let bin: string;
+
+  /** Runs a command of the installed package. */
+  function run(command: string, args: string[], env: Record<string, string> = {}) {
+    const environment = engineEnvironment({ PYTHONWARNINGS: 'ignore', ...env });
+    const { status, stdout, stderr } = spawnSync(join(bin, command), args, {
+      env: environment,
+      encoding: 'utf8',
+      cwd: folder,
+      timeout: 60_000,
+    });
+    return { status, stdout, stderr };
+  }
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'offhook-package-'));
+    bin = join(folder, 'venv/bin');
+    const must = (command: string, args: string[]) => {
+      const { status, stderr, stdout } = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
+      if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stdout}${stderr}`);
+    };
+    must(process.execPath, ['scripts/build-wheel.mjs', '--out', folder]);
+    must('python3', ['-m', 'venv', join(folder, 'venv')]);
+    const wheel = readdirSync(folder).find((name) => name.endsWith('.whl'))!;
+    must(join(bin, 'python'), [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--no-index',
+      '--no-deps',
+      join(folder, wheel),
+    ]);
+    // What the wheel depends on, and LiveKit's packages, are those of the tests.
+    const packages = (environment: string) => {
+      const lib = join(environment, 'lib');
+      return join(lib, readdirSync(lib)[0]!, 'site-packages');
+    };
+    appendFileSync(
+      join(packages(join(folder, 'venv')), 'tests.pth'),
+      `${packages(join(root, '.tools/python'))}\n`,
+    );
+  }, 300_000);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const program =
+    'from livekit import rtc; from livekit.rtc._ffi_client import FfiClient; r = rtc.AudioResampler(48000, 16000); print(FfiClient.instance._ffi_lib._name)';
+
+  test('runs a program on the engine, with the Node that it brings and each kind of engine', () => {
+    for (const mode of ['own', 'ready', 'shared']) {
+      const { stdout, stderr, status } = run('offhook-run', ['-c', program], {
+        PATH: '/usr/bin:/bin',
+        OFFHOOK_ENGINE_MODE: mode,
+      });
+      expect({ mode, stdout, stderr, status }).toEqual({
+        mode,
+        stdout: expect.stringMatching(/site-packages\/offhook\/lib\/liboffhook_ffi\.so\n$/),
+        stderr: '',
+        status: 0,
+      });
+    }
+  });
+
+  test('runs as a module too, and passes the exit code on', () => {
+    expect(run('python', ['-m', 'offhook', '-c', 'raise SystemExit(7)']).status).toBe(7);
+    expect(run('offhook-run', ['-c', 'raise SystemExit(9)']).status).toBe(9);
+    expect(run('offhook-run', []).status).toBe(2);
+  });
+
+  test('is enabled by a program that is started otherwise, but not once LiveKit is in use', () => {
+    const before = `import offhook; offhook.enable(); ${program}; offhook.enable()`;
+    expect(run('python', ['-c', before]).stdout).toContain('liboffhook_ffi.so');
+    const after =
+      'from livekit.rtc._ffi_client import FfiClient; FfiClient.instance; import offhook; offhook.enable()';
+    expect(run('python', ['-c', after]).stderr).toContain(
+      'RuntimeError: offhook.enable() must be called before',
+    );
+  });
+
+  test('has the commands of the engine', () => {
+    expect(run('offhook', ['--version']).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(run('python', ['-m', 'offhook', 'token', '--help']).stdout).toContain('token');
+  });
+
+  test('says what is wrong with a Node that is not there, or is none', () => {
+    const without = run('offhook-run', ['-c', program], { OFFHOOK_NODE: '/nowhere/node' });
+    expect(without.stderr).toContain('Node could not be started: /nowhere/node: No such file or directory');
+    const wrong = run('offhook-run', ['-c', program], { OFFHOOK_NODE: join(bin, 'python') });
+    expect(wrong.stderr).toContain('the engine is gone');
+    const mode = run('offhook-run', ['-c', program], { OFFHOOK_ENGINE_MODE: 'other' });
+    expect(mode).toMatchObject({ status: 1, stderr: expect.stringContaining('own, ready or shared') });
+  });
+
+  test('runs a room server', async () => {
+    const dev = spawn(join(bin, 'offhook'), ['dev', '--port', '0'], { env: engineEnvironment() });
+    try {
+      let printed = '';
+      dev.stdout.on('data', (text) => (printed += text));
+      await expect.poll(() => printed, { timeout: 20_000 }).toMatch(/Room server\s+ws:\/\//);
+    } finally {
+      dev.kill('SIGTERM');
+    }
+  });
+});
