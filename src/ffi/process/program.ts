@@ -18,8 +18,8 @@ import {
   toProgram,
 } from './wire.js';
 
-/** What a program may leave unread before frames are kept from it; other events always wait for it. */
-const maxUnreadBytes = 8 * 2 ** 20;
+/** What a program may leave unread before the frames of its streams wait in their queues, which drop the oldest. */
+const maxUnreadBytes = 1 * 2 ** 20;
 
 /** A room that has not been left by then is left to the server's own timeouts. */
 const leaveDeadlineMs = 1_500;
@@ -48,7 +48,6 @@ export class Program {
   /** Messages of this turn of the event loop, which leave together. */
   #outgoing: Buffer[] = [];
   #flushing = false;
-  #droppedFrames = 0;
   #gone = false;
 
   constructor(options: ProgramOptions) {
@@ -101,7 +100,11 @@ export class Program {
 
   #onHello(hello: Hello): void {
     this.#arena = new Arena(hello.arenaAddress, hello.arenaBytes);
-    this.#server = new FfiServer({ emit: (event) => this.#emit(event), addresses: this.#arena });
+    this.#server = new FfiServer({
+      emit: (event) => this.#emit(event),
+      untilTaken: () => this.#untilTaken(),
+      addresses: this.#arena,
+    });
     log.debug(
       `process ${hello.processId} is here, with version ${hello.sdkVersion} of the SDK for ${hello.sdk}`,
     );
@@ -144,10 +147,6 @@ export class Program {
 
   /** Runs for every event: a frame of each stream a hundred times a second. */
   #emit(event: Delivery): void {
-    if (event.to !== undefined && this.#events.writableLength > maxUnreadBytes) {
-      this.#dropFrame(event);
-      return;
-    }
     this.#keep(event.buffers);
     this.#note(event);
     if (event.bytes.length > 0) {
@@ -163,12 +162,9 @@ export class Program {
     for (const id of closed) this.#send(encodeNote(toProgram.settled, id));
   }
 
-  /** A program that does not read loses frames, as it would with a queue of its own. */
-  #dropFrame({ buffers = [] }: Delivery): void {
-    for (const { address } of buffers) this.#arena?.free(address);
-    if (this.#droppedFrames++ % 1_000 === 0) {
-      log.warn(`the program does not take its events: ${this.#droppedFrames} frames were dropped so far`);
-    }
+  #untilTaken(): Promise<void> | undefined {
+    if (this.#events.writableLength <= maxUnreadBytes) return undefined;
+    return new Promise((resolve) => this.#events.once('drain', resolve));
   }
 
   #keep(buffers: readonly LentBuffer[] = []): void {
