@@ -8,17 +8,19 @@ import {
   type ReceptionStats,
   type RtpPacket,
 } from '../rtp/index.js';
+import { type AudioCodec, opusCodec } from './audio-codec.js';
 import { AudioStream, type AudioStreamOptions } from './audio-stream.js';
 import { chain, type Stage } from './chain.js';
 import { type AudioPayload, depacketize } from './depacketize.js';
-import { JitterBuffer, type JitterBufferStats } from './jitter-buffer.js';
-import { opusClockRate } from './opus-rates.js';
+import { JitterBuffer, type JitterBufferStats, type MediaPacket } from './jitter-buffer.js';
 import { Playout, type PlayoutStats } from './playout.js';
 import { sharedTicker, type Ticker } from './ticker.js';
 
 export interface AudioReceiverOptions {
   /** By payload type, as the session description says. */
   payloadTypes: ReadonlyMap<number, AudioPayload>;
+  /** Default Opus. */
+  codec?: AudioCodec;
   ticker?: Ticker;
   /** Takes receiver reports (and NACKs when `nack` is set). */
   sendRtcp?: (packet: Buffer) => void;
@@ -51,20 +53,26 @@ export class AudioReceiver {
   #ticker: Ticker;
   #payloadTypes: ReadonlyMap<number, AudioPayload>;
   #streams = new Set<AudioStream>();
-  #jitter = new JitterBuffer(opusClockRate);
-  #playout = new Playout(this.#jitter);
+  #codec: AudioCodec;
+  #jitter: JitterBuffer;
+  #playout: Playout;
   #reception: ReceptionReport | undefined;
   #retired: { ssrc: number; untilMs: number } | undefined;
   #payloadType: number | undefined;
   #packetsDiscarded = 0;
   #nextReportMs = 0;
   #arrivalMs = 0;
+  #handleRtpPacket: (packet: Buffer) => void;
   #closed = false;
 
   constructor(options: AudioReceiverOptions) {
     this.#options = options;
     this.#ticker = options.ticker ?? sharedTicker();
     this.#payloadTypes = options.payloadTypes;
+    this.#codec = options.codec ?? opusCodec;
+    this.#jitter = new JitterBuffer(this.#codec.clockRate);
+    this.#playout = new Playout(this.#jitter, this.#codec);
+    this.#handleRtpPacket = chain([this.#parse, this.#depacketizeRed()], this.#reorder);
   }
 
   /** Takes an RTP or RTCP packet as it came. Anything malformed is dropped and counted. */
@@ -123,16 +131,17 @@ export class AudioReceiver {
     next(rtp);
   };
 
-  #depacketizeRed = depacketize(
-    () => this.#payloadTypes,
-    () => this.#packetsDiscarded++,
-  );
+  #depacketizeRed(): Stage<RtpPacket, MediaPacket> {
+    return depacketize(
+      this.#codec,
+      () => this.#payloadTypes,
+      () => this.#packetsDiscarded++,
+    );
+  }
 
-  #reorder = (frame: Parameters<JitterBuffer['insert']>[0]) => {
+  #reorder = (frame: MediaPacket) => {
     this.#jitter.insert(frame, this.#arrivalMs, !this.#ticker.isStalled);
   };
-
-  #handleRtpPacket = chain([this.#parse, this.#depacketizeRed], this.#reorder);
 
   #handleRtp(packet: Buffer): void {
     this.#handleRtpPacket(packet);
@@ -167,7 +176,7 @@ export class AudioReceiver {
       this.#retired = { ssrc: current.ssrc, untilMs: this.#arrivalMs + retiredMs };
       this.#jitter.restart();
     }
-    this.#reception = new ReceptionReport(rtp.ssrc, opusClockRate);
+    this.#reception = new ReceptionReport(rtp.ssrc, this.#codec.clockRate);
     this.#nextReportMs = this.#arrivalMs + firstReportMs;
     return true;
   }

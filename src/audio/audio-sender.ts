@@ -93,6 +93,7 @@ export class AudioSender {
     this.#rtp = new RtpSender({
       ...options,
       payloadType: payloadTypes.red ?? payloadTypes.opus,
+      clockRate: opusClockRate,
       cname: options.cname ?? 'offhook',
       wallClockMs: clock.wallClockMs,
       random,

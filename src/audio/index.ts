@@ -1,13 +1,17 @@
+export { type AudioCodec, type AudioDecoder, opusCodec } from './audio-codec.js';
 export { decodeAudioLevel } from './audio-level.js';
 export { AudioReceiver, type AudioReceiverStats } from './audio-receiver.js';
 export { AudioSender, type AudioSenderStats } from './audio-sender.js';
 export { AudioSource, type AudioSourceOptions, type CaptureRing } from './audio-source.js';
 export { AudioStream, type AudioStreamOptions, checkStreamOptions } from './audio-stream.js';
-export type { Clock } from './clock.js';
+export { type Clock, systemClock } from './clock.js';
 export type { AudioPayload } from './depacketize.js';
 export type { FrameFilter } from './filter-stage.js';
 export type { AudioFrame } from './frame.js';
+export { OpusEncoder } from './opus-encoder.js';
 export { parseRed } from './red.js';
 export { remix } from './remix.js';
 export { Resampler, type ResamplerOptions } from './resampler.js';
 export type { ResamplerQuality } from './resampler-filter.js';
+export { RtpSender, type RtpSenderStats } from './rtp-sender.js';
+export { sharedTicker, type Ticker, type TickTarget, tickMs } from './ticker.js';

@@ -1,13 +1,12 @@
+import type { AudioCodec, AudioDecoder } from './audio-codec.js';
 import type { DecodedAudio } from './audio-stream.js';
 import type { JitterBuffer, MediaPacket } from './jitter-buffer.js';
-import { OpusDecoder } from './opus-decoder.js';
-import { isOpusRate, type OpusRate, opusClockRate } from './opus-rates.js';
 import { remix } from './remix.js';
 import { Resampler } from './resampler.js';
 import { stretch } from './time-stretch.js';
 
 export interface PlayoutStats {
-  /** Samples played, in units of 48 kHz: decoded, made up and silent. */
+  /** Samples played, in units of the codec's clock (48 kHz for Opus): decoded, made up and silent. */
   samplesPlayed: number;
   /** Samples made up for packets that were lost or late. */
   samplesConcealed: number;
@@ -34,33 +33,38 @@ export class Playout {
     samplesInserted: 0,
   };
   #jitter: JitterBuffer;
-  #rate: OpusRate = opusClockRate;
+  #codec: AudioCodec;
+  #rate: number;
   #channels: 1 | 2 = 1;
-  #decoder: OpusDecoder | undefined;
+  #decoder: AudioDecoder | undefined;
   /** Decoded and not yet played. */
   #waiting: Int16Array = new Int16Array(0);
-  #silence = new Int16Array(opusClockRate / 100);
+  #silence: Int16Array;
   #concealing = false;
   #wasSilent = true;
   #sinceStretch = 0;
   #last: MediaPacket | undefined;
 
-  constructor(jitter: JitterBuffer) {
+  constructor(jitter: JitterBuffer, codec: AudioCodec) {
     this.#jitter = jitter;
+    this.#codec = codec;
+    this.#rate = codec.rates.at(-1)!;
+    this.#silence = new Int16Array(this.#rate / 100);
   }
 
   /**
-   * Chooses what to decode to: the streams' own rate when they agree and Opus has it, else 48 kHz. While playing, the
+   * Chooses what to decode to: the streams' own rate when they agree and the codec has it, else its highest. While playing, the
    * choice only ever grows, since a new decoder takes a moment to find its feet.
    */
   serve(streams: Iterable<{ sampleRate: number; numChannels: number }>): void {
     const wanted = [...streams];
     const rates = new Set(wanted.map(({ sampleRate }) => sampleRate));
     const [first] = rates;
-    const shared = rates.size === 1 && isOpusRate(first!) ? first : opusClockRate;
-    const stereo = wanted.some(({ numChannels }) => numChannels > 1);
+    const { rates: possible, maxChannels } = this.#codec;
+    const shared = rates.size === 1 && possible.includes(first!) ? first! : possible.at(-1)!;
+    const stereo = maxChannels === 2 && wanted.some(({ numChannels }) => numChannels > 1);
     const playing = this.#decoder !== undefined;
-    const rate = playing ? (Math.max(shared, this.#rate) as OpusRate) : shared;
+    const rate = playing ? Math.max(shared, this.#rate) : shared;
     const channels = stereo || (playing && this.#channels === 2) ? 2 : 1;
     if (rate !== this.#rate || channels !== this.#channels) this.#change(rate, channels);
   }
@@ -84,7 +88,7 @@ export class Playout {
     }
     const samples = this.#waiting.subarray(0, size);
     this.#waiting = this.#waiting.subarray(size);
-    this.stats.samplesPlayed += opusClockRate / 100;
+    this.stats.samplesPlayed += this.#codec.clockRate / 100;
     return { samples, sampleRate: this.#rate, numChannels: this.#channels };
   }
 
@@ -94,7 +98,7 @@ export class Playout {
     this.#wasSilent = false;
     if (decision.kind !== 'packet') return this.#conceal(decision.kind === 'conceal');
     this.#last = decision.packet;
-    this.#decoder ??= new OpusDecoder(this.#rate, this.#channels);
+    this.#decoder ??= this.#codec.createDecoder(this.#rate, this.#channels);
     const decoded = this.#decoder.decode(decision.packet.payload);
     if (!decoded) return this.#conceal(true);
     this.#concealing = false;
@@ -138,7 +142,7 @@ export class Playout {
     return adjusted;
   }
 
-  #change(rate: OpusRate, channels: 1 | 2): void {
+  #change(rate: number, channels: 1 | 2): void {
     const remixed = remix(this.#waiting, this.#channels, channels);
     const resampler = Resampler.create({ inputRate: this.#rate, outputRate: rate, numChannels: channels });
     const waiting = concatenate(resampler.push(remixed), resampler.flush());
@@ -151,13 +155,13 @@ export class Playout {
     if (!last) return;
     // The last packet again, unheard, so that the new decoder knows what it goes on from.
     this.#last = last;
-    this.#decoder = new OpusDecoder(rate, channels);
+    this.#decoder = this.#codec.createDecoder(rate, channels);
     this.#decoder.decode(last.payload);
     this.#wasSilent = false;
   }
 
   #unitsOf(values: number): number {
-    return ((values / this.#channels) * opusClockRate) / this.#rate;
+    return ((values / this.#channels) * this.#codec.clockRate) / this.#rate;
   }
 }
 

@@ -7,11 +7,12 @@ import {
   toNtp,
 } from '../rtp/index.js';
 import { encodeAudioLevel } from './audio-level.js';
-import { opusClockRate } from './opus-rates.js';
 
 export interface RtpSenderOptions {
   ssrc: number;
   payloadType: number;
+  /** Of timestamps, in Hz. */
+  clockRate: number;
   /** Takes RTP and RTCP packets. */
   send: (packet: Buffer) => void;
   /** Milliseconds since 1970. */
@@ -66,8 +67,15 @@ export class RtpSender {
     };
   }
 
-  send(payload: Uint8Array, timestamp: number, marker: boolean, levelDbov: number): void {
-    const { ssrc, payloadType, send } = this.#options;
+  /** @param payloadType another one than the stream's own, as telephone events have */
+  send(
+    payload: Uint8Array,
+    timestamp: number,
+    marker: boolean,
+    levelDbov: number,
+    payloadType = this.#options.payloadType,
+  ): void {
+    const { ssrc, send } = this.#options;
     const sequenceNumber = this.#sequenceNumber;
     const extensions = this.#extensions(levelDbov);
     const packet = serializeRtp(
@@ -134,7 +142,7 @@ export class RtpSender {
     this.stats.remote = {
       fractionLost: block.fractionLost,
       packetsLost: block.cumulativeLost,
-      jitterMs: block.jitter / (opusClockRate / 1000),
+      jitterMs: block.jitter / (this.#options.clockRate / 1000),
       roundTripMs: block.lastSenderReport === 0 ? undefined : Math.max(0, (roundTrip / 65536) * 1000),
     };
   }
