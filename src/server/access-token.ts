@@ -36,6 +36,8 @@ export interface Access {
   /** `standard`, `agent`, `sip`, `ingress`, `egress`; empty when the token does not say. */
   kind: string;
   grants: Grants;
+  /** The `sip` claim: whether its bearer may change trunks and rules, and place calls. */
+  sip: { admin: boolean; call: boolean };
   roomConfig: RoomConfiguration | undefined;
   /** Wall-clock time, in milliseconds. */
   expiresAtMs: number;
@@ -50,6 +52,8 @@ export interface AccessClaims {
   kind?: string;
   grants: Partial<Grants>;
   roomConfig?: RoomConfiguration;
+  /** Name of a room configuration that the server keeps. */
+  roomPreset?: string;
   /** Seconds, or a time span such as `10m`, `6h`, `7d`. */
   lifetime: number | string;
 }
@@ -95,13 +99,13 @@ export async function verifyAccess(token: string | undefined, keys: ApiKeys): Pr
  * @throws TypeError for a lifetime that is no time span
  */
 export function signAccess(apiKey: string, secret: string, claims: AccessClaims): Promise<string> {
-  const { identity, name, metadata, attributes, kind, roomConfig, lifetime, grants } = claims;
+  const { identity, name, metadata, attributes, kind, roomConfig, roomPreset, lifetime, grants } = claims;
   const { canPublishSources } = grants;
   const video = {
     ...grants,
     ...(canPublishSources && { canPublishSources: canPublishSources.map(sourceName) }),
   };
-  const payload = { name, metadata, attributes, kind, roomConfig: roomConfig?.toJson(), video };
+  const payload = { name, metadata, attributes, kind, roomConfig: roomConfig?.toJson(), roomPreset, video };
   return new SignJWT(payload)
     .setProtectedHeader({ alg: algorithm })
     .setIssuer(apiKey)
@@ -128,8 +132,12 @@ function issuerOf(token: string): string {
 
 /** @throws Error when a claim is not of its type: a token that says something else than its signer meant is refused. */
 function readClaims(apiKey: string, claims: Record<string, unknown>): Access {
-  const { video = {}, attributes = {}, roomConfig } = claims;
+  const { video = {}, sip = {}, attributes = {}, roomConfig } = claims;
   if (typeof video !== 'object' || video === null) throw new Error('claim "video" is not an object');
+  if (typeof sip !== 'object' || sip === null) throw new Error('claim "sip" is not an object');
+  const { admin = false, call = false } = sip as Record<string, unknown>;
+  if (typeof admin !== 'boolean' || typeof call !== 'boolean')
+    throw new Error('a claim of "sip" is not a boolean');
   if (!isTextRecord(attributes)) throw new Error('claim "attributes" is not a map of text to text');
   const grants = video as Record<string, unknown>;
   const flag = (name: string, otherwise = false) => {
@@ -167,6 +175,7 @@ function readClaims(apiKey: string, claims: Record<string, unknown>): Access {
       recorder: flag('recorder'),
       agent: flag('agent'),
     },
+    sip: { admin, call },
     roomConfig: roomConfig
       ? RoomConfiguration.fromJson(roomConfig as never, { ignoreUnknownFields: true })
       : undefined,

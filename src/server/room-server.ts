@@ -7,7 +7,7 @@ import { AgentWorkers } from './agents/agent-workers.js';
 import { Dispatcher } from './agents/dispatcher.js';
 import { agentDispatchService } from './api/agent-dispatch-service.js';
 import { roomService } from './api/room-service.js';
-import { twirpHandler } from './api/twirp.js';
+import { type TwirpService, twirpHandler } from './api/twirp.js';
 import { type ClientOptions, readClientOptions } from './client-options.js';
 import { HttpListener } from './http-listener.js';
 import { type HttpReply, type HttpRequest, HttpRouter, tokenOf } from './http-router.js';
@@ -35,6 +35,8 @@ export interface ServerOptions {
   departureTimeoutS?: number;
   /** How long a participant that lost its signalling connection may come back. Default 15 000. */
   resumeWindowMs?: number;
+  /** Further services of the server API, by name: `livekit.SIP`. */
+  services?: Readonly<Record<string, TwirpService>>;
 }
 
 export interface RoomServer {
@@ -90,6 +92,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
   const services = {
     'livekit.RoomService': roomService(rooms),
     'livekit.AgentDispatchService': agentDispatchService(rooms, dispatcher),
+    ...options.services,
   };
   const validate = async (request: HttpRequest, readClient: () => ClientOptions): Promise<HttpReply> => {
     const access = await verifyAccess(tokenOf(request.headers, request.query), keys);

@@ -3,9 +3,17 @@ import { TwirpError } from './twirp-error.js';
 
 /**
  * What the token of a caller must grant. `roomAdmin` is for the room that the request names and no other,
- * `destinationRoom` for both of the rooms that it names.
+ * `destinationRoom` for both of the rooms that it names. The sip grants are a claim of their own; `sipTransfer` needs
+ * `roomAdmin` as well.
  */
-type MethodGrant = 'roomCreate' | 'roomList' | 'roomAdmin' | 'destinationRoom';
+type MethodGrant =
+  | 'roomCreate'
+  | 'roomList'
+  | 'roomAdmin'
+  | 'destinationRoom'
+  | 'sipAdmin'
+  | 'sipCall'
+  | 'sipTransfer';
 
 /** The grant that each method of the API needs. A method that is not in this table cannot be called. */
 export const methodGrants: Readonly<Record<string, MethodGrant>> = {
@@ -26,6 +34,21 @@ export const methodGrants: Readonly<Record<string, MethodGrant>> = {
   'livekit.AgentDispatchService/CreateDispatch': 'roomAdmin',
   'livekit.AgentDispatchService/ListDispatch': 'roomAdmin',
   'livekit.AgentDispatchService/DeleteDispatch': 'roomAdmin',
+  'livekit.SIP/CreateSIPInboundTrunk': 'sipAdmin',
+  'livekit.SIP/CreateSIPOutboundTrunk': 'sipAdmin',
+  'livekit.SIP/UpdateSIPInboundTrunk': 'sipAdmin',
+  'livekit.SIP/UpdateSIPOutboundTrunk': 'sipAdmin',
+  'livekit.SIP/GetSIPInboundTrunk': 'sipAdmin',
+  'livekit.SIP/GetSIPOutboundTrunk': 'sipAdmin',
+  'livekit.SIP/ListSIPInboundTrunk': 'sipAdmin',
+  'livekit.SIP/ListSIPOutboundTrunk': 'sipAdmin',
+  'livekit.SIP/DeleteSIPTrunk': 'sipAdmin',
+  'livekit.SIP/CreateSIPDispatchRule': 'sipAdmin',
+  'livekit.SIP/UpdateSIPDispatchRule': 'sipAdmin',
+  'livekit.SIP/ListSIPDispatchRule': 'sipAdmin',
+  'livekit.SIP/DeleteSIPDispatchRule': 'sipAdmin',
+  'livekit.SIP/CreateSIPParticipant': 'sipCall',
+  'livekit.SIP/TransferSIPParticipant': 'sipTransfer',
 };
 
 /**
@@ -37,9 +60,23 @@ export function requireCaller(method: string, access: Access | undefined): void 
   const grant = Object.hasOwn(methodGrants, method) ? methodGrants[method] : undefined;
   if (grant === undefined)
     throw new TwirpError('unauthenticated', 'permissions denied: no grant allows this');
-  const flag = grant === 'destinationRoom' ? 'roomAdmin' : grant;
-  if (!access?.grants[flag]) {
-    throw new TwirpError('unauthenticated', `permissions denied: the token lacks the ${flag} grant`);
+  const missing = missingGrant(grant, access);
+  if (missing !== undefined) {
+    throw new TwirpError('unauthenticated', `permissions denied: the token lacks the ${missing} grant`);
+  }
+}
+
+function missingGrant(grant: MethodGrant, access: Access | undefined): string | undefined {
+  switch (grant) {
+    case 'sipAdmin':
+      return access?.sip.admin ? undefined : 'sip admin';
+    case 'sipCall':
+    case 'sipTransfer':
+      return access?.sip.call ? undefined : 'sip call';
+    default: {
+      const flag = grant === 'destinationRoom' ? 'roomAdmin' : grant;
+      return access?.grants[flag] ? undefined : flag;
+    }
   }
 }
 
@@ -50,13 +87,15 @@ export function requireCaller(method: string, access: Access | undefined): void 
  */
 export function requireGrant(method: string, access: Access, request: object): void {
   const grant = methodGrants[method];
-  if (grant !== 'roomAdmin' && grant !== 'destinationRoom') return;
-  const { room, destinationRoom } = request as { room?: string; destinationRoom?: string };
+  if (grant !== 'roomAdmin' && grant !== 'destinationRoom' && grant !== 'sipTransfer') return;
+  const named = request as { room?: string; roomName?: string; destinationRoom?: string };
+  const { room = named.roomName, destinationRoom } = named;
   const isAllowed =
+    access.grants.roomAdmin &&
     room === access.grants.room &&
-    (grant === 'roomAdmin' || destinationRoom === access.grants.destinationRoom);
+    (grant !== 'destinationRoom' || destinationRoom === access.grants.destinationRoom);
   if (isAllowed) return;
-  const rooms = grant === 'roomAdmin' ? `room "${room}"` : `rooms "${room}" and "${destinationRoom}"`;
+  const rooms = grant !== 'destinationRoom' ? `room "${room}"` : `rooms "${room}" and "${destinationRoom}"`;
   throw new TwirpError(
     'unauthenticated',
     `permissions denied: the token lacks the roomAdmin grant for ${rooms}`,

@@ -93,6 +93,7 @@ function errorReply(error: unknown): HttpReply {
   const isKnown = error instanceof TwirpError;
   if (!isKnown) log.error(describeError(error));
   const code = isKnown ? error.code : 'internal';
-  const body = JSON.stringify({ code, msg: isKnown ? error.message : 'internal error' });
+  const meta = isKnown && error.meta ? { meta: error.meta } : {};
+  const body = JSON.stringify({ code, msg: isKnown ? error.message : 'internal error', ...meta });
   return { status: twirpStatuses[code], contentType: 'application/json', body };
 }
