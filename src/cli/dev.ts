@@ -1,23 +1,25 @@
 import type { Command } from 'commander';
-import { startServer } from '../server/index.js';
-import { type LogLevel, OffhookError, setLogSink } from '../timeline/index.js';
+import { type RoomServer, startServer } from '../server/index.js';
+import { SipGateway, sipService } from '../sip/index.js';
+import type { LogLevel } from '../timeline/index.js';
 import { developmentKey } from './api-key-options.js';
+import { closeOnSignal, logLevelHelp, logToStderr, parseLogLevel, parsePort } from './server-options.js';
+import { addSipOptions, gatewayOptions, type SipCommandOptions } from './sip-options.js';
 import { signToken } from './token.js';
 
-interface DevOptions {
+interface DevOptions extends SipCommandOptions {
   port: number;
   host: string;
   apiKey: string;
   apiSecret: string;
   rtcPort?: number;
+  sip?: boolean;
   log: LogLevel;
 }
 
-const logLevels: readonly string[] = ['error', 'warn', 'info', 'debug', 'trace'];
-
 /** `offhook dev`: a room server on this machine. */
 export function registerDev(program: Command): void {
-  program
+  const command = program
     .command('dev')
     .description('run a room server on this machine, for agents, browsers and server SDKs')
     .option('--port <port>', 'TCP port for HTTP and WebSocket', parsePort, 7880)
@@ -25,24 +27,29 @@ export function registerDev(program: Command): void {
     .option('--api-key <key>', 'API key that tokens are signed with', developmentKey.apiKey)
     .option('--api-secret <secret>', 'secret of the API key', developmentKey.apiSecret)
     .option('--rtc-port <port>', 'UDP port for all media (default: 7882, or any with --port 0)', parsePort)
-    .option('--log <level>', `one of ${logLevels.join(', ')}`, parseLogLevel, 'info')
-    .action(dev);
+    .option('--sip', 'let telephones call in and out as well');
+  addSipOptions(command).option('--log <level>', logLevelHelp, parseLogLevel, 'info').action(dev);
 }
 
-async function dev({ port, host, apiKey, apiSecret, rtcPort, log }: DevOptions): Promise<void> {
-  setLogSink(({ level, module, message }) => {
-    process.stderr.write(`${new Date().toISOString()} ${level.padEnd(5)} ${module}: ${message}\n`);
-  }, log);
+async function dev(options: DevOptions): Promise<void> {
+  const { port, host, apiKey, apiSecret, rtcPort, log } = options;
+  logToStderr(log);
+  let gateway: SipGateway | undefined;
   const server = await startServer({
     port,
     host,
     keys: { [apiKey]: apiSecret },
     ...(rtcPort === undefined ? {} : { rtcPort }),
+    ...(options.sip ? { services: { 'livekit.SIP': sipService(() => gateway!) } } : {}),
   });
+  if (options.sip) gateway = await openGateway(server, options);
   const token = await signToken({ apiKey, apiSecret, room: 'demo', identity: 'guest', ttl: '24h' });
   process.stdout.write(
     [
       `Room server   ${server.url}  (media on UDP port ${server.rtcPort})`,
+      ...(gateway
+        ? [`Telephones    sip:anything@${options.sipHost ?? host}:${gateway.port}  (UDP and TCP)`]
+        : []),
       `API key       ${apiKey}`,
       `API secret    ${apiSecret}`,
       '',
@@ -52,28 +59,24 @@ async function dev({ port, host, apiKey, apiSecret, rtcPort, log }: DevOptions):
       '',
     ].join('\n'),
   );
-  let closing = false;
-  const close = () => {
-    // A second signal does not wait for anybody.
-    if (closing) process.exit(1);
-    closing = true;
-    void server.close().then(() => process.exit(0));
-  };
-  process.on('SIGINT', close);
-  process.on('SIGTERM', close);
-}
-
-function parsePort(text: string): number {
-  const port = Number(text);
-  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is no port`, {
-    advice: 'Give a number between 0 (any free port) and 65535.',
+  closeOnSignal(async () => {
+    await gateway?.close();
+    await server.close();
   });
 }
 
-function parseLogLevel(text: string): LogLevel {
-  if (logLevels.includes(text)) return text as LogLevel;
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is no log level`, {
-    advice: `Give one of ${logLevels.join(', ')}.`,
-  });
+/** The gateway beside the server; without it the server is not left alone. */
+async function openGateway(server: RoomServer, options: DevOptions): Promise<SipGateway> {
+  const { apiKey, apiSecret, host } = options;
+  // The server is reached over loopback, whichever addresses it listens on.
+  const url = new URL(server.url);
+  if (url.hostname === '0.0.0.0') url.hostname = '127.0.0.1';
+  if (url.hostname === '[::]') url.hostname = '[::1]';
+  try {
+    const room = { url: url.href, apiKey, apiSecret };
+    return await SipGateway.open({ ...gatewayOptions(options, host), room });
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
 }

@@ -5,6 +5,7 @@ import { describeError } from '../timeline/index.js';
 import { registerDemo } from './demo.js';
 import { registerDev } from './dev.js';
 import { registerDoctor } from './doctor.js';
+import { registerSip } from './sip.js';
 import { registerToken } from './token.js';
 
 const { version, description } = createRequire(import.meta.url)('../../package.json') as {
@@ -16,6 +17,7 @@ const program = new Command('offhook').description(description).version(version)
 registerDemo(program);
 registerDev(program);
 registerDoctor(program);
+registerSip(program);
 registerToken(program);
 
 program.parseAsync().catch((error: unknown) => {

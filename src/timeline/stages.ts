@@ -20,7 +20,10 @@ export type FilterStage = 'filter-load' | 'filter-create';
 /** Steps outside connecting that can fail on their own. */
 export type OperationStage = 'publish' | 'subscribe' | 'request' | 'rpc' | 'reconnect' | 'server';
 
-export type Stage = ConnectStage | FilterStage | OperationStage;
+/** Steps of a telephone call: ringing, the room, the agent asked and its audio, the answer, and the call itself. */
+export type CallStage = 'sip-invite' | 'sip-room' | 'sip-agent' | 'sip-audio' | 'sip-answer' | 'sip-call';
+
+export type Stage = ConnectStage | FilterStage | OperationStage | CallStage;
 
 /** Default deadlines in milliseconds; every one of them can be set by ConnectOptions. */
 export const defaultDeadlinesMs = {

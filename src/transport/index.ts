@@ -12,3 +12,4 @@ export {
   shutdownTransport,
 } from './peer-connection.js';
 export { parseSdp, type SdpMedia } from './sdp.js';
+export { SrtpContext, type SrtpMasterKey, type SrtpProfile, srtpProfiles } from './srtp/index.js';

@@ -12,10 +12,19 @@ export type Part =
   | 'native engine'
   | 'openssl'
   | 'python'
-  | 'python livekit';
+  | 'python livekit'
+  | 'baresip'
+  | 'sipp'
+  | 'linphone'
+  | 'kamailio'
+  | 'ffmpeg';
 
 function answers(command: string, args: string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore', timeout: 20_000 }).status === 0;
+}
+
+function starts(command: string, args: string[]): boolean {
+  return spawnSync(command, args, { stdio: 'ignore', timeout: 20_000 }).error === undefined;
 }
 
 const isHere: Record<Part, () => boolean> = {
@@ -27,6 +36,12 @@ const isHere: Record<Part, () => boolean> = {
   python: () => answers('python3', ['-c', 'import venv, ensurepip']),
   'python livekit': () =>
     answers(python, ['-c', 'import importlib.metadata as m; m.version("livekit-agents")']),
+  // These two do not end with 0 when they are asked for help.
+  baresip: () => starts('baresip', ['-h']),
+  sipp: () => starts('sipp', ['-v']),
+  linphone: () => answers('linphonec', ['-v']),
+  kamailio: () => answers('kamailio', ['-v']),
+  ffmpeg: () => answers('ffmpeg', ['-version']),
   'native engine': () => answers(process.execPath, ['-e', "require('@livekit/rtc-ffi-bindings')"]),
 };
 

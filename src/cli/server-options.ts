@@ -1,0 +1,40 @@
+import { type LogLevel, OffhookError, setLogSink } from '../timeline/index.js';
+
+/** What commands that serve have in common. */
+const logLevels: readonly string[] = ['error', 'warn', 'info', 'debug', 'trace'];
+export const logLevelHelp = `one of ${logLevels.join(', ')}`;
+
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is no port`, {
+    advice: 'Give a number between 0 (any free port) and 65535.',
+  });
+}
+
+export function parseLogLevel(text: string): LogLevel {
+  if (logLevels.includes(text)) return text as LogLevel;
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is no log level`, {
+    advice: `Give one of ${logLevels.join(', ')}.`,
+  });
+}
+
+/** Log records as lines of standard error. */
+export function logToStderr(threshold: LogLevel): void {
+  setLogSink(({ level, module, message }) => {
+    process.stderr.write(`${new Date().toISOString()} ${level.padEnd(5)} ${module}: ${message}\n`);
+  }, threshold);
+}
+
+/** Ends the process by `close` on the first signal, and at once on the second. */
+export function closeOnSignal(close: () => Promise<void>): void {
+  let closing = false;
+  const end = () => {
+    // A second signal does not wait for anybody.
+    if (closing) process.exit(1);
+    closing = true;
+    void close().then(() => process.exit(0));
+  };
+  process.on('SIGINT', end);
+  process.on('SIGTERM', end);
+}

@@ -1,0 +1,102 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { formatUri, Headers, isSipUri, parseUri, type SipRequest } from '../message/index.js';
+import { formatChallenge, isResponseRight, parseCredentials } from './digest.js';
+
+/** How long a nonce may be used; afterwards the client is asked again and not counted as wrong. */
+const nonceLifetimeMs = 5 * 60_000;
+/** Nonces whose counts are remembered, against a captured request being sent again. */
+const maxNonces = 10_000;
+
+export type AuthOutcome =
+  | { kind: 'ok'; username: string }
+  /** No credentials, or credentials for a nonce that is no longer valid. */
+  | { kind: 'challenge'; stale: boolean }
+  /** Credentials that are wrong. */
+  | { kind: 'wrong'; username: string };
+
+/**
+ * Checks digest credentials of requests (RFC 7616). A nonce is a time with our signature on it, so that asking costs
+ * no memory; what is remembered is how often each one was used.
+ */
+export class Authenticator {
+  readonly realm: string;
+  readonly #nowMs: () => number;
+  readonly #key = randomBytes(32);
+  readonly #counts = new Map<string, number>();
+
+  /** @param nowMs monotonic time in milliseconds */
+  constructor(realm: string, nowMs: () => number) {
+    this.realm = realm;
+    this.#nowMs = nowMs;
+  }
+
+  /** WWW-Authenticate headers: SHA-256 first, which clients that know it choose, then MD5 for the others. */
+  challenge(stale: boolean): Headers {
+    const headers = new Headers();
+    const nonce = this.#makeNonce();
+    for (const algorithm of ['SHA-256', 'MD5'] as const) {
+      const challenge = { realm: this.realm, nonce, algorithm, qopAuth: true, stale };
+      headers.add('WWW-Authenticate', formatChallenge(challenge));
+    }
+    return headers;
+  }
+
+  /** @param passwordOf the password of a user; undefined for one that is not known */
+  check(request: SipRequest, passwordOf: (username: string) => string | undefined): AuthOutcome {
+    const credentials = [
+      ...request.headers.getAll('Authorization'),
+      ...request.headers.getAll('Proxy-Authorization'),
+    ]
+      .map(parseCredentials)
+      .find((parsed) => parsed?.realm === this.realm);
+    if (!credentials) return { kind: 'challenge', stale: false };
+    const { username, nonce, qop, nonceCount, uri } = credentials;
+    const age = this.#ageOf(nonce);
+    if (age === undefined) return { kind: 'challenge', stale: false };
+    const password = passwordOf(username);
+    // An unknown user takes as long as a known one, so that names cannot be told apart by time.
+    const right = isResponseRight(credentials, request.method, password ?? randomBytes(16).toString('hex'));
+    if (password === undefined || !right || !isFor(request, uri)) return { kind: 'wrong', username };
+    if (age > nonceLifetimeMs) return { kind: 'challenge', stale: true };
+    if (qop !== undefined && !this.#count(nonce, Number.parseInt(nonceCount ?? '', 16))) {
+      return { kind: 'challenge', stale: true };
+    }
+    return { kind: 'ok', username };
+  }
+
+  /** Whether a nonce's count has grown: a request that was captured and sent again has an old one. */
+  #count(nonce: string, count: number): boolean {
+    if (!Number.isInteger(count) || count <= (this.#counts.get(nonce) ?? 0)) return false;
+    this.#counts.delete(nonce);
+    this.#counts.set(nonce, count);
+    if (this.#counts.size > maxNonces) this.#counts.delete(this.#counts.keys().next().value!);
+    return true;
+  }
+
+  #makeNonce(): string {
+    const issued = Buffer.alloc(16);
+    issued.writeDoubleBE(this.#nowMs(), 0);
+    randomBytes(8).copy(issued, 8);
+    return Buffer.concat([issued, this.#sign(issued)]).toString('base64url');
+  }
+
+  #ageOf(nonce: string): number | undefined {
+    const bytes = Buffer.from(nonce, 'base64url');
+    if (bytes.length !== 32) return undefined;
+    const issued = bytes.subarray(0, 16);
+    if (!timingSafeEqual(bytes.subarray(16), this.#sign(issued))) return undefined;
+    return this.#nowMs() - issued.readDoubleBE(0);
+  }
+
+  #sign(issued: Buffer): Buffer {
+    return createHmac('sha256', this.#key).update(issued).digest().subarray(0, 16);
+  }
+}
+
+/** Whether credentials were made for this request's URI; proxies on the way may have changed parameters and the port. */
+function isFor(request: SipRequest, text: string): boolean {
+  const uri = parseUri(text);
+  if (!uri) return false;
+  if (!isSipUri(uri) || !isSipUri(request.uri)) return formatUri(request.uri) === text;
+  return uri.user === request.uri.user;
+}

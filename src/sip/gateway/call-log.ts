@@ -1,0 +1,126 @@
+import {
+  createLogger,
+  describeDuration,
+  escapeHtml,
+  logTimeline,
+  type PageSection,
+  type Span,
+  type Stage,
+  Timeline,
+  type TimelineRecord,
+  traceTimeline,
+} from '../../timeline/index.js';
+import type { TracedMessage } from '../call/index.js';
+import { formatHostPort } from '../message/index.js';
+
+const log = createLogger('sip/call');
+const maxMessages = 200;
+
+/** One message of a call's ladder. */
+export interface LadderMessage {
+  /** Since the call began. */
+  atMs: number;
+  direction: 'in' | 'out';
+  /** `INVITE sip:…`, `180 Ringing`. */
+  summary: string;
+  /** The other end: `192.0.2.7:5060/udp`. */
+  peer: string;
+}
+
+/** What is known of a call once it is over. */
+export interface CallRecord {
+  callId: string;
+  direction: 'inbound' | 'outbound';
+  from: string;
+  to: string;
+  room: string;
+  outcome: string;
+  timeline: TimelineRecord;
+  ladder: LadderMessage[];
+}
+
+type CallStage = Extract<Stage, `sip-${string}`>;
+
+/** The steps and messages of one call, for logs, spans and pages. */
+export class CallLog {
+  readonly timeline: Timeline;
+  readonly ladder: LadderMessage[] = [];
+  readonly #open = new Map<CallStage, Span>();
+  readonly #stop: (() => void)[];
+
+  constructor(callId: string) {
+    this.timeline = new Timeline(`call ${callId}`);
+    this.#stop = [logTimeline(this.timeline, log), traceTimeline(this.timeline)];
+  }
+
+  begin(stage: CallStage, host?: string, deadlineMs?: number): void {
+    const attributes = {
+      ...(host === undefined ? {} : { host }),
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    };
+    this.#open.set(stage, this.timeline.begin(stage, attributes));
+  }
+
+  /** Ends a step that is under way; a step that is not is left alone. */
+  end(stage: CallStage, outcome: 'ok' | 'failed' | 'deadline' | 'abandoned' = 'ok', detail?: string): void {
+    this.#open.get(stage)?.end(outcome, detail);
+    this.#open.delete(stage);
+  }
+
+  /** Ends every step that is under way: the call is over. */
+  finish(outcome: 'ok' | 'failed' | 'deadline' | 'abandoned', detail: string): void {
+    for (const stage of [...this.#open.keys()]) this.end(stage, outcome, detail);
+    for (const stop of this.#stop) stop();
+  }
+
+  note({ direction, message, flow }: TracedMessage): void {
+    if (this.ladder.length >= maxMessages) return;
+    const summary =
+      message.kind === 'request'
+        ? message.method
+        : `${message.status} ${message.reason} (${message.cseq.method})`;
+    const { address, port } = flow.remote;
+    const peer = `${formatHostPort(address, port)}/${flow.protocol}`;
+    this.ladder.push({ atMs: this.timeline.elapsedMs(), direction, summary, peer });
+  }
+
+  /** `invite 1 ms, room 24 ms, agent 180 ms, audio 41 ms`. */
+  summary(): string {
+    return this.timeline.spans
+      .filter(({ outcome }) => outcome === 'ok')
+      .map(
+        ({ stage, startMs, endMs }) => `${stage.slice(4)} ${describeDuration((endMs ?? startMs) - startMs)}`,
+      )
+      .join(', ');
+  }
+}
+
+const rowHeight = 26;
+const width = 640;
+const left = 110;
+const right = 530;
+
+/** The messages of a call as a picture: the phone on the left, offhook on the right, time downwards. */
+export function ladderSection({ callId, ladder }: Pick<CallRecord, 'callId' | 'ladder'>): PageSection {
+  const height = 50 + ladder.length * rowHeight;
+  const rows = ladder.map(({ atMs, direction, summary }, i) => {
+    const y = 56 + i * rowHeight;
+    const [from, to] = direction === 'in' ? [left, right] : [right, left];
+    const head = direction === 'in' ? -8 : 8;
+    return `<text x="8" y="${y + 4}" class="t">${atMs.toFixed(0)} ms</text>\
+<path d="M${from} ${y}H${to}M${to + head} ${y - 4}L${to} ${y}L${to + head} ${y + 4}"/>\
+<text x="${(left + right) / 2}" y="${y - 5}" text-anchor="middle">${escapeHtml(summary)}</text>`;
+  });
+  const peer = ladder[0]?.peer ?? 'phone';
+  return {
+    heading: `Messages of call ${callId}`,
+    html: `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Ladder of SIP messages" class="ladder">
+<style>.ladder text{font:12px system-ui,sans-serif;fill:currentColor}.ladder .t{fill:var(--faint)}\
+.ladder path{stroke:currentColor;fill:none}</style>
+<text x="${left}" y="16" text-anchor="middle">${escapeHtml(peer)}</text>
+<text x="${right}" y="16" text-anchor="middle">offhook</text>
+<path d="M${left} 24V${height}M${right} 24V${height}" opacity=".4"/>
+${rows.join('\n')}
+</svg>`,
+  };
+}

@@ -1,0 +1,383 @@
+import { type SIPInboundTrunkInfo, SIPMediaEncryption } from '@livekit/protocol';
+import { newSid } from '../../server/index.js';
+import { createLogger, describeError } from '../../timeline/index.js';
+import { IncomingCall, type ServedRequest, sdpType } from '../call/index.js';
+import { type MediaEncryption, playTone } from '../media/index.js';
+import { Headers, isSipUri, mediaTypeOf, type SipRequest, tagOf, userOf } from '../message/index.js';
+import { attributesToHeaders, Bridge, headersToAttributes } from './bridge.js';
+import { CallLog } from './call-log.js';
+import type { GatewayCall, GatewayContext, TransferOutcome, TransferRequest } from './context.js';
+import { type CallFacts, type Dispatched, type DispatchResult, dispatch } from './dispatch.js';
+import { RoomLeg } from './room-leg.js';
+
+const log = createLogger('sip/call');
+const maxPinDigits = 16;
+const maxPinAttempts = 3;
+/** A refusal that is heard, before the call is hung up. */
+const refusalMs = 900;
+
+/**
+ * A call from a telephone: it rings until an agent can be heard in its room, and is answered at that moment. What cannot
+ * be answered is refused in time, with a reason.
+ */
+export class InboundCall implements GatewayCall {
+  readonly callId = newSid('SCL');
+  readonly direction = 'inbound';
+  readonly #context: GatewayContext;
+  readonly #incoming: IncomingCall;
+  readonly #trunk: SIPInboundTrunkInfo | undefined;
+  readonly #log = new CallLog(this.callId);
+  readonly #facts: CallFacts;
+  readonly #abort = new AbortController();
+  #dispatched: Dispatched | undefined;
+  #bridge: Bridge | undefined;
+  #room: RoomLeg | undefined;
+  #offersUs = false;
+  #answered = false;
+  #finished = false;
+  #deadline: NodeJS.Timeout | undefined;
+  #longest: NodeJS.Timeout | undefined;
+
+  constructor(context: GatewayContext, served: ServedRequest, trunk: SIPInboundTrunkInfo | undefined) {
+    this.#context = context;
+    this.#trunk = trunk;
+    this.#facts = { ...factsOf(served.request, served.flow.remote.address), callId: this.callId };
+    const { callId } = served.request;
+    context.calls.set(this.callId, this);
+    context.trace(callId, this.#log);
+    this.#log.note({ direction: 'in', message: served.request, flow: served.flow });
+    this.#log.begin('sip-invite', `${this.#facts.callingNumber}@${served.flow.remote.address}`);
+    this.#incoming = new IncomingCall(context.endpoint, served);
+    this.#incoming.onCancelled = (why) => this.#finish('abandoned', why);
+    log.info(`call ${this.callId}: from ${this.#facts.callingNumber} to ${this.#facts.calledNumber}`);
+  }
+
+  get roomName(): string {
+    return this.#dispatched?.room ?? '';
+  }
+
+  get identity(): string {
+    return this.#dispatched?.identity ?? '';
+  }
+
+  get transfer(): ((request: TransferRequest) => Promise<TransferOutcome>) | undefined {
+    const bridge = this.#bridge;
+    if (!this.#answered || !bridge) return undefined;
+    return async (request) => {
+      const outcome = await bridge.transfer(this.#incoming.session, request);
+      if (outcome.status >= 200 && outcome.status < 300) this.end('transferred');
+      return outcome;
+    };
+  }
+
+  /** Takes the call to its end; never rejects. */
+  async run(): Promise<void> {
+    try {
+      await this.#take();
+    } catch (error) {
+      if (this.#finished) return;
+      log.warn(`call ${this.callId}: ${describeError(error)}`);
+      this.#refuse(503, describeError(error));
+    }
+  }
+
+  end(reason: string): void {
+    if (this.#finished) return;
+    if (!this.#incoming.isFinished) {
+      this.#refuse(480, reason);
+      return;
+    }
+    this.#incoming.session.bye(this.#byeReason(200, reason));
+    this.#finish('ok', reason);
+  }
+
+  async #take(): Promise<void> {
+    const result = this.#dispatch(undefined);
+    if (result.kind === 'none') {
+      this.#refuse(404, result.reason);
+      return;
+    }
+    const sdp = await this.#openMedia();
+    if (!sdp || this.#finished) return;
+    if (result.kind === 'pin') {
+      await this.#answerForPin(sdp);
+      return;
+    }
+    this.#incoming.ring();
+    this.#log.end('sip-invite');
+    await this.#bringIn(result.dispatched, 'ringing');
+    this.#whenHeard = () => this.#answer(sdp);
+    if (this.#isHeard) this.#whenHeard();
+  }
+
+  #isHeard = false;
+  #whenHeard: (() => void) | undefined;
+
+  #dispatch(pin: string | undefined): DispatchResult {
+    return dispatch(this.#context.directory.rules.values(), this.#trunk, this.#facts, pin);
+  }
+
+  /** Our description for the answer; undefined when the call was refused for what it offers. */
+  async #openMedia(): Promise<Buffer | undefined> {
+    const { request, flow } = this.#incoming;
+    const media = this.#trunk?.media;
+    const bridge = await Bridge.open({
+      context: this.#context,
+      flow,
+      encryption: encryptionOf(media?.encryption ?? this.#trunk?.mediaEncryption, flow.protocol === 'tls'),
+      codecs: media && media.codecs.length > 0 ? media.codecs.map(({ name }) => name) : undefined,
+      mediaTimeoutMs: media?.mediaTimeout ? Number(media.mediaTimeout.seconds) * 1_000 : undefined,
+    });
+    if (this.#finished) {
+      bridge.close();
+      return undefined;
+    }
+    this.#bridge = bridge;
+    bridge.onMediaLost = () => this.end('nothing was heard from the phone');
+    bridge.serve(this.#incoming.session);
+    if (request.body.length === 0) {
+      // The caller leaves the offer to us, and answers with its ACK.
+      this.#offersUs = true;
+      return bridge.media.negotiation.offer();
+    }
+    if (mediaTypeOf(request.headers.get('Content-Type') ?? sdpType) !== sdpType) {
+      this.#refuse(415, 'Only session descriptions are understood', Headers.of({ Accept: sdpType }));
+      return undefined;
+    }
+    const negotiated = bridge.media.answer(request.body);
+    if (negotiated.ok) return negotiated.sdp;
+    this.#refuse(negotiated.status, negotiated.reason);
+    return undefined;
+  }
+
+  /** Joins the room and publishes; an agent is asked by that. */
+  async #bringIn(dispatched: Dispatched, status: 'ringing' | 'active'): Promise<void> {
+    const { times, room: access } = this.#context;
+    this.#dispatched = dispatched;
+    const agentMs = secondsOf(this.#trunk?.ringingTimeout) ?? times.agentMs;
+    this.#deadline = setTimeout(() => this.#noAgent(agentMs), agentMs);
+    this.#log.begin('sip-room', access.url);
+    const attributes = {
+      ...dispatched.attributes,
+      ...this.#callAttributes(),
+      'sip.callStatus': status,
+    };
+    const room = await RoomLeg.join(
+      access,
+      { ...dispatched, attributes },
+      {
+        onParticipant: () => this.#agentJoined(),
+        onAudio: () => this.#heard(),
+        onDtmf: (digit) => this.#bridge?.media.press(digit),
+        onClosed: (reason) => this.#roomClosed(reason),
+      },
+      this.#abort.signal,
+    );
+    if (this.#finished) {
+      room.leave();
+      return;
+    }
+    this.#room = room;
+    this.#log.end('sip-room');
+    if (!this.#isHeard && !this.#hasAgent) this.#log.begin('sip-agent', dispatched.room, agentMs);
+    await room.publish(this.#bridge?.media.sampleRate ?? 8_000);
+    this.#bridge?.join(room);
+  }
+
+  #hasAgent = false;
+
+  #agentJoined(): void {
+    if (this.#hasAgent) return;
+    this.#hasAgent = true;
+    this.#log.end('sip-agent');
+    if (!this.#isHeard) this.#log.begin('sip-audio');
+  }
+
+  #heard(): void {
+    if (this.#isHeard) return;
+    this.#isHeard = true;
+    clearTimeout(this.#deadline);
+    this.#log.end('sip-agent');
+    this.#log.end('sip-audio');
+    this.#whenHeard?.();
+  }
+
+  #answer(sdp: Buffer): void {
+    if (this.#finished || this.#answered) return;
+    this.#answered = true;
+    const { session } = this.#incoming;
+    session.onAcknowledged = () => this.#acknowledged();
+    this.#log.begin('sip-answer');
+    this.#incoming.accept(sdp, this.#trunkHeaders());
+    session.onEnded = (why) => this.#finish('ok', why);
+    // With our offer in the answer, where to send to is known with the ACK.
+    this.#bridge?.start();
+    this.#room?.setAttributes({ 'sip.callStatus': 'active' });
+    const longestMs = secondsOf(this.#trunk?.maxCallDuration) ?? this.#context.times.callMs;
+    this.#longest = setTimeout(() => this.end('the longest time for a call is over'), longestMs);
+  }
+
+  #acknowledged(): void {
+    this.#log.end('sip-answer');
+    this.#log.begin('sip-call');
+    log.info(`call ${this.callId}: answered: ${this.#log.summary()}`);
+    if (this.#offersUs && this.#bridge?.media.codecName === undefined) this.end('the ACK had no answer');
+  }
+
+  /** Answers to ask for the PIN; the caller hears it ring again until an agent is there. */
+  async #answerForPin(sdp: Buffer): Promise<void> {
+    const bridge = this.#bridge!;
+    const { session } = this.#incoming;
+    this.#log.end('sip-invite');
+    this.#answered = true;
+    this.#incoming.accept(sdp, this.#trunkHeaders());
+    session.onEnded = (why) => this.#finish('ok', why);
+    bridge.start();
+    for (let attempt = 1; ; attempt++) {
+      bridge.media.playTone(playTone.prompt);
+      const pin = await this.#readPin(bridge);
+      if (pin === undefined || this.#finished) break;
+      const result = this.#dispatch(pin);
+      if (result.kind === 'room') {
+        bridge.onDigit = undefined;
+        this.#ringBack(bridge);
+        await this.#bringIn(result.dispatched, 'active');
+        return;
+      }
+      log.info(`call ${this.callId}: a wrong PIN`);
+      bridge.media.playTone(playTone.refusal);
+      if (attempt === maxPinAttempts) break;
+      await new Promise((resolve) => setTimeout(resolve, refusalMs));
+    }
+    if (this.#finished) return;
+    await new Promise((resolve) => setTimeout(resolve, refusalMs));
+    this.end('no PIN was entered that leads anywhere');
+  }
+
+  /** Digits up to `#`; undefined when none came for too long. */
+  #readPin(bridge: Bridge): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      let pin = '';
+      let timer: NodeJS.Timeout;
+      const settle = (result: string | undefined) => {
+        clearTimeout(timer);
+        this.#abort.signal.removeEventListener('abort', abandon);
+        resolve(result);
+      };
+      const abandon = () => settle(undefined);
+      const wait = () => setTimeout(abandon, this.#context.times.pinMs);
+      timer = wait();
+      this.#abort.signal.addEventListener('abort', abandon, { once: true });
+      bridge.onDigit = (digit) => {
+        clearTimeout(timer);
+        timer = wait();
+        if (digit === '#') settle(pin);
+        else pin += digit;
+        if (pin.length > maxPinDigits) settle(pin);
+      };
+    });
+  }
+
+  #ringBack(bridge: Bridge): void {
+    const again = () => {
+      if (this.#isHeard || this.#finished) {
+        bridge.media.playTone(undefined);
+        return;
+      }
+      if (!bridge.media.isPlaying) bridge.media.playTone(playTone.ringback);
+      setTimeout(again, 50).unref();
+    };
+    again();
+  }
+
+  #noAgent(agentMs: number): void {
+    this.#log.end('sip-agent', 'deadline', `no agent within ${agentMs} ms`);
+    this.#log.end('sip-audio', 'deadline', `an agent came, but no audio within ${agentMs} ms`);
+    const why = this.#hasAgent ? 'The agent cannot be heard' : 'No agent answered';
+    log.warn(`call ${this.callId}: ${why.toLowerCase()} within ${agentMs} ms`);
+    if (this.#answered) this.end(why);
+    else this.#refuse(480, why);
+  }
+
+  #roomClosed(reason: string): void {
+    this.end(`the room was closed (${reason})`);
+  }
+
+  #refuse(status: number, why: string, headers = new Headers()): void {
+    headers.add('Reason', this.#byeReason(status, why));
+    if (!this.#incoming.isFinished) this.#incoming.reject(status, { headers });
+    this.#finish(status === 480 ? 'deadline' : 'failed', `${status} ${why}`);
+  }
+
+  #byeReason(status: number, why: string): string {
+    return `SIP;cause=${status};text="${why.replace(/["\\\r\n]/g, ' ').slice(0, 120)}"`;
+  }
+
+  #trunkHeaders(): Headers {
+    const trunk = this.#trunk;
+    if (!trunk) return new Headers();
+    const mapped = attributesToHeaders(this.#room?.attributes ?? {}, trunk.attributesToHeaders);
+    return Headers.of({ ...trunk.headers, ...mapped });
+  }
+
+  #callAttributes(): Record<string, string> {
+    const { request } = this.#incoming;
+    const trunk = this.#trunk;
+    return {
+      'sip.callIDFull': request.callId,
+      'sip.callTag': tagOf(request.from) ?? '',
+      'sip.hostname': isSipUri(request.from.uri) ? request.from.uri.host : '',
+      ...(trunk ? headersToAttributes(request, trunk.headersToAttributes, trunk.includeHeaders) : {}),
+    };
+  }
+
+  #finish(outcome: 'ok' | 'failed' | 'deadline' | 'abandoned', why: string): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#abort.abort();
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#longest);
+    this.#room?.leave();
+    this.#bridge?.close();
+    this.#incoming.session.end(why);
+    this.#log.finish(outcome, why);
+    log.info(`call ${this.callId}: ended: ${why}`);
+    const { callingNumber, calledNumber } = this.#facts;
+    this.#context.finished(
+      this,
+      {
+        callId: this.callId,
+        direction: 'inbound',
+        from: callingNumber,
+        to: calledNumber,
+        room: this.roomName,
+        outcome: why,
+        timeline: this.#log.timeline.toJSON(),
+        ladder: this.#log.ladder,
+      },
+      this.#incoming.request.callId,
+    );
+  }
+}
+
+/** Who calls whom, as trunks and rules need it. */
+export function factsOf(request: SipRequest, sourceAddress: string): Omit<CallFacts, 'callId'> {
+  return {
+    sourceAddress,
+    callingNumber: userOf(request.from.uri),
+    calledNumber: userOf(request.to.uri) || userOf(request.uri),
+  };
+}
+
+/** Whether media is encrypted, as trunks say it; over TLS it is when the phone can. */
+export function encryptionOf(setting: SIPMediaEncryption | undefined, secure: boolean): MediaEncryption {
+  if (setting === SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE) return 'require';
+  if (setting === SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW) return 'allow';
+  return secure ? 'allow' : 'disable';
+}
+
+/** Milliseconds of a protobuf duration; undefined for none or zero. */
+export function secondsOf(duration: { seconds: bigint; nanos: number } | undefined): number | undefined {
+  if (!duration) return undefined;
+  return Number(duration.seconds) * 1_000 + duration.nanos / 1e6 || undefined;
+}

@@ -1,0 +1,233 @@
+import { DisconnectReason, TrackSource, TrackType } from '@livekit/protocol';
+import { AudioSource, type AudioStream } from '../../audio/index.js';
+import {
+  RemoteAudioTrack,
+  type RemoteTrack,
+  Room,
+  type RoomEvent,
+  type RoomFilters,
+} from '../../room/index.js';
+import { signAccess } from '../../server/index.js';
+import { createLogger, describeError } from '../../timeline/index.js';
+import type { Mixer, MixerInput } from '../media/index.js';
+import type { Dispatched } from './dispatch.js';
+
+const log = createLogger('sip/room');
+const tokenLifetime = '24h';
+
+/** The room server that calls are brought to. */
+export interface RoomAccess {
+  /** ws(s):// or http(s):// */
+  url: string;
+  apiKey: string;
+  apiSecret: string;
+}
+
+export interface RoomLegEvents {
+  /** Somebody else is in the room: an agent, as a rule. */
+  onParticipant(identity: string): void;
+  /** Audio of somebody else can be heard. */
+  onAudio(identity: string): void;
+  /** Keys that a participant presses towards the phone. */
+  onDtmf(digit: string): void;
+  /** The room has ended, or the participant was removed from it. */
+  onClosed(reason: string): void;
+}
+
+/** A caller is heard as it is: filters are the agent's affair. */
+const noFilters: RoomFilters = {
+  roomConnecting: () => {},
+  roomClosed: () => {},
+  updateToken: () => {},
+  create: () => {
+    throw new Error('the gateway opens no filters');
+  },
+};
+
+/** A telephone call's side in the room: a participant of kind SIP who says what the phone says and hears the others. */
+export class RoomLeg {
+  readonly #room: Room;
+  readonly #events: RoomLegEvents;
+  readonly #identity: string;
+  #source: AudioSource | undefined;
+  #mixer: Mixer | undefined;
+  readonly #heard = new Map<
+    string,
+    { track: RemoteAudioTrack; stream: AudioStream; input: MixerInput } | undefined
+  >();
+  readonly #tracks = new Map<string, RemoteAudioTrack>();
+  #left = false;
+
+  private constructor(room: Room, identity: string, events: RoomLegEvents) {
+    this.#room = room;
+    this.#identity = identity;
+    this.#events = events;
+    room.onEvent = (event) => this.#follow(event);
+  }
+
+  /**
+   * Joins the room as `dispatched` says.
+   *
+   * @param signal aborting it while joining abandons the join at once
+   * @throws OffhookError as `Room.connect` does
+   */
+  static async join(
+    access: RoomAccess,
+    dispatched: Dispatched,
+    events: RoomLegEvents,
+    signal: AbortSignal,
+  ): Promise<RoomLeg> {
+    const token = await tokenFor(access, dispatched);
+    const room = new Room({ name: `call ${dispatched.attributes['sip.callID'] ?? ''}`, filters: noFilters });
+    const leg = new RoomLeg(room, dispatched.identity, events);
+    await room.connect(access.url, token, { signal, autoSubscribe: true });
+    for (const { identity } of room.remoteParticipants.values()) events.onParticipant(identity);
+    return leg;
+  }
+
+  get room(): Room {
+    return this.#room;
+  }
+
+  get participantSid(): string {
+    return this.#room.localParticipant.sid;
+  }
+
+  get attributes(): Readonly<Record<string, string>> {
+    return this.#left ? {} : this.#room.localParticipant.attributes;
+  }
+
+  /**
+   * Publishes what the phone will say.
+   *
+   * @throws OffhookError as `publishAudio` does
+   */
+  async publish(sampleRate: number): Promise<void> {
+    const source = new AudioSource({ sampleRate, numChannels: 1, queueSizeMs: 0 });
+    this.#source = source;
+    await this.#room.localParticipant.publishAudio(source, {
+      name: 'sip',
+      source: TrackSource.MICROPHONE,
+      red: false,
+    });
+  }
+
+  /** 10 ms that the phone says. Runs a hundred times a second and call. */
+  pushAudio(samples: Int16Array, sampleRate: number): void {
+    const source = this.#source;
+    if (!source || this.#left || source.sampleRate !== sampleRate) return;
+    void source.captureFrame({
+      data: samples,
+      sampleRate,
+      numChannels: 1,
+      samplesPerChannel: samples.length,
+    });
+  }
+
+  /** Lets the phone hear the others through `mixer`, in place of an earlier one. */
+  hearThrough(mixer: Mixer): void {
+    if (this.#mixer === mixer) return;
+    this.#mixer = mixer;
+    for (const sid of [...this.#heard.keys()]) this.#stopHearing(sid);
+    for (const [sid, track] of this.#tracks) this.#hear(sid, track);
+  }
+
+  /** Tells the room how the call is doing (`sip.callStatus`), or what else is known of it. */
+  setAttributes(attributes: Record<string, string>): void {
+    if (this.#left) return;
+    this.#room.localParticipant
+      .setAttributes(attributes)
+      .catch((error: unknown) => log.debug(`${this.#identity}: attributes: ${describeError(error)}`));
+  }
+
+  pressed(code: number, digit: string): void {
+    if (this.#left) return;
+    this.#room.localParticipant
+      .publishDtmf(code, digit)
+      .catch((error: unknown) => log.debug(`${this.#identity}: DTMF: ${describeError(error)}`));
+  }
+
+  /** Leaves at once; the last attributes are on their way before that. */
+  leave(): void {
+    if (this.#left) return;
+    this.setAttributes({ 'sip.callStatus': 'hangup' });
+    this.#left = true;
+    for (const sid of [...this.#heard.keys()]) this.#stopHearing(sid);
+    this.#source?.close();
+    setImmediate(() => void this.#room.disconnect(DisconnectReason.CLIENT_INITIATED));
+  }
+
+  #follow(event: RoomEvent): void {
+    switch (event.type) {
+      case 'participantConnected':
+        this.#events.onParticipant(event.participantIdentity);
+        break;
+      case 'trackSubscribed':
+        this.#addTrack(event.trackSid, event.track, event.participantIdentity);
+        break;
+      case 'trackUnsubscribed':
+        this.#tracks.delete(event.trackSid);
+        this.#stopHearing(event.trackSid);
+        break;
+      case 'dataPacketReceived':
+        if (event.value.case === 'sipDtmf') this.#events.onDtmf(event.value.digit);
+        break;
+      case 'disconnected':
+        if (this.#left) return;
+        this.#left = true;
+        this.#source?.close();
+        this.#events.onClosed(DisconnectReason[event.reason] ?? event.message);
+        break;
+      default:
+    }
+  }
+
+  #addTrack(sid: string, track: RemoteTrack, identity: string): void {
+    if (!(track instanceof RemoteAudioTrack) || track.publication.kind !== TrackType.AUDIO) return;
+    this.#tracks.set(sid, track);
+    this.#hear(sid, track);
+    this.#events.onAudio(identity);
+  }
+
+  #hear(sid: string, track: RemoteAudioTrack): void {
+    const mixer = this.#mixer;
+    if (!mixer) return;
+    const input = mixer.addInput();
+    const stream = track.openStream({
+      sampleRate: mixer.sampleRate,
+      numChannels: 1,
+      onFrame: ({ data }) => input.push(data),
+      onEnd: () => input.close(),
+    });
+    this.#heard.set(sid, { track, stream, input });
+  }
+
+  #stopHearing(sid: string): void {
+    const heard = this.#heard.get(sid);
+    this.#heard.delete(sid);
+    heard?.stream.close();
+    heard?.input.close();
+  }
+}
+
+function tokenFor({ apiKey, apiSecret }: RoomAccess, dispatched: Dispatched): Promise<string> {
+  const { identity, name, metadata, attributes, room, roomConfig, roomPreset } = dispatched;
+  return signAccess(apiKey, apiSecret, {
+    identity,
+    name,
+    metadata,
+    attributes,
+    kind: 'sip',
+    grants: {
+      roomJoin: true,
+      room,
+      canPublish: true,
+      canSubscribe: true,
+      canPublishData: true,
+      canUpdateOwnMetadata: true,
+    },
+    ...(roomConfig ? { roomConfig } : {}),
+    ...(roomPreset === '' ? {} : { roomPreset }),
+    lifetime: tokenLifetime,
+  });
+}

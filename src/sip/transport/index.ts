@@ -1,0 +1,10 @@
+export {
+  type Flow,
+  isLoopback,
+  isReliable,
+  type SipAddress,
+  type SipProtocol,
+  type SipTarget,
+} from './flow.js';
+export { protocolOf, resolveTarget } from './resolve.js';
+export { addressTowards, type TransportOptions, Transports } from './transports.js';
