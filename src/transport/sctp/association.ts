@@ -54,6 +54,8 @@ export interface SctpAssociationOptions {
   maxPacketBytes?: number;
   /** What may be held of messages that are incomplete or wait for earlier ones. */
   windowBytes?: number;
+  /** The first TSN that is sent; random by default. */
+  initialTsn?: number;
   /** A packet to send; it is valid during the call only. */
   onPacket(packet: Buffer): void;
   onConnected?(): void;
@@ -129,7 +131,7 @@ export class SctpAssociation {
       windowBytes: options.windowBytes ?? defaultWindowBytes,
       outboundStreams: maxStreams,
       inboundStreams: maxStreams,
-      initialTsn: random.readUInt32BE(4),
+      initialTsn: options.initialTsn ?? random.readUInt32BE(4),
       forwardTsn: true,
       reconfig: true,
       zeroChecksum: true,
@@ -198,6 +200,7 @@ export class SctpAssociation {
     let next = Number.POSITIVE_INFINITY;
     if (this.#handshakeDueMs !== undefined) next = Math.min(next, this.#handshakeDueMs);
     if (this.#sender.timeoutDueMs !== undefined) next = Math.min(next, this.#sender.timeoutDueMs);
+    if (this.#sender.probeDueMs !== undefined) next = Math.min(next, this.#sender.probeDueMs);
     if (this.#receiver?.sackDueMs !== undefined) next = Math.min(next, this.#receiver.sackDueMs);
     if (this.#reset.requestDueMs !== undefined) next = Math.min(next, this.#reset.requestDueMs);
     if (this.#shutdownDueMs !== undefined) next = Math.min(next, this.#shutdownDueMs);
@@ -636,7 +639,7 @@ export class SctpAssociation {
     this.#state = 'ended';
     this.#handshakeDueMs = undefined;
     this.#shutdownDueMs = undefined;
-    this.#sender.timeoutDueMs = undefined;
+    this.#sender.stopTimers();
     if (this.#receiver !== undefined) this.#receiver.sackDueMs = undefined;
     this.#reset.requestDueMs = undefined;
     this.#control = [];
@@ -673,9 +676,8 @@ export class SctpAssociation {
   }
 
   #handleIncomingReset(streamIds: readonly number[] | undefined): void {
-    const { reassembly } = this.#receiver!;
-    for (const streamId of streamIds ?? reassembly.streamIds) {
-      reassembly.resetStream(streamId);
+    for (const streamId of streamIds ?? Array(maxStreams).keys()) {
+      this.#receiver!.reassembly.resetStream(streamId);
       if (this.#state !== 'ended') this.#options.onStreamReset?.(streamId);
     }
   }

@@ -206,6 +206,15 @@ export class Flight {
     }
   }
 
+  /** Takes the oldest fragment that is in flight for lost. */
+  loseOldest(): void {
+    for (let index = this.#head; index < this.#fragments.length; index++)
+      if (this.#fragments[index]!.state === 'in flight') {
+        this.#markLost(this.#fragments[index]!, index);
+        return;
+      }
+  }
+
   /** Takes everything that is in flight for lost. */
   timeOut(): void {
     for (let index = this.#head; index < this.#fragments.length; index++)

@@ -116,11 +116,6 @@ export class Reassembly {
     this.#streams.delete(streamId);
   }
 
-  /** Streams that messages came on, for a peer that resets all of them. */
-  get streamIds(): number[] {
-    return [...this.#streams.keys()];
-  }
-
   #stream(streamId: number): IncomingStream {
     let stream = this.#streams.get(streamId);
     if (stream === undefined) {

@@ -7,6 +7,8 @@ const initialMs = 300;
 const minMs = 100;
 /** A path that comes back, after a handover between networks, carries data again within this time. */
 const maxMs = 2000;
+/** What a peer may take to acknowledge a last packet, beyond what the round trips vary by. */
+const probeSlackMs = 20;
 
 /** The retransmission timeout (RFC 9260 section 6.3), with bounds that fit calls. */
 export class RetransmissionTimeout {
@@ -17,6 +19,16 @@ export class RetransmissionTimeout {
   /** In milliseconds. */
   get valueMs(): number {
     return this.#valueMs;
+  }
+
+  /**
+   * After how long without an answer the oldest fragment is sent again once, without taking the path for congested
+   * (a tail loss probe, RFC 8985 section 7). undefined while that would be no earlier than the timeout.
+   */
+  get probeMs(): number | undefined {
+    if (this.smoothedMs === undefined) return undefined;
+    const ms = this.smoothedMs + 4 * this.#variationMs + probeSlackMs;
+    return ms < this.#valueMs ? ms : undefined;
   }
 
   /** Takes the round trip that ICE measured, until there is a sample of our own. */
@@ -34,12 +46,21 @@ export class RetransmissionTimeout {
       this.#variationMs += (Math.abs(this.smoothedMs - roundTripMs) - this.#variationMs) / 4;
       this.smoothedMs += (roundTripMs - this.smoothedMs) / 8;
     }
-    this.#valueMs = clamp(this.smoothedMs + 4 * this.#variationMs);
+    this.#valueMs = this.#fromSamples(this.smoothedMs);
   }
 
-  /** After a timeout: waits twice as long, until an acknowledgement brings a new sample. */
+  /** Something was acknowledged: the path carries data again, whatever the timeout had grown to. */
+  resetBackOff(): void {
+    if (this.smoothedMs !== undefined) this.#valueMs = this.#fromSamples(this.smoothedMs);
+  }
+
+  /** After a timeout: waits twice as long, until something is acknowledged. */
   backOff(): void {
     this.#valueMs = clamp(2 * this.#valueMs);
+  }
+
+  #fromSamples(smoothedMs: number): number {
+    return clamp(smoothedMs + 4 * this.#variationMs);
   }
 }
 

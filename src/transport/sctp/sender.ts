@@ -27,6 +27,7 @@ export interface SenderCounters {
   sentFragments: number;
   resentFragments: number;
   timeouts: number;
+  probes: number;
   fastRecoveries: number;
   abandonedMessages: number;
 }
@@ -40,6 +41,7 @@ export class Sender {
     sentFragments: 0,
     resentFragments: 0,
     timeouts: 0,
+    probes: 0,
     fastRecoveries: 0,
     abandonedMessages: 0,
   };
@@ -49,6 +51,8 @@ export class Sender {
   #peerWindowBytes = 0;
   /** T3-rtx of RFC 9260. */
   timeoutDueMs: number | undefined;
+  /** When the oldest fragment is sent again, before the timeout. */
+  probeDueMs: number | undefined;
   /** When something was sent or acknowledged last. */
   #lastActiveMs = 0;
   /** Since when data has been outstanding without any acknowledgement. */
@@ -103,6 +107,7 @@ export class Sender {
     const { cumulativeAdvanced, acknowledgedBytes, roundTripMs, lostCount } = acknowledgement;
     this.#peerWindowBytes = packet.readUInt32BE(at + 4);
     if (roundTripMs >= 0) this.#timeout.addSample(roundTripMs);
+    else if (cumulativeAdvanced) this.#timeout.resetBackOff();
     if (cumulativeAdvanced)
       window.acknowledge(cumulativeTsn, acknowledgedBytes, wasFull, flight.outstandingBytes === 0);
     if (lostCount > 0) {
@@ -116,15 +121,20 @@ export class Sender {
       this.#forwardTsn = undefined;
     this.#updateForwardTsn();
     this.unansweredSinceMs = flight.count > 0 ? nowMs : undefined;
-    if (flight.count === 0) this.timeoutDueMs = undefined;
+    if (flight.count === 0) this.stopTimers();
     else if (cumulativeAdvanced || acknowledgedBytes > 0 || this.timeoutDueMs === undefined)
-      this.timeoutDueMs = nowMs + this.#timeout.valueMs;
+      this.#startTimers(nowMs);
     return true;
   }
 
   handleTimeout(nowMs: number): void {
-    if (this.timeoutDueMs === undefined || nowMs < this.timeoutDueMs) return;
+    if (this.timeoutDueMs === undefined) return;
+    if (nowMs < this.timeoutDueMs) {
+      if (this.probeDueMs !== undefined && nowMs >= this.probeDueMs) this.#probe(nowMs);
+      return;
+    }
     this.counters.timeouts++;
+    this.probeDueMs = undefined;
     this.#timeout.backOff();
     this.timeoutDueMs = nowMs + this.#timeout.valueMs;
     if (this.flight.outstandingBytes > 0) this.window.timeOut();
@@ -132,6 +142,27 @@ export class Sender {
     this.#abandonExhausted(nowMs);
     this.#updateForwardTsn();
     this.#isForwardDue = this.#forwardTsn !== undefined;
+  }
+
+  stopTimers(): void {
+    this.timeoutDueMs = undefined;
+    this.probeDueMs = undefined;
+  }
+
+  #startTimers(nowMs: number): void {
+    this.timeoutDueMs = nowMs + this.#timeout.valueMs;
+    const { probeMs } = this.#timeout;
+    this.probeDueMs = probeMs === undefined ? undefined : nowMs + probeMs;
+  }
+
+  /** The last packets of a burst, or the only one, may be lost: no later one tells. Once until something is acknowledged. */
+  #probe(nowMs: number): void {
+    this.probeDueMs = undefined;
+    this.counters.probes++;
+    this.flight.loseOldest();
+    this.#mayExceedWindow = true;
+    this.#abandonExhausted(nowMs);
+    this.#updateForwardTsn();
   }
 
   /** Whether `fill` would add anything to a packet now. */
@@ -169,7 +200,7 @@ export class Sender {
       this.#mayExceedWindow = false;
       this.flight.resend(fragment, nowMs);
       this.counters.resentFragments++;
-      this.#write(writer, fragment, this.flight.lostCount === 0 && this.queue.isEmpty);
+      this.#write(writer, fragment, true);
       // The oldest one is under way again: the timeout is counted from now (RFC 9260 section 6.3.2 R4).
       if (fragment === this.flight.oldest || this.timeoutDueMs === undefined)
         this.timeoutDueMs = nowMs + this.#timeout.valueMs;
@@ -202,7 +233,7 @@ export class Sender {
       this.queue.sent(message, byteCount);
       this.counters.sentFragments++;
       this.#write(writer, fragment, this.queue.isEmpty || !this.#hasWindow());
-      this.timeoutDueMs ??= nowMs + this.#timeout.valueMs;
+      if (this.timeoutDueMs === undefined) this.#startTimers(nowMs);
       this.unansweredSinceMs ??= nowMs;
       this.#lastActiveMs = nowMs;
     }
@@ -222,13 +253,13 @@ export class Sender {
     return this.flight.count === 0 || this.flight.outstandingBytes + byteCount <= this.#peerWindowBytes;
   }
 
-  #write(writer: PacketWriter, fragment: SentFragment, isLast: boolean): void {
+  #write(writer: PacketWriter, fragment: SentFragment, isUrgent: boolean): void {
     const { message, start, end } = fragment;
     const flags =
       (start === 0 ? dataFlag.begin : 0) |
       (end === message.bytes.length ? dataFlag.end : 0) |
       (message.isOrdered ? 0 : dataFlag.unordered) |
-      (isLast ? dataFlag.immediate : 0);
+      (isUrgent ? dataFlag.immediate : 0);
     const at = writer.add(chunkType.data, flags, dataHeaderBytes - chunkHeaderBytes + end - start);
     const buffer = writer.buffer;
     buffer.writeUInt32BE(fragment.tsn, at);

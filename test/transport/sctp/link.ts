@@ -17,7 +17,6 @@ export interface End {
 
 interface Delivery {
   atMs: number;
-  order: number;
   to: 0 | 1;
   packet: Buffer;
 }
@@ -32,7 +31,6 @@ export class Link {
   /** Decides about each packet beside `lossRate`: true drops it. */
   drop: (packet: Buffer, from: 0 | 1) => boolean = () => false;
   #queue: Delivery[] = [];
-  #order = 0;
   #random: number;
 
   constructor(options: LinkOptions = {}) {
@@ -54,12 +52,18 @@ export class Link {
     this.sentBytes[from]! += packet.length;
     if (this.random() < lossRate || this.drop(packet, from)) return;
     for (let copies = this.random() < duplicateRate ? 2 : 1; copies > 0; copies--)
-      this.#queue.push({
+      this.#enqueue({
         atMs: this.nowMs + delayMs + jitterMs * this.random(),
-        order: this.#order++,
         to: from === 0 ? 1 : 0,
         packet: Buffer.from(packet),
       });
+  }
+
+  /** Keeps the queue in the order of arrival, and of transmission where that is the same. */
+  #enqueue(delivery: Delivery): void {
+    let at = this.#queue.length;
+    while (at > 0 && this.#queue[at - 1]!.atMs > delivery.atMs) at--;
+    this.#queue.splice(at, 0, delivery);
   }
 
   /** Runs what happens until `done` says so; throws when nothing happens any more, or not within `limitMs`. */
@@ -77,14 +81,7 @@ export class Link {
   }
 
   #step(endMs: number): boolean {
-    let next: Delivery | undefined;
-    for (const delivery of this.#queue)
-      if (
-        next === undefined ||
-        delivery.atMs < next.atMs ||
-        (delivery.atMs === next.atMs && delivery.order < next.order)
-      )
-        next = delivery;
+    const next = this.#queue[0];
     let timeoutMs = Number.POSITIVE_INFINITY;
     for (const end of this.ends)
       timeoutMs = Math.min(timeoutMs, end.nextTimeoutMs ?? Number.POSITIVE_INFINITY);
@@ -92,7 +89,7 @@ export class Link {
     if (atMs > endMs) return false;
     this.nowMs = Math.max(this.nowMs, atMs);
     if (next !== undefined && next.atMs <= timeoutMs) {
-      this.#queue.splice(this.#queue.indexOf(next), 1);
+      this.#queue.shift();
       this.ends[next.to]!.handlePacket(next.packet, this.nowMs);
     } else
       for (const end of this.ends)
