@@ -48,6 +48,19 @@ export const limits = {
     source: 'a client that subscribes to each track of a large room when it joins',
     effect: 'As signalRequestsPerSecond.',
   },
+  workPerSecond: {
+    value: 250,
+    unit: 'ms per second',
+    source: 'a quarter of the one thread',
+    effect:
+      'The client is not read until it is within its budget again. For signalling and for data each; lossy data is dropped.',
+  },
+  workBurst: {
+    value: 100,
+    unit: 'ms',
+    source: 'joining with as many tracks as are allowed',
+    effect: 'As workPerSecond.',
+  },
   signalMessageBytes: {
     value: 1_048_576,
     unit: 'bytes',
@@ -145,18 +158,6 @@ export const limits = {
     unit: 'bytes',
     source: 'many times the window of SCTP: a client that stops when it is told to never gets there',
     effect: 'The client that sends is removed with STATE_MISMATCH.',
-  },
-  dataWorkPerSecond: {
-    value: 250,
-    unit: 'ms per second',
-    source: 'a quarter of the one thread',
-    effect: 'Reliable data of the client that sends waits, lossy data is dropped.',
-  },
-  dataWorkBurst: {
-    value: 250,
-    unit: 'ms',
-    source: 'as dataWorkPerSecond',
-    effect: 'As dataWorkPerSecond.',
   },
   stalledReceiverMs: {
     value: 10_000,

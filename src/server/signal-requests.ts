@@ -180,13 +180,15 @@ export function updateSubscription(room: Room, participant: Participant, update:
   }
 }
 
-/** Remembers a wish, also for a track that is not published yet. The oldest is forgotten when there are too many. */
+/** Remembers a wish, also for a track that is not published yet. Of too many the oldest tenth is forgotten. */
 function wish({ subscriptionWishes }: Participant, sid: string, subscribe: boolean): void {
-  subscriptionWishes.delete(sid);
   subscriptionWishes.set(sid, subscribe);
   if (subscriptionWishes.size <= limits.subscriptionWishes.value) return;
-  const [oldest] = subscriptionWishes.keys();
-  subscriptionWishes.delete(oldest!);
+  let forgotten = limits.subscriptionWishes.value / 10;
+  for (const oldest of subscriptionWishes.keys()) {
+    if (forgotten-- <= 0) return;
+    subscriptionWishes.delete(oldest);
+  }
 }
 
 function tellPermission(to: Participant, publisher: Participant, trackSid: string, allowed: boolean): void {

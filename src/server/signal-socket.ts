@@ -20,16 +20,6 @@ export const pingIntervalS = 5;
 export const pingTimeoutS = 15;
 const closeTimeoutMs = 1000;
 
-/** What requests cost that make the server write or read descriptions; any other costs 1. */
-const requestCosts: Partial<Record<NonNullable<SignalRequest['message']['case']>, number>> = {
-  offer: 20,
-  answer: 10,
-  simulate: 20,
-  subscriptionPermission: 10,
-};
-
-/** A request costs one more for so many bytes: long ones take longer to read. */
-const bytesPerCost = 4096;
 const maxUnreadableWarnings = 5;
 
 /**
@@ -46,7 +36,9 @@ export class SignalSocket {
   #json = false;
   #closed = false;
   #silence: Timeout;
-  #budget: RequestBudget;
+  #requests: RequestBudget;
+  /** Milliseconds of work that the client may still cause. */
+  #work: RequestBudget;
   /** Messages that were read before reading was paused. */
   #waiting: { data: RawData; isBinary: boolean }[] = [];
   #resume: Timeout | undefined;
@@ -58,12 +50,10 @@ export class SignalSocket {
     this.#socket = socket;
     this.#handlers = handlers;
     this.#boundary = new Boundary(name);
-    const { signalRequestsPerSecond, signalRequestBurst } = limits;
-    this.#budget = new RequestBudget(
-      signalRequestsPerSecond.value,
-      signalRequestBurst.value,
-      performance.now(),
-    );
+    const nowMs = performance.now();
+    const { signalRequestsPerSecond, signalRequestBurst, workPerSecond, workBurst } = limits;
+    this.#requests = new RequestBudget(signalRequestsPerSecond.value, signalRequestBurst.value, nowMs);
+    this.#work = new RequestBudget(workPerSecond.value, workBurst.value, nowMs);
     this.#silence = startTimeout(name, pingTimeoutS * 1000, () => this.close());
     const receive = (data: RawData, isBinary: boolean) => {
       if (this.#closed) return;
@@ -119,13 +109,17 @@ export class SignalSocket {
     this.#resume = undefined;
     let served = 0;
     while (!this.#closed && served < this.#waiting.length) {
-      const waitMs = this.#budget.waitMs(performance.now());
+      const startMs = performance.now();
+      const waitMs = Math.max(this.#requests.waitMs(startMs), this.#work.waitMs(startMs));
       if (waitMs > 0) {
         this.#pause(waitMs);
         break;
       }
       const { data, isBinary } = this.#waiting[served++]!;
       this.#boundary.run('request', () => this.#receive(data, isBinary));
+      const endMs = performance.now();
+      this.#requests.spend(1, endMs);
+      this.#work.spend(endMs - startMs, endMs);
     }
     this.#waiting.splice(0, served);
   }
@@ -142,8 +136,6 @@ export class SignalSocket {
     this.#silence.restart();
     const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(data as Buffer[]);
     const message = this.#parse(bytes, isBinary);
-    const cost = message?.case === undefined ? 1 : (requestCosts[message.case] ?? 1);
-    this.#budget.spend(cost + bytes.length / bytesPerCost, performance.now());
     if (message) this.#handlers.onRequest(message);
   }
 

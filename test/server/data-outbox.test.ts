@@ -160,12 +160,12 @@ test('a sender that takes too much of the server waits, and its lossy packets ar
   for (let i = 0; i < 1_000; i++) inlet.receive(message(1, 10), RELIABLE, from.channel);
   const served = relayed.length;
   // What may be used at once, and what is earned meanwhile.
-  expect(served).toBeGreaterThanOrEqual(limits.dataWorkBurst.value);
-  expect(served).toBeLessThan(1.5 * limits.dataWorkBurst.value);
+  expect(served).toBeGreaterThanOrEqual(limits.workBurst.value);
+  expect(served).toBeLessThan(1.5 * limits.workBurst.value);
   inlet.receive(message(9, 10), LOSSY, from.channel);
   expect(relayed).toHaveLength(served);
   advance(1_000);
-  await expect.poll(() => relayed.length).toBeGreaterThanOrEqual(served + limits.dataWorkPerSecond.value);
+  await expect.poll(() => relayed.length).toBeGreaterThanOrEqual(served + limits.workPerSecond.value);
   inlet.close();
 });
 

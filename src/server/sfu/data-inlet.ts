@@ -37,8 +37,8 @@ export class DataInlet {
   constructor(options: DataInletOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    const { dataWorkPerSecond, dataWorkBurst } = limits;
-    this.#budget = new RequestBudget(dataWorkPerSecond.value, dataWorkBurst.value, this.#now());
+    const { workPerSecond, workBurst } = limits;
+    this.#budget = new RequestBudget(workPerSecond.value, workBurst.value, this.#now());
   }
 
   receive(message: Uint8Array, kind: DataPacket_Kind, channel: DataChannel): void {
