@@ -17,11 +17,17 @@ import { KeySchedule } from './key-schedule.js';
 import { PeerCertificate, signWith } from './peer-certificate.js';
 import { alert, DtlsFault, handshakeType, signatureScheme } from './protocol.js';
 
-/** Flights 1 and 3: ClientHello, in flight 3 with the server's cookie and the random value of flight 1. */
+/**
+ * Flights 1 and 3: ClientHello, in flight 3 with the server's cookie and the random value of flight 1.
+ *
+ * A server on pion that has sent a HelloVerifyRequest ignores the beginning of a ClientHello that it has, but answers a
+ * later part of it with another HelloVerifyRequest; otherwise nothing would make up for the loss of the first one. Other
+ * servers read no ClientHello in parts before they have sent a cookie, so it goes out whole in between.
+ */
 export function clientHelloFlight(handshake: Handshake): Flight {
   if (handshake.clientRandom.length === 0) handshake.clientRandom = randomBytes(randomBytesLength);
   const hello = writeClientHello(handshake.clientRandom, handshake.cookie);
-  return { messages: [handshake.write(handshakeType.clientHello, hello)] };
+  return { messages: [handshake.write(handshakeType.clientHello, hello)], isSplitWhenRepeated: true };
 }
 
 /** Flight 5: Certificate and CertificateVerify where the server wants them, ClientKeyExchange, ChangeCipherSpec, Finished. */

@@ -77,12 +77,20 @@ export class FlightSender {
   }
 
   #transmit(nowMs: number): void {
-    const { messages, isLast } = this.#flight!;
+    const flight = this.#flight!;
     this.#sentMs = nowMs;
-    this.nextTimeoutMs = isLast ? undefined : nowMs + this.#waitMs;
+    this.nextTimeoutMs = flight.isLast ? undefined : nowMs + this.#waitMs;
+    const datagrams = this.#pack(flight.messages, this.#maxBytes(flight));
+    for (const datagram of datagrams) this.#onDatagram(datagram);
+  }
+
+  #maxBytes({ messages, isSplitWhenRepeated }: Flight): number {
+    if (isSplitWhenRepeated && this.#retransmits % 2 === 1) {
+      const contentBytes = messages[0]!.content.length;
+      return recordHeaderBytes + handshakeHeaderBytes + Math.ceil(contentBytes / 2);
+    }
     const areSmall = this.#retransmits >= retransmitsBeforeSmallDatagrams;
-    const maxBytes = areSmall ? Math.min(smallDatagramBytes, this.#mtuBytes) : this.#mtuBytes;
-    for (const datagram of this.#pack(messages, maxBytes)) this.#onDatagram(datagram);
+    return areSmall ? Math.min(smallDatagramBytes, this.#mtuBytes) : this.#mtuBytes;
   }
 
   /** The messages as records in datagrams of at most `maxBytes`. */
@@ -93,7 +101,7 @@ export class FlightSender {
       const overheadBytes = recordHeaderBytes + (message.epoch === 1 ? recordOverheadBytes : 0);
       for (let sent = 0, isWhole = false; !isWhole; ) {
         const left = message.content.length - sent;
-        if (room - overheadBytes - handshakeHeaderBytes < Math.min(left, minPieceBytes)) {
+        if (room < maxBytes && room - overheadBytes - handshakeHeaderBytes < Math.min(left, minPieceBytes)) {
           datagrams.push([]);
           room = maxBytes;
         }

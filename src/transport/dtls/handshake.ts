@@ -20,6 +20,8 @@ export interface Flight {
   messages: FlightMessage[];
   /** Nothing answers the last flight; it is sent again only when the peer repeats its own. */
   isLast?: true;
+  /** Every other time that it is sent again, it goes out in two datagrams. */
+  isSplitWhenRepeated?: true;
 }
 
 /** What is waited for. */
