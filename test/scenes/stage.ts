@@ -65,6 +65,20 @@ export class Stage {
     return `room-${randomUUID().slice(0, 8)}`;
   }
 
+  /** Starts a participant on `engine`, which is in no room yet. */
+  async start(engine: Engine, language: 'node' | 'python' = 'node'): Promise<Program> {
+    const participant = startParticipant(engine, {}, language);
+    this.#participants.push(participant);
+    await participant.waitFor('started');
+    return participant;
+  }
+
+  /** Lets a participant join `room`. */
+  async enter(participant: Program, room: string, identity: string, args: Record<string, unknown> = {}) {
+    const token = await makeToken(this.server, room, identity);
+    await participant.call('connect', { url: this.server.url, token, ...args });
+  }
+
   /** Starts a participant on `engine` and joins `room`. */
   async join(
     engine: Engine,
@@ -73,11 +87,8 @@ export class Stage {
     args: Record<string, unknown> = {},
     language: 'node' | 'python' = 'node',
   ): Promise<Program> {
-    const participant = startParticipant(engine, {}, language);
-    this.#participants.push(participant);
-    await participant.waitFor('started');
-    const token = await makeToken(this.server, room, identity);
-    await participant.call('connect', { url: this.server.url, token, ...args });
+    const participant = await this.start(engine, language);
+    await this.enter(participant, room, identity, args);
     return participant;
   }
 

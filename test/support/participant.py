@@ -212,10 +212,17 @@ class Commands:
             apm.process_stream(frame)
         return {"rms": rms(frame.data)}
 
-    async def enginePid(self):
+    async def setEnvironment(self, variables: dict[str, str]):
+        """As packages set variables for the library that they load next."""
+        os.environ.update(variables)
+
+    async def children(self):
         """Processes that this one started: with offhook, its engine."""
-        with open(f"/proc/self/task/{os.getpid()}/children") as file:
-            return [int(pid) for pid in file.read().split()]
+        pids: list[int] = []
+        for task in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{task}/children") as file:
+                pids += [int(pid) for pid in file.read().split()]
+        return pids
 
     async def block(self, durationMs: int):
         time.sleep(durationMs / 1000)
