@@ -365,12 +365,25 @@ static bool say_hello(void) {
   return channel_write(channels[0], bytes, (size_t)(at - bytes) + version_bytes, now_ms() + START_DEADLINE_MS);
 }
 
+/* How the engine ended, as a sentence. */
+static void describe_end(char *reason, size_t bytes) {
+  snprintf(reason, bytes, "its connection was closed");
+  if (engine == NO_PROCESS) return;
+  if (!engine_wait(engine, now_ms() + END_DEADLINE_MS, reason, bytes)) {
+    snprintf(reason, bytes, "it closed its connection and did not end; it was killed");
+    engine_kill(engine);
+    char ignored[64];
+    engine_wait(engine, now_ms() + END_DEADLINE_MS, ignored, sizeof ignored);
+  }
+  engine = NO_PROCESS;
+}
+
 static bool begin(char *error, size_t error_bytes) {
   if (!connect_to_engine() && !start_engine(error, error_bytes)) return false;
   reader_reset(&requests, channels[0]);
   reader_reset(&events, channels[1]);
   if (say_hello()) return true;
-  snprintf(error, error_bytes, "the engine ended while it was started");
+  describe_end(error, error_bytes);
   return false;
 }
 
@@ -409,19 +422,6 @@ static void on_message(const struct message *message) {
     default:
       return;
   }
-}
-
-/* How the engine ended, as a sentence. */
-static void describe_end(char *reason, size_t bytes) {
-  snprintf(reason, bytes, "its connection was closed");
-  if (engine == NO_PROCESS) return;
-  if (!engine_wait(engine, now_ms() + END_DEADLINE_MS, reason, bytes)) {
-    snprintf(reason, bytes, "it closed its connection and did not end; it was killed");
-    engine_kill(engine);
-    char ignored[64];
-    engine_wait(engine, now_ms() + END_DEADLINE_MS, ignored, sizeof ignored);
-  }
-  engine = NO_PROCESS;
 }
 
 /* The thread that starts the engine, then delivers events until the engine's end. */
@@ -493,6 +493,13 @@ static bool send_freed(int64_t deadline_ms) {
   return sent;
 }
 
+/* Why the connection ended: what the event thread finds out, unless it is the one that asks. */
+static const char *why_gone(const char *otherwise) {
+  int64_t deadline_ms = now_ms() + 2 * END_DEADLINE_MS;
+  while (phase == RUNNING && current_thread_id() != event_thread && now_ms() < deadline_ms) sleep_ms(1);
+  return phase == LOST ? lost_reason : otherwise;
+}
+
 /*
  * Sends a message, whose header is at its beginning, and waits for its answer. With the request lock.
  * Returns NULL, or why there is no answer.
@@ -505,12 +512,12 @@ static const char *ask(uint8_t *bytes, size_t length, int deadline_after_ms, str
     /* Half a message may be under way: nothing that follows would be understood. */
     channel_shut_down(channels[0]);
     channel_shut_down(channels[1]);
-    return phase == LOST ? lost_reason : "the engine does not take requests";
+    return why_gone("the engine does not take requests");
   }
   while (true) {
     int got = reader_next(&requests, deadline_ms, answer);
     if (got == READ_DEADLINE) return "the engine did not answer in time";
-    if (got == READ_CLOSED) return phase == LOST ? lost_reason : "the engine is gone";
+    if (got == READ_CLOSED) return why_gone("the engine is gone");
     /* An earlier one is the late answer to a request that was given up. */
     if (answer->header.type == WIRE_ANSWER && answer->header.id == id) break;
   }

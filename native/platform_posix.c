@@ -34,7 +34,7 @@ extern char **environ;
 #define MAP_NORESERVE 0
 #endif
 
-/* Descriptors that the engine finds its channels at. */
+/* Descriptors that the engine finds its channels at. Ours are above those, and above a standard error that is closed. */
 enum { FIRST_ENGINE_FD = 3, ABOVE_ENGINE_FDS = 10 };
 
 void mutex_lock(mutex *m) { pthread_mutex_lock(m); }
@@ -81,8 +81,13 @@ bool thread_start(void (*body)(void *), void *argument) {
 
 void on_fork(void (*in_child)(void)) { pthread_atfork(NULL, NULL, in_child); }
 
+static channel moved_up(int fd) {
+  channel moved = fcntl(fd, F_DUPFD_CLOEXEC, ABOVE_ENGINE_FDS);
+  close(fd);
+  return moved;
+}
+
 static void prepare_channel(channel c) {
-  fcntl(c, F_SETFD, FD_CLOEXEC);
   fcntl(c, F_SETFL, fcntl(c, F_GETFL) | O_NONBLOCK);
 #ifdef SO_NOSIGPIPE
   int on = 1;
@@ -90,15 +95,14 @@ static void prepare_channel(channel c) {
 #endif
 }
 
-/* A pair of connected sockets; the engine's end is out of the way of the descriptors that it gets. */
 static bool channel_pair(channel *ours, channel *engines) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) return false;
-  prepare_channel(pair[0]);
-  *ours = pair[0];
-  *engines = fcntl(pair[1], F_DUPFD_CLOEXEC, ABOVE_ENGINE_FDS);
-  close(pair[1]);
-  return *engines >= 0;
+  *ours = moved_up(pair[0]);
+  *engines = moved_up(pair[1]);
+  if (*ours < 0 || *engines < 0) return false;
+  prepare_channel(*ours);
+  return true;
 }
 
 /* Closes what else the program left open for its children, where the C library can. */
@@ -112,6 +116,9 @@ static int spawn_engine(const char *node, const char *script, process *engine, c
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  if (fcntl(STDERR_FILENO, F_GETFD) < 0) {
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  }
   /* The program's standard output is the program's. */
   posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
   for (int i = 0; i < 2; i++) posix_spawn_file_actions_adddup2(&actions, engines[i], FIRST_ENGINE_FD + i);
@@ -163,8 +170,8 @@ bool engine_connect(const char *address, channel channels[2]) {
       if (i == 1) channel_close(channels[0]);
       return false;
     }
-    prepare_channel(fd);
-    channels[i] = fd;
+    channels[i] = moved_up(fd);
+    prepare_channel(channels[i]);
   }
   return true;
 }

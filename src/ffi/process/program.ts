@@ -142,7 +142,7 @@ export class Program {
         known ? { bytes: Buffer.alloc(0) } : { failed: true, bytes: Buffer.from(error) },
       ),
     );
-    this.#send(encodeNote(toProgram.dropped, handle));
+    if (known) this.#send(encodeNote(toProgram.dropped, handle));
   }
 
   /** Runs for every event: a frame of each stream a hundred times a second. */
