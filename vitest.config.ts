@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // Each file gets its own process: the WebRTC addon may be loaded by one thread of a process only.
+    // Each file gets its own process, and with it its own descriptors, memory and unhandled errors.
     pool: 'forks',
     // The tests start servers, agents and native engines; more at once than cores makes their clocks lie.
     maxWorkers: 2,

@@ -10,8 +10,8 @@ const source = fileURLToPath(new URL('../src', import.meta.url));
 const arrows = {
   timeline: [],
   signal: ['timeline'],
-  transport: ['timeline'],
   rtp: ['timeline'],
+  transport: ['rtp', 'timeline'],
   audio: ['rtp', 'timeline'],
   video: ['rtp', 'timeline'],
   data: ['timeline'],

@@ -49,13 +49,6 @@ function usedBytes() {
   return heap + external;
 }
 
-/** What is in use once timers of a second have run and the garbage is collected. */
-async function restingBytes() {
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
-  globalThis.gc?.();
-  return usedBytes();
-}
-
 /** Runs an input within its limits. */
 async function execute(input) {
   executions += 1;
@@ -139,8 +132,9 @@ for (const input of seeds) if (await tryOut(input.subarray(0, maxBytes))) corpus
 if (corpus.length === 0) corpus.push(Buffer.alloc(1));
 
 const context = { random, maxBytes, others: corpus, words: wordsOf([...literals, ...(target.words ?? [])]) };
-const bytesAtStart = await restingBytes();
 const endMs = performance.now() + Number(seconds) * 1000;
+globalThis.gc?.();
+const bytesAtStart = usedBytes();
 /** The newest inputs have been looked at least. */
 const choose = () =>
   random.once(2) ? corpus[corpus.length - 1 - random.below(Math.min(8, corpus.length))] : random.pick(corpus);
@@ -159,8 +153,9 @@ while (performance.now() < endMs) {
   if (sinceTurn % 256 === 0) await new Promise(setImmediate);
 }
 await target.tearDown?.();
+globalThis.gc?.();
 const corpusBytes = corpus.reduce((sum, input) => sum + input.length, 0);
-const keptBytes = (await restingBytes()) - bytesAtStart - corpusBytes;
+const keptBytes = usedBytes() - bytesAtStart - corpusBytes;
 if (keptBytes > limits.keptBytes) finding('leak', `${executions} inputs leave ${keptBytes} bytes behind`);
 writeSync(1, `${JSON.stringify({ executions, blocks, corpus: corpus.length, keptBytes })}\n`);
 process.exit(0);

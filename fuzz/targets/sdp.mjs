@@ -1,6 +1,9 @@
 import { OffhookError } from '../../dist/timeline/index.js';
-import { parseSdp } from '../../dist/transport/sdp.js';
-import { refusesWith } from '../engine/target.mjs';
+import { parseDescription, writeDescription } from '../../dist/transport/description.js';
+import { check, refusesWith } from '../engine/target.mjs';
+
+/** Without these no description is read at all. */
+const head = 'v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 00:11\r\n';
 
 const words = [
   ...[
@@ -33,6 +36,12 @@ export default {
   maxBytes: 16_384,
   words,
   run(input) {
-    refusesWith([OffhookError], () => parseSdp(input.toString('utf8')));
+    const text = input.toString('utf8');
+    refusesWith([OffhookError], () => parseDescription(text));
+    refusesWith([OffhookError], () => {
+      const { transport, sections } = parseDescription(head + text);
+      const written = writeDescription({ transport, sections }, { sessionId: '1', version: 1 });
+      check(parseDescription(written).sections.length === sections.length, 'what was read can be written');
+    });
   },
 };

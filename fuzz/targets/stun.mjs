@@ -1,4 +1,4 @@
-import * as stun from '../../dist/transport/stun.js';
+import * as stun from '../../dist/transport/ice/stun.js';
 import { check } from '../engine/target.mjs';
 
 const { attributeOf, errorCodeOf, hasIntegrity, parseStun, parseXorAddress, serializeStun } = stun;

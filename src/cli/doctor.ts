@@ -3,7 +3,6 @@ import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type ProbeStep, probeServer } from '../signal/index.js';
 import { OffhookError, type TimelineRecord } from '../timeline/index.js';
-import { shutdownTransport } from '../transport/index.js';
 import { apiKeyOption, apiSecretOption } from './api-key-options.js';
 import { probeCall } from './doctor/call-probe.js';
 import { probeFilter } from './doctor/filter-probe.js';
@@ -82,8 +81,6 @@ async function diagnose(url: string, options: DoctorOptions): Promise<Diagnosis>
     found.push(step);
     if (!options.json) console.log(describeStep(step));
   }
-  // The addon's threads would keep the process alive.
-  shutdownTransport();
   const steps = withoutOpenWays(found);
   return { url, healthy: steps.every(({ outcome }) => outcome !== 'failed'), steps, timelines };
 }

@@ -1,4 +1,3 @@
-import { shutdownTransport } from '../room/index.js';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { answer } from './answers.js';
 import { EventsToCome } from './events-to-come.js';
@@ -15,8 +14,6 @@ const log = createLogger('ffi/engine');
 const logs = new Logs();
 
 const nothing = { bytes: new Uint8Array(0) };
-
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Serves one client: the requests of a program, or of a library in it. They share the thread and nothing else. */
 class ClientService {
@@ -48,15 +45,9 @@ class ClientService {
     }
   }
 
-  /**
-   * The process is ending. The WebRTC addon must have no callback under way when this thread is terminated: it would
-   * abort the process.
-   */
+  /** The process is ending. */
   async #leave(id: number): Promise<void> {
     await this.#server.dispose();
-    await turn();
-    shutdownTransport();
-    await turn();
     this.#answerWith(id, () => ({ ...nothing, ...this.#server.outbox.takeOpenedAndClosed() }));
   }
 
@@ -130,4 +121,3 @@ export function serve(client: EngineClient): void {
 // Whatever went wrong, the calls that are up go on.
 process.on('uncaughtException', (error) => log.error(`uncaught: ${error.stack}`));
 process.on('unhandledRejection', (error) => log.error(`unhandled rejection: ${describeError(error)}`));
-process.on('exit', shutdownTransport);

@@ -1,4 +1,3 @@
-export { shutdownTransport } from '../transport/index.js';
 export type { ConnectionState } from './connection/connection-state.js';
 export type { DataEvent, RoomEvent, StateEvent } from './events.js';
 export type { ParticipantInfo, RoomInfo, Speaker, TrackPublicationInfo } from './info.js';

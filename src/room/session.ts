@@ -3,7 +3,7 @@ import {
   type ICEServer,
   type JoinResponse,
   type LeaveRequest,
-  SessionDescription as SessionDescriptionMessage,
+  SessionDescription,
   type SignalRequest,
   type SignalResponse,
   SignalTarget,
@@ -12,22 +12,14 @@ import {
 import type { PacketChannel, PacketKind } from '../data/index.js';
 import type { SignalClient } from '../signal/index.js';
 import { createLogger, type Deadlines, OffhookError, type Timeline } from '../timeline/index.js';
-import type {
-  DataChannel,
-  IceCandidate,
-  IceServer,
-  PeerConnectionState,
-  SessionDescription,
-} from '../transport/index.js';
+import type { DataChannel, IceCandidate, IceServer, PeerConnectionState } from '../transport/index.js';
 import { createDeferred, type Deferred } from './deferred.js';
-import { Heartbeat } from './media/heartbeat.js';
 import { Publisher } from './media/publisher.js';
 import { type OfferedTrack, Subscriber } from './media/subscriber.js';
 
 const log = createLogger('room/session');
 /** After a resume the server restarts ICE of its own accord: before that, connected means nothing. */
 const settleMs = 500;
-const heartbeatEveryMs = 250;
 
 interface SessionOptions {
   signal: SignalClient;
@@ -69,8 +61,6 @@ export class Session {
   #started = false;
   #received = new Map<string, DataChannel>();
   #controller = new AbortController();
-  #heartbeat = new Heartbeat();
-  #heartbeatTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SessionOptions) {
     const { join, timeline, deadlines, iceTransportPolicy, events } = options;
@@ -87,14 +77,16 @@ export class Session {
     };
     this.publisher = new Publisher({
       ...common,
-      sendOffer: (offer, id) => this.send({ case: 'offer', value: toMessage(offer, id) }),
+      sendOffer: (sdp, id) =>
+        this.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id }) }),
       sendCandidate: (candidate) => this.#sendCandidate(candidate, SignalTarget.PUBLISHER),
       onStateChange: () => this.#checkMedia(),
       onFailure: (error) => this.#onMediaLost(error),
     });
     this.subscriber = new Subscriber({
       ...common,
-      sendAnswer: (answer, id) => this.send({ case: 'answer', value: toMessage(answer, id) }),
+      sendAnswer: (sdp, id) =>
+        this.send({ case: 'answer', value: new SessionDescription({ type: 'answer', sdp, id }) }),
       sendCandidate: (candidate) => this.#sendCandidate(candidate, SignalTarget.SUBSCRIBER),
       onTracks: (tracks) => events.onTracks(tracks),
       onDataChannel: (channel) => this.#receive(channel),
@@ -135,7 +127,6 @@ export class Session {
     this.#started = true;
     this.#listen(this.#signal);
     this.publisher.negotiate();
-    this.#heartbeatTimer = setInterval(() => this.#checkHeartbeat(), heartbeatEveryMs);
   }
 
   /** Ends the signal connection, for another one to take its place: the server would end it then, as if it broke. */
@@ -197,8 +188,7 @@ export class Session {
     const error = new OffhookError('OFFHOOK_CLOSED', 'the session is over');
     this.#controller.abort(error);
     this.#signal.close();
-    clearInterval(this.#heartbeatTimer);
-    this.publisher.media.close();
+    this.publisher.close();
     this.subscriber.media.close();
     this.#mediaUp.reject(error);
     this.#restart?.done.reject(error);
@@ -217,10 +207,10 @@ export class Session {
   #handle(message: SignalResponse['message']): void {
     switch (message.case) {
       case 'offer':
-        this.subscriber.handleOffer({ type: 'offer', sdp: message.value.sdp }, message.value.id);
+        this.subscriber.handleOffer(message.value.sdp, message.value.id);
         break;
       case 'answer':
-        this.publisher.handleAnswer({ type: 'answer', sdp: message.value.sdp }, message.value.id);
+        this.publisher.handleAnswer(message.value.sdp, message.value.id);
         break;
       case 'trickle':
         this.#handleCandidate(message.value);
@@ -267,16 +257,6 @@ export class Session {
     if (this.publisher.media.state === 'connected' && this.#restart?.settled) this.#restart.done.resolve();
   }
 
-  /** Media that has fallen silent comes back by a resume, which finds another path, long before ICE gives up. */
-  #checkHeartbeat(): void {
-    if (!this.publisher.isSending) {
-      this.#heartbeat.reset();
-      return;
-    }
-    if (!this.#heartbeat.sample(this.publisher.media.pc.bytesReceived, performance.now())) return;
-    this.#onPathLost('the server no longer reports on what is published: media has lost its path');
-  }
-
   /** A resume finds another path; one that is under way does so already. */
   #onPathLost(says: string): void {
     if (this.#closed || this.#resuming) return;
@@ -294,10 +274,6 @@ function isAlive(state: PeerConnectionState): boolean {
 
 function kindOf({ label }: DataChannel): PacketKind {
   return label === '_lossy' ? 'lossy' : 'reliable';
-}
-
-function toMessage({ type, sdp }: SessionDescription, id: number): SessionDescriptionMessage {
-  return new SessionDescriptionMessage({ type, sdp, id });
 }
 
 function toIceServer({ urls, username, credential }: ICEServer): IceServer {

@@ -41,7 +41,7 @@ export function roomStats({ connection, tracks, media }: Engine): RoomStats {
 function transportStats(connection: PeerConnection): TransportStats {
   return {
     state: connection.state,
-    pair: connection.selectedCandidatePair(),
+    pair: connection.pair,
     rttMs: connection.rttMs,
     bytesSent: connection.bytesSent,
     bytesReceived: connection.bytesReceived,

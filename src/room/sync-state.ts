@@ -1,8 +1,4 @@
-import {
-  SessionDescription as SessionDescriptionMessage,
-  SyncState,
-  UpdateSubscription,
-} from '@livekit/protocol';
+import { SessionDescription, SyncState, UpdateSubscription } from '@livekit/protocol';
 import type { DataPlane } from './data-plane.js';
 import type { LocalTracks } from './local-tracks.js';
 import type { Session } from './session.js';
@@ -20,8 +16,8 @@ interface SyncStateSources {
 export function syncState({ session, tracks, data, autoSubscribe, differing }: SyncStateSources): SyncState {
   const { offer, answer } = session.subscriber.descriptions;
   return new SyncState({
-    ...(offer ? { offer: new SessionDescriptionMessage(offer) } : {}),
-    ...(answer ? { answer: new SessionDescriptionMessage(answer) } : {}),
+    ...(offer === undefined ? {} : { offer: new SessionDescription({ type: 'offer', sdp: offer }) }),
+    ...(answer === undefined ? {} : { answer: new SessionDescription({ type: 'answer', sdp: answer }) }),
     subscription: new UpdateSubscription({ trackSids: [...differing], subscribe: !autoSubscribe }),
     publishTracks: tracks.publishedTracks(),
     dataChannels: session.channelInfos(),

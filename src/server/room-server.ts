@@ -60,6 +60,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
   const mediaPort = await MediaPort.open(rtcPort, bindAddress);
   const endpoint = {
     port: mediaPort.port,
+    udp: mediaPort.udp,
     bindAddress,
     certificate: generateCertificate('offhook'),
   };

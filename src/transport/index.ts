@@ -1,15 +1,25 @@
-export type { CandidatePair } from './candidate-pair.js';
-export { type Certificate, generateCertificate, ownCertificate } from './certificate.js';
-export { DataChannel } from './data-channel.js';
-export { candidateAddress, candidateLikelihood, type IceCandidate, type IceServer } from './ice.js';
-export type { AudioTrackOptions } from './media-section.js';
-export { MediaTrack } from './media-track.js';
+export { type Certificate, generateCertificate } from './certificate.js';
+export { type Description, parseDescription, writeDescription } from './description.js';
 export {
-  PeerConnection,
-  type PeerConnectionOptions,
-  type PeerConnectionState,
-  type SessionDescription,
-  shutdownTransport,
-} from './peer-connection.js';
-export { parseSdp, type SdpMedia } from './sdp.js';
+  type CandidatePair,
+  candidateAddress,
+  hostCandidate,
+  type IceCandidate,
+  type IceServer,
+  localAddresses,
+  UdpPort,
+} from './ice/index.js';
+export {
+  type Codec,
+  type Direction,
+  dataSection,
+  extensionUris,
+  isReceiving,
+  isSending,
+  type MediaSection,
+  type Source,
+} from './media-section.js';
+export { PeerConnection, type PeerConnectionOptions, type PeerConnectionState } from './peer-connection.js';
+export { MediaTrack } from './rtp-router.js';
+export type { DataChannel } from './sctp/index.js';
 export { SrtpContext, type SrtpMasterKey, type SrtpProfile, srtpProfiles } from './srtp/index.js';

@@ -1,29 +1,63 @@
-import type * as Addon from 'node-datachannel';
+export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 
-export interface AudioTrackOptions {
-  mid: string;
-  direction: 'sendonly' | 'recvonly' | 'sendrecv';
+/** One way to encode a track, as a media section lists it. */
+export interface Codec {
+  payloadType: number;
+  /** Encoding name as written: `opus`, `VP8`. */
+  name: string;
+  clockRate: number;
+  channels?: number;
+  /** Text of `a=fmtp`, empty without one. */
+  parameters: string;
+  /** `a=rtcp-fb`, e.g. `nack pli`. */
+  feedback: string[];
+}
+
+/** One stream of a section (RFC 5576). */
+export interface Source {
   ssrc: number;
   cname: string;
-  /** First part of `a=msid`. */
-  streamId: string;
-  /** Second part of `a=msid`; LiveKit matches it with AddTrackRequest.cid. */
-  trackId: string;
-  payloadTypes: { opus: number; red?: number };
-  /** Parameters of `a=fmtp` for Opus (RFC 7587), e.g. `minptime=10;useinbandfec=1`. */
-  opusParameters: string;
-  extensions?: readonly { id: number; uri: string }[];
+  /** SSRC of its retransmissions (RFC 4588). */
+  repairSsrc?: number;
 }
 
-const addonDirection = { sendonly: 'SendOnly', recvonly: 'RecvOnly', sendrecv: 'SendRecv' } as const;
-
-export function audioSection({ Audio }: typeof Addon, options: AudioTrackOptions): Addon.Audio {
-  const media = new Audio(options.mid, addonDirection[options.direction]);
-  const { opus, red } = options.payloadTypes;
-  // The order of payload types is the order of preference: RED first where it is wanted.
-  if (red !== undefined) media.addAudioCodec(red, 'red/48000/2', `${opus}/${opus}`);
-  media.addAudioCodec(opus, 'opus/48000/2', options.opusParameters);
-  for (const { id, uri } of options.extensions ?? []) media.parseSdpLine(`a=extmap:${id} ${uri}`);
-  media.addSSRC(options.ssrc, options.cname, options.streamId, options.trackId);
-  return media;
+/** One `m=` section of a session description (RFC 8829): data, of which the peer connection makes the text. */
+export interface MediaSection {
+  kind: 'audio' | 'video' | 'application';
+  mid: string;
+  direction: Direction;
+  /** The preferred one first. */
+  codecs: readonly Codec[];
+  extensions: readonly { id: number; uri: string }[];
+  /** A rejected section has port 0 and is in no bundle. */
+  rejected?: boolean;
+  /** `a=msid` (RFC 8830) of a section that sends; LiveKit matches the track id with AddTrackRequest.cid. */
+  msid?: { streamId: string; trackId: string };
+  /** In the order in which they appear; none for simulcast by RID. */
+  sources?: readonly Source[];
+  /** Streams of a simulcast (RFC 8853), in order. */
+  rids?: readonly { id: string; direction: 'send' | 'recv' }[];
+  /** The longest message that an application section takes (RFC 8841); 0 stands for any length. */
+  maxMessageBytes?: number;
 }
+
+/** The one that every WebRTC peer uses (RFC 8841, section 5.2, leaves the choice). */
+export const sctpPort = 5_000;
+/** The longest message that we take, as Chromium. */
+export const maxMessageBytes = 262_144;
+
+export const isSending = (direction: Direction) => direction === 'sendonly' || direction === 'sendrecv';
+export const isReceiving = (direction: Direction) => direction === 'recvonly' || direction === 'sendrecv';
+
+/** The section for data channels. */
+export function dataSection(mid: string): MediaSection {
+  return { kind: 'application', mid, direction: 'sendrecv', codecs: [], extensions: [], maxMessageBytes };
+}
+
+export const extensionUris = {
+  mid: 'urn:ietf:params:rtp-hdrext:sdes:mid',
+  rid: 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id',
+  repairedRid: 'urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id',
+  audioLevel: 'urn:ietf:params:rtp-hdrext:ssrc-audio-level',
+  transportSequence: 'http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01',
+} as const;

@@ -1,294 +1,523 @@
-import { createRequire } from 'node:module';
-import type * as Addon from 'node-datachannel';
-import { OffhookError } from '../timeline/index.js';
-import { addonConfig } from './addon-config.js';
-import { type CandidatePair, pairOfAddon, pairOfPath } from './candidate-pair.js';
-import type { Certificate } from './certificate.js';
-import { DataChannel } from './data-channel.js';
-import { candidateAddress, type IceCandidate, type IceServer, stunServers, turnServers } from './ice.js';
-import { IceSession } from './ice-session.js';
-import { assertSocketPossible } from './local-address.js';
-import { type AudioTrackOptions, audioSection } from './media-section.js';
-import { MediaTrack } from './media-track.js';
-import type { Traffic } from './traffic.js';
+import { randomBytes } from 'node:crypto';
+import { isRtcp } from '../rtp/index.js';
+import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { type Certificate, ownCertificate } from './certificate.js';
+import {
+  type Description,
+  parseDescription,
+  type TransportParameters,
+  writeDescription,
+} from './description.js';
+import { DtlsConnection, type DtlsResult } from './dtls/index.js';
+import {
+  type CandidatePair,
+  candidateAddress,
+  type IceCandidate,
+  type IceCredentials,
+  type IceServer,
+  IceSession,
+  stunServers,
+  turnServers,
+  type UdpPort,
+} from './ice/index.js';
+import { type MediaSection, maxMessageBytes, sctpPort } from './media-section.js';
+import { MediaTrack, type MediaTrackOptions, RtpRouter } from './rtp-router.js';
+import { type DataChannel, DataChannels } from './sctp/index.js';
+import { SrtpContext } from './srtp/index.js';
 
-// Loaded when the first connection is made: a process that never connects never pays for the addon's threads.
-const require = createRequire(import.meta.url);
-let addon: typeof Addon | undefined;
-const loadAddon = (): typeof Addon => (addon ??= require('node-datachannel') as typeof Addon);
-
-/** Ends the addon's threads. Call once, when no peer connection is left and none will be made. */
-export function shutdownTransport(): void {
-  addon?.cleanup();
-}
-
-export type PeerConnectionState = 'new' | 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
-
-export interface SessionDescription {
-  type: 'offer' | 'answer';
-  sdp: string;
-}
+export type PeerConnectionState = 'new' | 'connecting' | 'connected' | 'failed' | 'closed';
 
 export interface PeerConnectionOptions {
   /** For logs only. */
   name: string;
   iceServers?: readonly IceServer[];
-  /** `relay`: only candidates of TURN servers are used. */
-  iceTransportPolicy?: 'all' | 'relay';
-  /** Local address to gather on; all of them without it. */
+  /** Sockets of our own, over UDP and TCP by default; none of them for relays alone. */
+  protocols?: readonly ('udp' | 'tcp')[];
+  /** Local address to send from; all of them without it. */
   bindAddress?: string;
-  /** Local UDP ports to use, inclusive. */
-  portRange?: { begin: number; end: number };
-  /** Shares one UDP port (portRange.begin) between the peer connections of this process. */
-  udpMux?: boolean;
-  /** Certificate for DTLS; one of its own without it. */
+  /** A UDP port that is shared with other connections, and the candidates by which it is reached from outside. */
+  shared?: { port: UdpPort; candidates: readonly string[] };
+  /** Answers ICE checks and sends none. */
+  iceLite?: boolean;
+  /** What to be in DTLS where the other side leaves the choice; the client begins the handshake. */
+  dtlsRole?: 'client' | 'server';
+  /** The one of this process without it. */
   certificate?: Certificate;
-  /**
-   * Leaves ICE to an agent of our own, not to the addon's: over UDP, TCP (RFC 6544, active) and TURN,
-   * with consent asked for twice a second. Each packet crosses the thread once more. Implied by `relay`.
-   */
-  bridged?: boolean;
 }
 
-const loopback = '127.0.0.1';
+const log = createLogger('transport');
+const restartTimeoutMs = 15_000;
+const connectTimeoutMs = 30_000;
+/** DTLS that came before the description which says who begins it. */
+const maxEarlyDatagrams = 16;
+/** Candidates that came before the description which they belong to. */
+const maxEarlyCandidates = 64;
+/** Without `a=max-message-size` in the other side's description (RFC 8841, section 6.1). */
+const defaultRemoteMaxMessageBytes = 65_536;
 
-/** One WebRTC peer connection (RFC 8829), with trickled candidates and no negotiation of its own accord. */
+/**
+ * One WebRTC peer connection (RFC 8829): ICE, DTLS, SRTP and SCTP, and the descriptions of the sections that its user gives.
+ * Negotiates nothing of its own accord, and keeps no sections: they are its user's. All calls return at once.
+ */
 export class PeerConnection {
-  #pc: Addon.PeerConnection;
-  #ice: IceSession;
-  #traffic: Traffic = { bytesSent: 0, bytesReceived: 0 };
-  #closed = false;
-  #tracks: MediaTrack[] = [];
-  #channels: DataChannel[] = [];
-  #hasSections = false;
-  #bindAddress: string | undefined;
-  #isBridged: boolean;
-  #awaited: { resolve(description: SessionDescription): void; reject(error: OffhookError): void } | undefined;
+  /** A candidate of ours that is in no description yet. */
   onLocalCandidate: (candidate: IceCandidate) => void = () => {};
   onStateChange: (state: PeerConnectionState) => void = () => {};
-  onIceStateChange: (state: string) => void = () => {};
-  /** Nothing answers on the path any more, since 1.5 s: time to restart ICE. Told of a bridged connection only. */
+  /** ICE has found a path, the first one or another. */
+  onPath: () => void = () => {};
+  /** Nothing answers on the path any more, since 1.5 s: time to restart ICE. It may answer again. */
   onSilent: () => void = () => {};
-  onGatheringComplete: () => void = () => {};
-  onTrack: (track: MediaTrack) => void = () => {};
+  /** The other side opened a channel. */
   onDataChannel: (channel: DataChannel) => void = () => {};
+  /** An RTP or RTCP packet that is no track's. */
+  onPacket: (packet: Buffer) => void = () => {};
+  #options: PeerConnectionOptions;
+  #certificate: Certificate;
+  #sessionId = randomBytes(6).readUIntBE(0, 6).toString();
+  #version = 0;
+  #signaling: 'stable' | 'offered' | 'toAnswer' = 'stable';
+  /** The last description of ours. */
+  #local: Description | undefined;
+  #remote: Description | undefined;
+  /** The ICE session that was agreed on, the one that an ICE restart asks for, and the one before until there is a path. */
+  #ice: IceSession | undefined;
+  #nextIce: IceSession | undefined;
+  #previousIce: IceSession | undefined;
+  #remoteIce: IceCredentials | undefined;
+  /** Candidates of the other side since its last credentials. */
+  #remoteCandidates: string[] = [];
+  #wentSilent = false;
+  #dtls: DtlsConnection | undefined;
+  #dtlsRole: 'client' | 'server' | undefined;
+  #earlyDatagrams: Buffer[] = [];
+  #srtp: SrtpContext | undefined;
+  #channels: DataChannels;
+  #router = new RtpRouter((packet) => this.onPacket(packet));
+  #announcedState: PeerConnectionState = 'new';
+  #end: 'failed' | 'closed' | undefined;
+  #deadlineTimer: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #timerMs = Number.POSITIVE_INFINITY;
+  bytesSent = 0;
+  bytesReceived = 0;
 
   constructor(options: PeerConnectionOptions) {
-    const { PeerConnection: AddonPeerConnection } = loadAddon();
-    const { iceServers = [] } = options;
-    const relayOnly = options.iceTransportPolicy === 'relay';
-    const bridged = relayOnly || (options.bridged ?? false);
-    this.#isBridged = bridged;
-    this.#bindAddress = bridged ? loopback : options.bindAddress;
-    const config = addonConfig(options, bridged, this.#bindAddress);
-    this.#pc = new AddonPeerConnection(options.name, config);
-    this.#ice = new IceSession({
-      name: options.name,
-      bindAddress: options.bindAddress,
-      addonAddress: this.#bindAddress ?? loopback,
-      stunServers: stunServers(iceServers),
-      turnServers: turnServers(iceServers),
-      bridged,
-      relayOnly,
-      onLocalCandidate: (candidate) => this.onLocalCandidate(candidate),
-      onAddonCandidate: (candidate) => this.#addToAddon(candidate),
-      onStateChange: () => this.onStateChange(this.state),
-      onPath: () => this.onIceStateChange('connected'),
-      onSilent: () => this.onSilent(),
+    this.#options = options;
+    this.#certificate = options.certificate ?? ownCertificate();
+    this.#channels = new DataChannels({
+      localPort: sctpPort,
+      remotePort: sctpPort,
+      maxMessageBytes,
+      now: () => performance.now(),
+      onPacket: (packet) => {
+        this.bytesSent += packet.length;
+        this.#dtls?.send(packet);
+      },
+      onChannel: (channel) => this.onDataChannel(channel),
+      onTimerChange: () => this.#schedule(),
+      onClosed: (error) => {
+        if (error) log.debug(`${options.name}: ${describeError(error)}`);
+      },
     });
-    // The addon may still deliver callbacks that were queued when it was closed.
-    const unlessClosed =
-      <Args extends unknown[]>(act: (...args: Args) => void) =>
-      (...args: Args) => {
-        if (!this.#closed) act(...args);
-      };
-    this.#pc.onLocalDescription(
-      unlessClosed((sdp, type) => {
-        const awaited = this.#awaited;
-        this.#awaited = undefined;
-        awaited?.resolve(this.#ice.outgoing({ sdp, type: type as SessionDescription['type'] }));
-      }),
-    );
-    this.#pc.onLocalCandidate(
-      unlessClosed((candidate, sdpMid) => {
-        // Servers refuse candidates that begin with `a=`.
-        this.#ice.localCandidate({ candidate: candidate.replace(/^a=/, ''), sdpMid, sdpMLineIndex: 0 });
-      }),
-    );
-    this.#pc.onStateChange(unlessClosed(() => this.onStateChange(this.state)));
-    this.#pc.onIceStateChange(
-      unlessClosed((state) => {
-        if (state === 'connected' || state === 'completed') this.#ice.addonConnected();
-        // The addon has no more than found the bridge.
-        if (!bridged) this.onIceStateChange(state);
-      }),
-    );
-    this.#pc.onGatheringStateChange(
-      unlessClosed((state) => {
-        if (state === 'complete') this.onGatheringComplete();
-      }),
-    );
-    this.#pc.onTrack(unlessClosed((track) => this.onTrack(this.#adopt(track))));
-    this.#pc.onDataChannel(unlessClosed((channel) => this.onDataChannel(this.#adoptChannel(channel))));
   }
 
   get state(): PeerConnectionState {
-    if (this.#closed) return 'closed';
-    const state = this.#pc.state() as PeerConnectionState;
-    const ice = this.#ice.state;
-    return state === 'connected' && ice !== 'addon' ? ice : state;
+    if (this.#end) return this.#end;
+    if (!this.#remoteIce) return 'new';
+    const isUp = this.#dtls?.isConnected && this.#ice!.isUsable && this.#signaledRestart === undefined;
+    return isUp ? 'connected' : 'connecting';
   }
 
-  get isStable(): boolean {
-    return !this.#closed && this.#pc.signalingState() === 'stable';
+  /** A restart that we have offered, and that is not answered yet. */
+  get #signaledRestart(): IceSession | undefined {
+    return this.#signaling === 'offered' ? this.#nextIce : undefined;
+  }
+
+  /** As in the last description of ours. */
+  get localParameters(): TransportParameters | undefined {
+    return this.#local?.transport;
+  }
+
+  /** An offer was made and is not answered yet. */
+  get isAwaitingAnswer(): boolean {
+    return this.#signaling === 'offered';
   }
 
   /**
-   * Makes an offer of what has been added and sets it as the local description; an offer that was not answered is
-   * withdrawn.
+   * Writes an offer of these sections; an offer that was not answered is withdrawn.
    *
-   * @param iceRestart with new ICE credentials: the way back when addresses have changed, or at a resumed session.
-   *   Rejects with `OFFHOOK_NOT_SUPPORTED` before the first answer.
+   * @param iceRestart with new ICE credentials: the way back when addresses have changed, or at a resumed session
+   * @throws OffhookError `OFFHOOK_NOT_SUPPORTED` for a restart before the first answer, `OFFHOOK_TRANSPORT` when an offer is
+   *   to be answered, no section is given, or no socket can be had
    */
-  async createOffer({ iceRestart = false }: { iceRestart?: boolean } = {}): Promise<SessionDescription> {
+  offer(sections: readonly MediaSection[], { iceRestart = false }: { iceRestart?: boolean } = {}): string {
     this.#assertOpen();
-    const state = this.#pc.signalingState();
-    if (state === 'have-remote-offer')
-      throw transportError('no offer can be made', 'an offer is to be answered');
-    if (!this.#hasSections)
-      throw transportError('no offer can be made', 'there is no track and no data channel');
-    if (iceRestart) this.#ice.beginRestart();
-    if (state === 'have-local-offer') this.#pc.setLocalDescription('rollback');
-    return this.#describe('offer');
+    if (this.#signaling === 'toAnswer') throw transportError('an offer of the other side is to be answered');
+    if (sections.length === 0) throw transportError('an offer needs a section');
+    if (iceRestart) this.#beginRestart();
+    this.#ice ??= this.#newIce();
+    this.#signaling = 'offered';
+    const sdp = this.#describe(this.#nextIce ?? this.#ice, 'actpass', sections);
+    this.#update();
+    return sdp;
   }
 
-  /** Answers the remote offer that was set last, with ICE credentials of the caller's choice if given. */
-  async createAnswer(credentials?: { iceUfrag: string; icePwd: string }): Promise<SessionDescription> {
+  /**
+   * Takes the answer to our offer, and connects.
+   *
+   * @throws OffhookError when it cannot be parsed or no offer awaits one; nothing changes then
+   */
+  acceptAnswer(description: string | Description): Description {
     this.#assertOpen();
-    if (this.#pc.signalingState() !== 'have-remote-offer') {
-      throw transportError('no answer can be made', 'there is no offer to answer');
+    if (this.#signaling !== 'offered') throw transportError('no offer awaits an answer');
+    const answer = typeof description === 'string' ? parseDescription(description) : description;
+    this.#assertSamePeer(answer);
+    this.#signaling = 'stable';
+    const { ufrag, pwd, setup } = answer.transport;
+    const changed = this.#isChanged(answer);
+    if (this.#nextIce && changed) this.#useNextIce();
+    else if (this.#nextIce) this.#declineRestart();
+    this.#takeRemote(answer);
+    this.#ice!.start({ ufrag, pwd }, !this.#options.iceLite);
+    this.#startDtls(setup === 'passive' ? 'client' : 'server');
+    this.#update();
+    return answer;
+  }
+
+  /**
+   * Takes an offer, which `answer` answers. One with new ICE credentials restarts ICE.
+   *
+   * @throws OffhookError when it cannot be parsed, or an offer of ours awaits its answer; nothing changes then
+   */
+  acceptOffer(description: string | Description): Description {
+    this.#assertOpen();
+    if (this.#signaling === 'offered') throw transportError('an offer of ours awaits its answer');
+    const offer = typeof description === 'string' ? parseDescription(description) : description;
+    this.#assertSamePeer(offer);
+    if (this.#isChanged(offer)) {
+      this.#nextIce?.close();
+      this.#nextIce = this.#newIce();
+      this.#remoteCandidates = [];
     }
-    const answer = await this.#describe('answer', credentials);
-    return this.#isBridged ? this.#ice.completed(answer) : answer;
+    this.#ice ??= this.#newIce();
+    this.#signaling = 'toAnswer';
+    this.#takeRemote(offer);
+    return offer;
   }
 
-  /** The addon ends the process when it is asked for a description that it cannot make: check before. */
-  #describe(
-    type: 'offer' | 'answer',
-    credentials?: { iceUfrag: string; icePwd: string },
-  ): Promise<SessionDescription> {
-    this.#awaited?.reject(new OffhookError('OFFHOOK_ABORTED', `another ${type} was asked for`));
-    if (this.#pc.gatheringState() === 'new') assertSocketPossible(this.#bindAddress);
-    return new Promise((resolve, reject) => {
-      this.#awaited = { resolve, reject };
-      this.#pc.setLocalDescription(type, credentials);
-    });
-  }
-
-  /** An offer with new ICE credentials restarts ICE; the answer to it has new ones too. */
-  setRemoteDescription(description: SessionDescription): void {
+  /**
+   * Writes the answer to the offer that was accepted last, and connects.
+   *
+   * @throws OffhookError `OFFHOOK_TRANSPORT` when there is none
+   */
+  answer(sections: readonly MediaSection[]): string {
     this.#assertOpen();
-    try {
-      const { sdp, type } = this.#ice.incoming(description);
-      this.#pc.setRemoteDescription(sdp, type);
-    } catch (cause) {
-      throw transportError(`the remote ${description.type} was refused`, cause);
+    if (this.#signaling !== 'toAnswer') throw transportError('there is no offer to answer');
+    const { ufrag, pwd, setup, iceLite } = this.#remote!.transport;
+    this.#signaling = 'stable';
+    if (this.#nextIce) this.#useNextIce();
+    const chosen = setup === 'active' ? 'server' : setup === 'passive' ? 'client' : this.#options.dtlsRole;
+    const role = this.#dtlsRole ?? chosen ?? 'client';
+    const sdp = this.#describe(this.#ice!, role === 'client' ? 'active' : 'passive', sections);
+    this.#ice!.start({ ufrag, pwd }, iceLite && !this.#options.iceLite);
+    this.#startDtls(role);
+    this.#update();
+    return sdp;
+  }
+
+  /**
+   * Adds a trickled candidate of the other side.
+   *
+   * @throws OffhookError `OFFHOOK_TRANSPORT` when it is malformed or names a host; nothing changes then
+   */
+  addIceCandidate({ candidate }: IceCandidate): void {
+    if (this.#end || candidate === '') return;
+    if (!candidateAddress(candidate)) {
+      throw transportError(`the candidate "${candidate.slice(0, 200)}" is malformed or has no address`);
     }
-    if (description.type === 'offer') this.#hasSections = true;
+    this.#addCandidate(candidate);
+    this.#schedule();
   }
 
-  /** Adds a trickled candidate of the other side. A malformed one is an error and changes nothing. */
-  addIceCandidate(candidate: IceCandidate): void {
-    if (this.#closed || candidate.candidate === '') return;
-    const refused = `the candidate "${candidate.candidate}" was refused`;
-    if (!candidateAddress(candidate.candidate)) throw transportError(refused, 'it is malformed');
-    if (this.#ice.addCandidate(candidate)) return;
-    try {
-      this.#addToAddon(candidate);
-    } catch (cause) {
-      throw transportError(refused, cause);
-    }
-  }
-
-  addAudioTrack(options: AudioTrackOptions): MediaTrack {
+  /** The packets of one section from now on. */
+  addTrack(options: MediaTrackOptions): MediaTrack {
     this.#assertOpen();
-    this.#hasSections = true;
-    return this.#adopt(this.#pc.addTrack(audioSection(loadAddon(), options)));
-  }
-
-  createDataChannel(label: string, options: { ordered: boolean; maxRetransmits?: number }): DataChannel {
-    this.#assertOpen();
-    const { ordered, maxRetransmits } = options;
-    this.#hasSections = true;
-    return this.#adoptChannel(
-      this.#pc.createDataChannel(label, {
-        unordered: !ordered,
-        ...(maxRetransmits === undefined ? {} : { maxRetransmits }),
-      }),
-    );
-  }
-
-  /** The pair of addresses that ICE chose, while connected. */
-  selectedCandidatePair(): CandidatePair | undefined {
-    if (this.#closed) return undefined;
-    if (this.#ice.path) return pairOfPath(this.#ice.path);
-    if (this.#isBridged) return undefined;
-    const pair = this.#pc.getSelectedCandidatePair();
-    return pair ? pairOfAddon(pair) : undefined;
-  }
-
-  /** Round trip of the SCTP association in milliseconds, where there is one. */
-  get rttMs(): number | undefined {
-    const rttMs = this.#closed ? 0 : this.#pc.rtt();
-    return rttMs > 0 ? rttMs : undefined;
-  }
-
-  /** Of media packets and messages, without the overhead of what carries them. */
-  get bytesSent(): number {
-    return this.#traffic.bytesSent;
-  }
-
-  get bytesReceived(): number {
-    return this.#traffic.bytesReceived;
-  }
-
-  /** Closes every track, channel and socket; no callback comes afterwards. */
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#awaited?.reject(new OffhookError('OFFHOOK_CLOSED', 'the peer connection was closed'));
-    this.#awaited = undefined;
-    this.#ice.close();
-    // The addon would keep the callbacks of tracks and channels that were not closed themselves, with all that they
-    // refer to, and abort when its thread ends.
-    for (const track of this.#tracks) track.close();
-    for (const channel of this.#channels) channel.close();
-    this.#pc.close();
-  }
-
-  #addToAddon({ candidate, sdpMid }: IceCandidate): void {
-    if (!this.#closed) this.#pc.addRemoteCandidate(`a=${candidate.replace(/^a=/, '')}`, sdpMid ?? '0');
-  }
-
-  #adopt(addonTrack: Addon.Track): MediaTrack {
-    const track = new MediaTrack(addonTrack, this.#traffic);
-    this.#tracks = [...this.#tracks.filter(({ isClosed }) => !isClosed), track];
+    const track = new MediaTrack(options, this.#router, (packet) => this.sendPacket(packet));
+    this.#router.add(track, options.ssrcs ?? []);
     return track;
   }
 
-  #adoptChannel(addonChannel: Addon.DataChannel): DataChannel {
-    const channel = new DataChannel(addonChannel, this.#traffic);
-    this.#channels.push(channel);
-    return channel;
+  /** Opens a channel once the connection is up; the descriptions need a section for it (`dataSection`). */
+  createDataChannel(label: string, options: { ordered: boolean; maxRetransmits?: number }): DataChannel {
+    this.#assertOpen();
+    return this.#channels.create(label, options);
+  }
+
+  /** Protects and sends one RTP or RTCP packet; false when the connection is not up. Runs once for every packet. */
+  sendPacket(packet: Buffer): boolean {
+    const srtp = this.#srtp;
+    if (!srtp || this.#end) return false;
+    this.bytesSent += packet.length;
+    return this.#send(isRtcp(packet) ? srtp.protectRtcp(packet) : srtp.protectRtp(packet));
+  }
+
+  /** The pair of addresses that ICE selected. */
+  get pair(): CandidatePair | undefined {
+    return this.#end ? undefined : this.#ice?.pair;
+  }
+
+  /** Round trip of the last ICE check in milliseconds. */
+  get rttMs(): number | undefined {
+    return this.#end ? undefined : this.#ice?.rttMs;
+  }
+
+  /** Closes every channel and socket; no callback comes afterwards. */
+  close(): void {
+    if (this.#end === 'closed') return;
+    this.#shutDown('closed');
+  }
+
+  #shutDown(end: 'failed' | 'closed'): void {
+    if (!this.#end) {
+      this.#channels.close();
+      this.#dtls?.close();
+    }
+    this.#end = end;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#deadlineTimer);
+    for (const ice of [this.#ice, this.#nextIce, this.#previousIce]) ice?.close();
+  }
+
+  #fail(what: string): void {
+    if (this.#end) return;
+    log.debug(`${this.#options.name}: ${what}`);
+    this.#shutDown('failed');
+    this.#update();
+  }
+
+  #newIce(): IceSession {
+    const { name, iceServers = [], protocols = ['udp', 'tcp'], bindAddress, shared, iceLite } = this.#options;
+    const session: IceSession = new IceSession({
+      name,
+      protocols,
+      bindAddress,
+      shared: shared && { port: shared.port, owner: this },
+      lite: iceLite ?? false,
+      stunServers: stunServers(iceServers),
+      turnServers: turnServers(iceServers),
+      hurried: this.#wentSilent,
+      onCandidate: (candidate) => this.onLocalCandidate({ candidate, sdpMid: '0', sdpMLineIndex: 0 }),
+      onUsable: () => this.#onUsable(session),
+      onSelected: () => {
+        this.#wentSilent = false;
+      },
+      onSilent: () => {
+        if (session !== this.#ice) return;
+        this.#wentSilent = true;
+        this.onSilent();
+      },
+      onLost: () => {
+        if (session === this.#ice) this.#fail('the path no longer answers');
+      },
+      onPacket: (packet) => this.#receive(packet),
+      onEarlier: () => this.#schedule(),
+    });
+    return session;
+  }
+
+  #beginRestart(): void {
+    if (!this.#remoteIce) {
+      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'ICE cannot restart before it has started');
+    }
+    this.#nextIce?.close();
+    this.#nextIce = this.#newIce();
+    this.#remoteCandidates = [];
+    this.#awaitPath(restartTimeoutMs);
+  }
+
+  #useNextIce(): void {
+    this.#previousIce?.close();
+    this.#previousIce = this.#ice?.isUsable ? this.#ice : undefined;
+    if (!this.#previousIce) this.#ice?.close();
+    this.#ice = this.#nextIce;
+    this.#nextIce = undefined;
+    for (const candidate of this.#remoteCandidates) this.#ice!.addCandidate(candidate);
+    this.#awaitPath(restartTimeoutMs);
+  }
+
+  /** The other side answered with its old credentials: it has not restarted, and what is in use stays. */
+  #declineRestart(): void {
+    this.#nextIce?.close();
+    this.#nextIce = undefined;
+    for (const candidate of this.#remoteCandidates) this.#ice!.addCandidate(candidate);
+    if (this.#ice!.isUsable) clearTimeout(this.#deadlineTimer);
+  }
+
+  #isChanged({ transport: { ufrag, pwd } }: Description): boolean {
+    const known = this.#remoteIce;
+    return known !== undefined && (known.ufrag !== ufrag || known.pwd !== pwd);
+  }
+
+  /** DTLS outlives every description; another certificate would need another connection. */
+  #assertSamePeer({ transport }: Description): void {
+    const known = this.#remote?.transport.fingerprints;
+    if (!known || transport.fingerprints.some((fingerprint) => known.includes(fingerprint))) return;
+    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'the other side has another certificate than before');
+  }
+
+  #takeRemote(description: Description): void {
+    const { ufrag, pwd, candidates } = description.transport;
+    if (!this.#remoteIce) this.#awaitPath(connectTimeoutMs);
+    this.#remote = description;
+    this.#remoteIce = { ufrag, pwd };
+    for (const candidate of this.#remoteCandidates) (this.#nextIce ?? this.#ice)!.addCandidate(candidate);
+    for (const candidate of candidates) this.#addCandidate(candidate);
+    this.#router.setExtensions(description.sections.flatMap(({ extensions }) => extensions));
+  }
+
+  #addCandidate(candidate: string): void {
+    if (this.#remoteCandidates.length < maxEarlyCandidates) this.#remoteCandidates.push(candidate);
+    // While a restart of ours is not answered they belong to what comes.
+    if (!this.#signaledRestart) (this.#nextIce ?? this.#ice)?.addCandidate(candidate);
+  }
+
+  #describe(
+    ice: IceSession,
+    setup: 'actpass' | 'active' | 'passive',
+    sections: readonly MediaSection[],
+  ): string {
+    const { shared, iceLite = false } = this.#options;
+    const transport = {
+      ...ice.local,
+      iceLite,
+      fingerprints: [this.#certificate.fingerprint],
+      setup,
+      candidates: [...(shared?.candidates ?? ice.candidates)],
+    };
+    this.#local = { transport, sections };
+    this.#version++;
+    return writeDescription(this.#local, { sessionId: this.#sessionId, version: this.#version });
+  }
+
+  /** From when a path is searched until there is one. */
+  #awaitPath(timeoutMs: number): void {
+    clearTimeout(this.#deadlineTimer);
+    this.#deadlineTimer = setTimeout(() => this.#fail('ICE found no path in time'), timeoutMs).unref();
+  }
+
+  #onUsable(session: IceSession): void {
+    if (session !== this.#ice || this.#end) return;
+    this.#previousIce?.close();
+    this.#previousIce = undefined;
+    if (!this.#nextIce) clearTimeout(this.#deadlineTimer);
+    const nowMs = performance.now();
+    if (session.rttMs !== undefined) this.#dtls?.setRoundTripMs(session.rttMs);
+    this.#dtls?.start(nowMs);
+    this.onPath();
+    this.#update();
+  }
+
+  #startDtls(role: 'client' | 'server'): void {
+    if (this.#dtls) {
+      this.#startData();
+      return;
+    }
+    this.#dtlsRole = role;
+    this.#dtls = new DtlsConnection({
+      role,
+      certificate: this.#certificate,
+      remoteFingerprints: this.#remote!.transport.fingerprints,
+      onDatagram: (datagram) => this.#send(datagram),
+      onConnected: (result) => this.#onSecure(result),
+      onData: (data) => {
+        this.bytesReceived += data.length;
+        this.#channels.handlePacket(data, performance.now());
+      },
+      onClosed: (error) => this.#fail(error ? describeError(error) : 'the other side closed the connection'),
+    });
+    if (this.#ice!.isUsable) this.#onUsable(this.#ice!);
+    for (const datagram of this.#earlyDatagrams.splice(0)) this.#receive(datagram);
+  }
+
+  #onSecure({ srtp }: DtlsResult): void {
+    if (srtp) this.#srtp = new SrtpContext(srtp.profile, srtp.local, srtp.remote);
+    this.#startData();
+    this.#update();
+  }
+
+  /** Data channels work once both sides have a section for them. */
+  #startData(): void {
+    const isData = ({ kind, rejected }: MediaSection) => kind === 'application' && !rejected;
+    const theirs = this.#remote?.sections.find(isData);
+    if (!theirs || !this.#local?.sections.some(isData) || !this.#dtls?.isConnected) return;
+    this.#channels.remoteMaxMessageBytes = theirs.maxMessageBytes ?? defaultRemoteMaxMessageBytes;
+    this.#channels.start(this.#dtlsRole!, performance.now());
+    this.#schedule();
+  }
+
+  /** Runs once for every packet. */
+  #send(packet: Buffer): boolean {
+    return this.#ice?.send(packet) || this.#previousIce?.send(packet) || false;
+  }
+
+  /** Tells DTLS from RTP and RTCP by the first byte (RFC 7983). Runs once for every packet. */
+  #receive(packet: Buffer): void {
+    if (this.#end || packet.length < 8) return;
+    const first = packet[0]!;
+    if (first >= 128 && first < 192) {
+      const plain = isRtcp(packet) ? this.#srtp?.unprotectRtcp(packet) : this.#srtp?.unprotectRtp(packet);
+      if (!plain) return;
+      this.bytesReceived += plain.length;
+      this.#router.receive(plain);
+    } else if (first >= 20 && first < 64) {
+      if (this.#dtls) {
+        this.#dtls.handleDatagram(packet, performance.now());
+        this.#schedule();
+      } else if (this.#earlyDatagrams.length < maxEarlyDatagrams) this.#earlyDatagrams.push(packet);
+    }
+  }
+
+  #update(): void {
+    const { state } = this;
+    if (state !== this.#announcedState && state !== 'closed') {
+      this.#announcedState = state;
+      this.onStateChange(state);
+    }
+    this.#schedule();
+  }
+
+  /** Sets the one timer to the earliest of what is due. A timer that fires too early costs less than one that is moved. */
+  #schedule(): void {
+    if (this.#end) return;
+    const nowMs = performance.now();
+    const nextMs = Math.min(
+      this.#ice?.nextTimeoutMs(nowMs) ?? Number.POSITIVE_INFINITY,
+      this.#dtls?.nextTimeoutMs ?? Number.POSITIVE_INFINITY,
+      this.#channels.nextTimeoutMs ?? Number.POSITIVE_INFINITY,
+    );
+    if (nextMs >= this.#timerMs || nextMs === Number.POSITIVE_INFINITY) return;
+    clearTimeout(this.#timer);
+    this.#timerMs = nextMs;
+    this.#timer = setTimeout(() => this.#onTimer(), Math.max(0, nextMs - nowMs)).unref();
+  }
+
+  #onTimer(): void {
+    this.#timerMs = Number.POSITIVE_INFINITY;
+    const nowMs = performance.now();
+    this.#ice?.handleTimeout(nowMs);
+    if (isDue(this.#dtls?.nextTimeoutMs, nowMs)) this.#dtls!.handleTimeout(nowMs);
+    if (isDue(this.#channels.nextTimeoutMs, nowMs)) this.#channels.handleTimeout(nowMs);
+    this.#schedule();
   }
 
   #assertOpen(): void {
-    if (this.#closed) throw new OffhookError('OFFHOOK_CLOSED', 'the peer connection is closed');
+    if (this.#end === 'closed') throw new OffhookError('OFFHOOK_CLOSED', 'the peer connection is closed');
+    if (this.#end) throw new OffhookError('OFFHOOK_TRANSPORT', 'the peer connection has failed');
   }
 }
 
-function transportError(what: string, cause: unknown): OffhookError {
-  if (cause instanceof OffhookError) return cause;
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new OffhookError('OFFHOOK_TRANSPORT', `${what}: ${reason}`, { cause });
+const isDue = (timeoutMs: number | undefined, nowMs: number) => timeoutMs !== undefined && timeoutMs <= nowMs;
+
+function transportError(message: string): OffhookError {
+  return new OffhookError('OFFHOOK_TRANSPORT', message);
 }

@@ -46,11 +46,17 @@ test('one that does not come back in time has left', async () => {
   watcher.close();
 });
 
-test('an ICE restart without a connection to fall back on is answered with a full reconnect', async () => {
+test('an ICE restart is answered with new credentials, and an offer without one with the same', async () => {
   const peer = await SignalPeer.join(server.url, 'restart', 'ada');
   await peer.publish({ cid: 'c' });
-  peer.send({ case: 'offer', value: { type: 'offer', sdp: audioOffer('c', { ufrag: 'new1' }) } as never });
-  expect(await peer.next('leave')).toMatchObject({ action: 2 });
+  const ufrags: string[] = [];
+  for (const ufrag of ['new1', 'new1', 'new2']) {
+    peer.send({ case: 'offer', value: { type: 'offer', sdp: audioOffer('c', { ufrag }) } as never });
+    const { sdp } = await peer.next('answer');
+    ufrags.push(/a=ice-ufrag:(\S+)/.exec(sdp)![1]!);
+  }
+  expect(ufrags[1]).toBe(ufrags[0]);
+  expect(ufrags[2]).not.toBe(ufrags[0]);
   peer.close();
 });
 

@@ -1,39 +1,116 @@
-import { type IceCandidate, PeerConnection, type PeerConnectionOptions } from '../../src/transport/index.js';
+import {
+  type DataChannel,
+  dataSection,
+  type IceCandidate,
+  isSending,
+  type MediaSection,
+  type MediaTrack,
+  PeerConnection,
+  type PeerConnectionOptions,
+} from '../../src/transport/index.js';
+
+/** One side of a connection with its sections, as its user would keep them. */
+export class Peer {
+  readonly pc: PeerConnection;
+  sections: MediaSection[] = [];
+  onTrack: (track: MediaTrack, section: MediaSection) => void = () => {};
+  #received = new Map<string, MediaTrack>();
+
+  constructor(name: string, options: Partial<PeerConnectionOptions> = {}) {
+    this.pc = new PeerConnection({ name, bindAddress: '127.0.0.1', ...options });
+  }
+
+  /** A data channel, and the section for it. */
+  createDataChannel(label: string, options: { ordered: boolean; maxRetransmits?: number }): DataChannel {
+    if (!this.sections.some(({ kind }) => kind === 'application')) {
+      this.sections.push(dataSection(String(this.sections.length)));
+    }
+    return this.pc.createDataChannel(label, options);
+  }
+
+  addAudio(ssrc: number): MediaTrack {
+    const mid = String(this.sections.length);
+    this.sections.push(audioSection(mid, ssrc));
+    return this.pc.addTrack({ mid, kind: 'audio', ssrcs: [ssrc] });
+  }
+
+  remove({ mid }: MediaTrack): void {
+    this.sections = this.sections.map((section) =>
+      section.mid === mid ? { ...section, direction: 'inactive' } : section,
+    );
+  }
+
+  offer(options?: { iceRestart?: boolean }): string {
+    return this.pc.offer(this.sections, options);
+  }
+
+  /** Takes everything that is offered. */
+  answer(sdp: string): string {
+    const { sections } = this.pc.acceptOffer(sdp);
+    const answer = this.pc.answer(
+      sections.map((section) => ({
+        ...section,
+        direction: isSending(section.direction) ? 'recvonly' : section.direction,
+      })),
+    );
+    for (const section of sections) {
+      const { mid, kind, sources = [] } = section;
+      if (kind === 'application' || !isSending(section.direction) || this.#received.has(mid)) continue;
+      const track = this.pc.addTrack({ mid, kind, ssrcs: sources.map(({ ssrc }) => ssrc) });
+      this.#received.set(mid, track);
+      this.onTrack(track, section);
+    }
+    return answer;
+  }
+}
+
+export function audioSection(mid: string, ssrc: number): MediaSection {
+  const opus = {
+    payloadType: 111,
+    name: 'opus',
+    clockRate: 48_000,
+    channels: 2,
+    parameters: 'minptime=10;useinbandfec=1',
+    feedback: [],
+  };
+  return {
+    kind: 'audio',
+    mid,
+    direction: 'sendonly',
+    codecs: [{ ...opus, payloadType: 63, name: 'red', parameters: '111/111' }, opus],
+    extensions: [{ id: 1, uri: 'urn:ietf:params:rtp-hdrext:ssrc-audio-level' }],
+    msid: { streamId: 'stream', trackId: `track-${mid}` },
+    sources: [{ ssrc, cname: 'test' }],
+  };
+}
 
 export interface Peers {
-  a: PeerConnection;
-  b: PeerConnection;
-  /** Offers from `a`, answers from `b`, trickling candidates as they come. */
-  negotiate(offer?: { iceRestart?: boolean }): Promise<void>;
+  a: Peer;
+  b: Peer;
+  /** Offers from `a`, answers from `b`. */
+  negotiate(offer?: { iceRestart?: boolean }): void;
   close(): void;
 }
 
 /** Two peer connections on the loopback interface that exchange their candidates. */
-export function makePeers(options: Partial<PeerConnectionOptions> = {}): Peers {
-  const make = (name: string) => new PeerConnection({ name, bindAddress: '127.0.0.1', ...options });
-  const a = make('a');
-  const b = make('b');
-  // Candidates wait until both descriptions are set: DTLS that begins before the other side is ready loses a second.
-  let described = false;
-  const early: (() => void)[] = [];
-  const trickle = (to: PeerConnection) => (candidate: IceCandidate) => {
-    if (described) to.addIceCandidate(candidate);
-    else early.push(() => to.addIceCandidate(candidate));
-  };
-  a.onLocalCandidate = trickle(b);
-  b.onLocalCandidate = trickle(a);
+export function makePeers(
+  options: Partial<PeerConnectionOptions> = {},
+  bOptions: Partial<PeerConnectionOptions> = options,
+): Peers {
+  const a = new Peer('a', options);
+  const b = new Peer('b', bOptions);
+  const trickle = (to: Peer) => (candidate: IceCandidate) => to.pc.addIceCandidate(candidate);
+  a.pc.onLocalCandidate = trickle(b);
+  b.pc.onLocalCandidate = trickle(a);
   return {
     a,
     b,
-    async negotiate(offer) {
-      b.setRemoteDescription(await a.createOffer(offer));
-      a.setRemoteDescription(await b.createAnswer());
-      described = true;
-      for (const add of early.splice(0)) add();
+    negotiate(offer) {
+      a.pc.acceptAnswer(b.answer(a.offer(offer)));
     },
     close() {
-      a.close();
-      b.close();
+      a.pc.close();
+      b.pc.close();
     },
   };
 }
@@ -53,16 +130,18 @@ export function once<Target extends object>(
   });
 }
 
-/** Resolves when both are connected. */
+/** Resolves when the connection is up. */
+export function connected({ pc }: Peer): Promise<void> {
+  return new Promise<void>((resolve) => {
+    if (pc.state === 'connected') resolve();
+    const before = pc.onStateChange;
+    pc.onStateChange = (state) => {
+      before(state);
+      if (state === 'connected') resolve();
+    };
+  });
+}
+
 export async function bothConnected({ a, b }: Peers): Promise<void> {
-  const connected = (pc: PeerConnection) =>
-    new Promise<void>((resolve) => {
-      if (pc.state === 'connected') resolve();
-      const before = pc.onStateChange;
-      pc.onStateChange = (state) => {
-        before(state);
-        if (state === 'connected') resolve();
-      };
-    });
   await Promise.all([connected(a), connected(b)]);
 }

@@ -16,6 +16,7 @@ import {
 } from '../../timeline/index.js';
 import {
   candidateAddress,
+  dataSection,
   type IceCandidate,
   type IceServer,
   PeerConnection,
@@ -38,13 +39,7 @@ const advices: Record<MediaPath, string> = {
 
 function isOn(path: MediaPath, candidate: string): boolean {
   const protocol = candidateAddress(candidate)?.protocol;
-  return path === 'TURN' || protocol === path.toLowerCase();
-}
-
-/** A session description with the candidates of one path only. */
-function onlyPath(path: MediaPath, sdp: string): string {
-  const keep = (line: string) => !line.startsWith('a=candidate:') || isOn(path, line.slice(2));
-  return sdp.split('\r\n').filter(keep).join('\r\n');
+  return protocol !== undefined && (path === 'TURN' || protocol === path.toLowerCase());
 }
 
 /** The server has sent its candidates by then, if it has any for this path. */
@@ -69,15 +64,13 @@ async function negotiate(client: SignalClient, pc: PeerConnection, path: MediaPa
     timer = setTimeout(() => {
       if (!isOffered) reject(new NotOffered());
     }, offeredWithinMs);
-    const send = (candidate: IceCandidate) => {
-      if (!isOn(path, candidate.candidate)) return;
+    pc.onLocalCandidate = (candidate) => {
       const candidateInit = JSON.stringify(candidate);
       client.send({
         case: 'trickle',
         value: new TrickleRequest({ candidateInit, target: SignalTarget.PUBLISHER }),
       });
     };
-    pc.onLocalCandidate = send;
     pc.onStateChange = (state) => {
       if (state === 'connected') resolve();
       if (state === 'failed')
@@ -87,9 +80,8 @@ async function negotiate(client: SignalClient, pc: PeerConnection, path: MediaPa
     client.onMessage = (message) => {
       try {
         if (message.case === 'answer') {
-          const sdp = onlyPath(path, message.value.sdp);
-          isOffered ||= sdp.includes('a=candidate:');
-          pc.setRemoteDescription({ type: 'answer', sdp });
+          const { transport } = pc.acceptAnswer(message.value.sdp);
+          isOffered ||= transport.candidates.some((candidate) => isOn(path, candidate));
         }
         if (message.case !== 'trickle' || message.value.target !== SignalTarget.PUBLISHER) return;
         const candidate = JSON.parse(message.value.candidateInit) as IceCandidate;
@@ -101,10 +93,8 @@ async function negotiate(client: SignalClient, pc: PeerConnection, path: MediaPa
       }
     };
     pc.createDataChannel('_reliable', { ordered: true });
-    pc.createOffer().then(({ sdp }) => {
-      const offer = new SessionDescription({ type: 'offer', sdp: onlyPath(path, sdp) });
-      client.send({ case: 'offer', value: offer });
-    }, reject);
+    const sdp = pc.offer([dataSection('0')]);
+    client.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp }) });
   });
   try {
     await connected;
@@ -135,12 +125,11 @@ async function connectOver(
     const iceServers = path === 'TURN' ? given.filter(isTurn) : [];
     if (path === 'TURN' && iceServers.length === 0)
       return { outcome: 'skipped', says: 'the server offers no TURN' };
-    const iceTransportPolicy = path === 'TURN' ? 'relay' : 'all';
     pc = new PeerConnection({
       name: `doctor-${path}`,
       iceServers,
-      iceTransportPolicy,
-      bridged: true,
+      protocols: path === 'TURN' ? [] : [path === 'UDP' ? 'udp' : 'tcp'],
+      dtlsRole: 'server',
     });
     const opened = pc;
     const deadline = {
@@ -151,7 +140,7 @@ async function connectOver(
       advice: advices[path],
     } as const;
     await withDeadline(deadline, () => negotiate(client, opened, path));
-    const pair = pc.selectedCandidatePair();
+    const pair = pc.pair;
     const remote = pair ? ` to ${pair.remote.address}:${pair.remote.port}` : '';
     const relay =
       iceServers.length > 0 ? ` through ${iceServers.flatMap(({ urls }) => urls).join(', ')}` : '';

@@ -1,5 +1,4 @@
 import { Socket } from 'node:net';
-import { shutdownTransport } from '../../room/index.js';
 import { createLogger, describeError } from '../../timeline/index.js';
 import { Logs } from '../logs.js';
 import { Program } from './program.js';
@@ -19,7 +18,6 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 // Whatever went wrong, the calls that are up go on.
 process.on('uncaughtException', (error) => log.error(`uncaught: ${error.stack}`));
 process.on('unhandledRejection', (error) => log.error(`unhandled rejection: ${describeError(error)}`));
-process.on('exit', shutdownTransport);
 
 function serve(requests: Socket, events: Socket): void {
   new Program({

@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util';
-import { shutdownTransport } from '../../room/index.js';
 import { createLogger, describeError } from '../../timeline/index.js';
 import { Logs } from '../logs.js';
 import { ListeningEngine } from './listening-engine.js';
@@ -17,7 +16,6 @@ new Logs();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 process.on('uncaughtException', (error) => log.error(`uncaught: ${error.stack}`));
 process.on('unhandledRejection', (error) => log.error(`unhandled rejection: ${describeError(error)}`));
-process.on('exit', shutdownTransport);
 
 const engine = new ListeningEngine({
   address: values.address,

@@ -1,4 +1,10 @@
-import { type Deadlines, OffhookError, type Timeline } from '../../timeline/index.js';
+import {
+  createLogger,
+  type Deadlines,
+  describeError,
+  OffhookError,
+  type Timeline,
+} from '../../timeline/index.js';
 import {
   type CandidatePair,
   type IceCandidate,
@@ -6,9 +12,9 @@ import {
   PeerConnection,
   type PeerConnectionState,
 } from '../../transport/index.js';
-import { CandidateFeed } from './candidate-feed.js';
-import { LocalCandidates } from './local-candidates.js';
 import { MediaStages } from './media-stages.js';
+
+const log = createLogger('room/ice');
 
 export interface MediaConnectionOptions {
   timeline: Timeline;
@@ -22,7 +28,7 @@ export interface MediaConnectionOptions {
   onFailure: (error: OffhookError) => void;
 }
 
-/** What both ways of a session are made of: a peer connection, its stages, and the candidates of both sides. */
+/** What both directions of a session are made of: a peer connection and its stages. */
 export class MediaConnection {
   readonly pc: PeerConnection;
   readonly stages: MediaStages;
@@ -30,26 +36,19 @@ export class MediaConnection {
   onConnected: () => void = () => {};
   #options: MediaConnectionOptions;
   #role: 'publisher' | 'subscriber';
-  #candidates: CandidateFeed;
-  #localCandidates: LocalCandidates;
   #closed = false;
 
   constructor(role: 'publisher' | 'subscriber', options: MediaConnectionOptions) {
     this.#role = role;
     this.#options = options;
     const { timeline, deadlines, iceServers, iceTransportPolicy, sendCandidate, onFailure } = options;
-    this.pc = new PeerConnection({ name: role, iceServers, iceTransportPolicy, bridged: true });
+    // The server begins DTLS: as the one that is asked, pion sends a HelloVerifyRequest once and waits for ever when that
+    // packet is lost.
+    const protocols = iceTransportPolicy === 'relay' ? [] : (['udp', 'tcp'] as const);
+    this.pc = new PeerConnection({ name: role, iceServers, protocols, dtlsRole: 'server' });
     this.stages = new MediaStages({ timeline, deadlines, role, onOverrun: onFailure });
-    // Where the server offers, it nominates.
-    this.#localCandidates = new LocalCandidates(sendCandidate, { hold: role === 'publisher' });
-    this.#candidates = new CandidateFeed(
-      (candidate) => this.pc.addIceCandidate(candidate),
-      () => this.#localCandidates.checking(),
-    );
-    this.pc.onLocalCandidate = (candidate) => this.#localCandidates.gathered(candidate);
-    this.pc.onIceStateChange = (state) => {
-      if (state === 'connected' || state === 'completed') this.stages.begin('dtls', this.pair);
-    };
+    this.pc.onLocalCandidate = sendCandidate;
+    this.pc.onPath = () => this.stages.begin('dtls', this.pair);
     this.pc.onSilent = options.onSilent;
     this.pc.onStateChange = (state) => this.#onStateChange(state);
   }
@@ -59,7 +58,7 @@ export class MediaConnection {
   }
 
   get pair(): CandidatePair | undefined {
-    return this.pc.selectedCandidatePair();
+    return this.pc.pair;
   }
 
   get isClosed(): boolean {
@@ -68,22 +67,17 @@ export class MediaConnection {
 
   /** Takes a candidate of the server's. */
   addCandidate(candidate: IceCandidate): void {
-    this.#localCandidates.remote(candidate);
-    this.#candidates.push(candidate);
-  }
-
-  /** Descriptions are exchanged: the server is checked, `afterMs` later than now. */
-  agreed(afterMs = 0): void {
-    this.#candidates.ready(afterMs);
-    this.#localCandidates.agreed();
+    try {
+      this.pc.addIceCandidate(candidate);
+    } catch (error) {
+      log.warn(`a candidate of the server is not usable: ${describeError(error)}`);
+    }
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.stages.stop('abandoned');
-    this.#candidates.close();
-    this.#localCandidates.close();
     this.pc.close();
   }
 

@@ -27,8 +27,8 @@ export class MediaStages {
   }
 
   /**
-   * Begins a stage; those before it have succeeded. What the addon reports of ICE and of the connection does not always
-   * come in order, so a stage may be passed by in no time, and one that was begun is not begun again.
+   * Begins a stage; those before it have succeeded. A stage may be over before it was reported to begin, and one that was
+   * begun is not begun again.
    */
   begin(stage: MediaStage, pair?: CandidatePair): void {
     const index = order.indexOf(stage);

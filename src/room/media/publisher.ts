@@ -1,27 +1,29 @@
 import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
-import {
-  type AudioTrackOptions,
-  type DataChannel,
-  type MediaTrack,
-  parseSdp,
-  type SdpMedia,
-  type SessionDescription,
-} from '../../transport/index.js';
-import { takeCandidates } from './candidate-feed.js';
+import { type DataChannel, dataSection, type MediaSection, type MediaTrack } from '../../transport/index.js';
+import { createDeferred, type Deferred } from '../deferred.js';
 import { MediaConnection, type MediaConnectionOptions } from './media-connection.js';
 
 const log = createLogger('room/publisher');
 
 export interface PublisherOptions extends MediaConnectionOptions {
-  sendOffer: (offer: SessionDescription, offerId: number) => void;
+  sendOffer: (sdp: string, offerId: number) => void;
 }
+
+/** What is published on one section. */
+export type PublishedMedia = Pick<MediaSection, 'codecs' | 'extensions' | 'msid' | 'sources' | 'rids'> & {
+  kind: 'audio' | 'video';
+};
 
 /** A media section of the publisher, sending. */
 export interface PublishedSection {
-  media: MediaTrack;
-  ssrc: number;
-  /** How the server answered it; undefined until it has. */
-  answered: SdpMedia | undefined;
+  readonly media: MediaTrack;
+  /** Resolves with the server's answer when packets can be sent; rejects when the section is closed before. */
+  readonly opened: Promise<MediaSection>;
+}
+
+interface Publication extends PublishedSection {
+  answered: MediaSection | undefined;
+  opening: Deferred<MediaSection>;
 }
 
 /** The peer connection over which we send: we offer, the server answers. It carries the data channels from its start. */
@@ -30,10 +32,11 @@ export class Publisher {
   readonly reliable: DataChannel;
   readonly lossy: DataChannel;
   #options: PublisherOptions;
-  #sections = new Map<string, PublishedSection>();
-  #lastMid = 0;
+  /** In the order of the offers, in which none ever disappears (RFC 8829). */
+  #sections: MediaSection[] = [dataSection('0')];
+  #publications = new Map<string, Publication>();
   #offerId = 0;
-  /** Something changed that no offer has told the server yet. */
+  /** Something changed that is in no offer yet. */
   #changed = false;
   #awaitingAnswer = false;
 
@@ -41,14 +44,12 @@ export class Publisher {
     this.#options = options;
     this.media = new MediaConnection('publisher', options);
     const { pc, stages } = this.media;
-    this.media.onConnected = () => stages.begin('data', this.media.pair);
+    this.media.onConnected = () => {
+      stages.begin('data', this.media.pair);
+      this.#openSections();
+    };
     this.lossy = pc.createDataChannel('_lossy', { ordered: true, maxRetransmits: 0 });
     this.reliable = pc.createDataChannel('_reliable', { ordered: true });
-  }
-
-  /** Whether there is a track on which the server reports. */
-  get isSending(): boolean {
-    return this.#sections.size > 0;
   }
 
   /** The data channels are open: everything that goes over this connection can go. */
@@ -56,22 +57,33 @@ export class Publisher {
     this.media.stages.succeed(this.media.pair);
   }
 
-  /** Adds a sending media section; `negotiate` tells the server of it. */
-  addAudioTrack(options: Omit<AudioTrackOptions, 'mid' | 'direction'>): PublishedSection {
-    this.#lastMid++;
-    const mid = String(this.#lastMid);
-    const section: PublishedSection = {
-      media: this.media.pc.addAudioTrack({ ...options, mid, direction: 'sendonly' }),
-      ssrc: options.ssrc,
+  /** Adds a sending media section; `negotiate` offers it. */
+  addTrack({ kind, ...media }: PublishedMedia): PublishedSection {
+    const mid = String(this.#sections.length);
+    const ssrcs = (media.sources ?? []).flatMap(({ ssrc, repairSsrc }) =>
+      repairSsrc === undefined ? [ssrc] : [ssrc, repairSsrc],
+    );
+    const opening = createDeferred<MediaSection>();
+    const publication: Publication = {
+      media: this.media.pc.addTrack({ mid, kind, ssrcs }),
+      opened: opening.promise,
       answered: undefined,
+      opening,
     };
-    this.#sections.set(mid, section);
-    return section;
+    this.#sections.push({ ...media, kind, mid, direction: 'sendonly' });
+    this.#publications.set(mid, publication);
+    return publication;
   }
 
-  removeTrack({ media }: PublishedSection): void {
-    this.#sections.delete(media.mid);
-    if (!this.media.isClosed) media.close();
+  removeTrack({ media: { mid } }: PublishedSection): void {
+    const publication = this.#publications.get(mid);
+    if (!publication) return;
+    this.#publications.delete(mid);
+    this.#sections = this.#sections.map((section) =>
+      section.mid === mid ? { ...section, direction: 'inactive' } : section,
+    );
+    publication.media.close();
+    publication.opening.reject(closedError());
   }
 
   /** Offers what there is now. While an answer is awaited, once it has come. */
@@ -80,29 +92,26 @@ export class Publisher {
     if (this.#awaitingAnswer || this.media.isClosed) return;
     this.#awaitingAnswer = true;
     // What is added in the same turn goes into the same offer.
-    queueMicrotask(() => void this.#offer());
+    queueMicrotask(() => this.#offer());
   }
 
   /** After a resume: offers anew, restarting ICE where that can be done. An answer that was lost is not awaited. */
   restart(): void {
     this.#awaitingAnswer = true;
-    void this.#offer({ iceRestart: true });
+    this.#offer({ iceRestart: true });
   }
 
-  handleAnswer(answer: SessionDescription, offerId: number): void {
+  handleAnswer(sdp: string, offerId: number): void {
     if (this.media.isClosed) return;
     if (!this.#awaitingAnswer || (offerId !== 0 && offerId !== this.#offerId)) {
       log.warn(`answer ${offerId} answers no offer: the last one was ${this.#offerId}`);
       return;
     }
     try {
-      const sections = parseSdp(answer.sdp);
-      const { sdp, candidates } = takeCandidates(answer.sdp);
-      this.media.pc.setRemoteDescription({ ...answer, sdp });
-      for (const candidate of candidates) this.media.addCandidate(candidate);
+      const { sections } = this.media.pc.acceptAnswer(sdp);
       for (const section of sections) {
-        const published = this.#sections.get(section.mid);
-        if (published) published.answered = section;
+        const publication = this.#publications.get(section.mid);
+        if (publication) publication.answered = section;
       }
     } catch (error) {
       log.error(`the answer of the server is not usable: ${describeError(error)}`);
@@ -112,22 +121,31 @@ export class Publisher {
       return;
     }
     this.#awaitingAnswer = false;
-    this.media.agreed();
+    this.#openSections();
     if (this.#changed) this.negotiate();
   }
 
-  async #offer(options: { iceRestart?: boolean } = {}): Promise<void> {
+  close(): void {
+    this.media.close();
+    for (const { opening } of this.#publications.values()) opening.reject(closedError());
+  }
+
+  #openSections(): void {
+    if (this.media.state !== 'connected') return;
+    for (const { answered, opening } of this.#publications.values()) if (answered) opening.resolve(answered);
+  }
+
+  #offer({ iceRestart = false } = {}): void {
     if (this.media.isClosed) return;
     this.#changed = false;
     try {
-      const offer = await this.media.pc.createOffer(options);
-      if (this.media.isClosed) return;
+      const sdp = this.media.pc.offer(this.#sections, { iceRestart });
       this.media.stages.begin('ice');
       this.#offerId++;
-      this.#options.sendOffer(offer, this.#offerId);
+      this.#options.sendOffer(sdp, this.#offerId);
     } catch (cause) {
-      if (options.iceRestart && cause instanceof OffhookError && cause.code === 'OFFHOOK_NOT_SUPPORTED') {
-        await this.#offer();
+      if (iceRestart && cause instanceof OffhookError && cause.code === 'OFFHOOK_NOT_SUPPORTED') {
+        this.#offer();
         return;
       }
       this.#options.onFailure(
@@ -135,4 +153,8 @@ export class Publisher {
       );
     }
   }
+}
+
+function closedError(): OffhookError {
+  return new OffhookError('OFFHOOK_CLOSED', 'the track was closed before it could be sent');
 }

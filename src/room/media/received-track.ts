@@ -1,5 +1,5 @@
 import { type AudioPayload, AudioReceiver } from '../../audio/index.js';
-import type { MediaTrack, SdpMedia } from '../../transport/index.js';
+import type { MediaSection, MediaTrack } from '../../transport/index.js';
 
 interface ReceivedTrackOptions {
   trackSid: string;
@@ -35,7 +35,7 @@ export class ReceivedTrack {
   }
 
   /** Takes packets from `media` from now on, as the media section `section` describes them. */
-  bind(media: MediaTrack, section: SdpMedia): void {
+  bind(media: MediaTrack, section: MediaSection): void {
     if (this.#media && this.#media !== media) this.#media.onPacket = () => {};
     this.#media = media;
     const { receiver } = this;
@@ -56,10 +56,11 @@ export class ReceivedTrack {
   }
 }
 
-function audioPayloads({ codecs }: SdpMedia): Map<number, AudioPayload> {
+function audioPayloads({ codecs }: MediaSection): Map<number, AudioPayload> {
   const payloads = new Map<number, AudioPayload>();
-  for (const { payloadType, name } of codecs) {
-    if (name === 'opus' || name === 'red') payloads.set(payloadType, name);
+  for (const codec of codecs) {
+    const name = codec.name.toLowerCase();
+    if (name === 'opus' || name === 'red') payloads.set(codec.payloadType, name);
   }
   return payloads;
 }

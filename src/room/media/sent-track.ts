@@ -1,16 +1,16 @@
 import { AddTrackRequest, AudioTrackFeature, TrackInfo, TrackSource, TrackType } from '@livekit/protocol';
 import { AudioSender } from '../../audio/index.js';
 import { OffhookError } from '../../timeline/index.js';
+import { type Codec, extensionUris } from '../../transport/index.js';
 import type { LocalAudioTrack } from '../local-audio-track.js';
 import type { PublishAudioOptions } from '../options.js';
+import { untilAborted } from '../until-aborted.js';
 import type { PublishedSection, Publisher } from './publisher.js';
 
 const payloadTypes = { opus: 111, red: 63 };
-const audioLevelUri = 'urn:ietf:params:rtp-hdrext:ssrc-audio-level';
-const midUri = 'urn:ietf:params:rtp-hdrext:sdes:mid';
 const extensions = [
-  { id: 1, uri: audioLevelUri },
-  { id: 4, uri: midUri },
+  { id: 1, uri: extensionUris.audioLevel },
+  { id: 4, uri: extensionUris.mid },
 ];
 const defaultBitrateBps = { mono: 32_000, stereo: 64_000 };
 
@@ -23,6 +23,7 @@ export class SentTrack {
   /** What the server says of the track, once it has taken it. */
   info = new TrackInfo();
   #section: PublishedSection | undefined;
+  #ssrc = 0;
   #sender: AudioSender | undefined;
   #random: () => number;
 
@@ -63,16 +64,14 @@ export class SentTrack {
   /** Adds the track's media section. The sender starts when the section opens. */
   addTo(publisher: Publisher): void {
     const ssrc = 1 + Math.floor(this.#random() * 0xfffffffe);
-    const section = publisher.addAudioTrack({
-      ssrc,
-      cname: 'offhook',
-      streamId: this.options.stream || 'offhook',
-      trackId: this.cid,
-      payloadTypes: this.#wantsRed ? payloadTypes : { opus: payloadTypes.opus },
-      opusParameters: this.#opusParameters(),
+    this.#ssrc = ssrc;
+    this.#section = publisher.addTrack({
+      kind: 'audio',
+      codecs: this.#codecs(),
       extensions,
+      msid: { streamId: this.options.stream || 'offhook', trackId: this.cid },
+      sources: [{ ssrc, cname: 'offhook' }],
     });
-    this.#section = section;
   }
 
   /**
@@ -83,10 +82,11 @@ export class SentTrack {
   async start(signal: AbortSignal): Promise<void> {
     const section = this.#section;
     if (!section) throw new OffhookError('OFFHOOK_CLOSED', `track ${this.track.name} is not published`);
-    await opened(section, signal);
-    const { answered, media } = section;
-    const opus = answered?.codecs.find(({ name }) => name === 'opus');
-    if (!answered || !opus) {
+    const { media } = section;
+    const answered = await untilAborted(section.opened, signal);
+    const codec = (wanted: string) => answered.codecs.find(({ name }) => name.toLowerCase() === wanted);
+    const opus = answered.rejected ? undefined : codec('opus');
+    if (!opus) {
       throw new OffhookError(
         'OFFHOOK_SERVER_REFUSED',
         `the server took no Opus for track ${this.track.name}`,
@@ -95,12 +95,13 @@ export class SentTrack {
         },
       );
     }
-    const red = answered.codecs.find(({ name }) => name === 'red');
-    const midId = answered.extensions.get(midUri);
-    const audioLevelExtensionId = answered.extensions.get(audioLevelUri);
+    const red = codec('red');
+    const idOf = (wanted: string) => answered.extensions.find(({ uri }) => uri === wanted)?.id;
+    const midId = idOf(extensionUris.mid);
+    const audioLevelExtensionId = idOf(extensionUris.audioLevel);
     const sender = new AudioSender({
       source: this.track.source,
-      ssrc: section.ssrc,
+      ssrc: this.#ssrc,
       payloadTypes: {
         opus: opus.payloadType,
         ...(red && this.#wantsRed ? { red: red.payloadType } : {}),
@@ -133,6 +134,21 @@ export class SentTrack {
     this.#section = undefined;
   }
 
+  /** The order of payload types is the order of preference: RED first where it is wanted. */
+  #codecs(): Codec[] {
+    const opus = {
+      payloadType: payloadTypes.opus,
+      name: 'opus',
+      clockRate: 48_000,
+      channels: 2,
+      parameters: this.#opusParameters(),
+      feedback: [],
+    };
+    if (!this.#wantsRed) return [opus];
+    const parameters = `${payloadTypes.opus}/${payloadTypes.opus}`;
+    return [{ ...opus, payloadType: payloadTypes.red, name: 'red', parameters }, opus];
+  }
+
   #opusParameters(): string {
     const { dtx = true } = this.options;
     const parameters = ['minptime=10', 'useinbandfec=1'];
@@ -144,25 +160,4 @@ export class SentTrack {
   #bitrateBps(): number {
     return this.options.bitrateBps ?? defaultBitrateBps[this.isStereo ? 'stereo' : 'mono'];
   }
-}
-
-function opened({ media }: PublishedSection, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (media.isOpen) {
-      resolve();
-      return;
-    }
-    const closed = new OffhookError('OFFHOOK_CLOSED', 'the track was closed before it could be sent');
-    const onAbort = () => reject(signal.reason ?? closed);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    media.onOpen = () => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    };
-    media.onClose = () => {
-      signal.removeEventListener('abort', onAbort);
-      reject(closed);
-    };
-  });
 }

@@ -1,6 +1,5 @@
 import { type AddTrackRequest, type DataPacket_Kind, type TrackInfo, TrackType } from '@livekit/protocol';
 import { buildReceiverReport, isRtcp, parseRtcp, parseRtp, type RtpPacket } from '../../rtp/index.js';
-import { OffhookError } from '../../timeline/index.js';
 import type { DataChannel, IceCandidate } from '../../transport/index.js';
 import type { Boundary } from '../boundary.js';
 import { limits } from '../limits.js';
@@ -59,7 +58,6 @@ export class Publisher {
   #options: PublisherOptions;
   #transport: MediaTransport;
   #inlet: DataInlet;
-  #remoteUfrag: string | undefined;
   /** Announced tracks by the client's id, which no offer has brought yet. */
   #pending = new Map<string, PendingTrack>();
   #wishes = new Map<string, AddTrackRequest>();
@@ -105,21 +103,12 @@ export class Publisher {
   /**
    * Answers an offer.
    *
-   * One that restarts ICE is answered with what was agreed before: the addon cannot restart it, and the client's
-   * agent keeps the pair that works until it has a better one (RFC 8445, section 9), which it will not get.
-   *
-   * @throws OffhookError when the offer cannot be parsed, the transport refuses it, or it restarts ICE because there
-   *   is no pair that works; nothing changes then.
+   * @throws OffhookError when the offer cannot be parsed, or the transport refuses it; nothing changes then.
    */
   answer(sdp: string): string {
     const offer = parseDescription(sdp);
     const remote = readSessionParameters(offer);
-    const restarts = this.#remoteUfrag !== undefined && this.#remoteUfrag !== remote.ufrag;
-    if (restarts && !this.#transport.isConnected) {
-      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'a connection that is lost cannot be restarted');
-    }
     this.#transport.start(remote);
-    this.#remoteUfrag ??= remote.ufrag;
     const media = readOffer(offer);
     for (const section of media) this.#wish(section);
     const sections = answerSections(offer, (mid) => {

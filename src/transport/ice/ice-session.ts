@@ -1,0 +1,388 @@
+import { randomBytes } from 'node:crypto';
+import { createLogger, describeError } from '../../timeline/index.js';
+import { candidateAddress, hostCandidate } from './candidate.js';
+import { IceAgent, type IceCredentials, type IcePath } from './ice-agent.js';
+import type { StunServer, TurnServer } from './ice-servers.js';
+import { familyOf, localAddresses, localAddressTowards } from './local-address.js';
+import { ReflexiveAddress } from './reflexive-address.js';
+import { isStun, parseStun, type TransportAddress } from './stun.js';
+import { TcpLink } from './tcp-link.js';
+import { TurnLink } from './turn-link.js';
+import { type IceLink, UdpLink, type UdpPaths } from './udp-link.js';
+import type { UdpPort } from './udp-port.js';
+
+export interface IceSessionOptions {
+  /** For logs. */
+  name: string;
+  /** Sockets of our own, over these protocols; none of them for relays alone. */
+  protocols: readonly ('udp' | 'tcp')[];
+  /** Local address to send from; all of them without it. */
+  bindAddress: string | undefined;
+  /** A port that is shared with other connections, in place of sockets of our own, TCP and relays; and whose session it is. */
+  shared: { port: UdpPort; owner: object } | undefined;
+  /** Answers checks and sends none. */
+  lite: boolean;
+  stunServers: readonly StunServer[];
+  turnServers: readonly TurnServer[];
+  /** TCP and relays are tried together with UDP: what there was stopped working. */
+  hurried: boolean;
+  /** `candidate:…` of a socket of ours. Those that are known at once are in `candidates` only. */
+  onCandidate: (candidate: string) => void;
+  /** A path answers. */
+  onUsable: () => void;
+  onSelected: () => void;
+  onSilent: () => void;
+  onLost: () => void;
+  /** A packet that is no STUN, over a path that the other side has proven to be its own. */
+  onPacket: (packet: Buffer) => void;
+  /** Something is due sooner than `nextTimeoutMs` said before. */
+  onEarlier: () => void;
+}
+
+const log = createLogger('transport/ice');
+const hostPriority = 0x7e7fffff;
+/** UDP takes that long where it works at all; where the way is longer, it still answers before TCP does. */
+const tcpAfterMs = 200;
+const turnAfterMs = 500;
+/** A server that saw UDP fail for this participant may offer TCP alone; its candidates come within this of each other. */
+const nothingElseAfterMs = 50;
+/** Where UDP gets through now and then, it is given this long: a call over TCP suffers more from loss. */
+const tcpBesideUdpAfterMs = 2_000;
+const stunServersAsked = 2;
+/** A candidate goes by the signalling connection, and may arrive later than a check that leaves with it. */
+const announcedBeforeMs = 10;
+/** Further candidates of the other side are ignored. */
+const maxRemotes = 32;
+
+/** The two ends of a path, for those who want to see it. */
+export interface CandidatePair {
+  local: { address: string; port: number; type: string; protocol: string };
+  remote: { address: string; port: number; type: string; protocol: string };
+}
+
+function newIceCredentials(): IceCredentials {
+  return { ufrag: randomBytes(6).toString('base64'), pwd: randomBytes(18).toString('base64') };
+}
+
+/**
+ * The sockets of one ICE session, from its credentials to the path that it finds; an ICE restart is another session. The
+ * order is UDP, then TCP, then relays. Runs the checks of an `IceAgent` on them.
+ */
+export class IceSession {
+  readonly local = newIceCredentials();
+  /** `candidate:…` of each socket of ours so far. */
+  readonly candidates: string[] = [];
+  #options: IceSessionOptions;
+  #agent: IceAgent;
+  #udp = new Map<4 | 6, UdpPaths>();
+  #links = new Map<string, IceLink>();
+  #relays: TurnLink[] = [];
+  #reflexive: ReflexiveAddress[] = [];
+  /** Addresses of the other side; those over UDP are for the relays too. */
+  #remotes: Record<'udp' | 'tcp', TransportAddress[]> = { udp: [], tcp: [] };
+  #remoteKeys = new Set<string>();
+  #announced = new Set<string>();
+  #isAnnouncing = false;
+  #started = false;
+  #tcpIsTried = false;
+  #timers: NodeJS.Timeout[] = [];
+  /** From where the selected path leaves, when its socket has every address. */
+  #source: TransportAddress | undefined;
+  #closed = false;
+
+  /** @throws OffhookError `OFFHOOK_TRANSPORT` when no socket can be had */
+  constructor(options: IceSessionOptions) {
+    this.#options = options;
+    const { lite, protocols, onUsable, onSilent, onLost } = options;
+    const shared = options.shared?.port.link(this.local.ufrag, options.shared.owner, (path, packet) =>
+      this.#receive(path, packet),
+    );
+    this.#agent = new IceAgent({
+      local: this.local,
+      controlling: false,
+      lite,
+      tieBreaker: randomBytes(8).readBigUInt64BE(),
+      priority: hostPriority,
+      randomBytes,
+      ...(shared && { transactionTag: shared.tag }),
+      onUsable,
+      onSelected: (path) => this.#onSelected(path),
+      onRemoved: (path) => this.#udp.get(familyOf(path.remote.address))?.forget(path),
+      onSilent,
+      onLost,
+    });
+    if (shared) {
+      this.#udp.set(4, shared).set(6, shared);
+      this.#links.set('shared', shared);
+    } else if (protocols.includes('udp')) this.#openUdp();
+    this.#isAnnouncing = true;
+  }
+
+  get #selected(): IcePath | undefined {
+    return this.#agent.selected;
+  }
+
+  get pair(): CandidatePair | undefined {
+    const path = this.#selected;
+    if (!path) return undefined;
+    const { protocol, remote } = path;
+    const isRelayed = protocol === 'relay';
+    const transport = isRelayed ? 'udp' : protocol;
+    const local = path.local ?? this.#source;
+    return {
+      local: { address: '', port: 0, ...local, type: isRelayed ? 'relay' : 'host', protocol: transport },
+      remote: { ...remote, type: 'host', protocol: transport },
+    };
+  }
+
+  get isUsable(): boolean {
+    return this.#agent.usable !== undefined;
+  }
+
+  get rttMs(): number | undefined {
+    return this.#agent.rttMs;
+  }
+
+  /** When `handleTimeout` is due, on the clock of `nowMs`. */
+  nextTimeoutMs(nowMs: number): number {
+    return this.#agent.nextTimeoutMs(nowMs);
+  }
+
+  handleTimeout(nowMs: number): void {
+    this.#agent.handleTimeout(nowMs);
+  }
+
+  /** The other side's credentials are known: its candidates are checked. Once. */
+  start(remote: IceCredentials, controlling: boolean): void {
+    if (this.#started || this.#closed) return;
+    this.#started = true;
+    this.#agent.setRemote(remote, controlling);
+    this.#options.onEarlier();
+    if (this.#options.shared) return;
+    const { hurried, protocols, turnServers } = this.#options;
+    this.#later(() => this.#tryTcp(), hurried ? 0 : tcpAfterMs);
+    this.#later(
+      () => {
+        if (this.#agent.usable) return;
+        for (const server of turnServers) void this.#addRelay(server);
+      },
+      hurried || protocols.length === 0 ? 0 : turnAfterMs,
+    );
+  }
+
+  /** Runs once for every packet. Returns false while there is no path. */
+  send(packet: Buffer): boolean {
+    const path = this.#agent.usable;
+    path?.send(packet);
+    return path !== undefined;
+  }
+
+  /**
+   * Adds a candidate of the other side, `candidate:…`; those that cannot be reached from here are passed over.
+   *
+   * @returns false when it is malformed, or bears a host name
+   */
+  addCandidate(candidate: string): boolean {
+    const remote = candidateAddress(candidate);
+    if (!remote) return false;
+    const { address, port, protocol } = remote;
+    const key = `${protocol} ${address} ${port}`;
+    if (this.#closed || this.#options.lite || this.#remoteKeys.has(key)) return true;
+    if (this.#remoteKeys.size >= maxRemotes) return true;
+    // Where the other side connects to us there is nothing to be done.
+    if (port === 0 || port === 9 || remote.tcpType === 'active') return true;
+    this.#remoteKeys.add(key);
+    if (protocol === 'tcp') {
+      this.#remotes.tcp.push(remote);
+      if (this.#tcpIsTried) this.#addTcp(remote);
+      else this.#later(() => this.#remotes.udp.length === 0 && this.#tryTcp(), nothingElseAfterMs);
+    } else if (protocol === 'udp') {
+      this.#remotes.udp.push(remote);
+      for (const relay of this.#relays) this.#agent.add(relay.pathTo(remote), performance.now());
+      this.#addUdp(remote);
+    }
+    return true;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const reflexive of this.#reflexive) reflexive.close();
+    for (const link of this.#links.values()) link.close();
+  }
+
+  #tryTcp(): void {
+    if (this.#tcpIsTried || !this.#started || this.#agent.usable) return;
+    if (!this.#options.protocols.includes('tcp')) return;
+    if (this.#agent.hasHeard('udp')) {
+      this.#later(() => this.#tryTcp(), tcpBesideUdpAfterMs);
+      return;
+    }
+    this.#tcpIsTried = true;
+    for (const remote of this.#remotes.tcp) this.#addTcp(remote);
+  }
+
+  #addTcp(remote: TransportAddress): void {
+    const link = new TcpLink({
+      remote,
+      onOpen: (local) => this.#onTcpOpen(link.path, local),
+      onPacket: (path, packet) => this.#receive(path, packet),
+      onClosed: () => this.#onLinkLost(link.path),
+    });
+    this.#links.set(`tcp ${remote.address} ${remote.port}`, link);
+  }
+
+  #onTcpOpen(path: IcePath, local: TransportAddress): void {
+    this.#announce(local, 'tcp');
+    this.#checkLater(path);
+  }
+
+  /** The other side hears of an address before it is checked from there: for a stranger a server waits a second. */
+  #checkLater(path: IcePath): void {
+    this.#later(() => {
+      this.#agent.add(path, performance.now());
+      this.#options.onEarlier();
+    }, announcedBeforeMs);
+  }
+
+  #addUdp(remote: TransportAddress): void {
+    const { bindAddress, shared, protocols } = this.#options;
+    const family = familyOf(remote.address);
+    if (!shared) {
+      if (!protocols.includes('udp')) return;
+      if (bindAddress !== undefined && familyOf(bindAddress) !== family) return;
+    }
+    const link = this.#udpLink(family);
+    if (!link) return;
+    const path = link.pathTo(remote);
+    if (!shared && this.#announceSource(link, remote)) this.#checkLater(path);
+    else {
+      this.#agent.add(path, performance.now());
+      this.#options.onEarlier();
+    }
+  }
+
+  /** Announces the address from which the system sends to `remote`; false when the other side knows it already. */
+  #announceSource(link: UdpPaths, remote: TransportAddress): boolean {
+    if (this.#options.bindAddress !== undefined) return false;
+    const address = localAddressTowards(remote);
+    return address !== undefined && this.#announce({ address, port: link.port });
+  }
+
+  async #addRelay(server: TurnServer): Promise<void> {
+    const { name } = this.#options;
+    const link = new TurnLink(
+      server,
+      (path, packet) => this.#receive(path, packet),
+      (error) => {
+        log.debug(`${name}: ${describeError(error)}`);
+        if (this.#selected?.protocol === 'relay') this.#onLinkLost(this.#selected);
+      },
+    );
+    this.#links.set(`${server.transport} ${server.hostname} ${server.port}`, link);
+    try {
+      const relayed = await link.allocate();
+      if (this.#closed) return;
+      // Not as a relay's: a controlling server would wait two seconds for a better one, and there is none.
+      this.#announce(relayed);
+    } catch (error) {
+      log.debug(`${name}: no relay at ${server.hostname}:${server.port}: ${describeError(error)}`);
+      return;
+    }
+    this.#relays.push(link);
+    for (const remote of this.#remotes.udp) this.#agent.add(link.pathTo(remote), performance.now());
+    this.#options.onEarlier();
+  }
+
+  /** The socket for a family; undefined when there is none to be had. */
+  #udpLink(family: 4 | 6): UdpPaths | undefined {
+    const known = this.#udp.get(family);
+    if (known) return known;
+    try {
+      return this.#newUdpLink(family);
+    } catch (error) {
+      log.debug(`${this.#options.name}: ${describeError(error)}`);
+      return undefined;
+    }
+  }
+
+  #newUdpLink(family: 4 | 6): UdpPaths {
+    const { bindAddress } = this.#options;
+    const link = new UdpLink({
+      family,
+      ...(bindAddress === undefined ? {} : { bindAddress }),
+      onPacket: (path, packet) => this.#receive(path, packet),
+    });
+    this.#udp.set(family, link);
+    this.#links.set(`udp${family}`, link);
+    return link;
+  }
+
+  #openUdp(): void {
+    const { bindAddress, stunServers } = this.#options;
+    const family = bindAddress === undefined ? 4 : familyOf(bindAddress);
+    const link = this.#newUdpLink(family);
+    const addresses = bindAddress === undefined ? localAddresses(family) : [bindAddress];
+    for (const address of addresses) this.#announce({ address, port: link.port });
+    if (family !== 4) return;
+    // Announced as a host's address: for a server-reflexive one a controlling server waits half a second.
+    this.#reflexive = stunServers
+      .slice(0, stunServersAsked)
+      .map((server) => new ReflexiveAddress({ link, server, onAddress: (seen) => this.#announce(seen) }));
+  }
+
+  /** Returns false when it was announced before. */
+  #announce(local: TransportAddress, protocol: 'udp' | 'tcp' = 'udp'): boolean {
+    const key = `${protocol} ${local.address} ${local.port}`;
+    if (this.#announced.has(key)) return false;
+    const candidate = hostCandidate(local, this.#announced.size, protocol);
+    this.#announced.add(key);
+    this.candidates.push(candidate);
+    if (this.#isAnnouncing) this.#options.onCandidate(candidate);
+    return true;
+  }
+
+  #onSelected(path: IcePath): void {
+    const { protocol, remote } = path;
+    log.debug(`${this.#options.name}: connected to ${remote.address} port ${remote.port} over ${protocol}`);
+    for (const [key, link] of this.#links) {
+      if (!(link instanceof TcpLink) || link.path === path) continue;
+      this.#agent.remove(link.path);
+      link.close();
+      this.#links.delete(key);
+    }
+    const port = this.#udp.get(familyOf(remote.address))?.port;
+    const address = path.local || port === undefined ? undefined : localAddressTowards(remote);
+    this.#source = address === undefined ? undefined : { address, port: port! };
+    this.#options.onSelected();
+  }
+
+  #onLinkLost(path: IcePath): void {
+    const wasSelected = this.#selected === path;
+    this.#agent.remove(path);
+    if (wasSelected && !this.#closed) this.#options.onLost();
+  }
+
+  /** Runs once for every packet. Returns whether the path is to be kept. */
+  #receive(path: IcePath, packet: Buffer): boolean {
+    if (this.#closed) return false;
+    if (!isStun(packet)) {
+      if (this.#agent.accepts(path)) this.#options.onPacket(packet);
+      return true;
+    }
+    if (this.#reflexive.length > 0 && this.#isReflexive(packet)) return true;
+    const isOurs = this.#agent.receive(path, packet, performance.now());
+    if (isOurs) this.#options.onEarlier();
+    return isOurs;
+  }
+
+  #isReflexive(packet: Buffer): boolean {
+    const message = parseStun(packet);
+    return message !== undefined && this.#reflexive.some((reflexive) => reflexive.receive(message));
+  }
+
+  #later(act: () => void, delayMs: number): void {
+    this.#timers.push(setTimeout(act, delayMs).unref());
+  }
+}

@@ -1,0 +1,6 @@
+export { candidateAddress, hostCandidate, type IceCandidate } from './candidate.js';
+export type { IceCredentials, IcePath } from './ice-agent.js';
+export { type IceServer, stunServers, turnServers } from './ice-servers.js';
+export { type CandidatePair, IceSession } from './ice-session.js';
+export { localAddresses } from './local-address.js';
+export { UdpPort } from './udp-port.js';

@@ -1,0 +1,225 @@
+import type { Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import { OffhookError } from '../../timeline/index.js';
+import type { IcePath } from './ice-agent.js';
+import { isStun, stunTarget, type TransportAddress } from './stun.js';
+import { bindUdp, type PacketListener, type UdpPaths } from './udp-link.js';
+
+interface Claim {
+  link: SharedLink;
+  path: IcePath;
+}
+
+const ignoreFailure = () => {};
+/** Packets of many connections arrive between two turns of the event loop; the system grants what it allows. */
+const receiveBufferBytes = 4 * 1024 * 1024;
+
+/**
+ * One UDP port that many ICE agents share: checks are told apart by the user name that they bear, responses by the tag in
+ * their transaction id, everything else by its source address once an agent has accepted that.
+ */
+export class UdpPort {
+  readonly port: number;
+  readonly bindAddress: string | undefined;
+  #sockets: { v4?: Socket; v6?: Socket } = {};
+  #byUfrag = new Map<string, SharedLink>();
+  #byTag = new Map<number, SharedLink>();
+  #byAddress = new Map<string, Claim>();
+  #nextTag = 1;
+  #closed = false;
+
+  /**
+   * Binds `port`, or a free one when that is 0, on one address of this machine or on all of them.
+   *
+   * @throws OffhookError `OFFHOOK_UNREACHABLE` when the port is taken or the address is not of this machine
+   */
+  constructor(port: number, bindAddress: string | undefined) {
+    this.bindAddress = bindAddress;
+    try {
+      if (bindAddress !== undefined && isIPv6(bindAddress)) this.#sockets.v6 = bindUdp(6, bindAddress, port);
+      else this.#sockets.v4 = bindUdp(4, bindAddress, port);
+    } catch (cause) {
+      const address = bindAddress ?? '0.0.0.0';
+      throw new OffhookError(
+        'OFFHOOK_UNREACHABLE',
+        `UDP port ${port} of ${address} cannot be used for media`,
+        {
+          stage: 'server',
+          host: `${address}:${port}`,
+          advice: 'Choose another with --rtc-port, or stop what listens there.',
+          cause,
+        },
+      );
+    }
+    this.port = (this.#sockets.v4 ?? this.#sockets.v6)!.address().port;
+    if (bindAddress === undefined) this.#bindV6();
+    for (const socket of this.#all()) {
+      socket.on('message', (packet, { address, port: from }) => this.#receive(packet, address, from));
+      try {
+        socket.setRecvBufferSize(receiveBufferBytes);
+      } catch {
+        // The system's default it is.
+      }
+    }
+  }
+
+  get hasIPv6(): boolean {
+    return this.#sockets.v6 !== undefined;
+  }
+
+  /**
+   * Paths of the agent whose user name fragment this is. Its transaction ids begin with `tag`.
+   *
+   * @param owner the connection that the agent works for: its agents hand their addresses on to each other
+   */
+  link(ufrag: string, owner: object, onPacket: PacketListener): UdpPaths & { tag: Buffer } {
+    const tagValue = this.#nextTag;
+    this.#nextTag = (this.#nextTag % 0xffff_fffe) + 1;
+    const tag = Buffer.alloc(4);
+    tag.writeUInt32BE(tagValue);
+    const link: SharedLink = new SharedLink({
+      port: this.port,
+      tag,
+      owner,
+      onPacket,
+      send: (packet, address, to) => this.#send(packet, address, to),
+      claim: (path) => this.#claim(link, path),
+      release: (path) => this.#release(link, path),
+      onClose: () => {
+        if (this.#byUfrag.get(ufrag) === link) this.#byUfrag.delete(ufrag);
+        this.#byTag.delete(tagValue);
+      },
+    });
+    this.#byUfrag.set(ufrag, link);
+    this.#byTag.set(tagValue, link);
+    return link;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.all(
+      this.#all().map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))),
+    );
+  }
+
+  #all(): Socket[] {
+    return [this.#sockets.v4, this.#sockets.v6].filter((socket) => socket !== undefined);
+  }
+
+  #bindV6(): void {
+    try {
+      this.#sockets.v6 = bindUdp(6, undefined, this.port);
+    } catch {
+      // A machine without IPv6.
+    }
+  }
+
+  /** Runs once for every packet. */
+  #receive(packet: Buffer, address: string, port: number): void {
+    if (isStun(packet)) {
+      const target = stunTarget(packet);
+      const link = typeof target === 'string' ? this.#byUfrag.get(target) : target && this.#byTag.get(target);
+      if (link) link.receive(packet, address, port);
+      return;
+    }
+    const claim = this.#byAddress.get(keyOf(address, port));
+    claim?.link.deliver(claim.path, packet);
+  }
+
+  #send(packet: Buffer, address: string, port: number): void {
+    if (this.#closed) return;
+    const socket = address.includes(':') ? this.#sockets.v6 : this.#sockets.v4;
+    socket?.send(packet, port, address, ignoreFailure);
+  }
+
+  /** An address belongs to the first connection that accepts it, until that gives it up: nobody can take it away. */
+  #claim(link: SharedLink, path: IcePath): void {
+    const key = keyOf(path.remote.address, path.remote.port);
+    const known = this.#byAddress.get(key);
+    if (!known || known.link.owner === link.owner) this.#byAddress.set(key, { link, path });
+  }
+
+  #release(link: SharedLink, path: IcePath): void {
+    const key = keyOf(path.remote.address, path.remote.port);
+    if (this.#byAddress.get(key)?.link === link) this.#byAddress.delete(key);
+  }
+}
+
+interface SharedLinkOptions {
+  port: number;
+  tag: Buffer;
+  owner: object;
+  onPacket: PacketListener;
+  send: (packet: Buffer, address: string, port: number) => void;
+  claim: (path: IcePath) => void;
+  release: (path: IcePath) => void;
+  onClose: () => void;
+}
+
+/** One agent's share of the port. */
+class SharedLink implements UdpPaths {
+  readonly port: number;
+  readonly tag: Buffer;
+  readonly owner: object;
+  #options: SharedLinkOptions;
+  #paths = new Map<string, IcePath>();
+  #closed = false;
+
+  constructor(options: SharedLinkOptions) {
+    this.#options = options;
+    this.port = options.port;
+    this.tag = options.tag;
+    this.owner = options.owner;
+  }
+
+  pathTo({ address, port }: TransportAddress): IcePath {
+    const key = keyOf(address, port);
+    let path = this.#paths.get(key);
+    if (!path) {
+      path = this.#newPath(address, port);
+      this.#paths.set(key, path);
+    }
+    return path;
+  }
+
+  forget(path: IcePath): void {
+    this.#paths.delete(keyOf(path.remote.address, path.remote.port));
+    this.#options.release(path);
+  }
+
+  /** Takes a STUN message for this agent. */
+  receive(packet: Buffer, address: string, port: number): void {
+    if (this.#closed) return;
+    const key = keyOf(address, port);
+    const path = this.#paths.get(key) ?? this.#newPath(address, port);
+    if (!this.#options.onPacket(path, packet) || this.#closed) return;
+    this.#paths.set(key, path);
+    this.#options.claim(path);
+  }
+
+  /** Takes any other packet from an address that this agent has accepted. */
+  deliver(path: IcePath, packet: Buffer): void {
+    if (!this.#closed) this.#options.onPacket(path, packet);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const path of this.#paths.values()) this.#options.release(path);
+    this.#options.onClose();
+  }
+
+  #newPath(address: string, port: number): IcePath {
+    return {
+      protocol: 'udp',
+      local: undefined,
+      remote: { address, port },
+      send: (packet) => {
+        if (!this.#closed) this.#options.send(packet, address, port);
+      },
+    };
+  }
+}
+
+const keyOf = (address: string, port: number) => `${port} ${address}`;
