@@ -27,7 +27,7 @@ import { QualityObserver } from './quality-observer.js';
 import type { DataOutbox } from './sfu/data-outbox.js';
 import type { UpTrack } from './sfu/up-track.js';
 import { SignalMessage } from './signal-message.js';
-import { SpeakerObserver } from './speaker-observer.js';
+import { type Speaker, SpeakerObserver } from './speaker-observer.js';
 import { wantsTrack } from './subscription.js';
 import { startInterval, startTimeout, type Timer } from './timers.js';
 
@@ -143,7 +143,9 @@ export class Room {
     this.#countPeople();
     if (this.#timers.length === 0) {
       this.#timers = [
-        startInterval(`speakers of room ${this.name}`, speakerIntervalMs, () => this.#updateSpeakers()),
+        startInterval(`speakers of room ${this.name}`, speakerIntervalMs, () =>
+          this.announceSpeakers(this.#speakers.update()),
+        ),
         startInterval(`reports of room ${this.name}`, reportIntervalMs, () => this.#report()),
       ];
     }
@@ -286,6 +288,15 @@ export class Room {
     for (const participant of this.participants.values()) participant.deliver(shared);
   }
 
+  /** Tells everybody who has begun, goes on or stopped speaking. Nobody is told of hidden participants. */
+  announceSpeakers(changed: readonly Speaker[]): void {
+    const speakers = changed
+      .filter(({ sid }) => !this.#bySid.get(sid)?.permission.hidden)
+      .map((speaker) => new SpeakerInfo(speaker));
+    if (speakers.length === 0) return;
+    this.broadcast({ case: 'speakersChanged', value: new SpeakersChanged({ speakers }) });
+  }
+
   close(reason: DisconnectReason): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -314,15 +325,6 @@ export class Room {
 
   #broadcastRoom(): void {
     this.broadcast({ case: 'roomUpdate', value: new RoomUpdate({ room: this.info() }) });
-  }
-
-  #updateSpeakers(): void {
-    const speakers = this.#speakers.update().flatMap((speaker) => {
-      const hidden = this.#bySid.get(speaker.sid)?.permission.hidden ?? false;
-      return hidden ? [] : [new SpeakerInfo(speaker)];
-    });
-    if (speakers.length === 0) return;
-    this.broadcast({ case: 'speakersChanged', value: new SpeakersChanged({ speakers }) });
   }
 
   #report(): void {

@@ -3,8 +3,6 @@ import {
   LeaveRequest,
   LeaveRequest_Action,
   type SimulateScenario,
-  SpeakerInfo,
-  SpeakersChanged,
 } from '@livekit/protocol';
 import type { Participant } from './participant.js';
 import type { Room } from './room.js';
@@ -51,8 +49,7 @@ function leave(participant: Participant, action: LeaveRequest_Action): void {
 
 function pretendToSpeak(room: Room, { sid, boundary }: Participant, seconds: number): void {
   const announce = (active: boolean) => {
-    const speakers = [new SpeakerInfo({ sid, active, level: active ? 0.9 : 0 })];
-    room.broadcast({ case: 'speakersChanged', value: new SpeakersChanged({ speakers }) });
+    room.announceSpeakers([{ sid, active, level: active ? 0.9 : 0 }]);
   };
   announce(true);
   startTimeout(boundary.name, Math.min(seconds, maxSpeechS) * 1000, () => announce(false), {

@@ -184,6 +184,15 @@ export class SignalPeer {
     this.#socket.close();
   }
 
+  /** Reads nothing of what comes, until it is told to again. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** Drops the connection as a network does: without a word. */
   drop(): void {
     this.#socket.terminate();

@@ -198,6 +198,9 @@ const commands = {
   async setAttributes({ attributes }) {
     await room.localParticipant.setAttributes(attributes);
   },
+  async simulate({ scenario }) {
+    await room.simulateScenario(scenario);
+  },
   async participants() {
     return [...room.remoteParticipants.values()].map(describe);
   },

@@ -53,10 +53,11 @@ function find(
   services: Readonly<Record<string, TwirpService>>,
   { method: verb, path }: HttpRequest,
 ): { called: TwirpMethod; name: string } {
-  const [, , serviceName = '', methodName = ''] = path.split('/');
+  const [, , serviceName = '', methodName = '', more] = path.split('/');
   const service = Object.hasOwn(services, serviceName) ? services[serviceName] : undefined;
   const called = service && Object.hasOwn(service, methodName) ? service[methodName] : undefined;
-  if (!called || verb !== 'POST') throw new TwirpError('bad_route', `no handler for ${verb} ${path}`);
+  if (!called || verb !== 'POST' || more !== undefined)
+    throw new TwirpError('bad_route', `no handler for ${verb} ${path}`);
   return { called, name: `${serviceName}/${methodName}` };
 }
 
