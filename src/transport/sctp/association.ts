@@ -117,6 +117,8 @@ export class SctpAssociation {
   #shutdownSinceMs = 0;
   #isFlushing = false;
   #isBatching = false;
+  /** A fragment of the packet being handled asks to be acknowledged at once. */
+  #isSackAskedFor = false;
   #invalidPackets = 0;
   #invalidChunks = 0;
 
@@ -315,9 +317,11 @@ export class SctpAssociation {
     try {
       this.#handleChunks(packet, nowMs);
     } finally {
+      // A callback that throws costs the chunks behind it, which the peer sends again.
+      this.#endPacket(nowMs);
       this.#isBatching = wasBatching;
+      this.#flush(nowMs);
     }
-    this.#flush(nowMs);
   }
 
   #isForUs(packet: Buffer): boolean {
@@ -341,7 +345,7 @@ export class SctpAssociation {
   }
 
   #handleChunks(packet: Buffer, nowMs: number): void {
-    let askedForSack = false;
+    this.#isSackAskedFor = false;
     let at = packetHeaderBytes;
     while (at + chunkHeaderBytes <= packet.length && this.#state !== 'ended') {
       const type = packet[at]!;
@@ -353,15 +357,18 @@ export class SctpAssociation {
         break;
       }
       if (type === chunkType.data) {
-        if (flags & dataFlag.immediate) askedForSack = true;
+        if (flags & dataFlag.immediate) this.#isSackAskedFor = true;
         this.#handleData(packet, at, end, flags);
       } else if (type === chunkType.sack) this.#handleSack(packet, at + chunkHeaderBytes, end, nowMs);
       else if (!this.#handleControl(type, flags, packet.subarray(at + chunkHeaderBytes, end), nowMs)) break;
       at += (length + 3) & ~3;
     }
+  }
+
+  #endPacket(nowMs: number): void {
     const receiver = this.#receiver;
     if (receiver === undefined || this.#state === 'ended') return;
-    receiver.endPacket(askedForSack, nowMs);
+    receiver.endPacket(this.#isSackAskedFor, nowMs);
     const answer = this.#reset.advance(receiver.cumulativeTsn);
     if (answer !== undefined) this.#control.push(answer);
   }

@@ -139,7 +139,7 @@ export class DataChannels implements DataChannelLink {
 
   send(channel: DataChannel, message: Uint8Array, isText: boolean): boolean {
     const entry = this.#entryOf(channel);
-    if (entry === undefined || this.#isEnded) return false;
+    if (entry === undefined || this.association.state !== 'established') return false;
     const isEmpty = message.length === 0;
     const ppid = isText
       ? isEmpty

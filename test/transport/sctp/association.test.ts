@@ -222,6 +222,18 @@ describe('messages, further:', () => {
   });
 });
 
+test('a listener that throws costs no message: the peer sends again what came behind it', () => {
+  const { link, one, other } = connectedPair();
+  one.association.batch(() => {
+    for (let i = 0; i < 4; i++) one.association.send(0, i, Buffer.from('x'), reliable, link.nowMs);
+  }, link.nowMs);
+  other.onMessage = ({ ppid }) => {
+    if (ppid === 1) throw new Error('a fault of the program');
+  };
+  expect(() => link.run(100)).toThrow('a fault of the program');
+  link.runUntil(() => other.received.length === 4, 1000);
+});
+
 describe('partial reliability', () => {
   test('gives up what may not be sent again, and later messages arrive in order', () => {
     fc.assert(
