@@ -27,7 +27,7 @@ export function rowsOf(result) {
   if (result.failed) return [];
   const { title, unit, native, offhook } = result;
   if (unit === 'usage') {
-    return usageRows.map(([key, label, rowUnit]) => ({
+    const rows = usageRows.map(([key, label, rowUnit]) => ({
       label: `${title}: ${label}`,
       unit: rowUnit,
       native: native[key],
@@ -35,6 +35,7 @@ export function rowsOf(result) {
       ratio: offhook[key] / native[key],
       higherIsBetter: key === 'framesHeardPerSecondAndRoom',
     }));
+    return [...rows, floorRow(result)];
   }
   const row = {
     label: title,
@@ -59,6 +60,19 @@ export function rowsOf(result) {
       .join('; ');
   }
   return [row];
+}
+
+/** What the engine thread costs beside the least that one thread can do it for. */
+function floorRow({ title, floorCpuMs, offhook }) {
+  return {
+    label: `${title}: CPU of the engine thread, beside the floor in place of the native engine`,
+    unit: 'ms per second and room',
+    native: floorCpuMs,
+    offhook: offhook.busiestThreadCpuMs,
+    ratio: offhook.busiestThreadCpuMs / floorCpuMs,
+    note: 'the floor: one thread that only encodes, encrypts, sends, receives, decrypts and decodes',
+    higherIsBetter: false,
+  };
 }
 
 /** A figure with three significant digits. */

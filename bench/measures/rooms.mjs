@@ -1,12 +1,28 @@
 // Memory and CPU of one process that is in 1, 10 or 50 rooms, publishing and subscribing one audio track in each. The
 // clients of the process meet in pairs, so no other process is needed but for the single one.
+import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { startParticipant } from '../../test/support/program.mjs';
 import { engines } from '../bench.mjs';
 
 const settleMs = 5_000;
 /** V8 has compiled by then what runs often. */
 const warmAfterMs = 40_000;
+
+const floorProgram = fileURLToPath(new URL('../programs/floor.mjs', import.meta.url));
+const floorWarmMs = 5_000;
+
+/** Milliseconds of CPU per second and room that the media alone takes, in one thread. */
+function measureFloor(clients, measureMs) {
+  const { stdout, status } = spawnSync(
+    process.execPath,
+    [floorProgram, String(clients), String(floorWarmMs), String(measureMs)],
+    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  if (status !== 0) throw new Error(`the floor could not be measured (exit code ${status})`);
+  return JSON.parse(stdout);
+}
 
 async function joinsFor(bench, clients) {
   const joins = [];
@@ -113,6 +129,7 @@ export const rooms = [1, 10, 50].map((clients) => ({
       bench.progress(index, engines.length, `${clients} rooms on ${engine}`);
       result[engine] = await measure(bench, engine, clients, measureMs);
     }
+    result.floorCpuMs = measureFloor(clients, measureMs).cpuMs;
     // offhook's thread starts with the first connect: until then, this is the program without any engine.
     const programMb = result.offhook.rssBeforeConnectMb;
     for (const engine of engines) result[engine].rssBeyondProgramMb = result[engine].rssMb - programMb;
