@@ -97,6 +97,14 @@ export class InboundCall implements GatewayCall {
       this.#refuse(404, result.reason);
       return;
     }
+    const accepts = this.#incoming.request.headers.list('Accept').map(mediaTypeOf);
+    if (
+      accepts.length > 0 &&
+      !accepts.some((type) => type === sdpType || type === '*/*' || type === 'application/*')
+    ) {
+      this.#refuse(406, 'The caller understands no session descriptions');
+      return;
+    }
     const sdp = await this.#openMedia();
     if (!sdp || this.#finished) return;
     if (result.kind === 'pin') {

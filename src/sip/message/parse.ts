@@ -52,7 +52,7 @@ const compactNames: Record<string, string> = {
 
 const namePattern = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
 const requestLine = /^([A-Za-z0-9\-.!%*_+`'~]+) (\S+) (SIP\/\d+\.\d+)$/i;
-const statusLine = /^SIP\/2\.0 ([1-6]\d\d) ?(.*)$/i;
+const statusLine = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i;
 const emptyBody = Buffer.alloc(0);
 
 /** Where the header block ends and the body begins; undefined when the empty line is not there. */
@@ -160,7 +160,7 @@ function parseResponse(head: Head, rest: Buffer): ParseResult {
   const { headers } = head;
   return {
     kind: 'message',
-    message: { kind: 'response', status: Number(status), reason: reason!, ...identity, headers, body },
+    message: { kind: 'response', status: Number(status), reason: reason ?? '', ...identity, headers, body },
   };
 }
 

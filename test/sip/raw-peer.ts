@@ -1,0 +1,65 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { parseMessage, type SipResponse } from '../../src/sip/message/index.js';
+import { until } from './until.js';
+
+/** A UDP socket that sends text and keeps what comes back: a peer that does whatever a test wants. */
+export class RawPeer {
+  readonly received: Buffer[] = [];
+  readonly #socket: Socket;
+  readonly #port: number;
+
+  private constructor(socket: Socket, port: number) {
+    this.#socket = socket;
+    this.#port = port;
+    socket.on('message', (bytes) => this.received.push(bytes));
+  }
+
+  /** @param port where it sends to, on this machine */
+  static open(port: number): Promise<RawPeer> {
+    const socket = createSocket('udp4');
+    return new Promise((resolve) => socket.bind(0, '127.0.0.1', () => resolve(new RawPeer(socket, port))));
+  }
+
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
+  send(message: Buffer | string): void {
+    this.#socket.send(message, this.#port, '127.0.0.1');
+  }
+
+  /** Responses so far to a Call-ID. */
+  responses(callId: string): SipResponse[] {
+    return this.received.flatMap((bytes) => {
+      const parsed = parseMessage(bytes);
+      const isResponse = parsed.kind === 'message' && parsed.message.kind === 'response';
+      return isResponse && parsed.message.callId === callId ? [parsed.message as SipResponse] : [];
+    });
+  }
+
+  /** The first final response to a Call-ID. */
+  async final(callId: string): Promise<SipResponse> {
+    const find = () => this.responses(callId).find(({ status }) => status >= 200);
+    await until(() => find() !== undefined, `a final response to ${callId}`);
+    return find()!;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+let sent = 0;
+
+/**
+ * The bytes of a message whose topmost Via asks that the answer comes back to where it came from, with a branch of its
+ * own: several messages of RFC 4475 have the same one, as repetitions have.
+ */
+export function answerHere(message: Buffer): Buffer {
+  const [first, ...lines] = message.toString('utf8').split('\r\n');
+  const at = lines.findIndex((line) => /^v(?:ia)?\s*:/i.test(line));
+  lines[at] = lines[at]!.replace(/^([^;]*)/, '$1;rport').replace(/SIP\/2\.0\/(?:TCP|TLS)/, 'SIP/2.0/UDP');
+  sent++;
+  lines[at] = lines[at]!.replace(/(branch\s*=\s*z9hG4bK[\w-]+)/, `$1.${sent}`);
+  return Buffer.from([first, ...lines].join('\r\n'));
+}
