@@ -69,8 +69,8 @@ describe('an authenticator', () => {
   };
 
   test.each([
-    ['SHA-256', 0],
-    ['MD5', 1],
+    ['MD5', 0],
+    ['SHA-256', 1],
   ])('takes the right password with %s', (_name, index) => {
     const credentials = authorize(authenticator.challenge(false), 'lovelace', index);
     expect(authenticator.check(request(credentials), passwordOf)).toEqual({ kind: 'ok', username: 'ada' });

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { formatUri, Headers, isSipUri, parseUri, type SipRequest } from '../message/index.js';
+import { Headers, type SipRequest } from '../message/index.js';
 import { formatChallenge, isResponseRight, parseCredentials } from './digest.js';
 
 /** How long a nonce may be used; afterwards the client is asked again and not counted as wrong. */
@@ -30,11 +30,14 @@ export class Authenticator {
     this.#nowMs = nowMs;
   }
 
-  /** WWW-Authenticate headers: SHA-256 first, which clients that know it choose, then MD5 for the others. */
+  /**
+   * WWW-Authenticate headers: MD5 first, because telephones that know nothing else give up on an algorithm that they do
+   * not know; whoever prefers SHA-256 finds it behind.
+   */
   challenge(stale: boolean): Headers {
     const headers = new Headers();
     const nonce = this.#makeNonce();
-    for (const algorithm of ['SHA-256', 'MD5'] as const) {
+    for (const algorithm of ['MD5', 'SHA-256'] as const) {
       const challenge = { realm: this.realm, nonce, algorithm, qopAuth: true, stale };
       headers.add('WWW-Authenticate', formatChallenge(challenge));
     }
@@ -50,13 +53,14 @@ export class Authenticator {
       .map(parseCredentials)
       .find((parsed) => parsed?.realm === this.realm);
     if (!credentials) return { kind: 'challenge', stale: false };
-    const { username, nonce, qop, nonceCount, uri } = credentials;
+    const { username, nonce, qop, nonceCount } = credentials;
     const age = this.#ageOf(nonce);
     if (age === undefined) return { kind: 'challenge', stale: false };
     const password = passwordOf(username);
     // An unknown user takes as long as a known one, so that names cannot be told apart by time.
     const right = isResponseRight(credentials, request.method, password ?? randomBytes(16).toString('hex'));
-    if (password === undefined || !right || !isFor(request, uri)) return { kind: 'wrong', username };
+    // The URI that they were made for is not compared: proxies on the way change it, and telephones leave the user out.
+    if (password === undefined || !right) return { kind: 'wrong', username };
     if (age > nonceLifetimeMs) return { kind: 'challenge', stale: true };
     if (qop !== undefined && !this.#count(nonce, Number.parseInt(nonceCount ?? '', 16))) {
       return { kind: 'challenge', stale: true };
@@ -91,12 +95,4 @@ export class Authenticator {
   #sign(issued: Buffer): Buffer {
     return createHmac('sha256', this.#key).update(issued).digest().subarray(0, 16);
   }
-}
-
-/** Whether credentials were made for this request's URI; proxies on the way may have changed parameters and the port. */
-function isFor(request: SipRequest, text: string): boolean {
-  const uri = parseUri(text);
-  if (!uri) return false;
-  if (!isSipUri(uri) || !isSipUri(request.uri)) return formatUri(request.uri) === text;
-  return uri.user === request.uri.user;
 }

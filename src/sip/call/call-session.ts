@@ -12,14 +12,7 @@ import {
 import { Retransmission, type ServerTransaction, timers } from '../transaction/index.js';
 import type { Dialog } from './dialog.js';
 import { allowedMethods, type DialogUser, type SipEndpoint } from './endpoint.js';
-import {
-  acceptInterval,
-  intervalHeaders,
-  minSessionS,
-  type SessionInterval,
-  SessionTimer,
-  sessionExpiresOf,
-} from './session-timer.js';
+import { acceptInterval, intervalHeaders, type SessionInterval, SessionTimer } from './session-timer.js';
 
 const log = createLogger('sip/call');
 
@@ -91,6 +84,11 @@ export class CallSession implements DialogUser {
     this.#confirmed = true;
     this.#unacknowledged = { response, retransmission: new Retransmission(nowMs, false, timers.t2) };
     this.#resendLater(transaction);
+  }
+
+  /** Our answer has the offer: the ACK has the answer. */
+  expectAnswer(): void {
+    this.#expectsAnswer = true;
   }
 
   /** The peer answered our INVITE, and gets its ACK. */
@@ -251,11 +249,6 @@ export class CallSession implements DialogUser {
       const parts = { headers, ...(reason === undefined ? {} : { reason }) };
       this.#endpoint.respond(transaction, responseTo(request, status, parts));
     };
-    const expires = sessionExpiresOf(request);
-    if (expires && expires.intervalS < minSessionS) {
-      refuse(422, Headers.of({ 'Min-SE': String(minSessionS) }));
-      return;
-    }
     const isInvite = request.method === 'INVITE';
     if (this.#offering || (isInvite && this.#unacknowledged)) {
       refuse(491);

@@ -29,6 +29,7 @@ import {
   Transports,
 } from '../transport/index.js';
 import { type Dialog, dialogKey } from './dialog.js';
+import { minSessionS, sessionExpiresOf } from './session-timer.js';
 
 const log = createLogger('sip');
 
@@ -375,6 +376,8 @@ export class SipEndpoint {
       return refuse(420, { Unsupported: unsupported.join(', ') });
     if (headers.has('Content-Encoding') && request.body.length > 0)
       return refuse(415, { 'Accept-Encoding': 'identity' });
+    const expires = method === 'INVITE' || method === 'UPDATE' ? sessionExpiresOf(request) : undefined;
+    if (expires && expires.intervalS < minSessionS) return refuse(422, { 'Min-SE': String(minSessionS) });
     return undefined;
   }
 

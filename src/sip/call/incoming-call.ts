@@ -66,6 +66,7 @@ export class IncomingCall {
     const response = responseTo(this.request, 200, { toTag: this.#localTag, headers, body: sdp });
     this.#endpoint.respond(this.#transaction, response);
     this.session.onPrack = (prack) => this.#acknowledged(prack);
+    if (this.request.body.length === 0) this.session.expectAnswer();
     this.session.startTimer(interval);
     this.session.answered(response, this.#transaction);
   }

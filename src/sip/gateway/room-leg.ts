@@ -1,5 +1,5 @@
 import { DisconnectReason, TrackSource, TrackType } from '@livekit/protocol';
-import { AudioSource, type AudioStream } from '../../audio/index.js';
+import { AudioSource, type AudioStream, Resampler } from '../../audio/index.js';
 import {
   RemoteAudioTrack,
   type RemoteTrack,
@@ -56,6 +56,7 @@ export class RoomLeg {
   readonly #identity: string;
   #source: AudioSource | undefined;
   #mixer: Mixer | undefined;
+  #resampler: { inputRate: number; resampler: Resampler } | undefined;
   readonly #heard = new Map<
     string,
     { track: RemoteAudioTrack; stream: AudioStream; input: MixerInput } | undefined
@@ -120,16 +121,23 @@ export class RoomLeg {
   /** 10 ms that the phone says. Runs a hundred times a second and call. */
   pushAudio(samples: Int16Array, sampleRate: number): void {
     const source = this.#source;
-    if (!source || this.#left || source.sampleRate !== sampleRate) return;
+    if (!source || this.#left) return;
+    const data = this.#toSourceRate(samples, sampleRate, source.sampleRate);
+    const samplesPerChannel = data.length;
     // Nobody waits for room in the queue: what comes is played at the same pace.
     source
-      .captureFrame({
-        data: samples,
-        sampleRate,
-        numChannels: 1,
-        samplesPerChannel: samples.length,
-      })
+      .captureFrame({ data, sampleRate: source.sampleRate, numChannels: 1, samplesPerChannel })
       .catch(ignore);
+  }
+
+  /** A telephone that changes its codec in the middle of a call has another rate than was published. */
+  #toSourceRate(samples: Int16Array, inputRate: number, outputRate: number): Int16Array {
+    if (inputRate === outputRate) return samples;
+    if (this.#resampler?.inputRate !== inputRate) {
+      const resampler = Resampler.create({ inputRate, outputRate, numChannels: 1, primed: true });
+      this.#resampler = { inputRate, resampler };
+    }
+    return this.#resampler.resampler.push(samples);
   }
 
   /** Lets the phone hear the others through `mixer`, in place of an earlier one. */
