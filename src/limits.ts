@@ -194,6 +194,37 @@ export const limits = {
     source: 'ours; `maxReconnectAttempts` sets another number',
     effect: 'The room is disconnected.',
   },
+  srtpStreams: {
+    value: 1_024,
+    unit: 'count',
+    source: 'ours, for each connection: more than any conference sends on one; 500 bytes each',
+    effect: 'The SSRC that was silent for longest is forgotten. Only authentic packets count.',
+  },
+  sctpWindow: {
+    value: 1024 * 1024,
+    unit: 'bytes',
+    source: 'ours: some messages of the longest length',
+    effect:
+      'Fragments with a gap before them are dropped. A peer that leaves more incomplete without a gap is cut off.',
+  },
+  sctpTsns: {
+    value: 16_384,
+    unit: 'count',
+    source: 'ours: 19 MB in flight; a power of two',
+    effect: 'A fragment further ahead of the first missing one is dropped.',
+  },
+  dataChannels: {
+    value: 1_024,
+    unit: 'count',
+    source: 'Chromium',
+    effect: 'Messages on further streams are reported to the peer and dropped.',
+  },
+  dataChannelLabel: {
+    value: 1_024,
+    unit: 'bytes',
+    source: 'ours',
+    effect: 'A channel with a longer label or protocol is closed.',
+  },
 } as const satisfies Limits;
 
 /** A duration from outside as a timer takes it: one that is too long is as good as the longest. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { limits } from '../../limits.js';
 import { OffhookError } from '../../timeline/index.js';
 import { packetChecksum } from './crc32c.js';
 import { decodeInit, encodeInit, type InitParameters, type ReceivedInit } from './init-chunk.js';
@@ -21,14 +22,13 @@ import { tsnPlus } from './serial.js';
 import { StateCookies } from './state-cookie.js';
 import { StreamReset } from './stream-reset.js';
 
-/** Data channels of a connection, at most; Chromium uses as many. */
-export const maxStreams = 1024;
+/** Streams each way. */
+export const maxStreams = limits.dataChannels.value;
 /**
  * With the 37 bytes of a DTLS record (AES-GCM), 48 of UDP over IPv6 and 4 of a TURN channel this is 1277 bytes: below
  * the 1280 that any path of IPv6 carries.
  */
 const defaultMaxPacketBytes = 1188;
-const defaultWindowBytes = 1024 * 1024;
 /** ICE notices first when the path is gone, and finds another one; this ends what a living path does not answer. */
 const giveUpAfterMs = 60_000;
 
@@ -130,7 +130,7 @@ export class SctpAssociation {
     this.#own = {
       // Never 0: that is the tag of packets with INIT.
       tag: random.readUInt32BE(0) || 1,
-      windowBytes: options.windowBytes ?? defaultWindowBytes,
+      windowBytes: options.windowBytes ?? limits.sctpWindow.value,
       outboundStreams: maxStreams,
       inboundStreams: maxStreams,
       initialTsn: options.initialTsn ?? random.readUInt32BE(4),

@@ -1,3 +1,5 @@
+import { limits } from '../../limits.js';
+
 /** Payload protocol identifiers of data channels (RFC 8831 section 8). */
 export const payloadProtocol = {
   control: 50,
@@ -9,8 +11,7 @@ export const payloadProtocol = {
 
 const messageType = { ack: 2, open: 3 } as const;
 const openHeaderBytes = 12;
-/** Longer labels and protocols are refused: a peer can open hundreds of channels. */
-const maxTextBytes = 1024;
+const maxTextBytes = limits.dataChannelLabel.value;
 const unorderedBit = 0x80;
 /** The low bits of the channel type (RFC 8832 section 5.1). */
 const reliability = { reliable: 0, retransmits: 1, lifetime: 2 } as const;

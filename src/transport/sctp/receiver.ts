@@ -1,9 +1,10 @@
+import { limits } from '../../limits.js';
 import { chunkType, type PacketWriter } from './packet.js';
 import { Reassembly } from './reassembly.js';
 import { tsnBefore, tsnDistance, tsnPlus } from './serial.js';
 
-/** TSNs after the cumulative one that are taken: a power of two. At 1160 bytes each, 19 MB may be on their way. */
-const trackedTsns = 16384;
+/** TSNs after the cumulative one that are taken. */
+const trackedTsns = limits.sctpTsns.value;
 const wordCount = trackedTsns / 32;
 const maxGapBlocks = 200;
 const maxDuplicates = 20;

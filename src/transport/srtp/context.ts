@@ -1,3 +1,4 @@
+import { limits } from '../../limits.js';
 import { OffhookError } from '../../timeline/index.js';
 import { AeadGcm } from './aead-gcm.js';
 import { CmHmac } from './cm-hmac.js';
@@ -8,8 +9,6 @@ import { type SrtpMasterKey, type SrtpProfile, srtpProfiles } from './profile.js
 import { ReceivedStream, ReceivedStreams } from './received-streams.js';
 import { encryptedBit, type SrtpTransform } from './transform.js';
 
-/** More than any conference sends on one transport; each costs about 500 bytes. */
-const maxReceivedStreams = 1024;
 const maxIndex = 2 ** 48 - 1;
 const maxRtcpIndex = 2 ** 31 - 1;
 
@@ -37,7 +36,7 @@ export class SrtpContext {
    * the same key stream.
    */
   readonly #sentIndices = new Map<number, number>();
-  readonly #received = new ReceivedStreams(maxReceivedStreams);
+  readonly #received = new ReceivedStreams(limits.srtpStreams.value);
   #sentRtcpIndex = 0;
 
   /** Throws `OFFHOOK_INVALID_REQUEST` when a key or a salt is not as long as the profile asks. */
