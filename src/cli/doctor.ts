@@ -1,14 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import { type ProbeStep, probeServer } from '../signal/index.js';
-import { OffhookError, type TimelineRecord } from '../timeline/index.js';
+import { describeError, OffhookError, type TimelineRecord } from '../timeline/index.js';
 import { apiKeyOption, apiSecretOption } from './api-key-options.js';
 import { probeCall } from './doctor/call-probe.js';
 import { probeFilter } from './doctor/filter-probe.js';
 import { probeMediaPath } from './doctor/ice-probe.js';
-import { type Diagnosis, describeStep, renderDiagnosisPage, summarizeDiagnosis } from './doctor/report.js';
+import {
+  type Diagnosis,
+  describeStep,
+  diagnosisJson,
+  renderDiagnosisPage,
+  summarizeDiagnosis,
+} from './doctor/report.js';
 import { signToken } from './token.js';
+import { usageExitCode } from './usage.js';
 
 interface DoctorOptions {
   token?: string;
@@ -23,44 +30,76 @@ interface DoctorOptions {
 /** Who the doctor joins as. With an API key it has a room and participants of its own. */
 interface Patients {
   token: string;
-  /** A further participant of the same room. */
-  otherToken?: string;
+  /** A token for the same room and each further participant; undefined where there is only the one token. */
+  another: ((identity: string) => Promise<string>) | undefined;
 }
 
-async function patientsOf({ token, apiKey, apiSecret }: DoctorOptions): Promise<Patients> {
-  if (token) return { token };
-  if (apiKey && apiSecret) {
-    const room = `offhook-doctor-${randomUUID()}`;
-    const tokenOf = (identity: string) => signToken({ apiKey, apiSecret, room, identity, ttl: '10m' });
-    return { token: await tokenOf('offhook-doctor'), otherToken: await tokenOf('offhook-doctor-listening') };
-  }
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'without a token nothing beyond TLS can be checked', {
-    advice: 'Pass --token, or --api-key and --api-secret (or LIVEKIT_API_KEY and LIVEKIT_API_SECRET).',
-  });
+async function patientsOf({ token, apiKey, apiSecret }: DoctorOptions): Promise<Patients | undefined> {
+  if (token) return { token, another: undefined };
+  if (!apiKey || !apiSecret) return undefined;
+  const room = `offhook-doctor-${randomUUID()}`;
+  const another = (identity: string) => signToken({ apiKey, apiSecret, room, identity, ttl: '10m' });
+  return { token: await another('offhook-doctor'), another };
+}
+
+const mediaPaths = ['UDP', 'TCP', 'TURN'] as const;
+const callSteps = ['publishing', 'subscribing'];
+const skipped = (name: string, says: string): ProbeStep => ({ name, outcome: 'skipped', says, elapsedMs: 0 });
+
+/** What is left out without a token. */
+function needToken(): ProbeStep[] {
+  const says =
+    'needs a token: pass --token, or --api-key and --api-secret (LIVEKIT_API_KEY, LIVEKIT_API_SECRET)';
+  const names = [
+    'token',
+    'WebSocket',
+    'join',
+    ...mediaPaths.map((path) => `media over ${path}`),
+    ...callSteps,
+  ];
+  return names.map((name) => skipped(name, says));
 }
 
 /** Signalling first; what needs it is looked at only when it works. */
 async function* allSteps(
   url: string,
-  { token, otherToken }: Patients,
+  patients: Patients | undefined,
   filter: string | undefined,
   keep: (timelines: TimelineRecord[]) => void,
 ): AsyncGenerator<ProbeStep> {
   const { signal } = new AbortController();
   let last: ProbeStep | undefined;
-  for await (const step of probeServer(url, { token, signal })) {
+  for await (const step of probeServer(url, { token: patients?.token, signal })) {
     last = step;
     yield step;
   }
-  if (last?.name === 'join' && last.outcome === 'ok') {
-    for (const path of ['UDP', 'TCP', 'TURN'] as const) yield probeMediaPath(path, { url, token, signal });
-    if (otherToken) yield* probeCall({ url, tokens: { speaker: token, listener: otherToken }, signal }, keep);
-    else {
-      const says = 'needs two participants: pass --api-key and --api-secret in place of --token';
-      yield { name: 'publishing, subscribing', outcome: 'skipped', says, elapsedMs: 0 };
-    }
+  if (!patients) {
+    if (last?.name === 'HTTP') yield* needToken();
+  } else if (last?.name === 'join' && last.outcome === 'ok') yield* mediaSteps(url, patients, signal, keep);
+  if (filter) yield probeFilter({ pluginPath: filter, url, token: patients?.token ?? '' });
+}
+
+async function* mediaSteps(
+  url: string,
+  { token, another }: Patients,
+  signal: AbortSignal,
+  keep: (timelines: TimelineRecord[]) => void,
+): AsyncGenerator<ProbeStep> {
+  for (const path of mediaPaths) {
+    // Under an identity of its own where there is a key: a participant that leaves is not there at once for the next.
+    const own = (await another?.(`offhook-doctor-${path}`)) ?? token;
+    yield probeMediaPath(path, { url, token: own, signal });
   }
-  if (filter) yield probeFilter({ pluginPath: filter, url, token });
+  if (another) {
+    const [speaker, listener] = await Promise.all([
+      another('offhook-doctor-speaking'),
+      another('offhook-doctor-listening'),
+    ]);
+    yield* probeCall({ url, tokens: { speaker, listener }, signal }, keep);
+    return;
+  }
+  const says = 'needs two participants: pass --api-key and --api-secret in place of --token';
+  for (const name of callSteps) yield skipped(name, says);
 }
 
 /** A way for media that is closed is only worth a warning while another one is open. */
@@ -85,22 +124,46 @@ async function diagnose(url: string, options: DoctorOptions): Promise<Diagnosis>
   return { url, healthy: steps.every(({ outcome }) => outcome !== 'failed'), steps, timelines };
 }
 
-/** `offhook doctor`: each stage of connecting apart, what is wrong in words, and what to do. Exit code 1 on failure. */
+/** The report as a file. A folder that is not there must not cost the diagnosis: it has been printed. */
+function writeReport(path: string, diagnosis: Diagnosis): void {
+  try {
+    writeFileSync(path, renderDiagnosisPage(diagnosis));
+  } catch (error) {
+    console.error(`offhook: the report is not written: ${describeError(error)}`);
+    process.exitCode = usageExitCode;
+  }
+}
+
+/** `offhook doctor`: each stage of connecting apart, what is wrong in words, and what to do. */
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
     .description('find out which stage of connecting to a server fails or is slow, and why')
-    .argument('<url>', 'server, as ws(s):// or http(s)://')
+    .addArgument(
+      new Argument('[url]', 'server, as ws(s):// or http(s)://').default(
+        process.env.LIVEKIT_URL,
+        'LIVEKIT_URL of the environment',
+      ),
+    )
     .option('--token <token>', 'access token, whose room is joined under its identity; or an API key')
     .addOption(apiKeyOption())
     .addOption(apiSecretOption())
     .option('--filter <plugin>', 'audio filter plugin whose loading is to be looked at')
     .option('--json', 'print the diagnosis as JSON')
     .option('--html <file>', 'write the diagnosis as a page')
-    .action(async (url: string, options: DoctorOptions) => {
+    .addHelpText(
+      'after',
+      '\nExit code: 0 when everything works, 1 when a step failed, 2 when the command is wrong.',
+    )
+    .action(async (url: string | undefined, options: DoctorOptions) => {
+      if (!url) {
+        throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'no server was given', {
+          advice: 'Pass its URL, or set LIVEKIT_URL.',
+        });
+      }
       const diagnosis = await diagnose(url, options);
-      if (options.html) writeFileSync(options.html, renderDiagnosisPage(diagnosis));
-      console.log(options.json ? JSON.stringify(diagnosis, null, 2) : `\n${summarizeDiagnosis(diagnosis)}`);
+      console.log(options.json ? diagnosisJson(diagnosis) : `\n${summarizeDiagnosis(diagnosis)}`);
+      if (options.html) writeReport(options.html, diagnosis);
       if (!diagnosis.healthy) process.exitCode = 1;
     });
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { describeError } from '../timeline/index.js';
 import { registerDemo } from './demo.js';
 import { registerDev } from './dev.js';
 import { registerDoctor } from './doctor.js';
 import { registerSip } from './sip.js';
 import { registerToken } from './token.js';
+import { exitCodeFor } from './usage.js';
 
 const { version, description } = createRequire(import.meta.url)('../../package.json') as {
   version: string;
@@ -20,7 +21,11 @@ registerDoctor(program);
 registerSip(program);
 registerToken(program);
 
+// Thrown, not exited with: what is wrong with a command has an exit code of its own.
+for (const command of [program, ...program.commands]) command.exitOverride();
+
 program.parseAsync().catch((error: unknown) => {
-  console.error(`offhook: ${describeError(error)}`);
-  process.exitCode = 1;
+  // Commander has printed its own.
+  if (!(error instanceof CommanderError)) console.error(`offhook: ${describeError(error)}`);
+  process.exitCode = exitCodeFor(error);
 });

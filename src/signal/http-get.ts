@@ -39,7 +39,11 @@ function exchange(url: URL, connection: Socket, token: string): Promise<HttpAnsw
       host: url.hostname,
       port: url.port,
       path: `${url.pathname}${url.search}`,
-      headers: { host: url.host, authorization: `Bearer ${token}`, connection: 'close' },
+      headers: {
+        host: url.host,
+        connection: 'close',
+        ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
+      },
       createConnection: () => connection,
     });
     get.once('error', reject);
@@ -56,6 +60,7 @@ function exchange(url: URL, connection: Socket, token: string): Promise<HttpAnsw
 /**
  * One GET over a connection of its own, opened as signal connections are (deadlines, Happy Eyeballs, proxy).
  *
+ * @param token none when empty
  * @throws OffhookError, or the reason of `options.signal`
  */
 export async function httpGet(url: URL, token: string, options: ConnectionOptions): Promise<HttpAnswer> {

@@ -23,6 +23,16 @@ function messageIn(text: string): string {
   return text;
 }
 
+/** What a status other than those about the token says to do. */
+export function adviceFor(status: number): string {
+  if (status === 429 || status >= 500) {
+    return 'The server is overloaded or broken: try again later and read its log.';
+  }
+  // A server of LiveKit's says so to a request that it understands and does not like.
+  if (status === 400) return 'The server takes the address and not this request: its log says why.';
+  return 'Check that the address is that of a LiveKit server, not of something in front of it.';
+}
+
 /** An HTTP status in place of a WebSocket, as an error that says what to do. */
 export function explainRefusal(refusal: UpgradeRefused, token: string, host: string): OffhookError {
   const { status, body } = refusal;
@@ -41,12 +51,8 @@ export function explainRefusal(refusal: UpgradeRefused, token: string, host: str
       advice: 'Check host, port and path, and that the room exists if the server does not create rooms.',
     });
   }
-  const advice =
-    status === 429 || status >= 500
-      ? 'The server is overloaded or broken: try again later and read its log.'
-      : 'Check that the address is that of a LiveKit server, not of something in front of it.';
   return new OffhookError('OFFHOOK_SERVER_REFUSED', `${host} did not open the connection: ${says}`, {
     ...where,
-    advice,
+    advice: adviceFor(status),
   });
 }

@@ -22,7 +22,8 @@ export function parseServerUrl(text: string): URL {
   const invalid = (why: string) =>
     new OffhookError('OFFHOOK_INVALID_URL', `${shown(text)} is not the URL of a server: ${why}`, {
       stage: 'url',
-      advice: 'Give an address such as wss://example.livekit.cloud or ws://127.0.0.1:7880.',
+      advice:
+        suggestUrl(text) ?? 'Give an address such as wss://example.livekit.cloud or ws://127.0.0.1:7880.',
     });
   if (!URL.canParse(text)) throw invalid('it cannot be parsed');
   const url = new URL(text);
@@ -33,6 +34,15 @@ export function parseServerUrl(text: string): URL {
   url.search = '';
   url.hash = '';
   return url;
+}
+
+const hostAndPort = /^(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d+)?(?:\/.*)?$/i;
+const thisMachine = /^(?:localhost|127\.|0\.0\.0\.0|\[::1?\])/i;
+
+/** What somebody meant who left the scheme out: `127.0.0.1:7880`. */
+function suggestUrl(text: string): string | undefined {
+  if (!hostAndPort.test(text)) return undefined;
+  return `Did you mean ${thisMachine.test(text) ? 'ws' : 'wss'}://${text} ?`;
 }
 
 /** Whether {@link parseServerUrl} takes it. */

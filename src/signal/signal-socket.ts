@@ -159,6 +159,18 @@ export class SignalSocket {
     return this.#connection instanceof Socket ? this.#connection.localAddress : undefined;
   }
 
+  /** Resolves when the connection has ended, or after `withinMs`; nobody else must listen for its end. */
+  ended(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, withinMs);
+      this.#onMessage = () => {};
+      this.onClose = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
   get isOpen(): boolean {
     return this.#closed === undefined && !this.#closing;
   }

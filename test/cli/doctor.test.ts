@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Diagnosis } from '../../src/cli/doctor/report.js';
+import { fakeServer } from '../signal/fake-server.js';
 import { freeTcpPort, startLivekitServer } from '../support/livekit-server.mjs';
 import { describeWith } from '../support/parts.js';
 
@@ -55,6 +56,22 @@ describeWith(['livekit-server'], 'offhook doctor and a real livekit-server', () 
       await server.stop();
     }
   });
+
+  test('looks at what needs no token without one, and says what one would add', async () => {
+    const server = await startLivekitServer();
+    try {
+      process.env.LIVEKIT_URL = server.url;
+      const { status, output } = await doctor();
+      expect(status).toBe(0);
+      expect(output).toContain('✓ TCP to 127.0.0.1');
+      expect(output).toContain('✓ HTTP');
+      expect(output).toMatch(/– join .*needs a token: pass --token/);
+      expect(output).toContain(`${server.url} works as far as that can be seen without a token`);
+    } finally {
+      delete process.env.LIVEKIT_URL;
+      await server.stop();
+    }
+  });
 });
 
 test('a filter plugin that is no library is named', async () => {
@@ -77,8 +94,84 @@ test('a server that is not there: what is wrong, what to do, exit code 1', async
   expect(output).toContain('Nothing listens there');
 });
 
-test('without a token it says how to give one', async () => {
-  const { status, output } = await doctor('ws://127.0.0.1:1');
+describe('the exit code', () => {
+  test.each([
+    ['no server', []],
+    ['an option that there is none of', ['ws://127.0.0.1:1', '--tokn', 'x']],
+    ['an option without its value', ['ws://127.0.0.1:1', '--token']],
+  ])('is 2 for %s, and says what is wrong', async (_, args) => {
+    const { status, output } = await doctor(...args);
+    expect(status).toBe(2);
+    expect(output).toMatch(/no server was given|unknown option|argument missing/);
+  });
+});
+
+test('an address without a scheme gets the scheme suggested', async () => {
+  for (const [address, suggested] of [
+    ['127.0.0.1:7880', 'ws://127.0.0.1:7880'],
+    ['localhost:7880', 'ws://localhost:7880'],
+    ['example.livekit.cloud', 'wss://example.livekit.cloud'],
+  ] as const) {
+    expect((await doctor(address)).output).toContain(`Did you mean ${suggested} ?`);
+  }
+});
+
+test('a filter that is not there is named, and nothing is said of a call that goes on', async () => {
+  const url = `ws://127.0.0.1:${await freeTcpPort()}`;
+  const { status, output } = await doctor(url, '--filter', '/nowhere/filter.so');
   expect(status).toBe(1);
-  expect(output).toContain('--api-key');
+  expect(output).toContain('/nowhere/filter.so');
+  expect(output).toContain('Check the path');
+  expect(output).not.toContain('The call goes on');
+});
+
+describe('a server of something else', () => {
+  async function withAnswer(status: number, body: string, look: (url: string) => Promise<void>) {
+    const server = await fakeServer(() => {}, {
+      answer: (_, response) => response.writeHead(status).end(body),
+    });
+    try {
+      await look(server.url);
+    } finally {
+      await server.close();
+    }
+  }
+
+  test('is found out without a token, and its page is not printed', async () => {
+    await withAnswer(404, '<!doctype html><title>nginx</title><p>Not found', async (url) => {
+      const { status, output } = await doctor(url);
+      expect(status).toBe(1);
+      expect(output).toContain('HTTP 404');
+      expect(output).toContain('Check that the address is that of a LiveKit server');
+      expect(output).not.toContain('<');
+    });
+  });
+
+  test('is not what a 400 means', async () => {
+    await withAnswer(400, 'room name is missing', async (url) => {
+      const { output } = await doctor(url, '--token', 'a.b.c');
+      expect(output).toContain('HTTP 400, room name is missing');
+      expect(output).not.toContain('that of a LiveKit server');
+    });
+  });
+
+  test('has a code in the JSON, of a schema that is named, with times that a person can read', async () => {
+    await withAnswer(503, 'busy', async (url) => {
+      const { status, output } = await doctor(url, '--token', 'a.b.c', '--json');
+      expect(status).toBe(1);
+      const diagnosis = JSON.parse(output);
+      expect(diagnosis).toMatchObject({ schemaVersion: 1, url, healthy: false });
+      expect(diagnosis.steps.at(-1)).toMatchObject({ outcome: 'failed', code: 'OFFHOOK_SERVER_REFUSED' });
+      for (const { elapsedMs } of diagnosis.steps) expect(String(elapsedMs)).toMatch(/^\d+(\.\d)?$/);
+    });
+  });
+
+  test('is reported in the terminal when the page cannot be written', async () => {
+    await withAnswer(503, 'busy', async (url) => {
+      const { status, output } = await doctor(url, '--html', '/nowhere/report.html');
+      expect(output).toMatch(/HTTP failed\. HTTP 503, busy/);
+      expect(output).toContain('the report is not written');
+      expect(status).toBe(1);
+    });
+  });
 });

@@ -71,13 +71,13 @@ describe('the command line', () => {
   });
 
   test.each([
-    ['a port that is none', ['dev', '--port', '70000'], /"70000" is no port/],
-    ['an unknown log level', ['dev', '--log', 'loud'], /"loud" is no log level.*error, warn, info/],
-    ['an address of another machine', ['dev', '--port', '0', '--host', '203.0.113.1'], /203\.0\.113\.1/],
-    ['a token without a room', ['token', '--identity', 'ada'], /--room/],
-  ])('%s is one line of error and exit code 1', (_what, args, message) => {
+    ['a port that is none', ['dev', '--port', '70000'], /"70000" is no port/, 2],
+    ['an unknown log level', ['dev', '--log', 'loud'], /"loud" is no log level.*error, warn, info/, 2],
+    ['an address of another machine', ['dev', '--port', '0', '--host', '203.0.113.1'], /203\.0\.113\.1/, 1],
+    ['a token without a room', ['token', '--identity', 'ada'], /--room/, 2],
+  ])('%s is one line of error and an exit code', (_what, args, message, exitCode) => {
     const { stderr, status } = spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8' });
-    expect(status).toBe(1);
+    expect(status).toBe(exitCode);
     expect(stderr.trim()).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);
   });

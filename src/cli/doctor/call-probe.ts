@@ -58,6 +58,7 @@ class CallProbe {
         outcome: 'failed',
         says: error instanceof OffhookError ? error.message : describeError(error),
         advice: error instanceof OffhookError ? error.advice : undefined,
+        code: error instanceof OffhookError ? error.code : undefined,
       }),
     );
     return { name, ...finding, elapsedMs: performance.now() - startedMs };

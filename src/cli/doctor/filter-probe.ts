@@ -15,8 +15,12 @@ export interface FilterProbeOptions {
 }
 
 const graceMs = 2_000;
-const advice =
-  'The call goes on without it. If it blocks, see what it waits for: most ask their maker over HTTPS for a licence.';
+/** What to do about a plugin that does not get ready, and about one that is not there. */
+const advices = {
+  notReady:
+    'The call goes on without it. If it blocks, see what it waits for: most ask their maker over HTTPS for a licence.',
+  notThere: 'Check the path: a program that loads this filter gets this error.',
+};
 
 /** Loads a filter plugin in a process of its own and waits for its on_load, as long as connecting would. */
 export async function probeFilter({ pluginPath, url, token }: FilterProbeOptions): Promise<ProbeStep> {
@@ -28,13 +32,20 @@ export async function probeFilter({ pluginPath, url, token }: FilterProbeOptions
     ...finding,
     elapsedMs: performance.now() - startedMs,
   });
+  const failed = (says: string, advice: string) =>
+    step({ outcome: 'failed', code: 'OFFHOOK_FILTER', says, advice });
+  const textOf = (error: unknown) => (error instanceof OffhookError ? error.message : describeError(error));
   try {
     const settled = new Promise<FilterStatus>((resolve) => {
       registry.onStatus = (status) => {
         if (status.state !== 'loading') resolve(status);
       };
     });
-    registry.load({ moduleId: pluginPath, pluginPath });
+    try {
+      registry.load({ moduleId: pluginPath, pluginPath });
+    } catch (error) {
+      return failed(textOf(error), advices.notThere);
+    }
     registry.roomConnecting({ url, token });
     // The registry reports at its own deadline; ours keeps the process alive until then, and no longer.
     const timeoutMs = resolveDeadlines().filterLoad + graceMs;
@@ -42,13 +53,9 @@ export async function probeFilter({ pluginPath, url, token }: FilterProbeOptions
     const { state, reason, elapsedMs } = await withDeadline(deadline, () => settled);
     if (state === 'ready')
       return step({ outcome: 'ok', says: `on_load returned after ${describeDuration(elapsedMs)}` });
-    return step({ outcome: 'failed', says: `${pluginPath}: ${reason}`, advice });
+    return failed(`${pluginPath}: ${reason}`, advices.notReady);
   } catch (error) {
-    return step({
-      outcome: 'failed',
-      says: error instanceof OffhookError ? error.message : describeError(error),
-      advice,
-    });
+    return failed(textOf(error), advices.notReady);
   } finally {
     registry.close();
   }

@@ -168,6 +168,7 @@ export async function probeMediaPath(path: MediaPath, options: IceProbeOptions):
     return step(await connectOver(path, options));
   } catch (error) {
     const says = error instanceof OffhookError ? error.message : describeError(error);
-    return step({ outcome: 'failed', says, advice: advices[path] });
+    const code = error instanceof OffhookError ? error.code : undefined;
+    return step({ outcome: 'failed', code, says, advice: advices[path] });
   }
 }

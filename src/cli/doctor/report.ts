@@ -16,6 +16,16 @@ export interface Diagnosis {
 
 const marks: Record<ProbeStep['outcome'], string> = { ok: '✓', warning: '!', failed: '✗', skipped: '–' };
 
+/** Version of what `--json` prints; it grows when a field goes or changes its meaning. */
+const schemaVersion = 1;
+
+/** The diagnosis for programs, its times in milliseconds with one decimal. */
+export function diagnosisJson(diagnosis: Diagnosis): string {
+  const round = (_key: string, value: unknown) =>
+    typeof value === 'number' ? Math.round(value * 10) / 10 : value;
+  return JSON.stringify({ schemaVersion, ...diagnosis }, round, 2);
+}
+
 /** One step for a terminal: what was found, and under it what to do. */
 export function describeStep(step: ProbeStep): string {
   const elapsed = step.outcome === 'skipped' ? '' : describeDuration(step.elapsedMs);
@@ -28,9 +38,12 @@ export function summarizeDiagnosis({ url, steps }: Diagnosis): string {
   const failed = steps.find(({ outcome }) => outcome === 'failed');
   if (failed) return `${url}: ${failed.name} failed. ${failed.says}. ${failed.advice ?? ''}`.trim();
   const warnings = steps.filter(({ outcome }) => outcome === 'warning').length;
-  return warnings === 0
-    ? `${url} works.`
-    : `${url} works, with ${warnings} thing${warnings > 1 ? 's' : ''} to look at.`;
+  // Without a token, everything behind HTTP is left out.
+  const asFar = steps.some(({ name }) => name === 'HTTP')
+    ? ' as far as that can be seen without a token'
+    : '';
+  const toLookAt = warnings === 0 ? '' : `, with ${warnings} thing${warnings > 1 ? 's' : ''} to look at`;
+  return `${url} works${asFar}${toLookAt}.`;
 }
 
 const rowClasses: Record<ProbeStep['outcome'], string> = {

@@ -6,7 +6,7 @@ import { proxyFor } from '../proxy.js';
 import { resolveHost } from '../resolver.js';
 import { hostnameOf, hostOf, isSecure, parseServerUrl, portOf } from '../server-url.js';
 import { probeDns } from './probe-dns.js';
-import { probeJoin, probeValidate } from './probe-join.js';
+import { probeHttp, probeJoin, probeValidate } from './probe-join.js';
 import { connectionFor, findingOf, type ProbeOptions, type ProbeStep, probeStep } from './probe-step.js';
 import { probeTls } from './probe-tls.js';
 
@@ -74,7 +74,7 @@ async function* probeNetwork(server: URL, options: ProbeOptions): AsyncGenerator
 
 /**
  * Looks at each part of reaching a server on its own, none of them raced, in the order in which connecting needs them:
- * for diagnosis. It joins the room of the token for a moment, under its identity.
+ * for diagnosis. With a token, it joins its room for a moment, under its identity.
  */
 export async function* probeServer(url: string, options: ProbeOptions): AsyncGenerator<ProbeStep> {
   let server: URL;
@@ -96,7 +96,12 @@ export async function* probeServer(url: string, options: ProbeOptions): AsyncGen
     yield step;
     if (step.outcome === 'failed') return;
   }
-  const validated = await probeStep('token', () => probeValidate(server, options));
+  const { token } = options;
+  if (token === undefined) {
+    yield probeStep('HTTP', () => probeHttp(server, options));
+    return;
+  }
+  const validated = await probeStep('token', () => probeValidate(server, token, options));
   yield validated;
-  if (validated.outcome !== 'failed') yield* await probeJoin(server, options);
+  if (validated.outcome !== 'failed') yield* await probeJoin(server, token, options);
 }

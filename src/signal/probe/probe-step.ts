@@ -1,10 +1,18 @@
-import { describeError, OffhookError, resolveDeadlines, Timeline } from '../../timeline/index.js';
+import {
+  describeError,
+  type ErrorCode,
+  OffhookError,
+  resolveDeadlines,
+  Timeline,
+} from '../../timeline/index.js';
 import type { ConnectionOptions } from '../connection-options.js';
 
 /** What looking at one step apart has shown. */
 export interface ProbeStep {
   name: string;
   outcome: 'ok' | 'warning' | 'failed' | 'skipped';
+  /** Of what went wrong. */
+  code?: ErrorCode;
   /** What was found, in words. */
   says: string;
   /** What to do about it. */
@@ -15,7 +23,8 @@ export interface ProbeStep {
 export type Finding = Omit<ProbeStep, 'name' | 'elapsedMs'>;
 
 export interface ProbeOptions {
-  token: string;
+  /** Without one, only what needs none is looked at. */
+  token?: string;
   signal: AbortSignal;
   /** Name servers in place of the system's. */
   nameServers?: readonly string[];
@@ -26,7 +35,7 @@ export interface ProbeOptions {
 /** What was thrown, as a finding. */
 export function findingOf(error: unknown): Finding {
   if (!(error instanceof OffhookError)) return { outcome: 'failed', says: describeError(error) };
-  return { outcome: 'failed', says: error.message, advice: error.advice };
+  return { outcome: 'failed', code: error.code, says: error.message, advice: error.advice };
 }
 
 /** Runs one step; it fails with what it throws. */
