@@ -1,12 +1,17 @@
-import { parse } from 'sdp-transform';
-import { answerSections } from '../../dist/server/sfu/publisher-answer.js';
-import sdp from './sdp.mjs';
+import { answerSections, readOffer } from '../../dist/server/sfu/publisher-answer.js';
+import { OffhookError } from '../../dist/timeline/index.js';
+import { parseDescription } from '../../dist/transport/index.js';
+import { refusesWith } from '../engine/target.mjs';
+import sdp, { head } from './sdp.mjs';
 
 export default {
   about: "a client's offer, and the room server's answer to it",
   maxBytes: sdp.maxBytes,
   words: sdp.words,
   run(input) {
-    answerSections(parse(input.toString('utf8')), () => undefined);
+    refusesWith([OffhookError], () => {
+      const { sections } = parseDescription(head + input.toString('utf8'));
+      answerSections(sections, readOffer(sections), () => undefined);
+    });
   },
 };

@@ -3,7 +3,8 @@ import { parseDescription, writeDescription } from '../../dist/transport/descrip
 import { check, refusesWith } from '../engine/target.mjs';
 
 /** Without these no description is read at all. */
-const head = 'v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 00:11\r\n';
+export const head =
+  'v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 00:11\r\n';
 
 const words = [
   ...[

@@ -1,7 +1,7 @@
 import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
 import type { WebSocket } from 'ws';
 import { createLogger } from '../timeline/index.js';
-import { generateCertificate } from '../transport/index.js';
+import { generateCertificate, UdpPort } from '../transport/index.js';
 import { type ApiKeys, verifyAccess } from './access-token.js';
 import { AgentWorkers } from './agents/agent-workers.js';
 import { Dispatcher } from './agents/dispatcher.js';
@@ -15,7 +15,6 @@ import { newSid } from './ids.js';
 import { readJoinRequest } from './join-request.js';
 import { Rooms } from './rooms.js';
 import { mediaBindAddress } from './sfu/ice-addresses.js';
-import { MediaPort } from './sfu/media-port.js';
 import { SignalService } from './signal-service.js';
 
 const log = createLogger('server');
@@ -56,14 +55,8 @@ export interface RoomServer {
 export async function startServer(options: ServerOptions = {}): Promise<RoomServer> {
   const { port = 7880, host = '127.0.0.1', keys = { devkey: 'secret' } } = options;
   const { rtcPort = port === 0 ? 0 : 7882 } = options;
-  const bindAddress = mediaBindAddress(host);
-  const mediaPort = await MediaPort.open(rtcPort, bindAddress);
-  const endpoint = {
-    port: mediaPort.port,
-    udp: mediaPort.udp,
-    bindAddress,
-    certificate: generateCertificate('offhook'),
-  };
+  const udp = new UdpPort(rtcPort, mediaBindAddress(host));
+  const endpoint = { udp, certificate: generateCertificate('offhook') };
   const serverInfo = new ServerInfo({
     edition: ServerInfo_Edition.Standard,
     version: '1.11.0',
@@ -131,18 +124,18 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
     },
   });
   const boundPort = await listener.listen(port, host).catch(async (error: unknown) => {
-    await mediaPort.close();
+    await udp.close();
     throw error;
   });
-  log.info(`listening on ${host}:${boundPort}, media on UDP port ${endpoint.port}`);
+  log.info(`listening on ${host}:${boundPort}, media on UDP port ${udp.port}`);
   return {
     url: `ws://${host.includes(':') ? `[${host}]` : host}:${boundPort}`,
-    rtcPort: endpoint.port,
+    rtcPort: udp.port,
     close: async () => {
       rooms.closeAll();
       workers.closeAll();
       await listener.close();
-      await mediaPort.close();
+      await udp.close();
     },
   };
 }

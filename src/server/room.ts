@@ -169,7 +169,7 @@ export class Room {
       value: new ParticipantUpdate({ participants: others.map((other) => other.info()) }),
     });
     participant.send({ case: 'roomUpdate', value: new RoomUpdate({ room: this.info() }) });
-    participant.subscriber.offerAgain();
+    participant.subscriber.resumed();
   }
 
   /** The participant's primary connection is up. */

@@ -19,13 +19,13 @@ import {
   type UpdateSubscription,
 } from '@livekit/protocol';
 import { createLogger, describeError } from '../timeline/index.js';
-import type { IceCandidate } from '../transport/index.js';
+import { candidateAddress, type IceCandidate } from '../transport/index.js';
 import { isWithin, oversizedProperty } from './checked-values.js';
 import { limits } from './limits.js';
 import type { Participant } from './participant.js';
 import { mayPublishSource } from './permissions.js';
 import type { Room } from './room.js';
-import { isAddressCandidate, LimitError } from './sfu/session-parameters.js';
+import { LimitError } from './sfu/client-description.js';
 import { simulate } from './simulate.js';
 import { isPermitted } from './subscription.js';
 import { trackInfoOf } from './track-info.js';
@@ -117,7 +117,7 @@ function addCandidate(
   if (participant.candidates > 2 * limits.candidatesPerConnection.value) return;
   const parsed: unknown = JSON.parse(candidateInit);
   const { candidate } = (parsed ?? {}) as Partial<IceCandidate>;
-  if (typeof candidate !== 'string' || !isAddressCandidate(candidate)) return;
+  if (typeof candidate !== 'string' || !candidateAddress(candidate)) return;
   const side = target === SignalTarget.PUBLISHER ? participant.publisher : participant.subscriber;
   side.addIceCandidate({ candidate });
 }

@@ -20,8 +20,7 @@ import { type Connections, Participant } from './participant.js';
 import type { Room } from './room.js';
 import type { Rooms } from './rooms.js';
 import type { DownTrack } from './sfu/down-track.js';
-import { hostCandidates } from './sfu/ice-addresses.js';
-import type { MediaEndpoint } from './sfu/media-transport.js';
+import { hostCandidates, type MediaEndpoint } from './sfu/ice-addresses.js';
 import { Publisher } from './sfu/publisher.js';
 import { SharedSubscriber } from './sfu/shared-subscriber.js';
 import { Subscriber } from './sfu/subscriber.js';
@@ -194,7 +193,7 @@ export class SignalService {
   #connect(room: Room, participant: Participant): Connections {
     const { endpoint } = this.#options;
     const { address, iceLite } = participant.client;
-    const candidates = hostCandidates(endpoint.bindAddress, endpoint.port, address);
+    const candidates = hostCandidates(endpoint.udp, address);
     const onFailed = () => {
       // With its signalling gone too there is nobody left to wait for.
       if (!participant.socket) room.remove(participant, DisconnectReason.SIGNAL_CLOSE);

@@ -228,6 +228,7 @@ function readExtension(section: Draft, id: string, uri: string | undefined): voi
 function readSource(section: Draft, id: string, attribute: string): void {
   const ssrc = toSsrc(id);
   if (ssrc === undefined) return;
+  if (section.sources.some(({ repairSsrc }) => repairSsrc === ssrc)) return;
   const known = section.sources.find((source) => source.ssrc === ssrc);
   const source = known ?? { ssrc, cname: '' };
   if (!known && section.sources.length < limits.sources) section.sources.push(source);
@@ -243,6 +244,7 @@ function readSourceGroup(section: Draft, semantics: string, ids: readonly string
   if (semantics !== 'FID') return;
   const [ssrc, repairSsrc] = ids.map(toSsrc);
   if (ssrc === undefined || repairSsrc === undefined) return;
+  section.sources = section.sources.filter((each) => each.ssrc !== repairSsrc);
   const source = section.sources.find((each) => each.ssrc === ssrc);
   if (source) source.repairSsrc = repairSsrc;
   else if (section.sources.length < limits.sources) section.sources.push({ ssrc, cname: '', repairSsrc });
@@ -277,6 +279,7 @@ export function writeDescription(
 ): string {
   const { ufrag, pwd, iceLite, fingerprints, setup, candidates } = transport;
   const bundled = sections.filter(({ rejected }) => !rejected).map(({ mid }) => mid);
+  const credentials = [`a=ice-ufrag:${ufrag}`, `a=ice-pwd:${pwd}`];
   const lines = [
     'v=0',
     `o=- ${sessionId} ${version} IN IP4 0.0.0.0`,
@@ -287,6 +290,7 @@ export function writeDescription(
     'a=extmap-allow-mixed',
     'a=msid-semantic:WMS *',
     ...fingerprints.map((fingerprint) => `a=fingerprint:${fingerprint}`),
+    ...(bundled.length === 0 ? credentials : []),
   ];
   for (const section of sections) {
     lines.push(...sectionLines(section));

@@ -18,6 +18,7 @@ export {
   isSending,
   type MediaSection,
   type Source,
+  ssrcsOf,
 } from './media-section.js';
 export { PeerConnection, type PeerConnectionOptions, type PeerConnectionState } from './peer-connection.js';
 export { MediaTrack } from './rtp-router.js';

@@ -49,6 +49,11 @@ export const maxMessageBytes = 262_144;
 export const isSending = (direction: Direction) => direction === 'sendonly' || direction === 'sendrecv';
 export const isReceiving = (direction: Direction) => direction === 'recvonly' || direction === 'sendrecv';
 
+/** All SSRCs of a section, those of retransmissions too. */
+export function ssrcsOf({ sources = [] }: Pick<MediaSection, 'sources'>): number[] {
+  return sources.flatMap(({ ssrc, repairSsrc }) => (repairSsrc === undefined ? [ssrc] : [ssrc, repairSsrc]));
+}
+
 /** The section for data channels. */
 export function dataSection(mid: string): MediaSection {
   return { kind: 'application', mid, direction: 'sendrecv', codecs: [], extensions: [], maxMessageBytes };

@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { writeDescription } from '../../src/server/sfu/media-section.js';
+import { parseClientDescription } from '../../src/server/sfu/client-description.js';
 import { answerSections, readOffer } from '../../src/server/sfu/publisher-answer.js';
-import { parseDescription, readSessionParameters } from '../../src/server/sfu/session-parameters.js';
+import { parseDescription, writeDescription } from '../../src/transport/index.js';
 import { audioOffer } from './signal-peer.js';
 
 const simulcastOffer = `${[
   'v=0',
+  'a=ice-ufrag:abcd',
+  'a=ice-pwd:0123456789012345678901',
+  'a=fingerprint:sha-256 AB',
   'o=- 1 1 IN IP4 127.0.0.1',
   's=-',
   't=0 0',
@@ -32,57 +35,53 @@ const simulcastOffer = `${[
   'a=sctp-port:5000',
 ].join('\r\n')}\r\n`;
 
-/** The answer to an offer, parsed again. */
+const read = (sdp: string) => readOffer(parseDescription(sdp).sections);
+
+/** The sections of the answer to an offer, parsed again, and its text. */
 function answer(sdp: string, wishes?: { red: boolean; stereo: boolean; dtx: boolean }) {
-  const text = writeDescription({
-    sessionId: '1',
-    version: 1,
-    setup: 'active',
-    iceLite: false,
-    transport: { ufrag: 'u', pwd: 'p', fingerprint: 'sha-256 AB' },
-    candidates: ['candidate:1 1 udp 1 127.0.0.1 7882 typ host'],
-    sections: answerSections(parseDescription(sdp), () => wishes),
-  });
-  return { text, parsed: parseDescription(text) };
+  const { transport, sections: offer } = parseClientDescription(sdp);
+  const answered = answerSections(offer, readOffer(offer), () => wishes);
+  const text = writeDescription({ transport, sections: answered }, { sessionId: '1', version: 1 });
+  return { text, sections: parseDescription(text).sections };
 }
 
 describe('the answer to a publisher', () => {
   test('takes RED before Opus, so that senders choose it', () => {
-    const { parsed, text } = answer(audioOffer('c'), { red: true, stereo: false, dtx: true });
-    expect(parsed.media[0]?.payloads).toBe('63 111');
-    expect(parsed.media[0]?.direction).toBe('recvonly');
+    const { sections, text } = answer(audioOffer('c'), { red: true, stereo: false, dtx: true });
+    expect(sections[0]?.codecs.map(({ payloadType }) => payloadType)).toEqual([63, 111]);
+    expect(sections[0]?.direction).toBe('recvonly');
     expect(text).toContain('a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1');
     expect(text).not.toContain('PCMU');
     expect(text).not.toContain('transport-wide-cc');
   });
 
   test('does as the publisher wished: no RED, stereo, no DTX', () => {
-    const { parsed, text } = answer(audioOffer('c'), { red: false, stereo: true, dtx: false });
-    expect(parsed.media[0]?.rtp.map(({ payload }) => payload)).toEqual([111]);
+    const { sections, text } = answer(audioOffer('c'), { red: false, stereo: true, dtx: false });
+    expect(sections[0]?.codecs.map(({ payloadType }) => payloadType)).toEqual([111]);
     expect(text).toContain('stereo=1');
     expect(text).not.toContain('usedtx');
   });
 
   test('takes the best stream of a simulcast, and no codec that cannot be forwarded', () => {
-    const { parsed, text } = answer(simulcastOffer);
-    expect(parsed.media[0]?.rtp.map(({ payload }) => payload)).toEqual([96]);
+    const { sections, text } = answer(simulcastOffer);
+    expect(sections[0]?.codecs.map(({ payloadType }) => payloadType)).toEqual([96]);
     expect(text).toContain('a=simulcast:recv f');
     expect(text).toContain('a=rid:f recv');
     expect(text).not.toContain('a=rid:q');
-    expect(parsed.media[1]).toMatchObject({ type: 'application', mid: 2 });
-    expect(parsed.groups?.[0]?.mids).toBe('1 2');
+    expect(sections[1]).toMatchObject({ kind: 'application', mid: '2' });
+    expect(text).toContain('a=group:BUNDLE 1 2\r\n');
   });
 
   test('rejects a section of which it knows no codec', () => {
-    const { parsed } = answer(audioOffer('c').replaceAll('opus', 'speex').replaceAll('red/', 'ilbc/'));
-    expect(parsed.media[0]?.port).toBe(0);
+    const { sections } = answer(audioOffer('c').replaceAll('opus', 'speex').replaceAll('red/', 'ilbc/'));
+    expect(sections[0]?.rejected).toBe(true);
   });
 
   test('reads what is sent: ids, SSRCs without those of repair, RIDs', () => {
-    expect(readOffer(parseDescription(audioOffer('c')))).toMatchObject([
+    expect(read(audioOffer('c'))).toMatchObject([
       { mid: '0', kind: 'audio', sending: true, streamId: 'stream', trackId: 'c', ssrcs: [1234], rids: [] },
     ]);
-    expect(readOffer(parseDescription(simulcastOffer))[0]).toMatchObject({
+    expect(read(simulcastOffer)[0]).toMatchObject({
       trackId: 'cam',
       rids: ['q', 'h', 'f'],
     });
@@ -90,10 +89,10 @@ describe('the answer to a publisher', () => {
       'a=ssrc:1234 cname',
       'a=ssrc-group:FID 1234 99\r\na=ssrc:99 cname:c\r\na=ssrc:1234 cname',
     );
-    expect(readOffer(parseDescription(withRepair))[0]?.ssrcs).toEqual([1234]);
+    expect(read(withRepair)[0]?.ssrcs).toEqual([1234]);
   });
 
   test('a description without ICE credentials is an error that says so', () => {
-    expect(() => readSessionParameters(parseDescription('v=0\r\n'))).toThrow(/ICE credentials/);
+    expect(() => parseClientDescription('v=0\r\n')).toThrow(/ICE credentials/);
   });
 });

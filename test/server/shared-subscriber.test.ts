@@ -93,7 +93,7 @@ describe('receiving on the connection that one publishes on', () => {
     subscriber.addTrack(published('TR_v', h264), 'PA_x');
     const placements = subscriber.place([{ ...section('1', other), codecs: [other, same] }]);
     expect(placements.get('1')?.codecs.map(({ payloadType }) => payloadType)).toEqual([125]);
-    expect(placements.get('1')?.source).toMatchObject({ streamId: 'PA_x|TR_v', trackId: 'TR_v' });
+    expect(placements.get('1')?.msid).toMatchObject({ streamId: 'PA_x|TR_v', trackId: 'TR_v' });
   });
 
   test('a track in no format that the client plays is left out, and not asked for again and again', () => {
@@ -106,7 +106,7 @@ describe('receiving on the connection that one publishes on', () => {
   test('what was asked for is asked again after the signalling connection was lost', () => {
     offer();
     subscriber.addTrack(published('TR_a', opus), 'PA_x');
-    subscriber.offerAgain();
+    subscriber.resumed();
     expect(required).toEqual([
       [1, 0],
       [1, 0],

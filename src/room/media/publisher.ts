@@ -1,5 +1,11 @@
 import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
-import { type DataChannel, dataSection, type MediaSection, type MediaTrack } from '../../transport/index.js';
+import {
+  type DataChannel,
+  dataSection,
+  type MediaSection,
+  type MediaTrack,
+  ssrcsOf,
+} from '../../transport/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
 import { MediaConnection, type MediaConnectionOptions } from './media-connection.js';
 
@@ -60,12 +66,9 @@ export class Publisher {
   /** Adds a sending media section; `negotiate` offers it. */
   addTrack({ kind, ...media }: PublishedMedia): PublishedSection {
     const mid = String(this.#sections.length);
-    const ssrcs = (media.sources ?? []).flatMap(({ ssrc, repairSsrc }) =>
-      repairSsrc === undefined ? [ssrc] : [ssrc, repairSsrc],
-    );
     const opening = createDeferred<MediaSection>();
     const publication: Publication = {
-      media: this.media.pc.addTrack({ mid, kind, ssrcs }),
+      media: this.media.pc.addTrack({ mid, kind, ssrcs: ssrcsOf(media) }),
       opened: opening.promise,
       answered: undefined,
       opening,

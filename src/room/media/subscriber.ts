@@ -1,5 +1,11 @@
 import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
-import { type DataChannel, isSending, type MediaSection, type MediaTrack } from '../../transport/index.js';
+import {
+  type DataChannel,
+  isSending,
+  type MediaSection,
+  type MediaTrack,
+  ssrcsOf,
+} from '../../transport/index.js';
 import { MediaConnection, type MediaConnectionOptions } from './media-connection.js';
 
 const log = createLogger('room/subscriber');
@@ -67,11 +73,10 @@ export class Subscriber {
         continue;
       const { mid, kind } = section;
       const known = this.#tracks.get(mid);
-      const ssrcs = (section.sources ?? []).map(({ ssrc }) => ssrc);
       const isSame = known?.trackSid === ids.trackSid && known.media.kind === kind;
       if (!isSame) known?.media.close();
       const media = isSame ? known.media : this.media.pc.addTrack({ mid, kind });
-      media.listenTo(ssrcs);
+      media.listenTo(ssrcsOf(section));
       tracks.set(mid, { media, section, ...ids });
     }
     for (const [mid, { media }] of this.#tracks) if (!tracks.has(mid)) media.close();

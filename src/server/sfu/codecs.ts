@@ -1,11 +1,13 @@
-import type { MediaDescription } from 'sdp-transform';
+import { type Codec, type MediaSection, extensionUris as transportUris } from '../../transport/index.js';
 import { limits } from '../limits.js';
+
+export type { Codec };
 
 /** Header extensions that the server understands or passes on. */
 export const extensionUris = {
-  mid: 'urn:ietf:params:rtp-hdrext:sdes:mid',
-  rid: 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id',
-  audioLevel: 'urn:ietf:params:rtp-hdrext:ssrc-audio-level',
+  mid: transportUris.mid,
+  rid: transportUris.rid,
+  audioLevel: transportUris.audioLevel,
   videoOrientation: 'urn:3gpp:video-orientation',
   playoutDelay: 'http://www.webrtc.org/experiments/rtp-hdrext/playout-delay',
 } as const;
@@ -19,19 +21,6 @@ export const offeredExtensions: Record<'audio' | 'video', readonly { id: number;
   ],
 };
 
-/** One way to encode a track, as a media section lists it. */
-export interface Codec {
-  payloadType: number;
-  /** Encoding name as written: `opus`, `VP8`. */
-  name: string;
-  clockRate: number;
-  channels?: number;
-  /** Text of `a=fmtp`, empty without one. */
-  parameters: string;
-  /** `a=rtcp-fb`, e.g. `nack pli`. */
-  feedback: string[];
-}
-
 const videoNames = ['vp8', 'h264', 'vp9', 'av1'];
 const audioFeedback = ['nack'];
 const videoFeedback = ['nack', 'nack pli', 'goog-remb'];
@@ -40,32 +29,15 @@ export const isRed = (codec: Codec): boolean => codec.name.toLowerCase() === 're
 export const isOpus = (codec: Codec): boolean => codec.name.toLowerCase() === 'opus';
 
 /** The codecs of a section that the server can forward, in the section's order of preference. */
-export function forwardableCodecs(section: MediaDescription): Codec[] {
-  const names = section.type === 'audio' ? ['opus', 'red'] : videoNames;
-  const wanted = section.type === 'audio' ? audioFeedback : videoFeedback;
+export function forwardableCodecs(section: MediaSection): Codec[] {
+  const names = section.kind === 'audio' ? ['opus', 'red'] : videoNames;
+  const wanted = section.kind === 'audio' ? audioFeedback : videoFeedback;
   const known = new Map<number, Codec>();
-  for (const { payload, codec, rate, encoding } of section.rtp ?? []) {
+  for (const codec of section.codecs) {
     if (known.size === limits.codecsPerSection.value) break;
-    // The parser makes a number of a name that looks like one.
-    if (known.has(payload) || !names.includes(String(codec).toLowerCase())) continue;
-    known.set(payload, {
-      payloadType: payload,
-      name: codec,
-      clockRate: rate ?? 90_000,
-      ...(encoding === undefined ? {} : { channels: Number(encoding) }),
-      parameters: '',
-      feedback: [],
-    });
-  }
-  for (const { payload, config } of section.fmtp ?? []) {
-    const codec = known.get(payload);
-    if (codec?.parameters === '') codec.parameters = String(config);
-  }
-  for (const { payload, type, subtype } of section.rtcpFb ?? []) {
-    const feedback = subtype ? `${type} ${subtype}` : type;
-    const codec = known.get(Number(payload));
-    if (codec && wanted.includes(feedback) && !codec.feedback.includes(feedback))
-      codec.feedback.push(feedback);
+    if (known.has(codec.payloadType) || !names.includes(codec.name.toLowerCase())) continue;
+    const feedback = wanted.filter((kind) => codec.feedback.includes(kind));
+    known.set(codec.payloadType, { ...codec, feedback });
   }
   return [...known.values()];
 }

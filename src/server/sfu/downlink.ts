@@ -15,7 +15,7 @@ export interface Downlink {
   /** Takes an answer of the client's, where it is the one to answer. */
   accept(sdp: string, id: number): void;
   addIceCandidate(candidate: IceCandidate): void;
-  /** Repeats what may have been lost with the signalling connection. */
-  offerAgain(): void;
+  /** The client has resumed its session: repeats what may have been lost with the signalling connection. */
+  resumed(): void;
   close(): void;
 }

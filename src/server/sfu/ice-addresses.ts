@@ -1,5 +1,13 @@
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { type Certificate, hostCandidate, type UdpPort } from '../../transport/index.js';
+
+/** Where the media of every peer connection of the server goes through, and what it is secured with. */
+export interface MediaEndpoint {
+  /** The UDP port that all peer connections share. */
+  udp: UdpPort;
+  certificate: Certificate;
+}
 
 const loopback = '127.0.0.1';
 
@@ -16,20 +24,16 @@ export function mediaBindAddress(host: string): string | undefined {
 }
 
 /**
- * Host candidates (RFC 8839, section 5.1) for the one media port, the likeliest first: a client that reached us over
- * loopback is offered loopback first, others never.
+ * Host candidates for the one media port, the likeliest first: a client that reached us over loopback is offered loopback
+ * first, others never.
  */
-export function hostCandidates(
-  bindAddress: string | undefined,
-  port: number,
-  clientAddress: string,
-): string[] {
-  const addresses = bindAddress === undefined ? lanAddresses() : [bindAddress];
+export function hostCandidates({ port, bindAddress, hasIPv6 }: UdpPort, clientAddress: string): string[] {
+  const addresses =
+    bindAddress === undefined
+      ? lanAddresses().filter((address) => hasIPv6 || !isIPv6(address))
+      : [bindAddress];
   if (isLoopback(clientAddress) && bindAddress === undefined) addresses.unshift(loopback);
-  return addresses.map((address, index) => {
-    const priority = 126 * 2 ** 24 + (65_535 - index) * 2 ** 8 + 255;
-    return `candidate:${index + 1} 1 udp ${priority} ${address} ${port} typ host`;
-  });
+  return addresses.map((address, index) => hostCandidate({ address, port }, index));
 }
 
 function lanAddresses(): string[] {

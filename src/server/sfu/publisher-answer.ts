@@ -1,6 +1,5 @@
-import type { MediaDescription, SessionDescription } from 'sdp-transform';
+import { dataSection, isReceiving, isSending, type MediaSection } from '../../transport/index.js';
 import { type Codec, extensionUris, forwardableCodecs, isOpus, isRed } from './codecs.js';
-import type { MediaSection } from './media-section.js';
 
 /** One media section of a publisher's offer. */
 export interface OfferedMedia {
@@ -31,55 +30,38 @@ interface TrackWishes {
 const knownUris: readonly string[] = Object.values(extensionUris);
 
 /** Reads the audio and video sections of a publisher's offer. */
-export function readOffer(offer: SessionDescription): OfferedMedia[] {
-  return offer.media.filter(isAudioOrVideo).map((section) => {
-    const { id: streamId = '', appdata: trackId = '' } = section.msid?.[0] ?? {};
-    const direction = String(section.direction ?? 'sendrecv');
-    return {
-      mid: String(section.mid ?? ''),
-      kind: section.type as OfferedMedia['kind'],
-      sending: direction.startsWith('send') && section.port !== 0,
-      receiving: direction === 'recvonly' && section.port !== 0,
-      // The parser makes numbers of ids that look like one.
-      streamId: String(streamId),
-      trackId: String(trackId),
+export function readOffer(offer: readonly MediaSection[]): OfferedMedia[] {
+  const read: OfferedMedia[] = [];
+  for (const section of offer) {
+    const { mid, kind, direction, rejected = false, msid, sources = [], rids = [] } = section;
+    if (kind === 'application') continue;
+    read.push({
+      mid,
+      kind,
+      sending: isSending(direction) && !rejected,
+      receiving: isReceiving(direction) && !isSending(direction) && !rejected,
+      streamId: msid?.streamId ?? '',
+      trackId: msid?.trackId ?? '',
       codecs: forwardableCodecs(section),
-      extensions: (section.ext ?? [])
-        .filter(({ uri }) => knownUris.includes(uri))
-        .map(({ value, uri }) => ({ id: value, uri })),
-      ssrcs: mediaSsrcs(section),
-      rids: (section.rids ?? []).filter(({ direction }) => direction === 'send').map(({ id }) => String(id)),
-    };
-  });
-}
-
-function isAudioOrVideo({ type }: MediaDescription): boolean {
-  return type === 'audio' || type === 'video';
-}
-
-function mediaSsrcs({ ssrcs, ssrcGroups }: MediaDescription): number[] {
-  const repair = new Set(
-    (ssrcGroups ?? [])
-      .filter(({ semantics }) => semantics === 'FID' || semantics === 'FEC-FR')
-      .flatMap((group) => String(group.ssrcs).split(' ').slice(1).map(Number)),
-  );
-  const all = new Set((ssrcs ?? []).map(({ id }) => Number(id)));
-  return [...all].filter((ssrc) => !repair.has(ssrc));
+      extensions: section.extensions.filter(({ uri }) => knownUris.includes(uri)),
+      ssrcs: sources.map(({ ssrc }) => ssrc),
+      rids: rids.filter((rid) => rid.direction === 'send').map(({ id }) => id),
+    });
+  }
+  return read;
 }
 
 /** The sections of the answer, one for each of the offer's and in its order. */
 export function answerSections(
-  offer: SessionDescription,
+  offer: readonly MediaSection[],
+  media: readonly OfferedMedia[],
   wishesFor: (mid: string) => TrackWishes | undefined,
 ): MediaSection[] {
-  const media = new Map(readOffer(offer).map((section) => [section.mid, section]));
-  return offer.media.map((section) => {
-    const mid = String(section.mid ?? '');
-    const offered = isAudioOrVideo(section) ? media.get(mid) : undefined;
-    if (!offered) {
-      const rejected = section.type !== 'application' || section.port === 0;
-      return { kind: 'application', mid, direction: 'inactive', codecs: [], extensions: [], rejected };
-    }
+  const byMid = new Map(media.map((section) => [section.mid, section]));
+  return offer.map((section) => {
+    const { mid, rejected = false } = section;
+    const offered = byMid.get(mid);
+    if (section.kind === 'application' || !offered) return { ...dataSection(mid), rejected };
     const codecs = offered.kind === 'audio' ? audioCodecs(offered.codecs, wishesFor(mid)) : offered.codecs;
     return {
       kind: offered.kind,
@@ -88,15 +70,15 @@ export function answerSections(
       codecs,
       extensions: offered.extensions,
       ...simulcastOf(offered),
-      rejected: section.port === 0 || codecs.length === 0,
+      rejected: rejected || codecs.length === 0,
     };
   });
 }
 
 /** Of a simulcast only the last stream is taken, the best one: everybody gets the same. */
-function simulcastOf({ rids }: OfferedMedia): Pick<MediaSection, 'receivedRid'> {
+function simulcastOf({ rids }: OfferedMedia): Pick<MediaSection, 'rids'> {
   const best = rids.at(-1);
-  return best === undefined ? {} : { receivedRid: best };
+  return best === undefined ? {} : { rids: [{ id: best, direction: 'recv' }] };
 }
 
 /** RED first where it is wanted: a sender takes the first codec of the answer. */

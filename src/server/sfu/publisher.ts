@@ -1,17 +1,16 @@
 import { type AddTrackRequest, type DataPacket_Kind, type TrackInfo, TrackType } from '@livekit/protocol';
 import { buildReceiverReport, isRtcp, parseRtcp, parseRtp, type RtpPacket } from '../../rtp/index.js';
-import type { DataChannel, IceCandidate } from '../../transport/index.js';
+import { type DataChannel, type IceCandidate, PeerConnection } from '../../transport/index.js';
 import type { Boundary } from '../boundary.js';
 import { limits } from '../limits.js';
+import { parseClientDescription } from './client-description.js';
 import { type Codec, extensionUris } from './codecs.js';
 import { dataKindOf } from './data-channels.js';
 import { DataInlet } from './data-inlet.js';
 import { DataOutbox } from './data-outbox.js';
-import { writeDescription } from './media-section.js';
-import { type MediaEndpoint, MediaTransport } from './media-transport.js';
+import type { MediaEndpoint } from './ice-addresses.js';
 import { answerSections, type OfferedMedia, readOffer } from './publisher-answer.js';
 import { buildRemb } from './remb.js';
-import { parseDescription, readSessionParameters } from './session-parameters.js';
 import type { SharedSubscriber } from './shared-subscriber.js';
 import { serverSsrc, UpTrack } from './up-track.js';
 
@@ -56,7 +55,7 @@ export class Publisher {
   /** Where the client receives on this connection too. */
   shared: SharedSubscriber | undefined;
   #options: PublisherOptions;
-  #transport: MediaTransport;
+  #connection: PeerConnection;
   #inlet: DataInlet;
   /** Announced tracks by the client's id, which no offer has brought yet. */
   #pending = new Map<string, PendingTrack>();
@@ -64,17 +63,23 @@ export class Publisher {
   #byMid = new Map<string, { track: UpTrack; trackId: string }>();
   #bySsrc = new Map<number, UpTrack>();
   #midExtensionId: number | undefined;
-  #version = 0;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
     const { name, boundary, endpoint, iceLite, onConnected, onFailed, onData, onDataOverflow } = options;
     this.#inlet = new DataInlet({ boundary, relay: onData, onOverflow: onDataOverflow });
-    this.#transport = new MediaTransport({ name, endpoint, iceLite, offerer: false });
-    this.#transport.onPacket = boundary.wrap('media', (packet) => this.#receive(packet));
-    this.#transport.onDataChannel = boundary.wrap('data channel', (channel) => this.#addChannel(channel));
-    this.#transport.onConnected = boundary.wrap('connecting', onConnected);
-    this.#transport.onFailed = boundary.wrap('failing', onFailed);
+    this.#connection = new PeerConnection({
+      name,
+      iceLite,
+      shared: { port: endpoint.udp, candidates: options.candidates },
+      certificate: endpoint.certificate,
+    });
+    this.#connection.onPacket = boundary.wrap('media', (packet) => this.#receive(packet));
+    this.#connection.onDataChannel = boundary.wrap('data channel', (channel) => this.#addChannel(channel));
+    this.#connection.onStateChange = boundary.wrap('connecting', (state) => {
+      if (state === 'connected') onConnected();
+      else if (state === 'failed') onFailed();
+    });
   }
 
   /** Whether another track may be announced. */
@@ -106,12 +111,10 @@ export class Publisher {
    * @throws OffhookError when the offer cannot be parsed, or the transport refuses it; nothing changes then.
    */
   answer(sdp: string): string {
-    const offer = parseDescription(sdp);
-    const remote = readSessionParameters(offer);
-    this.#transport.start(remote);
+    const { sections: offer } = this.#connection.acceptOffer(parseClientDescription(sdp));
     const media = readOffer(offer);
     for (const section of media) this.#wish(section);
-    const sections = answerSections(offer, (mid) => {
+    const sections = answerSections(offer, media, (mid) => {
       const request = this.#wishes.get(mid);
       return request && { red: !request.disableRed, stereo: request.stereo, dtx: !request.disableDtx };
     });
@@ -119,25 +122,16 @@ export class Publisher {
     this.#apply(media, codecs);
     const placements = this.shared?.place(media);
     const answered = sections.map((section) => ({ ...section, ...placements?.get(section.mid) }));
-    this.#version++;
-    return writeDescription({
-      sessionId: '1',
-      version: this.#version,
-      setup: remote.setup === 'active' ? 'passive' : 'active',
-      iceLite: this.#options.iceLite,
-      transport: this.#transport.local,
-      candidates: this.#options.candidates,
-      sections: answered,
-    });
+    return this.#connection.answer(answered);
   }
 
   /** Sends RTP or RTCP to the client. */
   send(packet: Buffer): void {
-    this.#transport.send(packet);
+    this.#connection.sendPacket(packet);
   }
 
   addIceCandidate(candidate: IceCandidate): void {
-    this.#transport.addIceCandidate(candidate);
+    this.#connection.addIceCandidate(candidate);
   }
 
   /** Ends tracks that the client may no longer publish, and forgets those that it may no longer bring. */
@@ -158,16 +152,17 @@ export class Publisher {
       .flatMap((track) => track.takeReports(nowMs))
       .slice(0, maxReportBlocks);
     this.fractionLost = Math.max(0, ...blocks.map(({ fractionLost }) => fractionLost));
-    if (blocks.length > 0) this.#transport.send(buildReceiverReport(serverSsrc, 'offhook', blocks));
+    if (blocks.length > 0) this.#connection.sendPacket(buildReceiverReport(serverSsrc, 'offhook', blocks));
     const video = [...this.#bySsrc].flatMap(([ssrc, { kind }]) => (kind === 'video' ? [ssrc] : []));
     video.splice(maxRembStreams);
-    if (video.length > 0) this.#transport.send(buildRemb(serverSsrc, videoBitrateBps * video.length, video));
+    if (video.length > 0)
+      this.#connection.sendPacket(buildRemb(serverSsrc, videoBitrateBps * video.length, video));
   }
 
   close(): void {
     this.#inlet.close();
     this.outbox.close();
-    this.#transport.close();
+    this.#connection.close();
   }
 
   #addChannel(channel: DataChannel): void {
@@ -218,7 +213,7 @@ export class Publisher {
     this.#pending.delete(pending.request.cid);
     const { info } = pending;
     info.mid = section.mid;
-    const sendRtcp = (packet: Buffer) => void this.#transport.send(packet);
+    const sendRtcp = (packet: Buffer) => void this.#connection.sendPacket(packet);
     const track = new UpTrack({ info, sendRtcp }, section.kind);
     this.#byMid.set(section.mid, { track, trackId: section.trackId });
     return track;

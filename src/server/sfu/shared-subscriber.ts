@@ -1,9 +1,9 @@
 import type { RtcpPacket } from '../../rtp/index.js';
+import type { MediaSection } from '../../transport/index.js';
 import { codecsFor, extensionUris } from './codecs.js';
 import type { DataOutbox } from './data-outbox.js';
 import { DownTrack } from './down-track.js';
 import type { Downlink } from './downlink.js';
-import type { MediaSection } from './media-section.js';
 import type { OfferedMedia } from './publisher-answer.js';
 import type { UpTrack } from './up-track.js';
 
@@ -17,7 +17,7 @@ interface SharedSubscriberOptions {
 }
 
 /** What one of the client's sections carries to it. */
-type Placement = Pick<MediaSection, 'direction' | 'codecs' | 'extensions' | 'source'>;
+type Placement = Pick<MediaSection, 'direction' | 'codecs' | 'extensions' | 'msid' | 'sources'>;
 
 const forwardedUris: readonly string[] = [
   extensionUris.audioLevel,
@@ -117,7 +117,8 @@ export class SharedSubscriber implements Downlink {
 
   addIceCandidate(): void {}
 
-  offerAgain(): void {
+  /** The client offers, and restarts ICE with that. */
+  resumed(): void {
     this.#awaitsOffer = false;
     if (this.#unplaced().length > 0) this.#require();
   }
@@ -156,6 +157,7 @@ function placementOf(track: DownTrack, media: OfferedMedia): Placement {
     direction: 'sendonly',
     codecs: track.codecs,
     extensions,
-    source: { ssrc, cname: publisherSid, streamId, trackId: upTrack.sid },
+    msid: { streamId, trackId: upTrack.sid },
+    sources: [{ ssrc, cname: publisherSid }],
   };
 }

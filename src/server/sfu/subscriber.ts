@@ -1,15 +1,14 @@
 import { DataPacket_Kind } from '@livekit/protocol';
 import { isRtcp, parseRtcp } from '../../rtp/index.js';
-import type { IceCandidate } from '../../transport/index.js';
+import { dataSection, type IceCandidate, type MediaSection, PeerConnection } from '../../transport/index.js';
 import type { Boundary } from '../boundary.js';
+import { parseClientDescription } from './client-description.js';
 import { forwardableCodecs, idleCodecs, offeredExtensions } from './codecs.js';
 import { dataChannelLabels } from './data-channels.js';
 import { DataOutbox } from './data-outbox.js';
 import { DownTrack } from './down-track.js';
 import type { Downlink } from './downlink.js';
-import { type MediaSection, writeDescription } from './media-section.js';
-import { type MediaEndpoint, MediaTransport } from './media-transport.js';
-import { parseDescription, readSessionParameters } from './session-parameters.js';
+import type { MediaEndpoint } from './ice-addresses.js';
 import type { UpTrack } from './up-track.js';
 
 export interface SubscriberOptions {
@@ -49,7 +48,7 @@ export class Subscriber implements Downlink {
   readonly downTracks = new Map<string, DownTrack>();
   readonly outbox = new DataOutbox();
   #options: SubscriberOptions;
-  #transport: MediaTransport;
+  #connection: PeerConnection;
   #started = false;
   #slots: Slot[] = [];
   #offerId = 0;
@@ -61,11 +60,20 @@ export class Subscriber implements Downlink {
   constructor(options: SubscriberOptions) {
     this.#options = options;
     const { name, boundary, endpoint, iceLite, onConnected, onFailed } = options;
-    this.#transport = new MediaTransport({ name, endpoint, iceLite, offerer: true, channels });
-    this.#transport.onConnected = boundary.wrap('connecting', onConnected);
-    this.#transport.onFailed = boundary.wrap('failing', onFailed);
-    this.#transport.onPacket = boundary.wrap('media', (packet) => this.#receive(packet));
-    this.#transport.onDataChannel = boundary.wrap('data channel', (channel) => this.outbox.add(channel));
+    this.#connection = new PeerConnection({
+      name,
+      iceLite,
+      shared: { port: endpoint.udp, candidates: options.candidates },
+      certificate: endpoint.certificate,
+    });
+    this.#connection.onPacket = boundary.wrap('media', (packet) => this.#receive(packet));
+    this.#connection.onStateChange = boundary.wrap('connecting', (state) => {
+      if (state === 'connected') onConnected();
+      else if (state === 'failed') onFailed();
+    });
+    for (const { label, ...channel } of channels) {
+      this.outbox.add(this.#connection.createDataChannel(label, channel));
+    }
   }
 
   /** Sends the first offer, once; tracks that were added before are in it. */
@@ -81,7 +89,7 @@ export class Subscriber implements Downlink {
       upTrack,
       publisherSid,
       ssrc: this.#nextSsrc++ >>> 0,
-      send: (packet) => void this.#transport.send(packet),
+      send: (packet) => void this.#connection.sendPacket(packet),
     });
     this.downTracks.set(upTrack.sid, track);
     upTrack.downTracks.add(track);
@@ -105,16 +113,15 @@ export class Subscriber implements Downlink {
    */
   accept(sdp: string, id: number): void {
     if (!this.#awaitsAnswer || (id !== 0 && id !== this.#offerId)) return;
-    const answer = parseDescription(sdp);
-    this.#transport.start(readSessionParameters(answer));
+    const { sections } = this.#connection.acceptAnswer(parseClientDescription(sdp));
     this.#awaitsAnswer = false;
     const slots = new Map(this.#slots.map((slot) => [slot.mid, slot]));
-    for (const section of answer.media) {
-      const slot = slots.get(String(section.mid));
+    for (const section of sections) {
+      const slot = slots.get(section.mid);
       if (!slot) continue;
       const track = slot.offered;
       slot.answered = track;
-      if (!track || section.port === 0 || section.direction === 'inactive') continue;
+      if (!track || section.rejected || section.direction === 'inactive') continue;
       const isNew = !track.isAccepted;
       track.accept(forwardableCodecs(section));
       if (isNew) this.#options.onTrackAccepted(track);
@@ -123,14 +130,13 @@ export class Subscriber implements Downlink {
   }
 
   addIceCandidate(candidate: IceCandidate): void {
-    this.#transport.addIceCandidate(candidate);
+    this.#connection.addIceCandidate(candidate);
   }
 
-  /** Repeats an offer that may have been lost with the signalling connection. */
-  offerAgain(): void {
-    if (!this.#awaitsAnswer) return;
+  /** Offers again, because the last offer may be lost, with an ICE restart: the client may have other addresses. */
+  resumed(): void {
     this.#awaitsAnswer = false;
-    this.#negotiate();
+    this.#negotiate({ iceRestart: this.#connection.state !== 'new' });
   }
 
   close(): void {
@@ -138,7 +144,7 @@ export class Subscriber implements Downlink {
     for (const track of this.downTracks.values()) track.upTrack.downTracks.delete(track);
     this.downTracks.clear();
     this.outbox.close();
-    this.#transport.close();
+    this.#connection.close();
   }
 
   #slotFor(kind: 'audio' | 'video'): Slot {
@@ -152,25 +158,14 @@ export class Subscriber implements Downlink {
     return slot;
   }
 
-  #negotiate(): void {
-    if (!this.#started || this.#closed) return;
+  #negotiate({ iceRestart = false } = {}): void {
+    if (!this.#started || this.#closed || this.#connection.state === 'failed') return;
     this.#offerAgain = this.#awaitsAnswer;
     if (this.#awaitsAnswer) return;
     this.#awaitsAnswer = true;
     this.#offerId++;
     for (const slot of this.#slots) slot.offered = slot.track;
-    const sdp = writeDescription({
-      sessionId: '1',
-      version: this.#offerId,
-      setup: 'actpass',
-      iceLite: this.#options.iceLite,
-      transport: this.#transport.local,
-      candidates: this.#options.candidates,
-      sections: [
-        { kind: 'application', mid: '0', direction: 'inactive', codecs: [], extensions: [] },
-        ...this.#slots.map(sectionOf),
-      ],
-    });
+    const sdp = this.#connection.offer([dataSection('0'), ...this.#slots.map(sectionOf)], { iceRestart });
     this.#options.sendOffer(sdp, this.#offerId);
   }
 
@@ -194,6 +189,7 @@ function sectionOf({ mid, kind, track }: Slot): MediaSection {
     direction: 'sendonly',
     codecs: track.codecs,
     extensions,
-    source: { ssrc: track.ssrc, cname: track.publisherSid, streamId, trackId: sid },
+    msid: { streamId, trackId: sid },
+    sources: [{ ssrc: track.ssrc, cname: track.publisherSid }],
   };
 }

@@ -52,6 +52,6 @@ export function hostCandidate(
   protocol: 'udp' | 'tcp' = 'udp',
 ): string {
   const priority = hostTypePreference[protocol] * 2 ** 24 + (0xffff - index) * 2 ** 8 + 255;
-  const line = `candidate:${index + 1} 1 ${protocol.toUpperCase()} ${priority} ${address} ${port} typ host`;
+  const line = `candidate:${index + 1} 1 ${protocol} ${priority} ${address} ${port} typ host`;
   return protocol === 'tcp' ? `${line} tcptype passive` : line;
 }
