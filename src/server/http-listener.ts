@@ -30,8 +30,19 @@ type WebSocketRoute = (request: UpgradeRequest) => Promise<Admission>;
 
 /** How long a connection may take to end when the server closes. */
 const closeTimeoutMs = 1_000;
-/** How often Node looks for requests that take too long. */
-const connectionCheckMs = 2_000;
+/** How long a client may take to send a request. */
+interface RequestDeadlines {
+  headerMs: number;
+  requestMs: number;
+  /** How often Node looks for requests that take too long. */
+  checkMs: number;
+}
+
+const requestDeadlines: RequestDeadlines = {
+  headerMs: limits.httpHeaderMs.value,
+  requestMs: limits.httpRequestMs.value,
+  checkMs: 2_000,
+};
 const upgradeHeaders: ReadonlySet<string> = new Set(['upgrade', 'connection', 'http2-settings']);
 
 /** The TCP port of the server: HTTP requests by one router, WebSockets by path. */
@@ -45,16 +56,20 @@ export class HttpListener {
   #connections = new Set<Socket>();
   #webSocketRoutes: Readonly<Record<string, WebSocketRoute>>;
 
-  constructor(router: HttpRouter, webSocketRoutes: Readonly<Record<string, WebSocketRoute>>) {
+  constructor(
+    router: HttpRouter,
+    webSocketRoutes: Readonly<Record<string, WebSocketRoute>>,
+    { headerMs, requestMs, checkMs }: RequestDeadlines = requestDeadlines,
+  ) {
     this.#webSocketRoutes = webSocketRoutes;
     const handle = (request: IncomingMessage, response: ServerResponse) =>
       void router.handle(request, response);
     this.#server = createServer(
       {
         maxHeaderSize: limits.httpHeaderBytes.value,
-        headersTimeout: limits.httpHeaderMs.value,
-        requestTimeout: limits.httpRequestMs.value,
-        connectionsCheckingInterval: connectionCheckMs,
+        headersTimeout: headerMs,
+        requestTimeout: requestMs,
+        connectionsCheckingInterval: checkMs,
       },
       handle,
     );
