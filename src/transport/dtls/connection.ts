@@ -22,7 +22,7 @@ import { serverSteps } from './server-steps.js';
 
 const defaultMtuBytes = 1_200;
 const defaultHandshakeTimeoutMs = 30_000;
-/** How long what looks like the end of a handshake may be somebody else's doing: a genuine peer goes on meanwhile. */
+/** How long the handshake waits for progress after a failure that a third party may have forged. */
 const doubtMs = 1_000;
 const maxContentBytes = 16_384;
 
@@ -67,8 +67,8 @@ export interface DtlsOptions {
  * DTLS 1.2 as WebRTC uses it (RFC 6347, RFC 8827): bytes and time in, bytes and decisions out. Owns no socket and no timer;
  * every time is of one monotonic clock of the caller's, in milliseconds.
  *
- * Nothing that somebody else puts on the path ends it: what is not authentic is dropped, and a handshake that seems to
- * be refused goes on for a second in case that the genuine peer does.
+ * A third party that can send on the path cannot end it: records that are not authentic are dropped, and an
+ * unauthenticated failure ends the handshake only if the genuine peer makes no progress for a second.
  */
 export class DtlsConnection {
   #options: DtlsOptions;
@@ -207,7 +207,7 @@ export class DtlsConnection {
     } else if (type === contentType.alert && content.length === 2) {
       this.#handleAlert(content[0]!, content[1]!, epoch as Epoch, nowMs);
     }
-    // A ChangeCipherSpec tells nothing that the epoch of the next record does not.
+    // ChangeCipherSpec records are ignored: the epoch in each record's header says the same.
   }
 
   #keepEarly({ datagram, at, end, type, epoch }: RecordView): void {
@@ -273,7 +273,7 @@ export class DtlsConnection {
     this.#lastFault = fault;
     // Only the peer has the keys for a protected message.
     if (epoch === 1) this.#fail(fault, fault.alert);
-    // What is not even well-formed is hardly the peer's, and it will send the genuine one again.
+    // A malformed message is probably forged: it is dropped, and the peer sends the genuine one again.
     else if (!fault.isGarbage) this.#doubtHandshake(fault, nowMs, fault.alert);
   }
 
@@ -325,8 +325,8 @@ export class DtlsConnection {
   }
 
   /**
-   * The handshake fails if nothing valid follows. Before there are keys, an alert or a message that is refused may come
-   * from anybody who can write to the path.
+   * Fails the handshake unless a valid message follows. Before there are keys, an alert or a refused message may come
+   * from anybody who can send on the path.
    */
   #doubtHandshake(error: OffhookError, nowMs: number, alertToPeer?: Alert): void {
     this.#doubt ??= {

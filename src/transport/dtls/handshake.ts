@@ -37,8 +37,8 @@ export type HandshakeState =
 /** What to do with one message in one state. */
 export interface Step {
   /**
-   * Checks the message and takes from it what is needed. Where it throws a DtlsFault nothing has changed: until the
-   * peer has proved who it is, a message that makes no sense may be anybody's, and the genuine one may still come.
+   * Checks the message, then takes from it what is needed. When it throws a DtlsFault nothing has changed: an
+   * unauthenticated message may be forged, and the genuine one may still arrive.
    */
   accept(handshake: Handshake, message: HandshakeMessage): void;
   next: HandshakeState;
