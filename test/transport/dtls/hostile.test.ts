@@ -148,8 +148,8 @@ describe('somebody else on the path of a DTLS connection', () => {
     const pairs = Array.from({ length: 20 }, () => new Pair(() => []).start());
     const before = arrayBufferBytes();
     for (const { server, nowMs } of pairs) flood(server, nowMs);
-    // At most what is kept of the handshake, and of early records; the rest is the test's own.
-    expect((arrayBufferBytes() - before) / pairs.length).toBeLessThan(150_000);
+    // About 100 KB of handshake and early records; without bounds it would be 3 MB.
+    expect((arrayBufferBytes() - before) / pairs.length).toBeLessThan(300_000);
     const [pair] = pairs;
     pair!.setLink(() => [10]);
     pair!.run(() => pair!.isConnected);
