@@ -99,7 +99,7 @@ export class Baresip {
 
   /** Presses one key. */
   press(digit: string): void {
-    this.#command('dtmf', digit);
+    this.#command('sndcode', digit);
   }
 
   hold(): void {
