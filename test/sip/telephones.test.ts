@@ -112,10 +112,7 @@ describeWith(['baresip'], 'telephones', () => {
       answers: true,
     });
     try {
-      await until(
-        () => /200 OK[\s\S]*REGISTER/.test(phone.log),
-        'the softphone has logged in',
-      );
+      await until(() => /200 OK[\s\S]*REGISTER/.test(phone.log), 'the softphone has logged in');
       agent.heard.length = 0;
       const client = new SipClient(
         house.server.url.replace('ws:', 'http:'),
