@@ -43,7 +43,10 @@ const machine = {
 };
 const loadBefore = loadavg()[0];
 
-const server = await startLivekitServer();
+const server = await startLivekitServer().catch((error) => {
+  console.error(`npm run bench: ${error.message}`);
+  process.exit(1);
+});
 process.once('SIGINT', () => server.stop().then(() => process.exit(130)));
 const results = [];
 console.log(`livekit-server at ${server.url}; ${machine.cores} × ${machine.cpu}, Node ${machine.node}`);
