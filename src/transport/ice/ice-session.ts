@@ -86,8 +86,8 @@ export class IceSession {
   #started = false;
   #tcpIsTried = false;
   #timers: NodeJS.Timeout[] = [];
-  /** From where the selected path leaves, when its socket has every address. */
-  #source: TransportAddress | undefined;
+  /** The answer of `#sourceOf` for the last path that it was asked for. */
+  #source: { path: IcePath; local: TransportAddress | undefined } | undefined;
   #closed = false;
 
   /** @throws OffhookError `OFFHOOK_TRANSPORT` when no socket can be had */
@@ -123,12 +123,12 @@ export class IceSession {
   }
 
   get pair(): CandidatePair | undefined {
-    const path = this.#selected;
+    const path = this.#agent.usable;
     if (!path) return undefined;
     const { protocol, remote } = path;
     const isRelayed = protocol === 'relay';
     const transport = isRelayed ? 'udp' : protocol;
-    const local = path.local ?? this.#source;
+    const local = path.local ?? this.#sourceOf(path);
     return {
       local: { address: '', port: 0, ...local, type: isRelayed ? 'relay' : 'host', protocol: transport },
       remote: { ...remote, type: 'host', protocol: transport },
@@ -352,10 +352,18 @@ export class IceSession {
       link.close();
       this.#links.delete(key);
     }
-    const port = this.#udp.get(familyOf(remote.address))?.port;
-    const address = path.local || port === undefined ? undefined : localAddressTowards(remote);
-    this.#source = address === undefined ? undefined : { address, port: port! };
     this.#options.onSelected();
+  }
+
+  /** From where a path leaves when its socket has every address. */
+  #sourceOf(path: IcePath): TransportAddress | undefined {
+    if (this.#source?.path === path) return this.#source.local;
+    const { remote } = path;
+    const port = this.#udp.get(familyOf(remote.address))?.port;
+    const address = port === undefined ? undefined : localAddressTowards(remote);
+    const local = address === undefined ? undefined : { address, port: port! };
+    this.#source = { path, local };
+    return local;
   }
 
   #onLinkLost(path: IcePath): void {
