@@ -51,6 +51,11 @@ const tcpBesideUdpAfterMs = 2_000;
 const stunServersAsked = 2;
 /** A candidate goes by the signalling connection, and may arrive later than a check that leaves with it. */
 const announcedBeforeMs = 10;
+/**
+ * What leaves for the other side leaves from there, so that is to be the best candidate: as long as there is a better
+ * one that it has no answer from, pion nominates none in its first 200 ms.
+ */
+const sourcePreference = 0;
 /** Further candidates of the other side are ignored. */
 const maxRemotes = 32;
 
@@ -267,7 +272,7 @@ export class IceSession {
   #announceSource(link: UdpPaths, remote: TransportAddress): boolean {
     if (this.#options.bindAddress !== undefined) return false;
     const address = localAddressTowards(remote);
-    return address !== undefined && this.#announce({ address, port: link.port });
+    return address !== undefined && this.#announce({ address, port: link.port }, 'udp', sourcePreference);
   }
 
   async #addRelay(server: TurnServer): Promise<void> {
@@ -333,10 +338,14 @@ export class IceSession {
   }
 
   /** Returns false when it was announced before. */
-  #announce(local: TransportAddress, protocol: 'udp' | 'tcp' = 'udp'): boolean {
+  #announce(
+    local: TransportAddress,
+    protocol: 'udp' | 'tcp' = 'udp',
+    preference = sourcePreference + 1 + this.#announced.size,
+  ): boolean {
     const key = `${protocol} ${local.address} ${local.port}`;
     if (this.#announced.has(key)) return false;
-    const candidate = hostCandidate(local, this.#announced.size, protocol);
+    const candidate = hostCandidate(local, preference, protocol);
     this.#announced.add(key);
     this.candidates.push(candidate);
     if (this.#isAnnouncing) this.#options.onCandidate(candidate);
