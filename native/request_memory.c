@@ -20,6 +20,9 @@ static const struct rule rules[] = {
     {52, 0, 2, {3, 0}, 1},  /* apm_process_reverse_stream */
     {87, 2, 1, {2, 0}, 1},  /* capture_encoded_video_frame */
 };
+/* VideoBufferInfo, in field 2 of its requests; its planes are listed, but for those of RGB. */
+enum { CAPTURE_VIDEO_FRAME = 22, VIDEO_CONVERT = 23, VIDEO_BUFFER = 2 };
+enum { HEIGHT = 3, DATA_PTR = 4, STRIDE = 6, COMPONENTS = 7, COMPONENT_PTR = 1, COMPONENT_SIZE = 3 };
 enum { LOAD_AUDIO_FILTER_PLUGIN = 49 };
 
 struct bytes {
@@ -108,6 +111,28 @@ static bool apply(const struct rule *rule, struct bytes body, struct request_mem
   return true;
 }
 
+/* From a picture's first byte to the end of its last row. */
+static bool apply_to_picture(struct bytes body, struct request_memory *found) {
+  struct bytes buffer;
+  struct field field;
+  uint64_t height, stride, end;
+  if (!message_in(body, VIDEO_BUFFER, &buffer)) return false;
+  if (!number_in(buffer, DATA_PTR, &found->address)) return false;
+  if (!number_in(buffer, HEIGHT, &height) || !number_in(buffer, STRIDE, &stride)) return false;
+  end = found->address + (uint64_t)(uint32_t)stride * (uint32_t)height;
+  while (buffer.at < buffer.end) {
+    uint64_t start, size;
+    if (!read_field(&buffer, &field)) return false;
+    if (field.number != COMPONENTS || !field.content.at) continue;
+    if (!number_in(field.content, COMPONENT_PTR, &start)) return false;
+    if (!number_in(field.content, COMPONENT_SIZE, &size)) return false;
+    if (start >= found->address && start + (uint32_t)size > end) end = start + (uint32_t)size;
+  }
+  found->length = end - found->address;
+  /* What is no size of memory is not read. */
+  return found->length <= UINT64_C(1) << 40;
+}
+
 bool request_memory_find(const uint8_t *request, size_t length, struct request_memory *found) {
   struct bytes rest = {request, request + length};
   struct field field;
@@ -116,6 +141,9 @@ bool request_memory_find(const uint8_t *request, size_t length, struct request_m
     if (!read_field(&rest, &field)) return false;
     if (!field.content.at) continue;
     if (field.number == LOAD_AUDIO_FILTER_PLUGIN) found->loads_filter = true;
+    if (field.number == CAPTURE_VIDEO_FRAME || field.number == VIDEO_CONVERT) {
+      if (!apply_to_picture(field.content, found)) return false;
+    }
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
       if (rules[i].request == field.number && !apply(&rules[i], field.content, found)) return false;
     }

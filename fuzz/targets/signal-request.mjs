@@ -42,9 +42,7 @@ const connection = {
   onPublished: nothing,
   onUnpublished: nothing,
   onTrackAccepted: nothing,
-  onData: () => [],
-  onDataOverflow: nothing,
-  onTracksOverdue: nothing,
+  onData: nothing,
   onConnected: nothing,
   onFailed: nothing,
 };

@@ -14,7 +14,7 @@ export const eventTable: { readonly [Name in EventCase]: EventRow } = {
   roomEvent: { status: 'works', note: 'See below.', test: 'ffi/room' },
   trackEvent: { status: 'never', note: 'It is empty; the native engine does not send it either.' },
   audioStreamEvent: { status: 'works', test: 'ffi/audio' },
-  videoStreamEvent: { status: 'not yet' },
+  videoStreamEvent: { status: 'works', test: 'ffi/video' },
   connect: { status: 'works', test: 'ffi/room' },
   disconnect: { status: 'works', test: 'ffi/room' },
   dispose: { status: 'works', test: 'ffi/requests' },

@@ -23,16 +23,15 @@ export class Outbox {
     this.#send = send;
   }
 
-  /** @param buffers what the event points to */
-  emit(message: EventInit, buffers?: LentBuffer[]): void {
-    this.send(encodeEvent(message), buffers);
-  }
-
   /**
-   * As `emit`, of an event that is encoded already.
-   *
+   * @param buffers what the event points to
    * @param to the handle without which the event is of no use
    */
+  emit(message: EventInit, buffers?: LentBuffer[], to?: number): void {
+    this.send(encodeEvent(message), buffers, to);
+  }
+
+  /** As `emit`, of an event that is encoded already. */
   send(bytes: Uint8Array, buffers?: LentBuffer[], to?: number): void {
     const delivery: Delivery = { bytes, ...this.takeOpenedAndClosed() };
     if (buffers) delivery.buffers = buffers;

@@ -6,6 +6,7 @@ import type * as ParticipantPb from '@livekit/rtc-ffi-bindings/proto/participant
 import type * as RoomPb from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
 import type * as StatsPb from '@livekit/rtc-ffi-bindings/proto/stats_pb.js';
 import type * as TrackPb from '@livekit/rtc-ffi-bindings/proto/track_pb.js';
+import type * as VideoFramePb from '@livekit/rtc-ffi-bindings/proto/video_frame_pb.js';
 
 /*
  * The classes and enumerations of the protocol that the engine uses as values. They are required, not imported: for a
@@ -44,3 +45,10 @@ export const AudioStreamType = audioFrame.AudioStreamType;
 export type AudioStreamType = AudioFramePb.AudioStreamType;
 export const SoxQualityRecipe = audioFrame.SoxQualityRecipe;
 export type SoxQualityRecipe = AudioFramePb.SoxQualityRecipe;
+const videoFrame = load('video_frame') as typeof VideoFramePb;
+export const VideoBufferType = videoFrame.VideoBufferType;
+export type VideoBufferType = VideoFramePb.VideoBufferType;
+export const VideoStreamType = videoFrame.VideoStreamType;
+export type VideoStreamType = VideoFramePb.VideoStreamType;
+export const VideoSourceType = videoFrame.VideoSourceType;
+export type VideoSourceType = VideoFramePb.VideoSourceType;

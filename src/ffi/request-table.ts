@@ -64,6 +64,9 @@ import {
   setSubscribed,
   updateRemoteTrackPublicationDimension,
 } from './requests/subscription.js';
+import { newVideoStream, videoConvert, videoStreamFromParticipant } from './requests/video-stream.js';
+
+const videoNote = 'VP8, VP9, H.264 and AV1, with the package `@napi-rs/webcodecs` installed beside offhook.';
 
 export type Status = 'works' | 'partly' | 'not yet';
 
@@ -234,11 +237,27 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   e2ee: { handler: notYet('end-to-end encryption'), status: 'not yet' },
 
   createVideoTrack: { handler: notYet('video'), status: 'not yet' },
-  newVideoStream: { handler: notYet('video'), status: 'not yet' },
+  newVideoStream: {
+    handler: newVideoStream,
+    status: 'works',
+    note: videoNote,
+    test: 'ffi/video',
+  },
   newVideoSource: { handler: notYet('video'), status: 'not yet' },
   captureVideoFrame: { handler: notYet('video'), status: 'not yet' },
-  videoConvert: { handler: notYet('video'), failed: inMessage, status: 'not yet' },
-  videoStreamFromParticipant: { handler: notYet('video'), status: 'not yet' },
+  videoConvert: {
+    handler: videoConvert,
+    failed: inMessage,
+    status: 'works',
+    note: 'Between any two types; the native engine has no conversions between types of RGB.',
+    test: 'ffi/video-convert',
+  },
+  videoStreamFromParticipant: {
+    handler: videoStreamFromParticipant,
+    status: 'works',
+    note: videoNote,
+    test: 'ffi/video',
+  },
 
   publishDataTrack: { handler: notYet('data tracks'), status: 'not yet' },
   localDataTrackTryPush: { handler: notYet('data tracks'), status: 'not yet' },

@@ -20,6 +20,7 @@ export { RemoteAudioTrack, type TrackStreamOptions } from './remote-audio-track.
 export { RemoteParticipant } from './remote-participant.js';
 export { RemoteTrack } from './remote-track.js';
 export { RemoteTrackPublication } from './remote-track-publication.js';
+export { RemoteVideoTrack } from './remote-video-track.js';
 export { Room, type SimulatedScenario } from './room.js';
 export type { RoomStats, TransportStats } from './stats.js';
 export { TrackPublication } from './track-publication.js';

@@ -12,6 +12,7 @@ import { RemoteParticipant } from './remote-participant.js';
 import { RemoteTrack } from './remote-track.js';
 import type { RemoteTrackHost } from './remote-track-host.js';
 import { RemoteTrackPublication } from './remote-track-publication.js';
+import { RemoteVideoTrack } from './remote-video-track.js';
 import type { RoomState } from './state/room-state.js';
 
 const log = createLogger('room/objects');
@@ -206,8 +207,11 @@ export class RoomObjects {
       log.warn(`track ${publication.sid} is subscribed to, but its media is gone`);
       return undefined;
     }
-    if (publication.kind !== TrackType.AUDIO || !media.receiver) return new RemoteTrack(publication);
-    return new RemoteAudioTrack(publication, media.receiver, this.#options.tracks);
+    const { audio, video } = media;
+    if (publication.kind === TrackType.AUDIO && audio)
+      return new RemoteAudioTrack(publication, audio, this.#options.tracks);
+    if (publication.kind === TrackType.VIDEO && video) return new RemoteVideoTrack(publication, video);
+    return new RemoteTrack(publication);
   }
 
   #updateSpeaking(speakers: readonly { participantIdentity: string; level: number }[]): void {

@@ -27,7 +27,7 @@ export function roomStats({ connection, tracks, media }: Engine): RoomStats {
     if (stats) sent.set(sid, stats);
   }
   const received = new Map<string, AudioReceiverStats>();
-  for (const { trackSid, receiver } of media.all) if (receiver) received.set(trackSid, receiver.stats());
+  for (const { trackSid, audio } of media.all) if (audio) received.set(trackSid, audio.stats());
   const { session } = connection;
   return {
     publisher: session && transportStats(session.publisher.media.pc),

@@ -63,6 +63,7 @@ export const extensionUris = {
   mid: 'urn:ietf:params:rtp-hdrext:sdes:mid',
   rid: 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id',
   repairedRid: 'urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id',
+  videoOrientation: 'urn:3gpp:video-orientation',
   audioLevel: 'urn:ietf:params:rtp-hdrext:ssrc-audio-level',
   transportSequence: 'http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01',
 } as const;

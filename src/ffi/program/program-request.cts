@@ -26,6 +26,11 @@ const audioFrame: PointerFields = { inside: 2, pointer: 1, lengths: [2, 4], unit
 /** data_ptr and a size in bytes in the request itself. */
 const sizedBytes: PointerFields = { pointer: 2, lengths: [3], unitBytes: 1 };
 
+/** VideoBufferInfo, in field 2 of its requests. */
+const videoBuffer = { inside: 2, height: 3, pointer: 4, stride: 6, components: 7 };
+const componentFields = { pointer: 1, size: 3 };
+const requestsWithVideo = [22, 23]; // capture_video_frame, video_convert
+
 /** By field number of the request in FfiRequest. */
 const requestsWithPointers = new Map<number, PointerFields>([
   [7, sizedBytes], // publish_data
@@ -120,6 +125,7 @@ class ProgramRequest {
    * @throws RangeError when the bytes are not protobuf
    */
   buffer(): Range | undefined {
+    if (requestsWithVideo.includes(this.kind)) return this.#videoBuffer();
     const where = requestsWithPointers.get(this.kind);
     if (!where) return undefined;
     const numbers = where.inside === undefined ? this.numbers : this.numbersIn(where.inside);
@@ -130,6 +136,25 @@ class ProgramRequest {
       where.unitBytes,
     );
     return { address, length };
+  }
+
+  /** From a picture's first byte to the end of its last row: its planes are listed, but for those of RGB. */
+  #videoBuffer(): Range | undefined {
+    const range = this.#ranges.get(videoBuffer.inside);
+    if (!range) return undefined;
+    const numbers = this.#read(range);
+    const address = numbers.get(videoBuffer.pointer);
+    if (address === undefined) return undefined;
+    let end = address + (numbers.get(videoBuffer.stride) ?? 0) * (numbers.get(videoBuffer.height) ?? 0);
+    const reader = new WireReader(this.#bytes, ...range);
+    while (reader.next()) {
+      const component = reader.field === videoBuffer.components ? reader.range() : undefined;
+      if (!component) continue;
+      const plane = this.#read(component);
+      const start = plane.get(componentFields.pointer) ?? 0;
+      end = Math.max(end, start + (plane.get(componentFields.size) ?? 0));
+    }
+    return { address, length: end - address };
   }
 
   #read([from, to]: [number, number], ranges?: Map<number, [number, number]>): Numbers {

@@ -5,7 +5,7 @@ import type { Context } from '../context.js';
 import { encodeFrameEvent } from '../conversion/audio-stream-event.js';
 import type { Handler } from '../handler.js';
 import { FfiParticipant } from '../objects/ffi-participant.js';
-import { ParticipantAudioStream } from '../objects/participant-audio-stream.js';
+import { ParticipantStream } from '../objects/participant-stream.js';
 import { AudioStreamType } from '../protocol.js';
 
 /** As much of a stream waits for a program that is blocked and did not say how much it wants. */
@@ -23,7 +23,7 @@ interface StreamRequest {
 
 /** What the program holds a handle of: the stream, once it is open. */
 class StreamHandle {
-  stream: AudioStream | ParticipantAudioStream | undefined;
+  stream: AudioStream | ParticipantStream | undefined;
 }
 
 export const newAudioStream: Handler<'newAudioStream'> = (request, context) => {
@@ -36,14 +36,20 @@ export const audioStreamFromParticipant: Handler<'audioStreamFromParticipant'> =
   return openStream(
     request,
     context,
-    (options) => new ParticipantAudioStream(room, participant.identity, request.trackSource, options),
+    (options) =>
+      new ParticipantStream(room, participant.identity, {
+        source: request.trackSource,
+        open: (track, onEnd) =>
+          track instanceof RemoteAudioTrack ? track.openStream({ ...options, onEnd }) : undefined,
+        onEnd: options.onEnd,
+      }),
   );
 };
 
 function openStream(
   request: StreamRequest,
   context: Context,
-  open: (options: TrackStreamOptions) => AudioStream | ParticipantAudioStream,
+  open: (options: TrackStreamOptions) => AudioStream | ParticipantStream,
 ) {
   if (request.type !== undefined && request.type !== AudioStreamType.AUDIO_STREAM_NATIVE) {
     throw new OffhookError(

@@ -1,5 +1,6 @@
 import { type AudioPayload, AudioReceiver } from '../../audio/index.js';
-import type { MediaSection, MediaTrack } from '../../transport/index.js';
+import { extensionUris, type MediaSection, type MediaTrack } from '../../transport/index.js';
+import { type VideoFormat, type VideoPayload, VideoReceiver, videoCodec } from '../../video/index.js';
 
 interface ReceivedTrackOptions {
   trackSid: string;
@@ -15,19 +16,19 @@ export class ReceivedTrack {
   readonly trackSid: string;
   readonly participantSid: string;
   readonly kind: 'audio' | 'video';
-  /** Undefined for video, whose packets are dropped. */
-  readonly receiver: AudioReceiver | undefined;
+  /** Of an audio track. */
+  readonly audio: AudioReceiver | undefined;
+  /** Of a video track. */
+  readonly video: VideoReceiver | undefined;
   #media: MediaTrack | undefined;
 
   constructor({ trackSid, participantSid, kind }: ReceivedTrackOptions) {
     this.trackSid = trackSid;
     this.participantSid = participantSid;
     this.kind = kind;
-    if (kind === 'video') return;
-    this.receiver = new AudioReceiver({
-      payloadTypes: new Map(),
-      sendRtcp: (packet) => this.#media?.send(packet),
-    });
+    const sendRtcp = (packet: Buffer) => void this.#media?.send(packet);
+    if (kind === 'video') this.video = new VideoReceiver({ format: noVideo, sendRtcp });
+    else this.audio = new AudioReceiver({ payloadTypes: new Map(), sendRtcp });
   }
 
   get isBound(): boolean {
@@ -38,9 +39,11 @@ export class ReceivedTrack {
   bind(media: MediaTrack, section: MediaSection): void {
     if (this.#media && this.#media !== media) this.#media.onPacket = () => {};
     this.#media = media;
-    const { receiver } = this;
-    receiver?.setPayloadTypes(audioPayloads(section));
-    media.onPacket = receiver ? (packet) => receiver.handlePacket(packet) : () => {};
+    const { audio, video } = this;
+    audio?.setPayloadTypes(audioPayloads(section));
+    video?.setFormat(videoFormat(section));
+    const receiver = audio ?? video;
+    media.onPacket = (packet) => receiver?.handlePacket(packet);
   }
 
   /** The peer connection is gone; the track may come over another one. */
@@ -52,7 +55,8 @@ export class ReceivedTrack {
   /** Ends the track's streams. */
   close(): void {
     this.unbind();
-    this.receiver?.close();
+    this.audio?.close();
+    this.video?.close();
   }
 }
 
@@ -63,4 +67,24 @@ function audioPayloads({ codecs }: MediaSection): Map<number, AudioPayload> {
     if (name === 'opus' || name === 'red') payloads.set(codec.payloadType, name);
   }
   return payloads;
+}
+
+const noVideo: VideoFormat = {
+  payloadTypes: new Map(),
+  repairs: new Map(),
+  orientationExtensionId: undefined,
+};
+
+function videoFormat({ codecs, sources = [], extensions }: MediaSection): VideoFormat {
+  const payloadTypes = new Map<number, VideoPayload>();
+  for (const { payloadType, name, parameters } of codecs) {
+    const codec = videoCodec(name);
+    const repairs = name.toLowerCase() === 'rtx' ? /apt=(\d+)/.exec(parameters)?.[1] : undefined;
+    if (codec) payloadTypes.set(payloadType, { codec });
+    else if (repairs !== undefined) payloadTypes.set(payloadType, { repairs: Number(repairs) });
+  }
+  const repairs = new Map<number, number>();
+  for (const { ssrc, repairSsrc } of sources) if (repairSsrc !== undefined) repairs.set(repairSsrc, ssrc);
+  const orientationExtensionId = extensions.find(({ uri }) => uri === extensionUris.videoOrientation)?.id;
+  return { payloadTypes, repairs, orientationExtensionId };
 }

@@ -1,6 +1,7 @@
 import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
 import {
   type DataChannel,
+  extensionUris,
   isSending,
   type MediaSection,
   type MediaTrack,
@@ -85,6 +86,13 @@ export class Subscriber {
   }
 }
 
+/** What the receiver of a track does for its sender, by kind: asks again for packets, and for key frames. */
+const feedback: Record<'audio' | 'video', readonly string[]> = { audio: [], video: ['nack', 'nack pli'] };
+const extensions: Record<'audio' | 'video', readonly string[]> = {
+  audio: [],
+  video: [extensionUris.videoOrientation],
+};
+
 /** We take whatever is offered, and send nothing: the server offers to send and receive what it only sends. */
 function answerTo(offered: MediaSection): MediaSection {
   const { kind, mid, direction, codecs } = offered;
@@ -93,8 +101,13 @@ function answerTo(offered: MediaSection): MediaSection {
     kind,
     mid,
     direction: isSending(direction) ? 'recvonly' : 'inactive',
-    codecs: codecs.filter(({ name }) => name !== '').map((codec) => ({ ...codec, feedback: [] })),
-    extensions: [],
+    codecs: codecs
+      .filter(({ name }) => name !== '')
+      .map((codec) => ({
+        ...codec,
+        feedback: codec.feedback.filter((wanted) => feedback[kind].includes(wanted)),
+      })),
+    extensions: offered.extensions.filter(({ uri }) => extensions[kind].includes(uri)),
     ...(offered.rejected || codecs.length === 0 ? { rejected: true } : {}),
   };
 }

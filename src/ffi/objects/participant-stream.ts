@@ -1,23 +1,33 @@
 import type { TrackSource } from '@livekit/protocol';
-import type { AudioStream } from '../../audio/index.js';
-import { RemoteAudioTrack, type RoomEvent, type TrackStreamOptions } from '../../room/index.js';
+import type { RemoteTrack, RoomEvent } from '../../room/index.js';
 import type { FfiRoom } from './ffi-room.js';
 
+interface Closable {
+  close(): void;
+}
+
+export interface ParticipantStreamOptions {
+  /** Any without it. */
+  source: number | undefined;
+  /** Opens a stream of a track; undefined for one of another kind. */
+  open(track: RemoteTrack, onEnd: () => void): Closable | undefined;
+  onEnd(): void;
+}
+
 /** One stream over all the tracks of one source that a participant publishes one after another, until it leaves. */
-export class ParticipantAudioStream {
+export class ParticipantStream {
   #room: FfiRoom;
   #identity: string;
   #source: TrackSource | undefined;
-  #options: TrackStreamOptions;
-  #current: AudioStream | undefined;
+  #options: ParticipantStreamOptions;
+  #current: Closable | undefined;
   #stopListening: () => void;
   #closed = false;
 
-  /** @param source any audio track without it */
-  constructor(room: FfiRoom, identity: string, source: number | undefined, options: TrackStreamOptions) {
+  constructor(room: FfiRoom, identity: string, options: ParticipantStreamOptions) {
     this.#room = room;
     this.#identity = identity;
-    this.#source = source as TrackSource | undefined;
+    this.#source = options.source as TrackSource | undefined;
     this.#options = options;
     this.#stopListening = room.listen((event) => this.#onEvent(event));
     this.#openNext();
@@ -42,14 +52,11 @@ export class ParticipantAudioStream {
     if (this.#current || this.#closed) return;
     const publications = this.#room.room.remoteParticipants.get(this.#identity)?.publications.values() ?? [];
     for (const { track, source } of publications) {
-      if (!(track instanceof RemoteAudioTrack) || (this.#source && source !== this.#source)) continue;
-      this.#current = track.openStream({
-        ...this.#options,
-        onEnd: () => {
-          this.#current = undefined;
-        },
+      if (!track || (this.#source && source !== this.#source)) continue;
+      this.#current = this.#options.open(track, () => {
+        this.#current = undefined;
       });
-      return;
+      if (this.#current) return;
     }
   }
 }

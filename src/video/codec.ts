@@ -1,0 +1,67 @@
+import { createRequire } from 'node:module';
+import type * as WebCodecs from '@napi-rs/webcodecs';
+import { describeError, OffhookError } from '../timeline/index.js';
+import { av1 } from './payload/av1.js';
+import { h264 } from './payload/h264.js';
+import type { PayloadFormat } from './payload/payload-format.js';
+import { vp8 } from './payload/vp8.js';
+import { vp9 } from './payload/vp9.js';
+
+export type VideoCodec = 'vp8' | 'vp9' | 'h264' | 'av1';
+
+export const payloadFormats: Readonly<Record<VideoCodec, PayloadFormat>> = { vp8, vp9, h264, av1 };
+
+/** Names of codecs as WebCodecs has them: profile, level and depth are of no matter to a decoder. */
+export const codecStrings: Readonly<Record<VideoCodec, string>> = {
+  vp8: 'vp8',
+  vp9: 'vp09.00.10.08',
+  h264: 'avc1.42e01f',
+  av1: 'av01.0.04M.08',
+};
+
+/** The codec that a session description calls `name`; undefined for others. */
+export function videoCodec(name: string): VideoCodec | undefined {
+  const codec = name.toLowerCase();
+  return codec in payloadFormats ? (codec as VideoCodec) : undefined;
+}
+
+const packageName = '@napi-rs/webcodecs';
+
+let loading: Promise<typeof WebCodecs> | undefined;
+
+/**
+ * The package that encodes and decodes. It is not among our dependencies (decision 10): it is loaded when the first
+ * video stream or sender needs it.
+ *
+ * @throws OffhookError `OFFHOOK_NOT_SUPPORTED` when it is not installed, or not for this machine
+ */
+export function loadCodecs(): Promise<typeof WebCodecs> {
+  loading ??= importCodecs();
+  return loading;
+}
+
+async function importCodecs(): Promise<typeof WebCodecs> {
+  try {
+    return requireCodecs();
+  } catch (cause) {
+    loading = undefined;
+    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', `video needs ${packageName}: ${describeError(cause)}`, {
+      advice: `Install it beside offhook: npm install ${packageName}`,
+      cause,
+    });
+  }
+}
+
+/** Every package of NAPI-RS reads this variable, by which a program's `@livekit/rtc-ffi-bindings` finds this engine. */
+const nativeLibraryVariable = 'NAPI_RS_NATIVE_LIBRARY_PATH';
+
+/** It is CommonJS, whose names an import does not see. */
+function requireCodecs(): typeof WebCodecs {
+  const { [nativeLibraryVariable]: nativeLibrary } = process.env;
+  delete process.env[nativeLibraryVariable];
+  try {
+    return createRequire(import.meta.url)(packageName) as typeof WebCodecs;
+  } finally {
+    if (nativeLibrary !== undefined) process.env[nativeLibraryVariable] = nativeLibrary;
+  }
+}

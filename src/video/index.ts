@@ -1,0 +1,26 @@
+export { loadCodecs, type VideoCodec, videoCodec } from './codec.js';
+export { convertPicture } from './convert.js';
+export {
+  flipped,
+  type Picture,
+  type PictureFormat,
+  type Plane,
+  packedPicture,
+  pictureBytes,
+  planeSizes,
+  type Rotation,
+  type VideoFrame,
+} from './picture.js';
+export {
+  type FrameTransform,
+  type VideoFormat,
+  type VideoPayload,
+  VideoReceiver,
+  type VideoReceiverStats,
+} from './video-receiver.js';
+export {
+  bytesOfPicture,
+  VideoStream,
+  type VideoStreamOptions,
+  type VideoStreamStats,
+} from './video-stream.js';

@@ -1,0 +1,312 @@
+import {
+  buildNack,
+  buildPli,
+  buildReceiverReport,
+  isRtcp,
+  parseRtcp,
+  parseRtp,
+  ReceptionReport,
+  type ReceptionStats,
+  type RtpPacket,
+} from '../rtp/index.js';
+import { createLogger, describeError } from '../timeline/index.js';
+import { payloadFormats, type VideoCodec } from './codec.js';
+import { type EncodedFrame, FrameBuffer, type FrameBufferStats } from './frame-buffer.js';
+import type { Picture, Rotation } from './picture.js';
+import { VideoDecoder } from './video-decoder.js';
+import { VideoStream, type VideoStreamOptions } from './video-stream.js';
+
+const log = createLogger('video');
+
+/** What a payload type carries: a codec's packets, or those of another payload type sent again (RFC 4588). */
+export type VideoPayload = { codec: VideoCodec } | { repairs: number };
+
+/** A track's packets as its session description has them. */
+export interface VideoFormat {
+  payloadTypes: ReadonlyMap<number, VideoPayload>;
+  /** SSRC of a stream by that of its retransmissions. */
+  repairs: ReadonlyMap<number, number>;
+  /** Id of the header extension with the rotation of a picture (3GPP TS 26.114, section 7.4.5). */
+  orientationExtensionId: number | undefined;
+}
+
+export interface VideoReceiverOptions {
+  format: VideoFormat;
+  sendRtcp: (packet: Buffer) => void;
+  /** Of the path, for when to ask for a packet again. */
+  roundTripMs?: () => number | undefined;
+  /** Milliseconds, monotonic. */
+  nowMs?: () => number;
+}
+
+/** Takes an encoded frame before it is decoded; undefined drops it. For encryption. */
+export type FrameTransform = (
+  frame: Buffer,
+  info: { codec: VideoCodec; isKeyFrame: boolean },
+) => Buffer | undefined | Promise<Buffer | undefined>;
+
+export interface VideoReceiverStats extends ReceptionStats, FrameBufferStats {
+  ssrc: number | undefined;
+  payloadType: number | undefined;
+  codec: VideoCodec | undefined;
+  framesDecoded: number;
+  width: number;
+  height: number;
+  /** Packets that came again. */
+  repairedPackets: number;
+  /** Packets that could not be used: malformed, or of an unknown payload type. */
+  packetsDiscarded: number;
+}
+
+const localSsrc = 1;
+const cname = 'offhook';
+const tickMs = 20;
+const reportIntervalMs = 1_000;
+const defaultRoundTripMs = 100;
+/** Frames at the decoder of which more than their pixels is kept. */
+const maxUnderWay = 100;
+const noFrames: FrameBufferStats = {
+  framesReceived: 0,
+  keyFramesReceived: 0,
+  framesDropped: 0,
+  nackCount: 0,
+  pliCount: 0,
+};
+const rotations: readonly Rotation[] = [0, 90, 180, 270];
+
+/**
+ * One received video track. The way of a packet is [parse, unwrap what came again, put frames together in order, undo
+ * encryption, decode]; a picture then goes to every open stream (`VideoStream`). While no stream is open, packets are
+ * only counted.
+ */
+export class VideoReceiver {
+  /** Undoes encryption. */
+  transform: FrameTransform | undefined;
+  #options: VideoReceiverOptions;
+  #nowMs: () => number;
+  #format: VideoFormat;
+  #streams = new Set<VideoStream>();
+  #reception: ReceptionReport | undefined;
+  #payloadType: number | undefined;
+  #codec: VideoCodec | undefined;
+  #frames: FrameBuffer | undefined;
+  #decoder: VideoDecoder | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #nextReportMs = 0;
+  #rotation: Rotation = 0;
+  #nextId = 0;
+  /** What is known of frames at the decoder, by their id. */
+  #underWay = new Map<number, { timestampUs: number; rotation: Rotation }>();
+  /** Encrypted frames are handed over in order. */
+  #transforming: Promise<void> | undefined;
+  #size = { width: 0, height: 0 };
+  #framesDecoded = 0;
+  #repairedPackets = 0;
+  #packetsDiscarded = 0;
+  #firstTimestamp: { units: number; us: number } | undefined;
+  #closed = false;
+
+  constructor(options: VideoReceiverOptions) {
+    this.#options = options;
+    this.#format = options.format;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+  }
+
+  setFormat(format: VideoFormat): void {
+    this.#format = format;
+  }
+
+  /** Takes an RTP or RTCP packet as it came; it is the receiver's from now on. Runs once for every packet. */
+  handlePacket(packet: Buffer): void {
+    if (this.#closed) return;
+    const nowMs = this.#nowMs();
+    if (isRtcp(packet)) {
+      for (const report of parseRtcp(packet)) {
+        if (report.type === 'senderReport' && report.ssrc === this.#reception?.ssrc)
+          this.#reception.senderReport(report, nowMs);
+      }
+      return;
+    }
+    const rtp = parseRtp(packet);
+    const payload = rtp && this.#format.payloadTypes.get(rtp.payloadType);
+    if (!rtp || !payload) {
+      this.#packetsDiscarded++;
+      return;
+    }
+    if ('codec' in payload) this.#receive(rtp, payload.codec, packet.length, nowMs);
+    else this.#receiveRepair(rtp, payload.repairs, nowMs);
+    this.#report(nowMs);
+  }
+
+  /** Opens a view of the track; frames come from the next key frame on, for which the sender is asked. */
+  openStream(options: VideoStreamOptions): VideoStream {
+    const stream = new VideoStream(options, (closed) => this.#forget(closed));
+    if (this.#closed) {
+      stream.close();
+      return stream;
+    }
+    this.#streams.add(stream);
+    this.#timer ??= setInterval(() => this.#tick(), tickMs);
+    if (this.#codec && !this.#frames) this.#begin(this.#codec);
+    return stream;
+  }
+
+  stats(): VideoReceiverStats {
+    return {
+      ...(this.#reception?.stats ?? ReceptionReport.none),
+      ...(this.#frames?.stats ?? noFrames),
+      ssrc: this.#reception?.ssrc,
+      payloadType: this.#payloadType,
+      codec: this.#codec,
+      framesDecoded: this.#framesDecoded,
+      ...this.#size,
+      repairedPackets: this.#repairedPackets,
+      packetsDiscarded: this.#packetsDiscarded,
+    };
+  }
+
+  /** Ends every stream. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const stream of [...this.#streams]) stream.close();
+    this.#rest();
+  }
+
+  get #roundTripMs(): number {
+    return this.#options.roundTripMs?.() ?? defaultRoundTripMs;
+  }
+
+  #receive(rtp: RtpPacket, codec: VideoCodec, bytes: number, nowMs: number): void {
+    if (this.#reception?.ssrc !== rtp.ssrc) this.#follow(rtp.ssrc, nowMs);
+    this.#reception?.received(rtp, bytes, nowMs);
+    this.#payloadType = rtp.payloadType;
+    if (codec !== this.#codec) {
+      this.#codec = codec;
+      this.#rest();
+    }
+    if (this.#streams.size === 0) return;
+    if (!this.#frames) this.#begin(codec);
+    this.#readOrientation(rtp);
+    this.#frames?.insert(rtp, nowMs, this.#roundTripMs);
+  }
+
+  /** A retransmission: the payload begins with the sequence number that the packet had (RFC 4588, section 4). */
+  #receiveRepair(rtp: RtpPacket, payloadType: number, nowMs: number): void {
+    const ssrc = this.#format.repairs.get(rtp.ssrc) ?? this.#reception?.ssrc;
+    if (ssrc === undefined || ssrc !== this.#reception?.ssrc || rtp.payload.length <= 2) return;
+    this.#repairedPackets++;
+    const sequenceNumber = rtp.payload.readUInt16BE(0);
+    const repaired = { ...rtp, ssrc, payloadType, sequenceNumber, payload: rtp.payload.subarray(2) };
+    this.#frames?.insert(repaired, nowMs, this.#roundTripMs);
+  }
+
+  #follow(ssrc: number, nowMs: number): void {
+    this.#reception = new ReceptionReport(ssrc, 90_000);
+    this.#nextReportMs = nowMs + reportIntervalMs;
+    this.#rest();
+    this.#firstTimestamp = undefined;
+  }
+
+  #begin(codec: VideoCodec): void {
+    const decoder = new VideoDecoder({
+      codec,
+      onPicture: (picture, id) => this.#show(picture, id),
+      onKeyFrameNeeded: () => this.#frames?.needKeyFrame(this.#nowMs()),
+      onUnavailable: (error) => {
+        log.error(`a video track cannot be decoded: ${describeError(error)}`);
+        for (const stream of [...this.#streams]) stream.close(error);
+      },
+    });
+    this.#decoder = decoder;
+    this.#frames = new FrameBuffer({
+      format: payloadFormats[codec],
+      onFrame: (frame) => this.#decode(frame, codec),
+      onMissing: (sequenceNumbers) => {
+        if (this.#reception)
+          this.#options.sendRtcp(buildNack(localSsrc, this.#reception.ssrc, sequenceNumbers));
+      },
+      onKeyFrameNeeded: () => this.#requestKeyFrame(),
+    });
+    this.#requestKeyFrame();
+  }
+
+  /** Frees the decoder; the next packet for an open stream begins again. */
+  #rest(): void {
+    this.#decoder?.close();
+    this.#decoder = undefined;
+    this.#frames = undefined;
+    this.#underWay.clear();
+    if (this.#streams.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #forget(stream: VideoStream): void {
+    this.#streams.delete(stream);
+    if (this.#streams.size === 0) this.#rest();
+  }
+
+  #tick(): void {
+    this.#frames?.tick(this.#nowMs(), this.#roundTripMs);
+  }
+
+  #requestKeyFrame(): void {
+    if (this.#reception) this.#options.sendRtcp(buildPli(localSsrc, this.#reception.ssrc));
+  }
+
+  /** The sender turns what it films: the extension is in the last packet of a frame, and holds for those after it. */
+  #readOrientation({ extensions }: RtpPacket): void {
+    const id = this.#format.orientationExtensionId;
+    const data = id === undefined ? undefined : extensions.get(id);
+    if (data && data.length > 0) this.#rotation = rotations[data[0]! & 0x03]!;
+  }
+
+  #decode(frame: EncodedFrame, codec: VideoCodec): void {
+    const { transform } = this;
+    if (!transform) {
+      this.#decodeClear(frame, frame.data);
+      return;
+    }
+    const decoder = this.#decoder;
+    const { isKeyFrame } = frame;
+    const work = async () => {
+      const data = await transform(frame.data, { codec, isKeyFrame });
+      if (this.#decoder !== decoder) return;
+      if (data) this.#decodeClear(frame, data);
+    };
+    this.#transforming = (this.#transforming ?? Promise.resolve()).then(work).catch((error: unknown) => {
+      log.debug(`a frame could not be decrypted: ${describeError(error)}`);
+    });
+  }
+
+  #decodeClear(frame: EncodedFrame, data: Buffer): void {
+    const id = this.#nextId++;
+    this.#firstTimestamp ??= { units: frame.timestamp, us: Math.round(this.#nowMs() * 1_000) };
+    const { units, us } = this.#firstTimestamp;
+    const timestampUs = us + Math.round((frame.timestamp - units) / 0.09);
+    this.#underWay.set(id, { timestampUs, rotation: this.#rotation });
+    if (this.#underWay.size > maxUnderWay) {
+      for (const [oldest] of this.#underWay) {
+        this.#underWay.delete(oldest);
+        break;
+      }
+    }
+    this.#decoder?.decode(data, frame.isKeyFrame, id);
+  }
+
+  #show(picture: Picture, id: number): void {
+    const known = this.#underWay.get(id);
+    if (!known) return;
+    this.#underWay.delete(id);
+    this.#framesDecoded++;
+    this.#size = { width: picture.width, height: picture.height };
+    for (const stream of this.#streams) stream.push({ picture, ...known });
+  }
+
+  #report(nowMs: number): void {
+    if (!this.#reception || nowMs < this.#nextReportMs) return;
+    this.#nextReportMs = nowMs + reportIntervalMs;
+    this.#options.sendRtcp(buildReceiverReport(localSsrc, cname, [this.#reception.take(nowMs)]));
+  }
+}

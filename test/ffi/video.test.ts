@@ -1,0 +1,83 @@
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeWith } from '../support/parts.js';
+import { type Engine, Program } from '../support/program.mjs';
+import { makeToken } from '../support/token.mjs';
+import { House } from './house.js';
+
+const script = fileURLToPath(new URL('../support/video-participant.mjs', import.meta.url));
+
+interface Seen {
+  atMs: number;
+  width: number;
+  height: number;
+  rotation: number;
+  us: number;
+  luma: [number, number, number, number];
+}
+
+/** The three quarters of a picture that never change, as they were filmed; a codec changes them a little. */
+function expectQuarters({ luma }: Seen): void {
+  for (const [index, expected] of [60, 120, 180].entries()) {
+    expect(Math.abs((luma[index] as number) - expected)).toBeLessThan(8);
+  }
+}
+
+describeWith(['livekit-server', 'native engine'], 'video that the native engine publishes', () => {
+  const house = new House();
+  const programs: Program[] = [];
+
+  async function join(
+    engine: Engine,
+    identity: string,
+    more: Record<string, unknown> = {},
+  ): Promise<Program> {
+    const program = new Program(script, { engine });
+    programs.push(program);
+    const token = await makeToken(house.server, house.room, identity);
+    await program.call('connect', { url: house.server.url, token, ...more });
+    return program;
+  }
+
+  async function seen(program: Program, identity: string, atLeast: number): Promise<Seen[]> {
+    const frames: Seen[] = [];
+    await expect
+      .poll(
+        async () => {
+          frames.push(...(await program.call<{ frames: Seen[] }>('takeSeen', { identity })).frames);
+          return frames.length;
+        },
+        { timeout: 20_000 },
+      )
+      .toBeGreaterThanOrEqual(atLeast);
+    return frames;
+  }
+
+  let native: Program;
+  let ours: Program;
+  beforeAll(async () => {
+    native = await join('native', 'native');
+    ours = await join('offhook', 'ours');
+  });
+  afterAll(() => Promise.all(programs.map((program) => program.stop())));
+
+  test.for([
+    ['VP8', 0],
+    ['VP9', 3],
+    ['H264', 1],
+    ['AV1', 2],
+  ] as const)('as %s is seen, in order and whole', async ([name, videoCodec]) => {
+    await native.call('publishVideo', { name, publish: { videoCodec, simulcast: false } });
+    await ours.waitFor('firstFrame', { identity: 'native', name }, 20_000);
+    const frames = await seen(ours, 'native', 20);
+    for (const frame of frames) {
+      expect(frame).toMatchObject({ width: 320, height: 180, rotation: 0 });
+      expectQuarters(frame);
+    }
+    const times = frames.map(({ us }) => us);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    expect(new Set(frames.map(({ luma }) => luma[3])).size).toBeGreaterThan(5);
+    await native.call('stopVideo', { name });
+    await ours.waitFor('videoEnded', { identity: 'native', name });
+  });
+});
