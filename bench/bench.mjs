@@ -4,26 +4,33 @@ import { fileURLToPath } from 'node:url';
 import { Program } from '../test/support/program.mjs';
 import { makeToken } from '../test/support/token.mjs';
 
-const client = fileURLToPath(new URL('programs/client.mjs', import.meta.url));
+/** The programs that are measured. */
+export const clients = {
+  node: fileURLToPath(new URL('programs/client.mjs', import.meta.url)),
+  python: fileURLToPath(new URL('programs/client.py', import.meta.url)),
+};
 
 export const engines = ['native', 'offhook'];
 
 export class Bench {
   #programs = new Set();
   #progress;
+  #client;
 
   /**
    * @param {{ url: string, apiKey: string, apiSecret: string }} server
    * @param {(line: string) => void} progress shows how far a measure is
+   * @param {string} client the program that is measured
    */
-  constructor(server, progress) {
+  constructor(server, progress, client = clients.node) {
+    this.#client = client;
     this.server = server;
     this.#progress = progress;
   }
 
   /** Starts the measured program on `engine`. */
   async start(engine, env) {
-    const program = new Program(client, { engine, env });
+    const program = new Program(this.#client, { engine, env });
     this.#programs.add(program);
     await program.waitFor('started', {}, 60_000);
     return program;

@@ -5,7 +5,7 @@ import { cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startLivekitServer } from '../test/support/livekit-server.mjs';
-import { Bench } from './bench.mjs';
+import { Bench, clients } from './bench.mjs';
 import { renderBenchPage } from './chart.mjs';
 import { blockedFilter } from './measures/blocked-filter.mjs';
 import { connect } from './measures/connect.mjs';
@@ -13,10 +13,11 @@ import { data } from './measures/data.mjs';
 import { firstAudio } from './measures/first-audio.mjs';
 import { rooms } from './measures/rooms.mjs';
 import { rpc } from './measures/rpc.mjs';
+import { describePythonResult, pythonMeasures } from './python/index.mjs';
 import { describeResult } from './report.mjs';
 import { renderSnapshot } from './snapshot.mjs';
 
-const measures = [connect, blockedFilter, firstAudio, rpc, ...data, ...rooms];
+const nodeMeasures = [connect, blockedFilter, firstAudio, rpc, ...data, ...rooms];
 const folder = fileURLToPath(new URL('../out/bench', import.meta.url));
 const snapshotFolder = fileURLToPath(new URL('../docs/bench', import.meta.url));
 
@@ -26,11 +27,14 @@ const { values: args } = parseArgs({
     pairs: { type: 'string', default: '30' },
     quick: { type: 'boolean', default: false },
     snapshot: { type: 'boolean', default: false },
+    /** Python's `livekit` in place of `@livekit/rtc-node`. */
+    python: { type: 'boolean', default: false },
   },
 });
 const sizes = args.quick
-  ? { pairs: 3, dataPairs: 1, measureMs: 3_000 }
-  : { pairs: Number(args.pairs), dataPairs: 5, measureMs: 20_000 };
+  ? { pairs: 3, dataPairs: 1, measureMs: 3_000, calls: 2 }
+  : { pairs: Number(args.pairs), dataPairs: 5, measureMs: 20_000, calls: 20 };
+const measures = args.python ? pythonMeasures : nodeMeasures;
 const wanted = args.only?.split(',');
 const chosen = measures.filter(({ name }) => !wanted || wanted.some((word) => name.startsWith(word)));
 
@@ -43,7 +47,10 @@ const machine = {
 };
 const loadBefore = loadavg()[0];
 
-const server = await startLivekitServer();
+const server = await startLivekitServer().catch((error) => {
+  console.error(`npm run bench: ${error.message}`);
+  process.exit(1);
+});
 process.once('SIGINT', () => server.stop().then(() => process.exit(130)));
 const results = [];
 console.log(`livekit-server at ${server.url}; ${machine.cores} × ${machine.cpu}, Node ${machine.node}`);
@@ -53,7 +60,7 @@ for (const [index, measure] of chosen.entries()) {
     if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${heading}: ${line}`);
   };
   if (!process.stdout.isTTY) console.log(heading);
-  const bench = new Bench(server, show);
+  const bench = new Bench(server, show, args.python ? clients.python : clients.node);
   try {
     const result = await measure.run(bench, sizes);
     results.push({ name: measure.name, title: measure.title, unit: measure.unit, ...result });
@@ -63,7 +70,8 @@ for (const [index, measure] of chosen.entries()) {
     await bench.clear();
   }
   if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${heading}\n`);
-  for (const line of describeResult(results.at(-1))) console.log(`    ${line}`);
+  for (const line of (args.python ? describePythonResult : describeResult)(results.at(-1)))
+    console.log(`    ${line}`);
 }
 await server.stop();
 
@@ -75,9 +83,9 @@ const report = {
 };
 for (const target of args.snapshot ? [folder, snapshotFolder] : [folder]) {
   mkdirSync(target, { recursive: true });
-  writeFileSync(`${target}/bench.json`, `${JSON.stringify(report, null, 2)}\n`);
-  writeFileSync(`${target}/bench.html`, renderBenchPage(report));
+  writeFileSync(`${target}/${args.python ? 'python' : 'bench'}.json`, `${JSON.stringify(report, null, 2)}\n`);
+  if (!args.python) writeFileSync(`${target}/bench.html`, renderBenchPage(report));
 }
-if (args.snapshot) writeFileSync(`${snapshotFolder}/README.md`, renderSnapshot(report));
-console.log(`\n${pathToFileURL(`${folder}/bench.html`)}`);
+if (args.snapshot && !args.python) writeFileSync(`${snapshotFolder}/README.md`, renderSnapshot(report));
+if (!args.python) console.log(`\n${pathToFileURL(`${folder}/bench.html`)}`);
 if (results.some(({ failed }) => failed)) process.exitCode = 1;

@@ -70,7 +70,6 @@ bool memory_write(uint64_t address, const void *from, size_t length);
 void *memory_reserve(size_t length);
 /** Puts memory behind part of a reserved range. */
 bool memory_commit(void *start, size_t length);
-void memory_release(void *start, size_t length);
 
 /** The process's environment: NAME=value pairs, ended by NULL. */
 char **environment(void);
@@ -82,10 +81,8 @@ bool file_exists(const char *path);
 
 #ifdef _WIN32
 #define NODE_COMMAND "node.exe"
-#define SEPARATOR "\\"
 #else
 #define NODE_COMMAND "node"
-#define SEPARATOR "/"
 #endif
 
 #endif

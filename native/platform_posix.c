@@ -22,7 +22,6 @@
 #include <unistd.h>
 #ifdef __APPLE__
 #include <mach/mach.h>
-#include <mach/mach_vm.h>
 #endif
 
 extern char **environ;
@@ -233,14 +232,14 @@ void channel_shut_down(channel c) { shutdown(c, SHUT_RDWR); }
 
 #ifdef __APPLE__
 bool memory_read(void *to, uint64_t address, size_t length) {
-  mach_vm_size_t got = 0;
-  return mach_vm_read_overwrite(mach_task_self(), address, length, (mach_vm_address_t)(uintptr_t)to, &got) ==
-             KERN_SUCCESS &&
-         got == length;
+  vm_size_t got = 0;
+  vm_address_t there = (vm_address_t)address, here = (vm_address_t)(uintptr_t)to;
+  return vm_read_overwrite(mach_task_self(), there, length, here, &got) == KERN_SUCCESS && got == length;
 }
 
 bool memory_write(uint64_t address, const void *from, size_t length) {
-  return mach_vm_write(mach_task_self(), address, (vm_offset_t)from, (mach_msg_type_number_t)length) == KERN_SUCCESS;
+  vm_offset_t here = (vm_offset_t)(uintptr_t)from;
+  return vm_write(mach_task_self(), (vm_address_t)address, here, (mach_msg_type_number_t)length) == KERN_SUCCESS;
 }
 #else
 /* The kernel copies and says EFAULT; where it is not let do so (seccomp), a plain copy is what is left. */
@@ -271,7 +270,6 @@ void *memory_reserve(size_t length) {
 }
 
 bool memory_commit(void *start, size_t length) { return mprotect(start, length, PROT_READ | PROT_WRITE) == 0; }
-void memory_release(void *start, size_t length) { munmap(start, length); }
 
 char **environment(void) { return environ; }
 

@@ -1,7 +1,8 @@
-// Compiles src/ to dist/. Skipped when nothing in src/ is newer than the last build.
+// Compiles src/ to dist/ and bundles the engine. Skipped when nothing in src/ is newer than the last build.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { bundleEngine } from './bundle-engine.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stamp = `${root}/dist/.built`;
@@ -13,7 +14,13 @@ function newestMtimeMs(path) {
 }
 
 const builtMs = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
-const sources = [`${root}/src`, `${root}/tsconfig.json`, `${root}/package.json`];
+const sources = [
+  `${root}/src`,
+  `${root}/scripts/bundle-engine.mjs`,
+  `${root}/scripts/protocol-messages.mjs`,
+  `${root}/tsconfig.json`,
+  `${root}/package.json`,
+];
 if (sources.every((path) => newestMtimeMs(path) < builtMs)) process.exit(0);
 
 rmSync(`${root}/dist`, { recursive: true, force: true });
@@ -27,4 +34,5 @@ cpSync(`${root}/src`, `${root}/dist`, {
   recursive: true,
   filter: (path) => statSync(path).isDirectory() || path.endsWith('.cjs'),
 });
+await bundleEngine();
 writeFileSync(stamp, '');

@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { howToGetParts } from './parts.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const report = `${root}/out/test.json`;
@@ -36,6 +37,6 @@ const skipsFail = Boolean(process.env.CI);
 
 for (const test of skipped) console.log(`skipped: ${test.fullName}`);
 if (skipped.length > 0 && !skipsFail)
-  console.log(`${skipped.length} skipped: see above for what each one needs`);
+  console.log(`${skipped.length} skipped: see above for what each one needs. To get it: ${howToGetParts()}`);
 console.log(`${passed} passed, ${failed + (skipsFail ? skipped.length : 0)} failed`);
 process.exit(status !== 0 || (skipsFail && skipped.length > 0) ? 1 : 0);

@@ -42,7 +42,9 @@ const connection = {
   onPublished: nothing,
   onUnpublished: nothing,
   onTrackAccepted: nothing,
-  onData: nothing,
+  onData: () => [],
+  onDataOverflow: nothing,
+  onTracksOverdue: nothing,
   onConnected: nothing,
   onFailed: nothing,
 };

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
@@ -11,6 +11,7 @@ import { type RoomServer, startRoomServer } from './demo/room-server.js';
 
 interface DemoOptions {
   native?: boolean;
+  sip?: boolean;
   server?: string;
   out: string;
   /** Seconds. */
@@ -51,7 +52,12 @@ function report(record: CallRecord, folder: string): void {
 
 async function demo(options: DemoOptions): Promise<void> {
   const engine: EngineName = options.native ? 'native' : 'offhook';
-  const folder = resolve(options.out);
+  if (options.sip && options.server) {
+    throw new OffhookError('OFFHOOK_INVALID_REQUEST', '--sip brings its own room server, --server another', {
+      advice: 'Give one of them.',
+    });
+  }
+  const folder = resolve(options.sip ? join(options.out, 'sip') : options.out);
   if (!existsSync(join(root, 'examples/agent.mjs'))) {
     throw new OffhookError(
       'OFFHOOK_NOT_SUPPORTED',
@@ -70,7 +76,14 @@ async function demo(options: DemoOptions): Promise<void> {
 
   const filter = buildNoiseFilter(join(root, 'examples/noise-filter/noise_filter.c'), folder);
   onProgress(`the agent’s noise filter: ${filter?.behaviour ?? 'there is none'}`);
-  const server = options.server ? givenServer(options.server) : await startRoomServer();
+  const calls = join(folder, `${engine}-calls`);
+  if (options.sip) {
+    rmSync(calls, { recursive: true, force: true });
+    mkdirSync(calls, { recursive: true });
+  }
+  const server = options.server
+    ? givenServer(options.server)
+    : await startRoomServer(options.sip ? calls : undefined);
   try {
     onProgress(
       `room server: ${server.url}${options.server ? '' : ' (offhook dev, in a process of its own)'}`,
@@ -113,6 +126,7 @@ export function registerDemo(program: Command): void {
     .command('demo')
     .description('play a call to an agent whose noise filter never loads, and show what happened')
     .option('--native', 'put the agent on LiveKit’s native engine instead, to see the difference')
+    .option('--sip', 'call with a real telephone (baresip), and show the messages that it exchanges')
     .option(
       '--server <url>',
       'use this room server (keys: LIVEKIT_API_KEY, LIVEKIT_API_SECRET), not `offhook dev`',

@@ -84,6 +84,7 @@ export async function verifyAccess(token: string | undefined, keys: ApiKeys): Pr
     const { payload } = await jwtVerify(token, Buffer.from(secret), {
       issuer: apiKey,
       algorithms: [algorithm],
+      requiredClaims: ['exp'],
       clockTolerance: clockLeewayS,
     });
     return readClaims(apiKey, payload);

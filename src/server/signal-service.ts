@@ -202,6 +202,11 @@ export class SignalService {
       if (primary) room.activate(participant);
     };
     const { boundary } = participant;
+    const requireSections = (numAudios: number, numVideos: number) =>
+      participant.send({
+        case: 'mediaSectionsRequirement',
+        value: new MediaSectionsRequirement({ numAudios, numVideos }),
+      });
     const publisher = new Publisher({
       name: `${participant.identity} publishes`,
       boundary,
@@ -217,6 +222,11 @@ export class SignalService {
       },
       onConnected: connected(!participant.isSubscriberPrimary),
       onFailed,
+      // The native engine loses a negotiation that it wants while it makes the offer of an earlier one. A wish for no
+      // more sections makes it offer again; clients with two connections know no such message.
+      onTracksOverdue: () => {
+        if (participant.client.singleConnection) requireSections(0, 0);
+      },
     });
     const onTrackAccepted = ({ publisherSid, upTrack }: DownTrack) => {
       const value = new TrackSubscribed({ trackSid: upTrack.sid });
@@ -226,11 +236,7 @@ export class SignalService {
       ? new SharedSubscriber({
           outbox: publisher.outbox,
           send: (packet) => publisher.send(packet),
-          requireSections: (numAudios, numVideos) =>
-            participant.send({
-              case: 'mediaSectionsRequirement',
-              value: new MediaSectionsRequirement({ numAudios, numVideos }),
-            }),
+          requireSections,
           onTrackAccepted,
         })
       : new Subscriber({

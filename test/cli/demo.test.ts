@@ -60,3 +60,33 @@ describeWith(['cc', 'native engine'], 'offhook demo', () => {
     demoTimeoutMs,
   );
 });
+
+describeWith(['cc', 'native engine', 'baresip'], 'offhook demo --sip', () => {
+  test(
+    'has a telephone answered while the agent’s filter blocks, and draws its messages',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'offhook-demo-'));
+      try {
+        const program = new Program(cli, { engine: 'native', args: ['demo', '--sip', '--out', folder] });
+        const exitCode = await program.untilEnded(demoTimeoutMs - 5_000);
+        expect(exitCode, program.output.join('\n')).toBe(0);
+        const record = JSON.parse(readFileSync(join(folder, 'sip/offhook.json'), 'utf8')) as CallRecord;
+        expect(record.greeted).toBe(true);
+        const messages = record.telephone?.ladder.map(({ summary }) => summary);
+        expect(messages).toEqual([
+          'INVITE',
+          '100 Trying (INVITE)',
+          '180 Ringing (INVITE)',
+          '200 OK (INVITE)',
+          'ACK',
+          'BYE',
+          '200 OK (BYE)',
+        ]);
+        expect(readFileSync(join(folder, 'sip/index.html'), 'utf8')).toContain('Messages of the call');
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+    demoTimeoutMs,
+  );
+});

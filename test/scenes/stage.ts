@@ -66,8 +66,12 @@ export class Stage {
   }
 
   /** Starts a participant on `engine`, which is in no room yet. */
-  async start(engine: Engine, language: 'node' | 'python' = 'node'): Promise<Program> {
-    const participant = startParticipant(engine, {}, language);
+  async start(
+    engine: Engine,
+    language: 'node' | 'python' = 'node',
+    env: Record<string, string> = {},
+  ): Promise<Program> {
+    const participant = startParticipant(engine, env, language);
     this.#participants.push(participant);
     await participant.waitFor('started');
     return participant;

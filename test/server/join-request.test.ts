@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import { JoinRequest, SessionDescription, WrappedJoinRequest } from '@livekit/protocol';
+import { AddTrackRequest, JoinRequest, SessionDescription, WrappedJoinRequest } from '@livekit/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import { audioOffer, SignalPeer, signToken } from './signal-peer.js';
@@ -40,6 +40,23 @@ describe('joining with one peer connection', () => {
       peer.close();
     },
   );
+
+  test('a client whose offer does not bring the track that it announced is asked for another', async () => {
+    const token = await signToken('ada', { roomJoin: true, room: 'overdue' });
+    const query = { join_request: encode({}, { gzip: true }) };
+    const peer = await SignalPeer.open(server.url, token, query, '/rtc/v1');
+    await peer.next('join');
+    peer.send({ case: 'addTrack', value: new AddTrackRequest({ cid: 'mic' }) });
+    await peer.next('trackPublished');
+    // Made before the track was added to the connection, as the native engine does now and then.
+    peer.offer('', 'recvonly');
+    await peer.next('answer');
+    // Nothing to receive: only the offer itself is wanted.
+    expect(await peer.next('mediaSectionsRequirement')).toMatchObject({ numAudios: 0, numVideos: 0 });
+    peer.offer('mic', 'sendonly');
+    await peer.until('update', ({ participants }) => participants[0]?.tracks.length === 1);
+    peer.close();
+  });
 
   test.each([
     ['no request', '', /join_request is required/],

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readWav } from '../../src/cli/demo/wav.js';
+import { readWav, wavOf } from '../../src/cli/demo/wav.js';
 import type { Pcm } from './tone.js';
 
 const modules = '/usr/lib/baresip/modules';
@@ -99,7 +99,7 @@ export class Baresip {
 
   /** Presses one key. */
   press(digit: string): void {
-    this.#command('dtmf', digit);
+    this.#command('sndcode', digit);
   }
 
   hold(): void {
@@ -146,22 +146,4 @@ async function connectTo(port: number): Promise<Socket> {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
-}
-
-/** A mono 16-bit WAV file. */
-export function wavOf({ samples, sampleRate }: Pcm): Buffer {
-  const header = Buffer.alloc(44);
-  header.write('RIFF', 0, 'latin1');
-  header.writeUInt32LE(36 + samples.length * 2, 4);
-  header.write('WAVEfmt ', 8, 'latin1');
-  header.writeUInt32LE(16, 16);
-  header.writeUInt16LE(1, 20);
-  header.writeUInt16LE(1, 22);
-  header.writeUInt32LE(sampleRate, 24);
-  header.writeUInt32LE(sampleRate * 2, 28);
-  header.writeUInt16LE(2, 32);
-  header.writeUInt16LE(16, 34);
-  header.write('data', 36, 'latin1');
-  header.writeUInt32LE(samples.length * 2, 40);
-  return Buffer.concat([header, Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength)]);
 }

@@ -1,22 +1,14 @@
 // A real livekit-server (the Go one) on ports of its own, for tests and for the benchmark.
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { findLivekitServer, howToGetParts } from '../../scripts/parts.mjs';
 
-const tools = fileURLToPath(new URL('../../.tools/bin', import.meta.url));
+export { findLivekitServer };
+
 const readyTimeoutMs = 20_000;
 const attempts = 3;
-
-/** Path of the livekit-server binary: from PATH, else from .tools/bin; undefined when there is none. */
-export function findLivekitServer() {
-  return [...(process.env.PATH ?? '').split(delimiter), tools]
-    .map((folder) => join(folder, 'livekit-server'))
-    .find((path) => existsSync(path));
-}
 
 /** @returns {Promise<number>} a TCP port of 127.0.0.1 that was free a moment ago */
 export function freeTcpPort() {
@@ -108,7 +100,9 @@ export async function startLivekitServer({
   apiSecret = 'secret-of-a-test-server-32-bytes',
 } = {}) {
   const binary = findLivekitServer();
-  if (!binary) throw new Error('livekit-server is neither in PATH nor in .tools/bin');
+  if (!binary) {
+    throw new Error(`livekit-server is neither in PATH nor in .tools/bin. To get it: ${howToGetParts()}`);
+  }
   let failure = '';
   for (let attempt = 0; attempt < attempts; attempt++) {
     const started = await tryStart(binary, { apiKey, apiSecret });

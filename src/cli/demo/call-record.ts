@@ -1,3 +1,4 @@
+import type { CallRecord as TelephoneRecord } from '../../sip/index.js';
 import type { TimelineRecord } from '../../timeline/index.js';
 
 export type EngineName = 'offhook' | 'native';
@@ -30,4 +31,6 @@ export interface CallRecord {
   levels: (number | null)[];
   levelStepMs: number;
   timelines: TimelineRecord[];
+  /** What the gateway recorded, when the caller has a telephone. */
+  telephone?: TelephoneRecord;
 }

@@ -1,3 +1,4 @@
+import { ladderSection } from '../../sip/index.js';
 import { escapeHtml, type PageSection, renderTimelinePage } from '../../timeline/index.js';
 import type { CallRecord } from './call-record.js';
 import { renderLevelChart } from './level-chart.js';
@@ -40,6 +41,9 @@ export function renderDemoPage(calls: readonly PlayedCall[]): string {
     html: `<p class="faint">Level in dBFS; grey while it rang. The agent’s noise filter: ${escapeHtml(calls[0]?.record.filterBehaviour ?? '')}.</p>
 ${calls.map((call) => heard(call, spanMs)).join('\n')}`,
   };
+  const ladders = calls.flatMap(({ record }) =>
+    record.telephone ? [ladderSection(record.telephone, engineNames[record.engine])] : [],
+  );
   const steps = calls.map(({ record }) => ({
     heading: `Step by step, on ${engineNames[record.engine]}`,
     html: stepsTable(record),
@@ -49,15 +53,18 @@ ${calls.map((call) => heard(call, spanMs)).join('\n')}`,
     : [
         {
           heading: 'And without offhook?',
-          html: '<p><code>npm run demo -- --native</code> plays the same call on LiveKit’s native engine and adds it to this page.</p>',
+          html: `<p><code>npm run demo -- ${calls.some(({ record }) => record.telephone) ? '--sip ' : ''}--native</code> plays the same call on LiveKit’s native engine and adds it to this page.</p>`,
         },
       ];
   return renderTimelinePage(
-    calls.flatMap(({ record }) => record.timelines),
+    calls.flatMap(({ record }) => [
+      ...(record.telephone ? [record.telephone.timeline] : []),
+      ...record.timelines,
+    ]),
     {
       title: 'A call to an agent whose noise filter never loads',
       summary: calls.map(({ record }) => summarize(record)).join(' '),
-      sections: [what, ...hint, ...steps],
+      sections: [what, ...ladders, ...hint, ...steps],
     },
   );
 }

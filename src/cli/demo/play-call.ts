@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { signAccess } from '../../server/index.js';
+import type { CallRecord as TelephoneRecord } from '../../sip/index.js';
 import type { TimelineRecord } from '../../timeline/index.js';
 import type { CallRecord, CallStep, EngineName } from './call-record.js';
 import { ChildProgram } from './child-program.js';
@@ -17,6 +18,7 @@ import {
   filterSteps,
   parseJsonLine,
 } from './steps.js';
+import { callByTelephone } from './telephone.js';
 import { levelsDbfs, readWav } from './wav.js';
 
 export interface CallOptions {
@@ -126,9 +128,37 @@ function startAgent(
   return { program, ready };
 }
 
+/** A caller on the native engine, in a room of its own. */
+async function startCaller(
+  { engine, server, root, giveUpMs }: CallOptions,
+  recording: string,
+  onLine: (line: CallerLine) => void,
+): Promise<ChildProgram> {
+  const token = await callerToken(server, `demo-${engine}-${process.pid}`);
+  return new ChildProgram('caller', {
+    args: ['examples/caller.mjs', server.url, token, recording],
+    cwd: root,
+    env: { ...nativeEnvironment(), GIVE_UP_MS: String(giveUpMs) },
+    onLine: (text) => {
+      const line = parseJsonLine<CallerLine>(text);
+      if (line?.event !== undefined) onLine(line);
+    },
+  });
+}
+
+/** What the gateway recorded of the one call that it had; it writes that when the call has ended. */
+async function readTelephoneRecord(folder: string): Promise<TelephoneRecord | undefined> {
+  for (let attempt = 0; attempt < 30; attempt++) {
+    const file = readdirSync(folder).find((name) => name.endsWith('.json'));
+    if (file) return JSON.parse(readFileSync(join(folder, file), 'utf8')) as TelephoneRecord;
+    await new Promise((resolve) => setTimeout(resolve, watchEveryMs));
+  }
+  return undefined;
+}
+
 /** Plays one call: an agent on `engine`, a caller on the native engine, and a room of their own. */
 export async function playCall(options: CallOptions): Promise<CallRecord> {
-  const { engine, server, root, folder, filter, giveUpMs, onProgress, onStep } = options;
+  const { engine, server, folder, filter, giveUpMs, onProgress, onStep } = options;
   const timelines = join(folder, `${engine}-timelines`);
   const recording = join(folder, `${engine}.wav`);
   rmSync(timelines, { recursive: true, force: true });
@@ -159,24 +189,17 @@ export async function playCall(options: CallOptions): Promise<CallRecord> {
   try {
     await agent.program.until(agent.ready, 'ready for a call', agentReadyTimeoutMs);
     onProgress('the agent is waiting for calls; a caller dials');
-    caller = new ChildProgram('caller', {
-      args: [
-        'examples/caller.mjs',
-        server.url,
-        await callerToken(server, `demo-${engine}-${process.pid}`),
-        recording,
-      ],
-      cwd: root,
-      env: { ...nativeEnvironment(), GIVE_UP_MS: String(giveUpMs) },
-      onLine: (text) => {
-        const line = parseJsonLine<CallerLine>(text);
-        if (line?.event === undefined) return;
-        if (line.event === 'calling') dialledAtMs = line.atMs;
-        add(callerStep(line, dialledAtMs));
-      },
-    });
-    const code = await caller.until(caller.ended, 'done', callTimeoutMs);
-    if (code !== 0 && code !== gaveUpCode) throw caller.failure(`ended with ${code}`);
+    const onLine = (line: CallerLine) => {
+      if (line.event === 'calling') dialledAtMs = line.atMs;
+      add(callerStep(line, dialledAtMs));
+    };
+    if (server.telephone) {
+      await callByTelephone({ uri: server.telephone.uri, recording, giveUpMs, onEvent: onLine });
+    } else {
+      caller = await startCaller(options, recording, onLine);
+      const code = await caller.until(caller.ended, 'done', callTimeoutMs);
+      if (code !== 0 && code !== gaveUpCode) throw caller.failure(`ended with ${code}`);
+    }
   } finally {
     clearInterval(watching);
     await caller?.stop();
@@ -184,6 +207,7 @@ export async function playCall(options: CallOptions): Promise<CallRecord> {
   }
 
   addFilterSteps();
+  const telephone = server.telephone && (await readTelephoneRecord(server.telephone.calls));
   const stepOf = (what: string) => steps.find((step) => step.who === 'caller' && step.mark === what);
   const greeted = stepOf('agent heard');
   return {
@@ -198,5 +222,6 @@ export async function playCall(options: CallOptions): Promise<CallRecord> {
     ),
     levelStepMs,
     timelines: readTimelines(timelines),
+    ...(telephone ? { telephone } : {}),
   };
 }

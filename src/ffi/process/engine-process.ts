@@ -1,4 +1,4 @@
-import { Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { createLogger, describeError } from '../../timeline/index.js';
 import { Logs } from '../logs.js';
 import { Program } from './program.js';
@@ -44,6 +44,10 @@ if (process.send) {
     // The library waits for this with its first message: what was read before would have been lost.
     socket.write(Buffer.of(1));
   });
+} else if (process.argv[2] === '--pipes') {
+  // Windows hands no descriptors down: the library waits at two named pipes.
+  const [requests = '', events = ''] = process.argv[3]?.split(',') ?? [];
+  serve(connect(requests), connect(events));
 } else {
   serve(new Socket({ fd: requestsFd }), new Socket({ fd: eventsFd }));
 }

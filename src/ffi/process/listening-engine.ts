@@ -29,7 +29,7 @@ export class ListeningEngine {
   #options: ListeningEngineOptions;
   #server = createServer({ pauseOnConnect: true }, (socket) => this.#onConnection(socket));
   /** Programs of which one channel is here, by the id in their prefaces. */
-  #halves = new Map<bigint, { channel: number; socket: Socket }>();
+  #halves = new Map<bigint, { channel: number; socket: Socket; deadline: NodeJS.Timeout }>();
   #programs = 0;
   #spare: ChildProcess | undefined;
   #closing = false;
@@ -80,7 +80,7 @@ export class ListeningEngine {
   #pair(socket: Socket, { channel, program }: Preface, deadline: NodeJS.Timeout): void {
     const half = this.#halves.get(program);
     if (!half || half.channel === channel) {
-      this.#halves.set(program, { channel, socket });
+      this.#halves.set(program, { channel, socket, deadline });
       socket.once('close', () => {
         if (this.#halves.get(program)?.socket === socket) this.#halves.delete(program);
       });
@@ -88,6 +88,7 @@ export class ListeningEngine {
     }
     this.#halves.delete(program);
     clearTimeout(deadline);
+    clearTimeout(half.deadline);
     const [requests, events] = channel === 0 ? [socket, half.socket] : [half.socket, socket];
     half.socket.removeAllListeners('close');
     this.#serve({ requests, events });

@@ -77,7 +77,7 @@ let thread: { worker: threads.Worker; clients: threads.MessagePort } | undefined
 function engineThread() {
   if (thread) return thread;
   const clients = new threads.MessageChannel();
-  const worker = new threads.Worker(path.join(__dirname, '..', 'engine.js'), {
+  const worker = new threads.Worker(path.join(__dirname, '..', '..', 'engine', 'main.js'), {
     // The program's own --import and --require are not for this thread.
     execArgv: [],
     resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },

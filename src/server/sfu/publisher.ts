@@ -3,6 +3,7 @@ import { buildReceiverReport, isRtcp, parseRtcp, parseRtp, type RtpPacket } from
 import { type DataChannel, type IceCandidate, PeerConnection } from '../../transport/index.js';
 import type { Boundary } from '../boundary.js';
 import { limits } from '../limits.js';
+import { startTimeout, type Timeout } from '../timers.js';
 import { parseClientDescription } from './client-description.js';
 import { type Codec, extensionUris } from './codecs.js';
 import { dataKindOf } from './data-channels.js';
@@ -30,6 +31,8 @@ export interface PublisherOptions {
   onDataOverflow: () => void;
   onConnected: () => void;
   onFailed: () => void;
+  /** No offer has brought a track that was announced a while ago: the client may have to be asked for one. */
+  onTracksOverdue: () => void;
 }
 
 interface PendingTrack {
@@ -37,6 +40,9 @@ interface PendingTrack {
   info: TrackInfo;
 }
 
+/** How long an offer may take to bring an announced track: twice as long each time, up to the last. */
+const firstOfferMs = 500;
+const lastOfferMs = 8_000;
 /** What one video track may send; there is no estimate of the way. */
 const videoBitrateBps = 3_000_000;
 /** As many as the count of a report's header can say (RFC 3550, section 6.4.2). */
@@ -63,6 +69,7 @@ export class Publisher {
   #byMid = new Map<string, { track: UpTrack; trackId: string }>();
   #bySsrc = new Map<number, UpTrack>();
   #midExtensionId: number | undefined;
+  #overdue: Timeout | undefined;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -90,6 +97,7 @@ export class Publisher {
   /** Announces a track, which is published when an offer brings it. */
   addTrack(request: AddTrackRequest, info: TrackInfo): void {
     this.#pending.set(request.cid, { request, info });
+    this.#awaitOffer(firstOfferMs);
   }
 
   /** The track of this sid, published or still awaited. */
@@ -160,9 +168,19 @@ export class Publisher {
   }
 
   close(): void {
+    this.#overdue?.cancel();
     this.#inlet.close();
     this.outbox.close();
     this.#connection.close();
+  }
+
+  #awaitOffer(delayMs: number): void {
+    this.#overdue ??= startTimeout(this.#options.name, delayMs, () => {
+      this.#overdue = undefined;
+      if (this.#pending.size === 0) return;
+      this.#options.onTracksOverdue();
+      if (delayMs < lastOfferMs) this.#awaitOffer(2 * delayMs);
+    });
   }
 
   #addChannel(channel: DataChannel): void {

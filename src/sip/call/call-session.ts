@@ -4,6 +4,7 @@ import {
   Headers,
   hasOption,
   mediaTypeOf,
+  nameAddrs,
   responseTo,
   type SipRequest,
   type SipResponse,
@@ -47,6 +48,12 @@ export class CallSession implements DialogUser {
   makeOffer: () => Buffer | undefined = () => undefined;
   onAnswer: (sdp: Buffer) => void = () => {};
   onInfo: (contentType: string, body: Buffer) => void = () => {};
+  /**
+   * The peer asks us to call somebody else; `report` tells it how that goes. Returns the status of the answer: by default
+   * who is put through to whom is for the agent to say, not for the phone.
+   */
+  onRefer: (target: string, report: (status: number, reason: string, final: boolean) => void) => number =
+    () => 603;
   /** A reliable provisional response was acknowledged. */
   onPrack: (request: SipRequest) => boolean = () => false;
   readonly #endpoint: SipEndpoint;
@@ -156,8 +163,7 @@ export class CallSession implements DialogUser {
         this.#receiveNotify(request, transaction);
         break;
       case 'REFER':
-        // Who is put through to whom is for the agent to say, not for the phone.
-        respond(603);
+        this.#receiveRefer(request, transaction);
         break;
       case 'OPTIONS':
         respond(200, this.#endpoint.capabilities());
@@ -282,6 +288,20 @@ export class CallSession implements DialogUser {
     if (!offer) return { refuse: 488 };
     this.#expectsAnswer = true;
     return { answer: offer };
+  }
+
+  #receiveRefer(request: SipRequest, transaction: ServerTransaction): void {
+    const target = nameAddrs(request.headers, 'Refer-To')?.[0];
+    const report = (status: number, reason: string, final: boolean) => {
+      const headers = Headers.of({
+        Event: 'refer',
+        'Subscription-State': final ? 'terminated;reason=noresource' : 'active;expires=60',
+        'Content-Type': 'message/sipfrag;version=2.0',
+      });
+      this.#request('NOTIFY', headers, Buffer.from(`SIP/2.0 ${status} ${reason}\r\n`), () => {});
+    };
+    const status = target ? this.onRefer(formatUri(target.uri), report) : 400;
+    this.#endpoint.respond(transaction, responseTo(request, status));
   }
 
   #receiveNotify(request: SipRequest, transaction: ServerTransaction): void {

@@ -101,7 +101,10 @@ const left = 110;
 const right = 530;
 
 /** The messages of a call as a picture: the phone on the left, offhook on the right, time downwards. */
-export function ladderSection({ callId, ladder }: Pick<CallRecord, 'callId' | 'ladder'>): PageSection {
+export function ladderSection(
+  { callId, ladder }: Pick<CallRecord, 'callId' | 'ladder'>,
+  where = callId,
+): PageSection {
   const height = 50 + ladder.length * rowHeight;
   const rows = ladder.map(({ atMs, direction, summary }, i) => {
     const y = 56 + i * rowHeight;
@@ -113,7 +116,7 @@ export function ladderSection({ callId, ladder }: Pick<CallRecord, 'callId' | 'l
   });
   const peer = ladder[0]?.peer ?? 'phone';
   return {
-    heading: `Messages of call ${callId}`,
+    heading: `Messages of the call, ${where}`,
     html: `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Ladder of SIP messages" class="ladder">
 <style>.ladder text{font:12px system-ui,sans-serif;fill:currentColor}.ladder .t{fill:var(--faint)}\
 .ladder path{stroke:currentColor;fill:none}</style>

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import type { RoomConfiguration, SIPDispatchRuleInfo, SIPInboundTrunkInfo } from '@livekit/protocol';
+import { RoomConfiguration, type SIPDispatchRuleInfo, type SIPInboundTrunkInfo } from '@livekit/protocol';
 
 /** A call as trunks and rules look at it. */
 export interface CallFacts {
@@ -146,8 +146,19 @@ function dispatchedBy(
       ...(hidden ? {} : { 'sip.phoneNumber': callingNumber, 'sip.trunkPhoneNumber': calledNumber }),
     },
     roomPreset: rule.roomPreset,
-    roomConfig: rule.roomConfig,
+    roomConfig: roomConfigOf(rule),
   };
+}
+
+/**
+ * A caller's own room is over when the caller has left it: what the rule does not say otherwise closes it a second later,
+ * and the agent's job with it.
+ */
+function roomConfigOf({ rule, roomConfig }: SIPDispatchRuleInfo): RoomConfiguration | undefined {
+  if (rule?.rule.case !== 'dispatchRuleIndividual' || rule.rule.value.noRandomness) return roomConfig;
+  const own = roomConfig?.clone() ?? new RoomConfiguration();
+  if (own.departureTimeout === 0) own.departureTimeout = 1;
+  return own;
 }
 
 const randomName = (): string => randomBytes(9).toString('base64url').replace(/[-_]/g, 'x');

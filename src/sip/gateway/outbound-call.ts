@@ -366,8 +366,8 @@ export class OutboundCall implements GatewayCall {
 
   #notAnswered(ringingMs: number): void {
     this.#log.end('sip-answer', 'deadline', `not answered within ${ringingMs} ms`);
-    this.#outgoing?.cancel('SIP;cause=408;text="Ringing time-out"');
     this.#finish('deadline', 408, 'the phone was not answered in time');
+    this.#outgoing?.cancel('SIP;cause=408;text="Ringing time-out"');
   }
 
   #finish(outcome: 'ok' | 'failed' | 'deadline', status: number, why: string): void {

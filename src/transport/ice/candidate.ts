@@ -48,10 +48,11 @@ const hostTypePreference = { udp: 126, tcp: 90 };
  */
 export function hostCandidate(
   { address, port }: TransportAddress,
-  index: number,
+  /** 0 is preferred to 1, and so on. */
+  preference: number,
   protocol: 'udp' | 'tcp' = 'udp',
 ): string {
-  const priority = hostTypePreference[protocol] * 2 ** 24 + (0xffff - index) * 2 ** 8 + 255;
-  const line = `candidate:${index + 1} 1 ${protocol} ${priority} ${address} ${port} typ host`;
+  const priority = hostTypePreference[protocol] * 2 ** 24 + (0xffff - preference) * 2 ** 8 + 255;
+  const line = `candidate:${preference + 1} 1 ${protocol} ${priority} ${address} ${port} typ host`;
   return protocol === 'tcp' ? `${line} tcptype passive` : line;
 }

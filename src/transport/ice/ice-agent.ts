@@ -78,7 +78,8 @@ interface PathState {
   pending: Check[];
 }
 
-const minIntervalMs = 20;
+/** The least that RFC 8445, section 14.2, allows between two checks. */
+const minIntervalMs = 5;
 /** As RFC 8445 spaces checks, for the first second; a path that is silent for longer is checked less and less often. */
 const firstRetryMs = 50;
 const quickChecks = 20;
@@ -311,10 +312,9 @@ export class IceAgent {
     if (priority?.length === 4) state.remotePriority = priority.readUInt32BE();
     const nominates = !this.#controlling && attributeOf(message, stunAttribute.useCandidate) !== undefined;
     if (nominates) state.nominated = true;
-    if (this.#options.lite) {
-      if (nominates) this.#nominate(state, nowMs);
-    } else if (!state.succeeded) this.#checkSoon(state, nowMs);
-    else if (nominates) this.#nominate(state, nowMs);
+    if (nominates && (state.succeeded || this.#options.lite)) this.#nominate(state, nowMs);
+    // Of a path that works too: a check that follows its own lets pion nominate the path at once.
+    else if (!this.#selected) this.#checkSoon(state, nowMs);
   }
 
   #answer(

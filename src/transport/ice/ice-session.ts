@@ -51,6 +51,11 @@ const tcpBesideUdpAfterMs = 2_000;
 const stunServersAsked = 2;
 /** A candidate goes by the signalling connection, and may arrive later than a check that leaves with it. */
 const announcedBeforeMs = 10;
+/**
+ * What leaves for the other side leaves from there, so that is to be the best candidate: as long as there is a better
+ * one that it has no answer from, pion nominates none in its first 200 ms.
+ */
+const sourcePreference = 0;
 /** Further candidates of the other side are ignored. */
 const maxRemotes = 32;
 
@@ -86,8 +91,8 @@ export class IceSession {
   #started = false;
   #tcpIsTried = false;
   #timers: NodeJS.Timeout[] = [];
-  /** From where the selected path leaves, when its socket has every address. */
-  #source: TransportAddress | undefined;
+  /** The answer of `#sourceOf` for the last path that it was asked for. */
+  #source: { path: IcePath; local: TransportAddress | undefined } | undefined;
   #closed = false;
 
   /** @throws OffhookError `OFFHOOK_TRANSPORT` when no socket can be had */
@@ -123,12 +128,12 @@ export class IceSession {
   }
 
   get pair(): CandidatePair | undefined {
-    const path = this.#selected;
+    const path = this.#agent.usable;
     if (!path) return undefined;
     const { protocol, remote } = path;
     const isRelayed = protocol === 'relay';
     const transport = isRelayed ? 'udp' : protocol;
-    const local = path.local ?? this.#source;
+    const local = path.local ?? this.#sourceOf(path);
     return {
       local: { address: '', port: 0, ...local, type: isRelayed ? 'relay' : 'host', protocol: transport },
       remote: { ...remote, type: 'host', protocol: transport },
@@ -267,7 +272,7 @@ export class IceSession {
   #announceSource(link: UdpPaths, remote: TransportAddress): boolean {
     if (this.#options.bindAddress !== undefined) return false;
     const address = localAddressTowards(remote);
-    return address !== undefined && this.#announce({ address, port: link.port });
+    return address !== undefined && this.#announce({ address, port: link.port }, 'udp', sourcePreference);
   }
 
   async #addRelay(server: TurnServer): Promise<void> {
@@ -333,10 +338,14 @@ export class IceSession {
   }
 
   /** Returns false when it was announced before. */
-  #announce(local: TransportAddress, protocol: 'udp' | 'tcp' = 'udp'): boolean {
+  #announce(
+    local: TransportAddress,
+    protocol: 'udp' | 'tcp' = 'udp',
+    preference = sourcePreference + 1 + this.#announced.size,
+  ): boolean {
     const key = `${protocol} ${local.address} ${local.port}`;
     if (this.#announced.has(key)) return false;
-    const candidate = hostCandidate(local, this.#announced.size, protocol);
+    const candidate = hostCandidate(local, preference, protocol);
     this.#announced.add(key);
     this.candidates.push(candidate);
     if (this.#isAnnouncing) this.#options.onCandidate(candidate);
@@ -352,10 +361,18 @@ export class IceSession {
       link.close();
       this.#links.delete(key);
     }
-    const port = this.#udp.get(familyOf(remote.address))?.port;
-    const address = path.local || port === undefined ? undefined : localAddressTowards(remote);
-    this.#source = address === undefined ? undefined : { address, port: port! };
     this.#options.onSelected();
+  }
+
+  /** From where a path leaves when its socket has every address. */
+  #sourceOf(path: IcePath): TransportAddress | undefined {
+    if (this.#source?.path === path) return this.#source.local;
+    const { remote } = path;
+    const port = this.#udp.get(familyOf(remote.address))?.port;
+    const address = port === undefined ? undefined : localAddressTowards(remote);
+    const local = address === undefined ? undefined : { address, port: port! };
+    this.#source = { path, local };
+    return local;
   }
 
   #onLinkLost(path: IcePath): void {

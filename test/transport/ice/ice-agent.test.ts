@@ -174,6 +174,75 @@ describe('IceAgent', () => {
     expect(b.agent.hasHeard('tcp')).toBe(false);
   });
 
+  test('a lite agent checks nothing, answers, and takes the path that the other side nominates', () => {
+    const { a, b, ends, wires, run } = makePair({ bLite: true });
+    b.agent.add(ends.b[0]!, 0);
+    b.agent.handleTimeout(0);
+    expect(wires).toEqual([]);
+    a.agent.add(ends.a[0]!, 0);
+    run(0, 100);
+    expect(a.selected).toEqual([ends.a[0]]);
+    expect(b.selected).toEqual([ends.b[0]]);
+    expect(b.agent.usable).toBe(ends.b[0]);
+  });
+
+  test('a lite agent loses a path on which nothing has come for thirty seconds', () => {
+    let open = true;
+    const { a, b, ends, run } = makePair({ bLite: true, passes: () => open });
+    a.agent.add(ends.a[0]!, 0);
+    run(0, 10_000);
+    open = false;
+    run(10_000, 39_000);
+    expect(b.lost).toBe(0);
+    run(39_000, 41_000);
+    expect(b.lost).toBe(1);
+  });
+
+  test('only a path on which the other side has signed something carries more than checks', () => {
+    const { a, b, ends, run } = makePair({ paths: 2, passes: ({ path }) => path === 0 });
+    for (const path of ends.a) a.agent.add(path, 0);
+    expect(b.agent.accepts(ends.b[0]!)).toBe(false);
+    run(0, 100);
+    expect(b.agent.accepts(ends.b[0]!)).toBe(true);
+    expect(a.agent.accepts(ends.a[1]!)).toBe(false);
+    expect(b.agent.accepts(ends.b[1]!)).toBe(false);
+  });
+
+  test('a further path takes the place of the one that was silent for longest, never of the one in use', () => {
+    const { a, b, ends, removed, run } = makePair({ paths: 70 });
+    a.agent.add(ends.a[0]!, 0);
+    run(0, 100);
+    expect(b.agent.selected).toBe(ends.b[0]);
+    for (const path of ends.b.slice(1)) b.agent.add(path, 200);
+    expect(removed).toHaveLength(6);
+    expect(removed).not.toContain(ends.b[0]);
+    expect(b.agent.selected).toBe(ends.b[0]);
+  });
+
+  test('checks of a peer whose credentials are not known yet are answered', () => {
+    const answers: Buffer[] = [];
+    const { a, ends, wires } = makePair();
+    a.agent.add(ends.a[0]!, 0);
+    a.agent.handleTimeout(0);
+    const early = new IceAgent({
+      local: bob,
+      controlling: false,
+      lite: false,
+      tieBreaker: 1n,
+      priority: 1,
+      randomBytes,
+      onUsable: () => {},
+      onSelected: () => {},
+      onRemoved: () => {},
+      onSilent: () => {},
+      onLost: () => {},
+    });
+    const path: IcePath = { ...ends.b[0]!, send: (packet) => answers.push(packet) };
+    expect(early.receive(path, wires[0]!.packet, 0)).toBe(true);
+    expect(answers).toHaveLength(1);
+    expect(early.usable).toBeUndefined();
+  });
+
   test('what is not signed with the right passwords changes nothing', () => {
     const { a, ends, wires } = makePair();
     const stranger = makePair();

@@ -1,0 +1,91 @@
+// The seed scene: callers of an agent of livekit-agents, with no filter and with one whose on_load never returns.
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildNoiseFilter } from '../../dist/cli/demo/noise-filter.js';
+import { freeTcpPort } from '../../test/support/livekit-server.mjs';
+import { Program, startParticipant } from '../../test/support/program.mjs';
+import { summarize } from '../statistics.mjs';
+
+const examples = fileURLToPath(new URL('../../examples', import.meta.url));
+const giveUpMs = 10_000;
+
+async function startAgent(bench, engine, filter) {
+  const agent = new Program(join(examples, 'python/agent.py'), {
+    engine,
+    args: ['start'],
+    env: {
+      LIVEKIT_URL: bench.server.url,
+      LIVEKIT_API_KEY: bench.server.apiKey,
+      LIVEKIT_API_SECRET: bench.server.apiSecret,
+      AGENT_PORT: String(await freeTcpPort()),
+      AGENT_IDLE_PROCESSES: '2',
+      AGENT_CALLS: '100',
+      ...(filter && {
+        NOISE_FILTER_LIBRARY: filter,
+        NOISE_FILTER_ON_LOAD: 'block',
+        OFFHOOK_FILTER_ENV: 'NOISE_FILTER_ON_LOAD',
+      }),
+    },
+  });
+  await agent.waitForLine('registered worker', 60_000);
+  await agent.waitForLine('ready for a call', 60_000);
+  return agent;
+}
+
+/** Milliseconds from dialling to the first audible sound; undefined for a caller who gave up. */
+async function call(bench) {
+  const room = bench.newRoom();
+  const caller = startParticipant('native');
+  try {
+    await caller.waitFor('started');
+    await caller.call('connect', await bench.join(room, 'caller'));
+    const connectedAtMs = Date.now();
+    const agentHere = caller.events.find(({ event }) => event === 'firstAudible');
+    const { atMs } = agentHere ?? (await caller.waitFor('firstAudible', {}, giveUpMs));
+    return atMs - connectedAtMs;
+  } catch (error) {
+    if (!/no event firstAudible/.test(error.message)) throw error;
+    return undefined;
+  } finally {
+    await caller.stop();
+  }
+}
+
+async function play(bench, engine, filter, calls) {
+  const agent = await startAgent(bench, engine, filter);
+  const heard = [];
+  try {
+    await call(bench);
+    for (let n = 0; n < calls; n++) {
+      heard.push(await call(bench));
+      bench.progress(n + 1, calls, `${engine}${filter ? ' with a filter that blocks' : ''}`);
+    }
+  } finally {
+    await agent.stop(500);
+  }
+  const answered = heard.filter((ms) => ms !== undefined);
+  return { calls, answered: answered.length, ...(answered.length > 0 && { ms: summarize(answered) }) };
+}
+
+export const scene = {
+  name: 'scene',
+  title: 'From joining to hearing the agent, with no filter and with one that blocks for ever',
+  unit: 'calls',
+  async run(bench, { calls }) {
+    const folder = mkdtempSync(join(tmpdir(), 'offhook-scene-'));
+    const filter = buildNoiseFilter(join(examples, 'noise-filter/noise_filter.c'), folder).library;
+    const result = {};
+    for (const engine of ['offhook', 'native']) {
+      result[`${engine}, no filter`] = await play(bench, engine, undefined, calls);
+      result[`${engine}, blocked`] = await play(
+        bench,
+        engine,
+        filter,
+        engine === 'native' ? Math.min(calls, 3) : calls,
+      );
+    }
+    return result;
+  },
+};

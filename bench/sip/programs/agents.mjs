@@ -1,0 +1,64 @@
+// Agents by LiveKit's worker protocol, as small as they can be: each says a tone in the room that it is sent into.
+import {
+  JobStatus,
+  JobType,
+  RegisterWorkerRequest,
+  ServerMessage,
+  UpdateJobStatus,
+  WorkerMessage,
+} from '@livekit/protocol';
+import { WebSocket } from 'ws';
+import { AudioSource } from '../../../dist/audio/index.js';
+import { Room } from '../../../dist/room/index.js';
+import { signAccess } from '../../../dist/server/index.js';
+
+const url = process.argv[2];
+const token = await signAccess('devkey', 'secret', {
+  identity: 'worker',
+  grants: { agent: true },
+  lifetime: '1h',
+});
+const socket = new WebSocket(`${url}/agent`, { headers: { Authorization: `Bearer ${token}` } });
+await new Promise((resolve) => socket.once('open', resolve));
+const send = (message) => socket.send(new WorkerMessage({ message }).toBinary());
+const jobs = new Map();
+const sampleRate = 8_000;
+const tone = Int16Array.from(
+  { length: sampleRate },
+  (_, i) => 8_000 * Math.sin((2 * Math.PI * 1_000 * i) / sampleRate),
+);
+
+socket.on('message', (data) => {
+  const { message } = ServerMessage.fromBinary(data);
+  if (message.case === 'availability') {
+    const jobId = message.value.job.id;
+    send({ case: 'availability', value: { jobId, available: true, participantIdentity: `agent-${jobId}` } });
+  }
+  if (message.case === 'assignment') take(message.value.job.id, message.value.token).catch(() => {});
+});
+send({ case: 'register', value: new RegisterWorkerRequest({ type: JobType.JT_ROOM, version: '1' }) });
+
+async function take(jobId, jobToken) {
+  const room = new Room({ name: jobId });
+  const source = new AudioSource({ sampleRate, numChannels: 1, queueSizeMs: 100 });
+  let left = false;
+  jobs.set(jobId, room);
+  room.onEvent = (event) => {
+    if (left || (event.type !== 'participantDisconnected' && event.type !== 'disconnected')) return;
+    left = true;
+    jobs.delete(jobId);
+    source.close();
+    room.disconnect();
+    send({ case: 'updateJob', value: new UpdateJobStatus({ jobId, status: JobStatus.JS_SUCCESS }) });
+  };
+  await room.connect(url, jobToken, { autoSubscribe: false });
+  if (left) return;
+  await room.localParticipant.publishAudio(source, { dtx: false, red: false });
+  for (let at = 0; !left; at = (at + 80) % sampleRate) {
+    const data = tone.subarray(at, at + 80);
+    await source.captureFrame({ data, sampleRate, numChannels: 1, samplesPerChannel: 80 });
+  }
+}
+
+process.on('message', ({ what }) => process.send(what === 'counts' ? { jobs: jobs.size } : {}));
+process.on('SIGTERM', () => process.exit(0));

@@ -1,0 +1,11 @@
+import { SipGateway } from '../../../dist/sip/index.js';
+
+const gateway = await SipGateway.open({
+  port: 0,
+  room: { url: process.argv[2], apiKey: 'devkey', apiSecret: 'secret' },
+  limits: { calls: { perSecond: 1_000, burst: 10_000 }, messages: { perSecond: 10_000, burst: 100_000 } },
+});
+process.on('message', ({ what }) =>
+  process.send(what === 'counts' ? gateway.counts() : { port: gateway.port }),
+);
+process.on('SIGTERM', () => process.exit(0));

@@ -1,0 +1,81 @@
+// Makes one file of the engine's thread, after tsc: reading some three hundred modules one by one took two thirds of the
+// thread's start. What is loaded on demand stays apart.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, relative } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import { protocolModule } from './protocol-messages.mjs';
+
+const dist = fileURLToPath(new URL('../dist', import.meta.url));
+const outdir = `${dist}/engine`;
+const require = createRequire(import.meta.url);
+
+/** Addons and WebAssembly find their binaries beside their own files; OpenTelemetry must be the program's own. */
+const external = [
+  '@ennuicastr/webrtcaec3.js',
+  '@evan/opus',
+  '@jitsi/rnnoise-wasm',
+  '@opentelemetry/api',
+  'koffi',
+];
+
+/** Puts the messages that the engine uses in the place of the bindings'. */
+async function replaceProtocol() {
+  const from = (path) => import(pathToFileURL(`${dist}/ffi/${path}.js`).href);
+  const [protocol, { requestTable }, { eventTable, roomEventTable }] = await Promise.all([
+    from('protocol'),
+    from('request-table'),
+    from('event-table'),
+  ]);
+  const { proto2 } = require('@bufbuild/protobuf');
+  const enumOf = (value) => {
+    try {
+      return proto2.getEnumType(value);
+    } catch {
+      return undefined;
+    }
+  };
+  const tables = {
+    'livekit.proto.FfiRequest': requestTable,
+    'livekit.proto.FfiEvent': eventTable,
+    'livekit.proto.RoomEvent': roomEventTable,
+  };
+  const isUnused = (typeName, field) => ['not yet', 'never'].includes(tables[typeName]?.[field]?.status);
+  writeFileSync(`${dist}/ffi/protocol.js`, protocolModule(protocol, enumOf, isUnused));
+}
+
+/** A module finds what lies beside it, wherever the bundle is. */
+const ownUrls = {
+  name: 'own-urls',
+  setup(bundler) {
+    bundler.onLoad({ filter: /\.js$/ }, ({ path }) => {
+      if (!path.startsWith(`${dist}/`)) return undefined;
+      const url = `new URL(${JSON.stringify(relative(outdir, path))}, import.meta.url).href`;
+      const contents = readFileSync(path, 'utf8').replaceAll('import.meta.url', url);
+      return { contents, loader: 'js', resolveDir: dirname(path) };
+    });
+  },
+};
+
+export async function bundleEngine() {
+  await replaceProtocol();
+  await build({
+    entryPoints: { main: `${dist}/ffi/engine.js` },
+    outdir,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    mainFields: ['module', 'main'],
+    external,
+    plugins: [ownUrls],
+    // For the CommonJS packages in it, which require Node's own modules.
+    banner: {
+      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+    },
+    legalComments: 'none',
+    logLevel: 'warning',
+  });
+}
