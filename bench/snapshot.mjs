@@ -4,6 +4,8 @@ import { figure, rowsOf } from './report.mjs';
 export function renderSnapshot({ endedAt, machine, results }) {
   const rows = results
     .flatMap(rowsOf)
+    // A record of before a measure existed has no figure for it.
+    .filter(({ offhook }) => offhook !== undefined)
     .map(({ label, unit, native, offhook, ratio, note }) =>
       [
         label,

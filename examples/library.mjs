@@ -1,4 +1,4 @@
-// The engine as a library, with no FFI and no framework: joins a room, speaks a tone, and says how loud the others are.
+// The engine as a library: joins a room, speaks a tone, and says how loud the others are.
 //   node examples/library.mjs URL TOKEN
 // It leaves after five seconds and prints how long each step of connecting took.
 import { AudioSource, OffhookError, RemoteAudioTrack, Room, renderTimelineText } from 'offhook';
@@ -9,18 +9,16 @@ const toneHz = 440;
 const stayMs = 5_000;
 
 const room = new Room({ name: 'library example' });
-room.onEvent = (event) => {
-  if (event.type === 'participantConnected') console.log(`${event.participant.identity} joined`);
-  if (event.type === 'trackSubscribed' && event.track instanceof RemoteAudioTrack) {
-    void tellLevels(event.participant.identity, event.track);
-  }
-};
+room.on('participantConnected', ({ participant }) => console.log(`${participant.identity} joined`));
+room.on('trackSubscribed', async ({ participant, track }) => {
+  if (track instanceof RemoteAudioTrack) await printLevels(participant.identity, track);
+});
 
 /** Prints the level of a track twice a second, in dB below full scale. */
-async function tellLevels(identity, track) {
+async function printLevels(identity, track) {
   let squares = 0;
   let count = 0;
-  for await (const { data } of track.frames({ sampleRate: 16_000, numChannels: 1 })) {
+  for await (const { data } of track.frames({ sampleRate: 16_000 })) {
     for (const sample of data) squares += (sample / 32_768) ** 2;
     count += data.length;
     if (count < 8_000) continue;
@@ -47,13 +45,12 @@ try {
   console.error(error instanceof OffhookError ? error.toLine() : error);
   process.exit(1);
 }
-console.log(`in room ${room.info.name} with ${[...room.remoteParticipants.keys()].join(', ') || 'nobody'}`);
+console.log(`in room ${room.name} with ${[...room.remoteParticipants.keys()].join(', ') || 'nobody'}`);
 
-const source = new AudioSource({ sampleRate, numChannels: 1, queueSizeMs: 200 });
+const source = new AudioSource({ sampleRate, queueSizeMs: 200 });
 const publication = await room.localParticipant.publishAudio(source, { name: 'tone' });
 console.log(`speaking as ${publication.sid}`);
-const leaving = AbortSignal.timeout(stayMs);
-await speak(source, leaving);
+await speak(source, AbortSignal.timeout(stayMs));
 
 await room.disconnect();
-console.log(renderTimelineText(room.timeline.toJSON()));
+console.log(renderTimelineText(room.timeline));

@@ -16,6 +16,8 @@ const external = [
   '@ennuicastr/webrtcaec3.js',
   '@evan/opus',
   '@jitsi/rnnoise-wasm',
+  // One file already, which the rest of the package needs too.
+  '@livekit/protocol',
   '@opentelemetry/api',
   'koffi',
 ];
@@ -75,6 +77,9 @@ export async function bundleEngine() {
     banner: {
       js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
     },
+    // Names stay: stack traces are read by people.
+    minifyWhitespace: true,
+    minifySyntax: true,
     legalComments: 'none',
     logLevel: 'warning',
   });

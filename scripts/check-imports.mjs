@@ -19,10 +19,11 @@ const arrows = {
   filters: ['timeline'],
   room: ['signal', 'transport', 'rtp', 'audio', 'video', 'data', 'e2ee', 'filters', 'timeline'],
   ffi: ['room', 'audio', 'video', 'data', 'e2ee', 'filters', 'timeline'],
+  library: ['ffi', 'audio', 'data', 'timeline'],
   server: ['transport', 'rtp', 'audio', 'timeline'],
   sip: ['room', 'server', 'transport', 'rtp', 'audio', 'timeline'],
   // The commands put everything together; doctor looks into the parts of a connection.
-  cli: ['ffi', 'server', 'sip', 'room', 'signal', 'transport', 'filters', 'timeline'],
+  cli: ['ffi', 'server', 'sip', 'room', 'audio', 'signal', 'transport', 'filters', 'timeline'],
 };
 
 const importPattern = /(?:\bfrom|\bimport|\brequire\()\s*\(?\s*'(\.[^']*)'/g;

@@ -7,6 +7,7 @@ export { AudioStream, type AudioStreamOptions, checkStreamOptions } from './audi
 export { type Clock, systemClock } from './clock.js';
 export type { AudioPayload } from './depacketize.js';
 export type { FrameFilter } from './filter-stage.js';
+export { checkFormat } from './format.js';
 export type { AudioFrame } from './frame.js';
 export { OpusEncoder } from './opus-encoder.js';
 export { parseRed } from './red.js';

@@ -1,11 +1,12 @@
 import { FilterRegistry } from '../filters/index.js';
+import type { ConnectionState } from '../room/index.js';
 import { createLogger, type SpanRecord } from '../timeline/index.js';
 import { failureOf } from './callbacks.js';
 import { type AddressSpace, EngineMemory, VirtualAddresses } from './engine-memory.js';
 import { Handles } from './handles.js';
 import type { CallbackCase, EventOf, InitOf } from './messages.js';
 import { type EventInit, encodeEvent, Outbox } from './outbox.js';
-import type { Delivery, LentBuffer, Promised } from './wire.js';
+import type { Delivery, LentBuffer, LibraryConnect, Promised } from './wire.js';
 
 const log = createLogger('ffi');
 
@@ -18,6 +19,12 @@ export interface Tracer {
   over(connect: bigint): void;
 }
 
+/** Takes what the library is told beyond the protocol. */
+export interface LibraryListener {
+  failed(asyncId: bigint, error: unknown): void;
+  connectionState(connect: bigint, state: ConnectionState): void;
+}
+
 /** What the handlers of requests share: handles, memory, and the way to the program. */
 export class Context {
   readonly handles = new Handles();
@@ -28,6 +35,10 @@ export class Context {
   tracer: Tracer | undefined;
   /** As FfiServerOptions has it. */
   untilTaken: () => Promise<void> | undefined = () => undefined;
+  /** Undefined unless the program is offhook's own library. */
+  library: LibraryListener | undefined;
+  /** What the library says of the connect that is the current request. */
+  libraryConnect: LibraryConnect | undefined;
   /** The callback that the program was promised before the current request came; taken by `call`. */
   promised: Promised | undefined;
   /** Variables of the program that came with the current request, for the process of a filter. */
@@ -67,6 +78,7 @@ export class Context {
       .then(settle)
       .catch((error: unknown) => {
         log.debug(`${name} failed: ${error instanceof Error ? error.stack : String(error)}`);
+        this.library?.failed(asyncId, error);
         settle(failureOf[name](error));
       })
       .finally(afterwards);
@@ -75,6 +87,7 @@ export class Context {
 
   /** Settles a callback that was promised for a request that cannot be taken. */
   fail({ id, callback, asyncId }: Promised, error: unknown): void {
+    this.library?.failed(asyncId, error);
     this.outbox.close(id);
     this.outbox.emit({ case: callback, value: { ...failureOf[callback](error), asyncId } } as EventInit);
   }

@@ -4,7 +4,7 @@ import { EventsToCome } from './events-to-come.js';
 import { Logs } from './logs.js';
 import CaptureRing from './program/capture-ring.cjs';
 import { type FfiAnswer, FfiServer } from './server.js';
-import type { EngineClient, FromEngine, ToEngine } from './wire.js';
+import type { EngineClient, ErrorRecord, FromEngine, ToEngine } from './wire.js';
 
 /*
  * The engine thread: rooms, transports, codecs and timers run here, so that a program whose own thread is busy loses
@@ -14,6 +14,12 @@ const log = createLogger('ffi/engine');
 const logs = new Logs();
 
 const nothing = { bytes: new Uint8Array(0) };
+
+function errorRecord(error: unknown): ErrorRecord {
+  if (!(error instanceof OffhookError)) return { code: 'OFFHOOK_PROTOCOL', message: describeError(error) };
+  const { code, message, stage, host, elapsedMs, advice } = error;
+  return { code, message, stage, host, elapsedMs, advice };
+}
 
 /** Serves one client: the requests of a program, or of a library in it. They share the thread and nothing else. */
 class ClientService {
@@ -28,6 +34,16 @@ class ClientService {
       emit: (event) => this.#events.add(event),
       untilTaken: () => this.#events.untilTaken(),
     });
+    if (client.isLibrary) {
+      this.#server.informLibrary({
+        // Of any other error, the callback says all there is.
+        failed: (asyncId, error) => {
+          if (error instanceof OffhookError)
+            this.#send({ type: 'failure', asyncId, error: errorRecord(error) });
+        },
+        connectionState: (connect, state) => this.#send({ type: 'connectionState', connect, state }),
+      });
+    }
     client.port.on('message', (message: ToEngine) => this.#onMessage(message));
   }
 
@@ -41,7 +57,11 @@ class ClientService {
     try {
       answer(this.#client, { id, ...work() });
     } catch (error) {
-      answer(this.#client, { id, error: describeError(error) });
+      answer(this.#client, {
+        id,
+        error: describeError(error),
+        ...(this.#client.isLibrary ? { record: errorRecord(error) } : {}),
+      });
     }
   }
 

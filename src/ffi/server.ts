@@ -1,7 +1,7 @@
 import { AudioSource, type CaptureRing } from '../audio/index.js';
 import type { FilterStatus } from '../filters/index.js';
 import { createLogger, describeError, OffhookError } from '../timeline/index.js';
-import { Context, type Tracer } from './context.js';
+import { Context, type LibraryListener, type Tracer } from './context.js';
 import type { AddressSpace } from './engine-memory.js';
 import { answerLaterRequest } from './later-requests.js';
 import type { InitOf, RequestCase, RequestOf, ResponseOf } from './messages.js';
@@ -76,9 +76,10 @@ export class FfiServer {
    * Takes a request whose response the program has already: the id of its callback, or nothing. Whatever fails is said
    * in the callback.
    */
-  post({ bytes, buffers, promised }: PostedRequest): void {
+  post({ bytes, buffers, promised, library }: PostedRequest): void {
     const context = this.#context;
     context.promised = promised;
+    context.libraryConnect = library;
     try {
       const message = decode(bytes);
       if (!message) throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the request is of a later protocol');
@@ -88,6 +89,7 @@ export class FfiServer {
       if (context.promised) context.fail(context.promised, error);
     } finally {
       context.promised = undefined;
+      context.libraryConnect = undefined;
       context.memory.endRequest();
     }
   }
@@ -124,6 +126,11 @@ export class FfiServer {
   /** Rooms that are joined from now on are traced. */
   trace(tracer: Tracer): void {
     this.#context.tracer = tracer;
+  }
+
+  /** The program is offhook's own library. */
+  informLibrary(listener: LibraryListener): void {
+    this.#context.library = listener;
   }
 
   get filterStatuses(): FilterStatus[] {

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { SpanRecord } from '../timeline/index.js';
+import type { ConnectionState, ConnectOptions } from '../room/index.js';
+import type { ErrorCode, SpanRecord, Stage } from '../timeline/index.js';
 import type { CallbackCase } from './messages.js';
 
 /** Bytes at an address: a buffer that a request names, or one that an event or an answer hands over. */
@@ -44,14 +45,31 @@ export type Answer =
         /** Bytes to be written into the program's own memory, where the request asked for it. */
         writes?: Attachment[];
       })
-  | { id: number; error: string }
+  | { id: number; error: string; record?: ErrorRecord }
   /** There will be no answers: the engine did not start. */
   | { id: 'start'; error: string };
+
+/** An OffhookError on its way between threads. */
+export interface ErrorRecord {
+  code: ErrorCode;
+  message: string;
+  stage?: Stage;
+  host?: string;
+  elapsedMs?: number;
+  advice?: string;
+}
+
+/** What the library says of a connect beyond what the protocol has a place for. */
+export type LibraryConnect = Pick<
+  ConnectOptions,
+  'deadlines' | 'waitFor' | 'iceServers' | 'iceTransportPolicy' | 'maxReconnectAttempts'
+> & { name: string };
 
 /** A request that the program's thread has answered itself. */
 export interface PostedRequest {
   bytes: Uint8Array;
   buffers: Attachment[];
+  library?: LibraryConnect;
   /** The callback that the program was promised; undefined for a request that has none. */
   promised?: Promised;
 }
@@ -92,6 +110,7 @@ export type FromEngine =
   | { type: 'dropped'; handle: number }
   | { type: 'disposed'; closed?: number[] }
   | TracedStep
+  | LibraryNews
   /** The room is over: no step of it comes after this. */
   | { type: 'traceOver'; connect: bigint };
 
@@ -105,6 +124,11 @@ export interface EventsMessage {
   /** Handles of the sources whose waiting captures have room now. */
   room?: number[];
 }
+
+/** What only the library is told, before the event of the protocol that says less. */
+export type LibraryNews =
+  | { type: 'failure'; asyncId: bigint; error: ErrorRecord }
+  | { type: 'connectionState'; connect: bigint; state: ConnectionState };
 
 /** A step of a room's timeline that has ended. */
 export interface TracedStep {
@@ -125,4 +149,6 @@ export interface EngineClient {
   answered: SharedArrayBuffer;
   /** One Int32 that grows with every message of events that the program has taken. */
   eventsTaken: SharedArrayBuffer;
+  /** It is offhook's own library: it gets errors and connection states whole. */
+  isLibrary: boolean;
 }

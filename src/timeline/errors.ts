@@ -38,18 +38,24 @@ export interface OffhookErrorDetails {
 export class OffhookError extends Error {
   override readonly name = 'OffhookError';
   readonly code: ErrorCode;
+  /** What went wrong, without the advice that ends `message`. */
+  readonly summary: string;
   readonly stage: Stage | undefined;
   readonly host: string | undefined;
   readonly elapsedMs: number | undefined;
   readonly advice: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: OffhookErrorDetails = {}) {
-    super(withoutTokens(message), details.cause === undefined ? undefined : { cause: details.cause });
+    const { advice, cause } = details;
+    const text = withoutTokens(message);
+    const summary = advice ? text.replace(`. ${advice}`, '') : text;
+    super(advice ? `${summary}. ${advice}` : summary, cause === undefined ? undefined : { cause });
     this.code = code;
+    this.summary = summary;
     this.stage = details.stage;
     this.host = details.host;
     this.elapsedMs = details.elapsedMs;
-    this.advice = details.advice;
+    this.advice = advice;
   }
 
   /** One line for logs and FFI error strings: message, stage, host, elapsed, advice, code. */
@@ -61,7 +67,7 @@ export class OffhookError extends Error {
     ].filter(Boolean);
     const context = where.length > 0 ? ` (${where.join(', ')})` : '';
     const advice = this.advice ? ` ${this.advice}` : '';
-    return `${this.message}${context}.${advice} [${this.code}]`;
+    return `${this.summary}${context}.${advice} [${this.code}]`;
   }
 }
 

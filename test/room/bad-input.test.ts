@@ -16,8 +16,8 @@ import {
 import { AccessToken } from 'livekit-server-sdk';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
-import { AudioSource, Room, type RoomEvent, type RoomFilters } from '../../src/index.js';
 import { type FakeServer, fakeServer, say } from '../signal/fake-server.js';
+import { AudioSource, Room, type RoomEvent, type RoomFilters } from '../support/engine.js';
 
 const join = new JoinResponse({
   participant: { sid: 'PA_me', identity: 'me' },

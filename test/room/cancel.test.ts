@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Room } from '../../src/index.js';
 import { seededRandom } from '../audio/seeded-random.js';
+import { Room } from '../support/engine.js';
 import { describeWith } from '../support/parts.js';
 import { House } from './house.js';
 

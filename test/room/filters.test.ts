@@ -6,7 +6,7 @@ import {
   Room,
   rnnoiseModuleId,
   type StreamFilter,
-} from '../../src/index.js';
+} from '../support/engine.js';
 import { describeWith } from '../support/parts.js';
 import { levelDbfs } from '../support/tone.js';
 import { House } from './house.js';

@@ -1,5 +1,5 @@
 import { AudioSource } from '../../src/audio/index.js';
-import { type ConnectOptions, Room, type RoomEvent } from '../../src/index.js';
+import { type ConnectOptions, Room, type RoomEvent } from '../support/engine.js';
 import { startLivekitServer } from '../support/livekit-server.mjs';
 import { makeToken } from '../support/token.mjs';
 

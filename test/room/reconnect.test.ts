@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import type { RemoteAudioTrack } from '../../src/index.js';
+import type { RemoteAudioTrack } from '../support/engine.js';
 import { startLivekitServer } from '../support/livekit-server.mjs';
 import { describeWith } from '../support/parts.js';
 import { TcpRelay } from '../support/tcp-relay.js';

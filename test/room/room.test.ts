@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { RemoteAudioTrack, Room, TrackSource } from '../../src/index.js';
+import { RemoteAudioTrack, Room, TrackSource } from '../support/engine.js';
 import { describeWith } from '../support/parts.js';
 import { dominantFrequencyHz, goertzelPower } from '../support/tone.js';
 import { House } from './house.js';

@@ -1,8 +1,8 @@
 import { AudioSource, type AudioStream } from '../../src/audio/index.js';
-import { RemoteAudioTrack, Room, type RoomEvent } from '../../src/index.js';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import type { CallRecord } from '../../src/sip/index.js';
 import { SipGateway, type SipGatewayOptions, sipService } from '../../src/sip/index.js';
+import { RemoteAudioTrack, Room, type RoomEvent } from '../support/engine.js';
 import { makeToken } from '../support/token.mjs';
 import { makeTone, type Pcm } from '../support/tone.js';
 import { until } from './until.js';

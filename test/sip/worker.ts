@@ -8,7 +8,7 @@ import {
 } from '@livekit/protocol';
 import { WebSocket } from 'ws';
 import { AudioSource } from '../../src/audio/index.js';
-import { Room } from '../../src/index.js';
+import { Room } from '../support/engine.js';
 import { makeToken } from '../support/token.mjs';
 import { makeTone } from '../support/tone.js';
 

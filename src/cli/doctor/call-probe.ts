@@ -1,4 +1,5 @@
-import { type AudioFrame, AudioSource, RemoteAudioTrack, Room, type RoomEvent } from '../../index.js';
+import { type AudioFrame, AudioSource } from '../../audio/index.js';
+import { RemoteAudioTrack, Room, type RoomEvent } from '../../room/index.js';
 import type { ProbeStep } from '../../signal/index.js';
 import {
   describeError,

@@ -5,9 +5,12 @@ import type {
   EngineClient,
   EventsMessage,
   FromEngine,
+  LibraryConnect,
+  LibraryNews,
   Owed,
   PostedRequest,
   ToEngine,
+  TracedStep,
 } from '../wire.js' with { 'resolution-mode': 'import' };
 
 import path = require('node:path');
@@ -71,6 +74,10 @@ function keepCodecLoaded(): void {
   }
 }
 
+function answerError(answer: Extract<Answer, { error: string }>): Error {
+  return new Error(answer.error, 'record' in answer ? { cause: answer.record } : undefined);
+}
+
 let thread: { worker: threads.Worker; clients: threads.MessagePort } | undefined;
 
 /** The thread of this process, and the port that it takes its clients from; they all share it. */
@@ -100,6 +107,10 @@ function engineThread() {
 class EngineThread {
   /** Takes every event. What it throws is the program's uncaught exception, and costs no other event. */
   onEvent: EventListener = () => {};
+  /** Takes what only the library is told, in order with the events. */
+  onNews: (news: LibraryNews) => void = () => {};
+  /** Takes the steps of rooms' timelines, once `trace` was called. */
+  onStep: ((step: TracedStep) => void) | undefined;
   #port: threads.MessagePort;
   #answers: threads.MessagePort;
   #answered = new Int32Array(new SharedArrayBuffer(4));
@@ -122,7 +133,8 @@ class EngineThread {
   #lost: Error | undefined;
   #telemetry: Telemetry | undefined;
 
-  constructor() {
+  /** @param isLibrary whether the client is offhook's own library, not a program that speaks the protocol */
+  constructor(isLibrary = false) {
     keepCodecLoaded();
     const requests = new threads.MessageChannel();
     const answers = new threads.MessageChannel();
@@ -133,6 +145,7 @@ class EngineThread {
       answers: answers.port2,
       answered: this.#answered.buffer,
       eventsTaken: this.#eventsTaken.buffer,
+      isLibrary,
     };
     const { worker, clients } = engineThread();
     clients.postMessage(client, [requests.port2, answers.port2]);
@@ -158,10 +171,11 @@ class EngineThread {
    * Takes an encoded FfiRequest. One that is answered by the id of its callback is sent to the engine without waiting
    * for it; what is wrong with it comes with the callback.
    *
+   * @param library what goes along with a connect of the library
    * @returns the encoded FfiResponse
-   * @throws Error with what the engine says, or when it does not answer
+   * @throws Error with what the engine says, or when it does not answer; to the library, an ErrorRecord is its cause
    */
-  request(bytes: Uint8Array): Uint8Array {
+  request(bytes: Uint8Array, library?: LibraryConnect): Uint8Array {
     if (!this.#telemetry && Telemetry.isWanted) this.#beginTelemetry();
     const request = new ProgramRequest(bytes);
     if (!this.#lost && request.kind === kinds.clearAudioBuffer && this.#captures.clear(request)) {
@@ -169,7 +183,10 @@ class EngineThread {
     }
     const { postable } = request;
     if (this.#lost || !postable) return this.#answerOf(request, bytes);
-    return responseOf(postable.response, this.#captured(request) ?? this.#postRequest(request, bytes));
+    return responseOf(
+      postable.response,
+      this.#captured(request) ?? this.#postRequest(request, bytes, library),
+    );
   }
 
   /** @returns the id of the callback of a captured frame; undefined for a request that the engine must be sent */
@@ -191,16 +208,19 @@ class EngineThread {
   }
 
   /** @returns the id of the callback; undefined for a request that has none */
-  #postRequest(request: ProgramRequest, bytes: Uint8Array): number | undefined {
+  #postRequest(request: ProgramRequest, bytes: Uint8Array, library?: LibraryConnect): number | undefined {
     const posted: PostedRequest = { bytes: alone(bytes), buffers: this.#buffersOf(request) };
+    if (library) posted.library = library;
     const { later } = request.postable!;
     let asyncId: number | undefined;
     if (later) {
       const id = this.#newId();
       asyncId = request.numbers.get(later.idField) ?? id;
       const { callback } = later;
-      posted.promised = { id, callback, asyncId: BigInt(asyncId) };
-      this.#open.set(id, { callback, asyncId: BigInt(asyncId) });
+      const owed = { callback, asyncId: BigInt(asyncId) };
+      posted.promised = { id, ...owed };
+      this.#open.set(id, owed);
+      this.#telemetry?.opened({ id, owed });
       this.#everOpen = true;
       this.#keepAliveIfOpen();
     }
@@ -257,6 +277,11 @@ class EngineThread {
     });
   }
 
+  /** Steps of rooms' timelines are handed to `onStep` from now on. */
+  trace(): void {
+    this.#post({ type: 'trace' });
+  }
+
   #beginTelemetry(): void {
     this.#telemetry = new Telemetry(() => {
       if (this.#lost) return [];
@@ -283,7 +308,7 @@ class EngineThread {
     const id = ++this.#lastId;
     const answer = this.#waitForAnswer(id, messageFor(id), deadlineMs);
     this.#deadlineMs = answerDeadlineMs;
-    if ('error' in answer) throw new Error(answer.error);
+    if ('error' in answer) throw answerError(answer);
     for (const { address, bytes } of answer.writes ?? []) this.#memory.view(address, bytes.length).set(bytes);
     this.#take(answer);
     return answer.bytes;
@@ -320,7 +345,12 @@ class EngineThread {
       this.#dropping.delete(message.handle);
       return;
     }
+    if (message.type === 'failure' || message.type === 'connectionState') {
+      this.onNews(message);
+      return;
+    }
     if (message.type === 'step') {
+      this.onStep?.(message);
       void this.#telemetry?.step(message);
       return;
     }

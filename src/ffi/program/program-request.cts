@@ -56,9 +56,14 @@ const later = (response: number, callback: CallbackCase, idField: number): Posta
 
 /** By field number of the request in FfiRequest. */
 const postableRequests = new Map<number, PostableRequest>([
+  [3, later(3, 'connect', 4)],
+  [4, later(4, 'disconnect', 2)],
   [5, later(5, 'publishTrack', 4)],
   [6, later(6, 'unpublishTrack', 4)],
   [7, later(7, 'publishData', 8)],
+  [9, later(9, 'setLocalMetadata', 3)],
+  [10, later(10, 'setLocalName', 3)],
+  [11, later(11, 'setLocalAttributes', 3)],
   [12, later(12, 'getSessionStats', 2)],
   [13, later(13, 'publishTranscription', 5)],
   [14, later(14, 'publishSipDtmf', 5)],

@@ -1,6 +1,6 @@
 import { DisconnectReason } from '@livekit/protocol';
 import type { RoomOptions as FfiRoomOptions } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
-import { type ConnectOptions, Room, type SimulatedScenario } from '../../room/index.js';
+import { type ConnectionState, type ConnectOptions, Room, type SimulatedScenario } from '../../room/index.js';
 import { OffhookError, saveTimeline } from '../../timeline/index.js';
 import type { Context } from '../context.js';
 import type { Handler } from '../handler.js';
@@ -9,17 +9,21 @@ import { IceTransportType, SimulateScenarioKind } from '../protocol.js';
 
 export const connect: Handler<'connect'> = ({ url = '', token = '', options, requestAsyncId }, context) =>
   context.call('connect', requestAsyncId, async (asyncId) => {
+    const { library, libraryConnect } = context;
     if (options?.encryption ?? options?.e2ee) {
       throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'end-to-end encryption is not supported yet');
     }
-    const room = new Room({ filters: context.filters });
+    const name = libraryConnect?.name;
+    const room = new Room({ filters: context.filters, ...(name === undefined ? {} : { name }) });
     const { OFFHOOK_TIMELINE } = process.env;
     if (OFFHOOK_TIMELINE) saveTimeline(room.timeline, OFFHOOK_TIMELINE);
     const ffiRoom = new FfiRoom(context, room);
     ffiRoom.onOver = traceRoom(room, asyncId, context);
+    if (library) reportConnectionState(ffiRoom, (state) => library.connectionState(asyncId, state));
     const startedMs = performance.now();
     try {
-      await room.connect(url, token, fromFfiOptions(options));
+      const { name: _, ...beyond } = libraryConnect ?? { name };
+      await room.connect(url, token, { ...fromFfiOptions(options), ...beyond });
     } catch (error) {
       ffiRoom.notJoined();
       throw withElapsed(error, performance.now() - startedMs);
@@ -38,6 +42,17 @@ function traceRoom({ timeline }: Room, connect: bigint, { tracer }: Context): ()
     stop();
     tracer.over(connect);
   };
+}
+
+/** The protocol knows no difference between a session that is resumed and one that is begun anew. */
+function reportConnectionState(ffiRoom: FfiRoom, report: (state: ConnectionState) => void): void {
+  let last: ConnectionState = 'connecting';
+  ffiRoom.listen(() => {
+    const { connectionState } = ffiRoom.room;
+    if (connectionState === last) return;
+    last = connectionState;
+    report(connectionState);
+  });
 }
 
 /** The error of a connect says how long it took, even where the step that failed has no clock of its own. */

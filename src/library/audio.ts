@@ -1,0 +1,247 @@
+import { checkFormat } from '../audio/index.js';
+import { protocol } from '../ffi/index.js';
+import { limits } from '../limits.js';
+import { OffhookError } from '../timeline/index.js';
+import { checkInteger, checkOptions } from './check.js';
+import { LibraryEngine } from './engine.js';
+
+/** A piece of audio: interleaved samples of 16 bits. */
+export interface AudioFrame {
+  /** `samplesPerChannel * numChannels` samples. */
+  data: Int16Array;
+  /** Hz. */
+  sampleRate: number;
+  numChannels: number;
+  samplesPerChannel: number;
+}
+
+export interface AudioSourceOptions {
+  /** Hz. */
+  sampleRate: number;
+  /** Default 1. */
+  numChannels?: number;
+  /** How much audio may wait to be sent before `captureFrame` makes the program wait. Default 1,000. */
+  queueSizeMs?: number;
+}
+
+/**
+ * Audio that the program makes. It may be published in several rooms, again and again. What is captured is played out in
+ * real time by the engine's thread, whatever the program does meanwhile.
+ *
+ * @example
+ * const source = new AudioSource({ sampleRate: 48_000 });
+ * await room.localParticipant.publishAudio(source);
+ * await source.captureFrame({ data, sampleRate: 48_000, numChannels: 1, samplesPerChannel: 480 });
+ */
+export class AudioSource {
+  readonly sampleRate: number;
+  readonly numChannels: number;
+  readonly queueSizeMs: number;
+  readonly #engine = LibraryEngine.shared;
+  readonly #handle: bigint;
+  #playedOutAtMs = 0;
+
+  /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a number that is out of limits */
+  constructor(options: AudioSourceOptions) {
+    checkOptions('the options of an AudioSource', options, ['sampleRate', 'numChannels', 'queueSizeMs']);
+    const { sampleRate, numChannels = 1, queueSizeMs = 1_000 } = options;
+    checkFormat('AudioSource', { sampleRate, numChannels });
+    checkInteger('queueSizeMs', queueSizeMs, 0, limits.sourceQueue.value);
+    this.sampleRate = sampleRate;
+    this.numChannels = numChannels;
+    this.queueSizeMs = queueSizeMs;
+    const { source } = this.#engine.request('newAudioSource', {
+      type: protocol.AudioSourceType.AUDIO_SOURCE_NATIVE,
+      sampleRate,
+      numChannels,
+      queueSizeMs,
+    });
+    this.#handle = source?.handle?.id ?? 0n;
+    this.#engine.dropWith(this, this.#handle);
+  }
+
+  /** @internal */
+  get handle(): bigint {
+    return this.#handle;
+  }
+
+  /** How much audio waits to be sent, in milliseconds. */
+  get queuedMs(): number {
+    return Math.max(0, this.#playedOutAtMs - performance.now());
+  }
+
+  /**
+   * Queues a frame of any length; resolves when there is room for more, and so sets the program's pace.
+   *
+   * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a frame that is not what it says, or not of the source's format
+   */
+  async captureFrame(frame: AudioFrame): Promise<void> {
+    const { data, sampleRate, numChannels, samplesPerChannel } = frame;
+    if (!(data instanceof Int16Array) || data.length !== samplesPerChannel * numChannels) {
+      throw new OffhookError(
+        'OFFHOOK_INVALID_REQUEST',
+        `captureFrame: ${data?.length} samples are not ${samplesPerChannel} for each of ${numChannels} channels`,
+        { advice: 'Give an Int16Array of samplesPerChannel * numChannels samples.' },
+      );
+    }
+    if (sampleRate !== this.sampleRate || numChannels !== this.numChannels) {
+      throw new OffhookError(
+        'OFFHOOK_INVALID_REQUEST',
+        `captureFrame: a frame of ${sampleRate} Hz and ${numChannels} channels for a source of ${this.sampleRate} Hz and ${this.numChannels}`,
+      );
+    }
+    if (data.length === 0) return;
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const durationMs = (samplesPerChannel / sampleRate) * 1_000;
+    this.#playedOutAtMs = Math.max(this.#playedOutAtMs, performance.now()) + durationMs;
+    await this.#engine.call('captureAudioFrame', {
+      sourceHandle: this.#handle,
+      buffer: { dataPtr: this.#engine.addressOf(bytes), sampleRate, numChannels, samplesPerChannel },
+    });
+  }
+
+  /** Drops what waits: what was said is not heard any more, as when a caller interrupts. */
+  clearQueue(): void {
+    this.#engine.request('clearAudioBuffer', { sourceHandle: this.#handle });
+    this.#playedOutAtMs = 0;
+  }
+
+  /** Resolves when all that was captured has been sent. */
+  async waitForPlayout(): Promise<void> {
+    while (this.queuedMs > 0) await new Promise((resolve) => setTimeout(resolve, this.queuedMs));
+  }
+
+  /** Ends the source; its tracks are silent from then on. */
+  close(): void {
+    this.#engine.drop(this.#handle);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Changes the frames of one stream in the program's own thread. */
+export interface FrameFilter {
+  process(frame: AudioFrame): AudioFrame;
+}
+
+export interface AudioStreamOptions {
+  /** Hz. Default 48,000. */
+  sampleRate?: number;
+  /** Default 1. */
+  numChannels?: number;
+  /** Length of a frame. Default 10. */
+  frameSizeMs?: number;
+  /** Frames that wait for a program that is slow; beyond them the oldest are dropped. Default: 30 s of audio. */
+  queueSizeFrames?: number;
+  /**
+   * A filter of this stream: one that was registered under a module id, or code of the program's own. While a
+   * registered one loads, and when it is unavailable, audio passes as it is.
+   */
+  filter?: { moduleId: string; options?: unknown } | FrameFilter;
+}
+
+const streamOptions = ['sampleRate', 'numChannels', 'frameSizeMs', 'queueSizeFrames', 'filter'];
+
+/** The frames of a track, resampled and remixed to what was asked for. Iterate over it; it ends with the track. */
+export class AudioStream implements AsyncIterable<AudioFrame> {
+  readonly #engine = LibraryEngine.shared;
+  readonly #handle: bigint;
+  readonly #filter: FrameFilter | undefined;
+  readonly #waiting: AudioFrame[] = [];
+  readonly #maxWaiting: number;
+  #isOver = false;
+  #wake: () => void = () => {};
+  /** Frames that were dropped because the program read too slowly. */
+  droppedFrames = 0;
+
+  /** @internal `RemoteAudioTrack.openStream` makes them. */
+  constructor(trackHandle: bigint, options: AudioStreamOptions) {
+    checkOptions('the options of an audio stream', options, streamOptions);
+    const { sampleRate = 48_000, numChannels = 1, frameSizeMs = 10, filter } = options;
+    const { queueSizeFrames = Math.ceil(30_000 / frameSizeMs) } = options;
+    checkFormat('AudioStream', { sampleRate, numChannels });
+    checkInteger('frameSizeMs', frameSizeMs, 1, limits.frameSize.value);
+    checkInteger('queueSizeFrames', queueSizeFrames, 1, 1_000_000);
+    this.#maxWaiting = queueSizeFrames;
+    this.#filter = filter && 'process' in filter ? filter : undefined;
+    const { stream } = this.#engine.request('newAudioStream', {
+      trackHandle,
+      type: protocol.AudioStreamType.AUDIO_STREAM_NATIVE,
+      sampleRate,
+      numChannels,
+      frameSizeMs,
+      queueSizeFrames,
+      ...(filter && 'moduleId' in filter
+        ? {
+            audioFilterModuleId: filter.moduleId,
+            audioFilterOptions: filter.options === undefined ? '' : JSON.stringify(filter.options),
+          }
+        : {}),
+    });
+    this.#handle = stream?.handle?.id ?? 0n;
+    this.#engine.listen(this.#handle, (message) => {
+      if (message.case !== 'audioStreamEvent') return;
+      const event = message.value.message;
+      if (event.case === 'frameReceived') this.#take(event.value.frame);
+      else if (event.case === 'eos') this.#end();
+    });
+  }
+
+  /** Stops the stream; a loop over it ends. */
+  close(): void {
+    this.#engine.drop(this.#handle);
+    this.#end();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<AudioFrame, void, void> {
+    try {
+      for (;;) {
+        const frame = this.#waiting.shift();
+        if (frame) yield frame;
+        else if (this.#isOver) return;
+        else {
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+        }
+      }
+    } finally {
+      this.close();
+    }
+  }
+
+  #take(frame: { handle?: { id?: bigint }; info?: FrameInfo } | undefined): void {
+    const { dataPtr, sampleRate = 0, numChannels = 0, samplesPerChannel = 0 } = frame?.info ?? {};
+    const bytes = this.#engine.copyOf(
+      dataPtr,
+      samplesPerChannel * numChannels * Int16Array.BYTES_PER_ELEMENT,
+    );
+    this.#engine.drop(frame?.handle?.id);
+    const data = new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length / Int16Array.BYTES_PER_ELEMENT);
+    const received: AudioFrame = { data, sampleRate, numChannels, samplesPerChannel };
+    this.#waiting.push(this.#filter ? this.#filter.process(received) : received);
+    if (this.#waiting.length > this.#maxWaiting) {
+      this.#waiting.shift();
+      this.droppedFrames++;
+    }
+    this.#wake();
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#wake();
+  }
+}
+
+interface FrameInfo {
+  dataPtr?: bigint;
+  sampleRate?: number;
+  numChannels?: number;
+  samplesPerChannel?: number;
+}

@@ -1,0 +1,306 @@
+import { OffhookError } from '../timeline/index.js';
+import {
+  checkBytes,
+  checkFlag,
+  checkInteger,
+  checkOptions,
+  checkText,
+  checkTextRecord,
+  checkTexts,
+} from './check.js';
+import { LibraryEngine } from './engine.js';
+
+interface StreamInfo {
+  streamId: string;
+  /** Milliseconds since 1970. */
+  timestampMs: number;
+  mimeType: string;
+  topic: string;
+  /** In bytes; undefined while the sender does not know it. */
+  totalLength: number | undefined;
+  attributes: Readonly<Record<string, string>>;
+}
+
+export interface TextStreamInfo extends StreamInfo {
+  replyToStreamId: string | undefined;
+  attachedStreamIds: readonly string[];
+  /** Whether the text was generated, e.g. transcribed by an agent. */
+  generated: boolean;
+}
+
+export interface ByteStreamInfo extends StreamInfo {
+  name: string;
+}
+
+interface StreamOptions {
+  /** Default: none. */
+  topic?: string;
+  attributes?: Record<string, string>;
+  /** Default: everybody. */
+  destinationIdentities?: readonly string[];
+  /** Default: a random one. */
+  streamId?: string;
+}
+
+export interface TextStreamOptions extends StreamOptions {
+  replyToStreamId?: string;
+  attachedStreamIds?: readonly string[];
+  generated?: boolean;
+}
+
+export interface ByteStreamOptions extends StreamOptions {
+  /** Default `unknown`. */
+  name?: string;
+  /** Default `application/octet-stream`. */
+  mimeType?: string;
+  /** In bytes, when it is known before the end. */
+  totalLength?: number;
+}
+
+const commonOptions = ['topic', 'attributes', 'destinationIdentities', 'streamId'];
+
+function commonFields(what: string, options: StreamOptions) {
+  const { topic = '', attributes = {}, destinationIdentities = [], streamId } = options;
+  return {
+    topic: checkText(`${what}: topic`, topic),
+    attributes: checkTextRecord(`${what}: attributes`, attributes),
+    destinationIdentities: [...checkTexts(`${what}: destinationIdentities`, destinationIdentities)],
+    ...(streamId === undefined ? {} : { id: checkText(`${what}: streamId`, streamId) }),
+  };
+}
+
+export function textFields(what: string, options: TextStreamOptions) {
+  checkOptions(what, options, [...commonOptions, 'replyToStreamId', 'attachedStreamIds', 'generated']);
+  const { replyToStreamId, attachedStreamIds = [], generated } = options;
+  return {
+    ...commonFields(what, options),
+    ...(replyToStreamId === undefined
+      ? {}
+      : { replyToStreamId: checkText('replyToStreamId', replyToStreamId) }),
+    attachedStreamIds: [...checkTexts('attachedStreamIds', attachedStreamIds)],
+    ...(generated === undefined ? {} : { generated: checkFlag('generated', generated) }),
+  };
+}
+
+export function byteFields(what: string, options: ByteStreamOptions) {
+  checkOptions(what, options, [...commonOptions, 'name', 'mimeType', 'totalLength']);
+  const { name, mimeType, totalLength } = options;
+  return {
+    ...commonFields(what, options),
+    ...(name === undefined ? {} : { name: checkText('name', name) }),
+    ...(mimeType === undefined ? {} : { mimeType: checkText('mimeType', mimeType) }),
+    ...(totalLength === undefined
+      ? {}
+      : { totalLength: BigInt(checkInteger('totalLength', totalLength, 0, Number.MAX_SAFE_INTEGER)) }),
+  };
+}
+
+interface FfiStreamInfo {
+  streamId?: string;
+  timestamp?: bigint;
+  mimeType?: string;
+  topic?: string;
+  totalLength?: bigint;
+  attributes?: Record<string, string>;
+}
+
+function streamInfo(info: FfiStreamInfo | undefined): StreamInfo {
+  return {
+    streamId: info?.streamId ?? '',
+    timestampMs: Number(info?.timestamp ?? 0),
+    mimeType: info?.mimeType ?? '',
+    topic: info?.topic ?? '',
+    totalLength: info?.totalLength === undefined ? undefined : Number(info.totalLength),
+    attributes: { ...info?.attributes },
+  };
+}
+
+export function textInfo(
+  info:
+    | (FfiStreamInfo & { replyToStreamId?: string; attachedStreamIds?: string[]; generated?: boolean })
+    | undefined,
+): TextStreamInfo {
+  return {
+    ...streamInfo(info),
+    replyToStreamId: info?.replyToStreamId || undefined,
+    attachedStreamIds: [...(info?.attachedStreamIds ?? [])],
+    generated: info?.generated ?? false,
+  };
+}
+
+export function byteInfo(info: (FfiStreamInfo & { name?: string }) | undefined): ByteStreamInfo {
+  return { ...streamInfo(info), name: info?.name ?? '' };
+}
+
+/** The pieces of an incoming stream, as they come. Its attributes are complete once the stream has ended. */
+abstract class StreamReader<Piece> implements AsyncIterable<Piece> {
+  /** @internal */
+  protected readonly engine = LibraryEngine.shared;
+  protected readonly handle: bigint;
+  #isTaken = false;
+
+  constructor(handle: bigint) {
+    this.handle = handle;
+    this.engine.dropWith(this, handle);
+  }
+
+  /** The engine hands a stream over once: as a whole, or piece by piece. */
+  protected takeOnce(): void {
+    if (this.#isTaken) {
+      throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the stream is being read already', {
+        advice: 'Read a stream once: with readAll, or with one loop.',
+      });
+    }
+    this.#isTaken = true;
+  }
+
+  protected abstract start(): void;
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Piece, void, void> {
+    this.takeOnce();
+    const pieces: Piece[] = [];
+    let end: { description?: string } | 'ok' | undefined;
+    let wake: () => void = () => {};
+    this.engine.listen(this.handle, (message) => {
+      if (message.case !== 'textStreamReaderEvent' && message.case !== 'byteStreamReaderEvent') return;
+      const { detail } = message.value;
+      if (detail.case === 'chunkReceived') pieces.push(detail.value.content as Piece);
+      else if (detail.case === 'eos') end = detail.value.error ?? 'ok';
+      wake();
+    });
+    this.start();
+    try {
+      for (;;) {
+        const piece = pieces.shift();
+        if (piece !== undefined) yield piece;
+        else if (end === 'ok') return;
+        else if (end) throw new OffhookError('OFFHOOK_PROTOCOL', end.description ?? 'the stream broke off');
+        else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+    } finally {
+      this.engine.drop(this.handle);
+    }
+  }
+}
+
+/** An incoming text stream. */
+export class TextStreamReader extends StreamReader<string> {
+  readonly info: TextStreamInfo;
+
+  /** @internal */
+  constructor(handle: bigint, info: TextStreamInfo) {
+    super(handle);
+    this.info = info;
+  }
+
+  /** The whole text. @throws OffhookError when the stream breaks off */
+  async readAll(): Promise<string> {
+    this.takeOnce();
+    const response = this.engine.request('textReadAll', { readerHandle: this.handle });
+    const { result } = await this.engine.callback('textStreamReaderReadAll', response);
+    return contentOf(result);
+  }
+
+  protected override start(): void {
+    this.engine.request('textReadIncremental', { readerHandle: this.handle });
+  }
+}
+
+/** An incoming stream of bytes. */
+export class ByteStreamReader extends StreamReader<Uint8Array> {
+  readonly info: ByteStreamInfo;
+
+  /** @internal */
+  constructor(handle: bigint, info: ByteStreamInfo) {
+    super(handle);
+    this.info = info;
+  }
+
+  /** All bytes. @throws OffhookError when the stream breaks off */
+  async readAll(): Promise<Uint8Array> {
+    this.takeOnce();
+    const response = this.engine.request('byteReadAll', { readerHandle: this.handle });
+    const { result } = await this.engine.callback('byteStreamReaderReadAll', response);
+    return contentOf(result);
+  }
+
+  protected override start(): void {
+    this.engine.request('byteReadIncremental', { readerHandle: this.handle });
+  }
+}
+
+function contentOf<Content>(
+  result:
+    | { case: 'content'; value: Content }
+    | { case: 'error'; value: { description?: string } }
+    | { case: undefined; value?: undefined },
+): Content {
+  if (result.case === 'content') return result.value;
+  throw new OffhookError('OFFHOOK_PROTOCOL', result.value?.description ?? 'the stream broke off');
+}
+
+/** An outgoing text stream. */
+export class TextStreamWriter {
+  readonly info: TextStreamInfo;
+  readonly #engine = LibraryEngine.shared;
+  readonly #handle: bigint;
+
+  /** @internal */
+  constructor(handle: bigint, info: TextStreamInfo) {
+    this.#handle = handle;
+    this.info = info;
+    this.#engine.dropWith(this, handle);
+  }
+
+  /** Resolves when the text is on its way. @throws OffhookError */
+  async write(text: string): Promise<void> {
+    checkText('text', text);
+    const response = this.#engine.request('textStreamWrite', { writerHandle: this.#handle, text });
+    await this.#engine.callback('textStreamWriterWrite', response);
+  }
+
+  /** Ends the stream. */
+  async close(): Promise<void> {
+    const response = this.#engine.request('textStreamClose', { writerHandle: this.#handle });
+    await this.#engine.callback('textStreamWriterClose', response);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** An outgoing stream of bytes. */
+export class ByteStreamWriter {
+  readonly info: ByteStreamInfo;
+  readonly #engine = LibraryEngine.shared;
+  readonly #handle: bigint;
+
+  /** @internal */
+  constructor(handle: bigint, info: ByteStreamInfo) {
+    this.#handle = handle;
+    this.info = info;
+    this.#engine.dropWith(this, handle);
+  }
+
+  /** Resolves when the bytes are on their way. @throws OffhookError */
+  async write(bytes: Uint8Array): Promise<void> {
+    checkBytes('bytes', bytes);
+    const response = this.#engine.request('byteStreamWrite', { writerHandle: this.#handle, bytes });
+    await this.#engine.callback('byteStreamWriterWrite', response);
+  }
+
+  /** Ends the stream. */
+  async close(): Promise<void> {
+    const response = this.#engine.request('byteStreamClose', { writerHandle: this.#handle });
+    await this.#engine.callback('byteStreamWriterClose', response);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

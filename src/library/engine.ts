@@ -1,0 +1,230 @@
+import { RpcError } from '../data/index.js';
+import {
+  type CallbackCase,
+  EngineThread,
+  type ErrorRecord,
+  type EventOf,
+  type InitOf,
+  type LibraryConnect,
+  type LibraryNews,
+  protocol,
+  type RequestCase,
+  type RequestOf,
+  type ResponseOf,
+  type TracedStep,
+} from '../ffi/index.js';
+import {
+  createLogger,
+  describeError,
+  type LogLevel,
+  type LogRecord,
+  OffhookError,
+} from '../timeline/index.js';
+
+const log = createLogger('library');
+
+type FfiEventMessage = InstanceType<typeof protocol.FfiEvent>['message'];
+
+/** Takes the events of one handle: a room, a stream, a reader. */
+type Listener = (message: FfiEventMessage) => void;
+
+/** By number in the protocol. */
+const logLevels: readonly LogLevel[] = ['error', 'warn', 'info', 'debug', 'trace'];
+
+interface Pending {
+  resolve(callback: never): void;
+  reject(error: Error): void;
+}
+
+/**
+ * The engine thread as the library's classes see it: requests, callbacks as promises, events by the handle that they
+ * are for. There is one a process; `offhook/register` puts rtc-node's programs on the same thread.
+ */
+export class LibraryEngine {
+  static #shared: LibraryEngine | undefined;
+  readonly #thread = new EngineThread(true);
+  readonly #pending = new Map<bigint, Pending>();
+  readonly #failures = new Map<bigint, ErrorRecord>();
+  readonly #listeners = new Map<bigint, Listener>();
+  readonly #connectListeners = new Map<bigint, (news: LibraryNews | TracedStep) => void>();
+  readonly #abandoned = new FinalizationRegistry<bigint>((handle) => this.drop(handle));
+  #lastConnectId = 0n;
+  #logSink: ((record: LogRecord) => void) | undefined;
+
+  /** Starts the engine thread at the first call. */
+  static get shared(): LibraryEngine {
+    LibraryEngine.#shared ??= new LibraryEngine();
+    return LibraryEngine.#shared;
+  }
+
+  private constructor() {
+    this.#thread.onEvent = (bytes) => this.#onEvent(bytes);
+    this.#thread.onNews = (news) => this.#onNews(news);
+    this.#thread.onStep = (step) => this.#connectListeners.get(step.connect)?.(step);
+    this.#thread.initialize(false, 'offhook');
+    this.#thread.trace();
+  }
+
+  /**
+   * A request that is answered at once.
+   *
+   * @throws OffhookError with what the engine says
+   */
+  request<Name extends RequestCase>(
+    name: Name,
+    value: InitOf<RequestOf<Name>>,
+    library?: LibraryConnect,
+  ): ResponseOf<Name> {
+    const request = new protocol.FfiRequest({ message: { case: name, value } } as never);
+    try {
+      const response = protocol.FfiResponse.fromBinary(this.#thread.request(request.toBinary(), library));
+      return response.message.value as ResponseOf<Name>;
+    } catch (error) {
+      throw asOffhookError(error);
+    }
+  }
+
+  /**
+   * A request that is settled by one callback later.
+   *
+   * @throws OffhookError when the callback says that it failed
+   */
+  async call<Name extends CallbackCase & RequestCase>(
+    name: Name,
+    value: InitOf<RequestOf<Name>>,
+  ): Promise<EventOf<Name>> {
+    return this.callback(name, this.request(name, value) as { asyncId?: bigint });
+  }
+
+  /** As `call`, where the callback has another name than the request. */
+  callback<Name extends CallbackCase>(
+    _name: Name,
+    { asyncId = 0n }: { asyncId?: bigint },
+  ): Promise<EventOf<Name>> {
+    return new Promise((resolve, reject) => this.#pending.set(asyncId, { resolve, reject }));
+  }
+
+  /** The id for a connect, under which its `LibraryNews` and steps reach `listener` until `connectOver`. */
+  newConnect(listener: (news: LibraryNews | TracedStep) => void): bigint {
+    // Far above the ids that the thread gives out, which begin at 2^40.
+    this.#lastConnectId ||= 2n ** 50n;
+    const id = ++this.#lastConnectId;
+    this.#connectListeners.set(id, listener);
+    return id;
+  }
+
+  connectOver(connect: bigint): void {
+    this.#connectListeners.delete(connect);
+  }
+
+  listen(handle: bigint, listener: Listener): void {
+    this.#listeners.set(handle, listener);
+  }
+
+  /** Frees what belongs to a handle; unknown ones and repeated calls are ignored. */
+  drop(handle: bigint | undefined): void {
+    if (handle === undefined) return;
+    this.#listeners.delete(handle);
+    this.#thread.forget(Number(handle));
+  }
+
+  /** Drops the handle once `owner` was garbage-collected. */
+  dropWith(owner: object, handle: bigint): void {
+    this.#abandoned.register(owner, handle, owner);
+  }
+
+  /** Hands the engine's log records to `sink`, at every level. */
+  captureLogs(sink: (record: LogRecord) => void): void {
+    this.#logSink = sink;
+    this.#thread.initialize(true, 'offhook');
+  }
+
+  addressOf(bytes: Uint8Array): bigint {
+    return BigInt(this.#thread.addressOf(bytes));
+  }
+
+  /** A copy of memory that an event names. */
+  copyOf(address: bigint | undefined, length: number): Uint8Array {
+    return this.#thread.copyOf(Number(address ?? 0n), length);
+  }
+
+  #onNews(news: LibraryNews): void {
+    if (news.type === 'failure') this.#failures.set(news.asyncId, news.error);
+    else this.#connectListeners.get(news.connect)?.(news);
+  }
+
+  #onEvent(bytes: Uint8Array): void {
+    try {
+      this.#dispatch(protocol.FfiEvent.fromBinary(bytes).message);
+    } catch (error) {
+      // The events after it must not be lost with it.
+      log.error(`an event of the engine failed: ${describeError(error)}`);
+    }
+  }
+
+  #dispatch(message: FfiEventMessage): void {
+    if (message.case === 'logs') {
+      for (const { level, target = '', message: text = '' } of message.value.records) {
+        this.#logSink?.({ level: logLevels[level ?? 0] ?? 'info', module: target, message: text });
+      }
+      return;
+    }
+    const value = message.value as
+      | {
+          asyncId?: bigint;
+          roomHandle?: bigint;
+          streamHandle?: bigint;
+          readerHandle?: bigint;
+          localParticipantHandle?: bigint;
+        }
+      | undefined;
+    if (value?.asyncId !== undefined && value.asyncId !== 0n) {
+      this.#settle(value.asyncId, value as never);
+      return;
+    }
+    const handle =
+      value?.roomHandle ?? value?.streamHandle ?? value?.readerHandle ?? value?.localParticipantHandle;
+    if (handle !== undefined) this.#listeners.get(handle)?.(message);
+  }
+
+  #settle(asyncId: bigint, callback: never): void {
+    const failure = this.#failures.get(asyncId);
+    this.#failures.delete(asyncId);
+    const pending = this.#pending.get(asyncId);
+    this.#pending.delete(asyncId);
+    const error = failure ? fromRecord(failure) : errorIn(callback);
+    if (error) pending?.reject(error);
+    else pending?.resolve(callback);
+  }
+}
+
+interface CallbackError {
+  error?: string | { code?: number; message?: string; data?: string; description?: string };
+  message?: { case?: string; value?: unknown };
+  result?: { case?: string; value?: unknown };
+}
+
+/** What a callback says of a failure that is no OffhookError: the answer to an RPC, or a fault of the engine. */
+function errorIn({ error, message, result }: CallbackError): Error | undefined {
+  if (typeof error === 'object' && error.code !== undefined) {
+    return new RpcError(error.code, error.message ?? '', error.data);
+  }
+  const failed = [message, result].find((oneOf) => oneOf?.case === 'error')?.value ?? error;
+  if (failed === undefined) return undefined;
+  const text = typeof failed === 'string' ? failed : (failed as { description?: string }).description;
+  return new OffhookError('OFFHOOK_PROTOCOL', text ?? 'the engine failed');
+}
+
+function fromRecord({ code, message, ...details }: ErrorRecord): OffhookError {
+  return new OffhookError(code, message, details);
+}
+
+/** Errors of the engine thread carry a record; others say that the thread itself is in trouble. */
+function asOffhookError(error: unknown): OffhookError {
+  const record = error instanceof Error ? (error.cause as ErrorRecord | undefined) : undefined;
+  if (record?.code) return fromRecord(record);
+  return new OffhookError('OFFHOOK_CLOSED', describeError(error), {
+    advice: 'Connect again: the engine thread is started anew.',
+    cause: error,
+  });
+}

@@ -1,0 +1,69 @@
+export {
+  type AudioFrame,
+  AudioSource,
+  type AudioSourceOptions,
+  AudioStream,
+  type AudioStreamOptions,
+  type FrameFilter,
+} from './audio.js';
+export {
+  type ByteStreamInfo,
+  type ByteStreamOptions,
+  ByteStreamReader,
+  ByteStreamWriter,
+  type TextStreamInfo,
+  type TextStreamOptions,
+  TextStreamReader,
+  TextStreamWriter,
+} from './data-streams.js';
+export type { EventHandler, NamedEvent } from './emitter.js';
+export type { RoomEvents } from './events.js';
+export { type NativeFilter, registerAudioFilter, type ScriptFilter } from './filters.js';
+export {
+  LocalParticipant,
+  type ParticipantTrackPermission,
+  type PerformRpcOptions,
+  type PublishAudioOptions,
+  type PublishDataOptions,
+  type RpcHandler,
+  type RpcInvocation,
+  type TranscriptionSegment,
+} from './local-participant.js';
+export { setLogSink } from './logging.js';
+export {
+  Participant,
+  type ParticipantInfo,
+  type ParticipantPermission,
+  RemoteParticipant,
+} from './participant.js';
+export {
+  type ByteStreamHandler,
+  type ConnectionState,
+  type ConnectOptions,
+  type IceServer,
+  Room,
+  type RoomClosed,
+  type RoomInfo,
+  type RoomOptions,
+  type SimulatedScenario,
+  type TextStreamHandler,
+} from './room.js';
+export {
+  LocalAudioTrack,
+  LocalTrackPublication,
+  RemoteAudioTrack,
+  RemoteTrack,
+  RemoteTrackPublication,
+  RemoteVideoTrack,
+  TrackPublication,
+  type TrackPublicationInfo,
+  type VideoQuality,
+} from './tracks.js';
+export type {
+  ConnectionQuality,
+  DisconnectReason,
+  ParticipantKind,
+  ParticipantState,
+  TrackKind,
+  TrackSource,
+} from './values.js';

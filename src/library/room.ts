@@ -1,0 +1,742 @@
+import {
+  type EventOf,
+  type InitOf,
+  type LibraryConnect,
+  type LibraryNews,
+  protocol,
+  type TracedStep,
+} from '../ffi/index.js';
+import {
+  type Deadlines,
+  defaultDeadlinesMs,
+  OffhookError,
+  type SpanRecord,
+  type TimelineRecord,
+} from '../timeline/index.js';
+import {
+  checkFlag,
+  checkFunction,
+  checkInteger,
+  checkName,
+  checkOneOf,
+  checkOptions,
+  checkText,
+} from './check.js';
+import { ByteStreamReader, byteInfo, TextStreamReader, textInfo } from './data-streams.js';
+import { Emitter, type EventHandler, type NamedEvent, runHandler } from './emitter.js';
+import { LibraryEngine } from './engine.js';
+import { type RoomEvents, roomEventNames } from './events.js';
+import { LocalParticipant } from './local-participant.js';
+import {
+  type Participant,
+  participantInfo,
+  participantPermission,
+  RemoteParticipant,
+} from './participant.js';
+import {
+  publicationInfo,
+  RemoteAudioTrack,
+  RemoteTrackPublication,
+  RemoteVideoTrack,
+  type TrackPublication,
+} from './tracks.js';
+import { connectionQuality, type DisconnectReason, disconnectReason } from './values.js';
+
+/** Where a room's connection is. `resuming` keeps the session, `reconnecting` begins a new one. */
+export type ConnectionState = 'disconnected' | 'connecting' | 'connected' | 'resuming' | 'reconnecting';
+
+export interface IceServer {
+  urls: readonly string[];
+  username?: string;
+  credential?: string;
+}
+
+export interface RoomOptions {
+  /** Name of the room's timeline, for logs and reports; default `room`. */
+  name?: string;
+}
+
+export interface ConnectOptions {
+  /** Subscribe to every track; default true. Otherwise `RemoteTrackPublication.setSubscribed` chooses. */
+  autoSubscribe?: boolean;
+  /** `join`: connect returns when the room answered, media comes up beside it (default). `media`: when it is up. */
+  waitFor?: 'join' | 'media';
+  /** In milliseconds; the others keep their defaults (and their environment variables). */
+  deadlines?: Partial<Deadlines>;
+  /** Aborting it while connecting abandons the connect at once, which then rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Used instead of the server's. */
+  iceServers?: readonly IceServer[];
+  /** `relay`: only through TURN servers. Default `all`. */
+  iceTransportPolicy?: 'all' | 'relay';
+  /** Reconnects that are tried before the room gives up; default 10. */
+  maxReconnectAttempts?: number;
+}
+
+/** What the server says of the room. A snapshot: it does not change. */
+export interface RoomInfo {
+  /** Empty until the server has given it. */
+  sid: string;
+  name: string;
+  metadata: string;
+  emptyTimeoutSeconds: number;
+  departureTimeoutSeconds: number;
+  maxParticipants: number;
+  /** Milliseconds since 1970. */
+  createdAtMs: number;
+  numParticipants: number;
+  numPublishers: number;
+  activeRecording: boolean;
+}
+
+/** What `Room.simulate` can bring about, as LiveKit's SimulateScenario names it. */
+export type SimulatedScenario =
+  | 'signalReconnect'
+  | 'speaker'
+  | 'nodeFailure'
+  | 'serverLeave'
+  | 'migration'
+  | 'fullReconnect'
+  | 'disconnectSignalOnResume';
+
+const scenarios: Record<SimulatedScenario, number> = {
+  signalReconnect: protocol.SimulateScenarioKind.SIMULATE_SIGNAL_RECONNECT,
+  speaker: protocol.SimulateScenarioKind.SIMULATE_SPEAKER,
+  nodeFailure: protocol.SimulateScenarioKind.SIMULATE_NODE_FAILURE,
+  serverLeave: protocol.SimulateScenarioKind.SIMULATE_SERVER_LEAVE,
+  migration: protocol.SimulateScenarioKind.SIMULATE_MIGRATION,
+  fullReconnect: protocol.SimulateScenarioKind.SIMULATE_FULL_RECONNECT,
+  disconnectSignalOnResume: protocol.SimulateScenarioKind.SIMULATE_DISCONNECT_SIGNAL_ON_RESUME,
+};
+
+export type TextStreamHandler = (reader: TextStreamReader, from: { participantIdentity: string }) => unknown;
+export type ByteStreamHandler = (reader: ByteStreamReader, from: { participantIdentity: string }) => unknown;
+
+/** Why a room is over. */
+export interface RoomClosed {
+  reason: DisconnectReason;
+}
+
+type FfiRoomEvent = EventOf<'roomEvent'>['message'];
+type EventValue<Name extends NonNullable<FfiRoomEvent['case']>> = Extract<
+  FfiRoomEvent,
+  { case: Name }
+>['value'];
+type EventHandlers = { [Name in NonNullable<FfiRoomEvent['case']>]?: (value: EventValue<Name>) => void };
+
+const connectOptions = [
+  'autoSubscribe',
+  'waitFor',
+  'deadlines',
+  'signal',
+  'iceServers',
+  'iceTransportPolicy',
+  'maxReconnectAttempts',
+];
+
+/**
+ * One participant's connection to a LiveKit room. The engine runs in a thread of its own: audio, reconnecting and
+ * everything else go on while the program's thread is busy.
+ *
+ * @example
+ * await using room = new Room();
+ * room.on('trackSubscribed', ({ track, participant }) => console.log(participant.identity, track.kind));
+ * await room.connect('wss://example.livekit.cloud', token);
+ */
+export class Room {
+  readonly #name: string;
+  readonly #engine = LibraryEngine.shared;
+  readonly #emitter = new Emitter<RoomEvents>(roomEventNames);
+  readonly #textHandlers = new Map<string, TextStreamHandler>();
+  readonly #byteHandlers = new Map<string, ByteStreamHandler>();
+  #state: ConnectionState = 'disconnected';
+  #handle: bigint | undefined;
+  #info: RoomInfo | undefined;
+  #localParticipant: LocalParticipant | undefined;
+  #remoteParticipants = new Map<string, RemoteParticipant>();
+  #autoSubscribe = true;
+  #startedAtMs = Date.now();
+  #spans: SpanRecord[] = [];
+  #connect: bigint | undefined;
+  #closed = closing();
+
+  /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for an option that there is not */
+  constructor(options: RoomOptions = {}) {
+    checkOptions('the options of a Room', options, ['name']);
+    this.#name = checkText('name', options.name ?? 'room');
+  }
+
+  get connectionState(): ConnectionState {
+    return this.#state;
+  }
+
+  /** @throws OffhookError `OFFHOOK_CLOSED` before the room was joined. */
+  get info(): RoomInfo {
+    return this.#joined(this.#info);
+  }
+
+  get name(): string {
+    return this.info.name;
+  }
+
+  get metadata(): string {
+    return this.info.metadata;
+  }
+
+  /** @throws OffhookError `OFFHOOK_CLOSED` before the room was joined. */
+  get localParticipant(): LocalParticipant {
+    return this.#joined(this.#localParticipant);
+  }
+
+  /** By identity. Empty before the room was joined. */
+  get remoteParticipants(): ReadonlyMap<string, RemoteParticipant> {
+    return this.#remoteParticipants;
+  }
+
+  /** Resolves when the room that was joined is over: left, lost, or ended by the server. */
+  get closed(): Promise<RoomClosed> {
+    return this.#closed.promise;
+  }
+
+  /** Every finished step of connecting and reconnecting, with its times, addresses and outcome. */
+  get timeline(): TimelineRecord {
+    return {
+      name: this.#name,
+      startedAt: new Date(this.#startedAtMs).toISOString(),
+      spans: [...this.#spans],
+      forgotten: 0,
+    };
+  }
+
+  /** Calls `handler` with every such event. What it throws is logged and ends nothing. */
+  on<Name extends keyof RoomEvents>(name: Name, handler: EventHandler<RoomEvents[Name]>): this {
+    this.#emitter.on(name, handler);
+    return this;
+  }
+
+  /** As `on`, for the next such event only. */
+  once<Name extends keyof RoomEvents>(name: Name, handler: EventHandler<RoomEvents[Name]>): this {
+    this.#emitter.on(name, handler, true);
+    return this;
+  }
+
+  off<Name extends keyof RoomEvents>(name: Name, handler: EventHandler<RoomEvents[Name]>): this {
+    this.#emitter.off(name, handler);
+    return this;
+  }
+
+  /**
+   * Every event from now on, until the room is over or the loop is left.
+   *
+   * @example
+   * for await (const event of room.events()) if (event.type === 'dataReceived') console.log(event.payload);
+   */
+  events(): AsyncGenerator<NamedEvent<RoomEvents>, void, void> {
+    return this.#emitter.iterate();
+  }
+
+  /**
+   * Joins the room. Participants that are there already are in `remoteParticipants`, without events; tracks are
+   * subscribed to, and events begin, afterwards.
+   *
+   * @param url ws(s):// or http(s)://
+   * @throws OffhookError that names the stage, the host and the elapsed time
+   * @throws the reason of `options.signal` when that was aborted
+   */
+  async connect(url: string, token: string, options: ConnectOptions = {}): Promise<void> {
+    checkName('the URL of the room server (LIVEKIT_URL, perhaps?)', url);
+    checkName('the access token', token);
+    const library = this.#libraryOptions(options);
+    const { autoSubscribe = true, signal } = options;
+    checkFlag('autoSubscribe', autoSubscribe);
+    if (this.#state !== 'disconnected') {
+      throw new OffhookError('OFFHOOK_INVALID_REQUEST', `connect: the room is ${this.#state} already`, {
+        advice: 'Disconnect first, or make another Room.',
+      });
+    }
+    signal?.throwIfAborted();
+    this.#begin(autoSubscribe);
+    const startedMs = performance.now();
+    const connect = this.#engine.newConnect((news) => this.#onNews(news));
+    this.#connect = connect;
+    const request = { url, token, options: { autoSubscribe }, requestAsyncId: connect };
+    const connected = this.#engine.callback('connect', this.#engine.request('connect', request, library));
+    try {
+      const { message } = await untilAborted(connected, signal);
+      if (message.case === 'result') this.#onJoined(message.value);
+    } catch (error) {
+      this.#over();
+      this.#abandon(connected);
+      throw withElapsed(error, performance.now() - startedMs);
+    }
+  }
+
+  /** Leaves the room, at any moment; nothing of it is left behind. Resolves when it has been left. */
+  async disconnect(): Promise<void> {
+    const handle = this.#handle;
+    if (handle === undefined) return;
+    await this.#engine.call('disconnect', { roomHandle: handle });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.disconnect();
+  }
+
+  /**
+   * Hands text streams with that topic to `handler`; one handler a topic. Streams of other topics are not read.
+   *
+   * @example
+   * room.registerTextStreamHandler('chat', async (reader, { participantIdentity }) =>
+   *   console.log(participantIdentity, await reader.readAll()));
+   */
+  registerTextStreamHandler(topic: string, handler: TextStreamHandler): void {
+    register('text', this.#textHandlers, topic, handler);
+  }
+
+  unregisterTextStreamHandler(topic: string): void {
+    this.#textHandlers.delete(topic);
+  }
+
+  /** As registerTextStreamHandler, for streams of bytes. */
+  registerByteStreamHandler(topic: string, handler: ByteStreamHandler): void {
+    register('byte', this.#byteHandlers, topic, handler);
+  }
+
+  unregisterByteStreamHandler(topic: string): void {
+    this.#byteHandlers.delete(topic);
+  }
+
+  /** Brings about a failure, to see how a program gets over it. */
+  async simulate(scenario: SimulatedScenario): Promise<void> {
+    checkOneOf('scenario', scenario, Object.keys(scenarios) as SimulatedScenario[]);
+    await this.#engine.call('simulateScenario', {
+      roomHandle: this.#joined(this.#handle),
+      scenario: scenarios[scenario],
+    });
+  }
+
+  #libraryOptions(options: ConnectOptions): LibraryConnect {
+    checkOptions('connect', options, connectOptions);
+    const { waitFor, deadlines, iceServers, iceTransportPolicy, maxReconnectAttempts } = options;
+    const library: LibraryConnect = { name: this.#name };
+    if (waitFor !== undefined) library.waitFor = checkOneOf('waitFor', waitFor, ['join', 'media']);
+    if (deadlines !== undefined) {
+      checkOptions('deadlines', deadlines, Object.keys(defaultDeadlinesMs));
+      library.deadlines = { ...deadlines };
+    }
+    if (iceServers !== undefined)
+      library.iceServers = iceServers.map((server) => ({ ...server, urls: [...server.urls] }));
+    if (iceTransportPolicy !== undefined) {
+      library.iceTransportPolicy = checkOneOf('iceTransportPolicy', iceTransportPolicy, ['all', 'relay']);
+    }
+    if (maxReconnectAttempts !== undefined) {
+      library.maxReconnectAttempts = checkInteger('maxReconnectAttempts', maxReconnectAttempts, 0, 1_000_000);
+    }
+    return library;
+  }
+
+  #begin(autoSubscribe: boolean): void {
+    this.#autoSubscribe = autoSubscribe;
+    this.#remoteParticipants = new Map();
+    this.#info = undefined;
+    this.#localParticipant = undefined;
+    this.#closed = closing();
+    this.#setState('connecting');
+  }
+
+  /** A connect that was abandoned may still succeed: its room is left at once. */
+  #abandon(connected: Promise<EventOf<'connect'>>): void {
+    connected.then(
+      ({ message }) => {
+        if (message.case === 'result') this.#engine.drop(message.value.room?.handle?.id);
+      },
+      () => {},
+    );
+  }
+
+  #onJoined(result: EventValue_<'connect', 'result'>): void {
+    const { room, localParticipant, participants } = result;
+    const handle = room?.handle?.id ?? 0n;
+    this.#handle = handle;
+    this.#info = roomInfo(room?.info);
+    this.#localParticipant = new LocalParticipant(
+      participantInfo(localParticipant?.info),
+      localParticipant?.handle?.id ?? 0n,
+    );
+    for (const { participant, publications } of participants) {
+      const remote = this.#addParticipant(participant);
+      for (const publication of publications) this.#addPublication(remote, publication);
+    }
+    this.#engine.listen(handle, (message) => {
+      if (message.case === 'roomEvent') this.#onEvent(message.value.message);
+    });
+    this.#setState('connected');
+    // What the program does once connect has resolved (handlers, streams) comes before the first event.
+    setImmediate(() => {
+      if (this.#handle === handle) this.#engine.request('readyForRoomEvent', { roomHandle: handle });
+    });
+  }
+
+  #onNews(news: LibraryNews | TracedStep): void {
+    if (news.type === 'step') {
+      if (this.#spans.length === 0) this.#startedAtMs = news.startedAtMs;
+      this.#spans.push(news.step);
+      if (this.#spans.length > maxSpans) this.#spans.splice(keptFirstSpans, 1);
+    } else if (news.type === 'connectionState' && this.#handle !== undefined) this.#setState(news.state);
+  }
+
+  #setState(state: ConnectionState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#emitter.emit('connectionStateChanged', { state });
+  }
+
+  #onEvent(event: FfiRoomEvent): void {
+    if (event.case === undefined) return;
+    const handle = this.#eventHandlers[event.case] as ((value: unknown) => void) | undefined;
+    handle?.(event.value);
+  }
+
+  readonly #eventHandlers: EventHandlers = {
+    participantConnected: ({ info }) => {
+      this.#emitter.emit('participantConnected', { participant: this.#addParticipant(info) });
+    },
+    participantActive: ({ participantIdentity }) => {
+      const participant = this.#remote(participantIdentity);
+      participant?.update({ state: 'active' });
+      if (participant) this.#emitter.emit('participantActive', { participant });
+    },
+    participantDisconnected: ({ participantIdentity = '', disconnectReason: reason }) => {
+      const participant = this.#remote(participantIdentity);
+      if (!participant) return;
+      this.#remoteParticipants.delete(participantIdentity);
+      participant.update({ state: 'disconnected' });
+      this.#emitter.emit('participantDisconnected', { participant, reason: disconnectReason(reason) });
+    },
+    participantsUpdated: ({ participants }) => {
+      for (const info of participants) this.#participant(info.identity)?.update(participantInfo(info));
+    },
+    participantMetadataChanged: ({ participantIdentity, metadata = '' }) => {
+      const participant = this.#participant(participantIdentity);
+      if (!participant) return;
+      const previousMetadata = participant.metadata;
+      participant.update({ metadata });
+      this.#emitter.emit('participantMetadataChanged', { participant, previousMetadata });
+    },
+    participantNameChanged: ({ participantIdentity, name = '' }) => {
+      const participant = this.#participant(participantIdentity);
+      participant?.update({ name });
+      if (participant) this.#emitter.emit('participantNameChanged', { participant, name });
+    },
+    participantAttributesChanged: ({ participantIdentity, attributes, changedAttributes }) => {
+      const participant = this.#participant(participantIdentity);
+      participant?.update({ attributes: record(attributes) });
+      if (participant) {
+        this.#emitter.emit('participantAttributesChanged', {
+          participant,
+          changed: record(changedAttributes),
+        });
+      }
+    },
+    participantPermissionChanged: ({ participantIdentity, permission }) => {
+      const participant = this.#participant(participantIdentity);
+      participant?.update({ permission: participantPermission(permission) });
+      if (participant) this.#emitter.emit('participantPermissionChanged', { participant });
+    },
+    participantEncryptionStatusChanged: ({ participantIdentity, isEncrypted = false }) => {
+      const participant = this.#participant(participantIdentity);
+      if (participant) this.#emitter.emit('participantEncryptionChanged', { participant, isEncrypted });
+    },
+    trackPublished: ({ participantIdentity, publication }) => {
+      const participant = this.#remote(participantIdentity);
+      if (!participant) return;
+      this.#emitter.emit('trackPublished', {
+        participant,
+        publication: this.#addPublication(participant, publication),
+      });
+    },
+    trackUnpublished: ({ participantIdentity, publicationSid = '' }) => {
+      const participant = this.#remote(participantIdentity);
+      const publication = participant?.publications.get(publicationSid);
+      if (!participant || !publication) return;
+      participant.removePublication(publicationSid);
+      this.#emitter.emit('trackUnpublished', { participant, publication });
+    },
+    trackSubscribed: ({ participantIdentity, track: owned }) => {
+      const participant = this.#remote(participantIdentity);
+      const publication = participant?.publications.get(owned?.info?.sid ?? '');
+      if (!participant || !publication) return;
+      const Track = publication.kind === 'video' ? RemoteVideoTrack : RemoteAudioTrack;
+      const track = new Track(publication.sid, publication.kind, owned?.handle?.id ?? 0n);
+      publication.track = track;
+      this.#emitter.emit('trackSubscribed', { participant, publication, track });
+    },
+    trackUnsubscribed: ({ participantIdentity, trackSid = '' }) => {
+      const participant = this.#remote(participantIdentity);
+      const publication = participant?.publications.get(trackSid);
+      const track = publication?.track;
+      if (!participant || !publication || !track) return;
+      publication.track = undefined;
+      this.#emitter.emit('trackUnsubscribed', { participant, publication, track });
+    },
+    trackSubscriptionFailed: ({ participantIdentity, trackSid = '', error = '' }) => {
+      const participant = this.#remote(participantIdentity);
+      if (participant) this.#emitter.emit('trackSubscriptionFailed', { participant, trackSid, error });
+    },
+    trackMuted: ({ participantIdentity, trackSid }) => this.#onMuted(participantIdentity, trackSid, true),
+    trackUnmuted: ({ participantIdentity, trackSid }) => this.#onMuted(participantIdentity, trackSid, false),
+    localTrackPublished: ({ trackSid = '' }) => {
+      const publication = this.#localParticipant?.publications.get(trackSid);
+      if (publication) this.#emitter.emit('localTrackPublished', { publication });
+    },
+    localTrackUnpublished: ({ publicationSid = '' }) => {
+      const publication = this.#localParticipant?.removePublication(publicationSid);
+      if (publication) this.#emitter.emit('localTrackUnpublished', { publication });
+    },
+    localTrackRepublished: ({ previousSid = '', info }) => {
+      const publication = this.#localParticipant?.republished(previousSid, info);
+      if (publication) this.#emitter.emit('localTrackRepublished', { publication, previousSid });
+    },
+    localTrackSubscribed: ({ trackSid = '' }) => {
+      const publication = this.#localParticipant?.publications.get(trackSid);
+      if (publication) this.#emitter.emit('localTrackSubscribed', { publication });
+    },
+    activeSpeakersChanged: ({ participantIdentities }) => {
+      const speaking = new Set(participantIdentities);
+      for (const participant of this.#everybody())
+        participant.isSpeaking = speaking.has(participant.identity);
+      const speakers = participantIdentities.flatMap((identity) => this.#participant(identity) ?? []);
+      this.#emitter.emit('activeSpeakersChanged', { speakers });
+    },
+    connectionQualityChanged: ({ participantIdentity, quality }) => {
+      const participant = this.#participant(participantIdentity);
+      if (!participant) return;
+      participant.connectionQuality = connectionQuality(quality);
+      this.#emitter.emit('connectionQualityChanged', { participant, quality: participant.connectionQuality });
+    },
+    roomMetadataChanged: ({ metadata = '' }) => {
+      this.#info = { ...this.info, metadata };
+      this.#emitter.emit('roomMetadataChanged', { metadata });
+    },
+    roomSidChanged: ({ sid = '' }) => {
+      this.#info = { ...this.info, sid };
+      this.#emitter.emit('roomUpdated', { info: this.info });
+    },
+    roomUpdated: (info) => {
+      this.#info = roomInfo(info);
+      this.#emitter.emit('roomUpdated', { info: this.info });
+    },
+    moved: (info) => {
+      this.#info = roomInfo(info);
+      this.#emitter.emit('moved', { info: this.info });
+    },
+    reconnecting: () => this.#emitter.emit('reconnecting', {}),
+    reconnected: () => this.#emitter.emit('reconnected', {}),
+    disconnected: ({ reason: number }) => {
+      const reason = disconnectReason(number);
+      this.#setState('disconnected');
+      this.#emitter.emit('disconnected', { reason });
+      this.#closed.resolve({ reason });
+    },
+    dataPacketReceived: ({ participantIdentity, kind, value }) => {
+      const participant = this.#remote(participantIdentity);
+      const from = { participant, participantIdentity: participantIdentity ?? '' };
+      if (value.case === 'sipDtmf') {
+        this.#emitter.emit('dtmfReceived', {
+          ...from,
+          code: value.value.code ?? 0,
+          digit: value.value.digit ?? '',
+        });
+      } else if (value.case === 'user') {
+        const { dataPtr, dataLen } = value.value.data?.data ?? {};
+        const payload = this.#engine.copyOf(dataPtr, Number(dataLen ?? 0));
+        this.#engine.drop(value.value.data?.handle?.id);
+        const reliable = kind === protocol.DataPacketKind.KIND_RELIABLE;
+        this.#emitter.emit('dataReceived', { ...from, payload, topic: value.value.topic, reliable });
+      }
+    },
+    transcriptionReceived: ({ participantIdentity = '', trackSid = '', segments }) => {
+      this.#emitter.emit('transcriptionReceived', {
+        participantIdentity,
+        trackSid,
+        segments: segments.map(
+          ({ id = '', text = '', startTime, endTime, final = false, language = '' }) => ({
+            id,
+            text,
+            startTimeMs: Number(startTime ?? 0),
+            endTimeMs: Number(endTime ?? 0),
+            final,
+            language,
+          }),
+        ),
+      });
+    },
+    textStreamOpened: ({ participantIdentity = '', reader }) => {
+      const info = textInfo(reader?.info);
+      const handler = this.#textHandlers.get(info.topic);
+      const handle = reader?.handle?.id ?? 0n;
+      if (!handler) this.#engine.drop(handle);
+      else {
+        runHandler(`text streams of topic ${info.topic}`, () =>
+          handler(new TextStreamReader(handle, info), { participantIdentity }),
+        );
+      }
+    },
+    byteStreamOpened: ({ participantIdentity = '', reader }) => {
+      const info = byteInfo(reader?.info);
+      const handler = this.#byteHandlers.get(info.topic);
+      const handle = reader?.handle?.id ?? 0n;
+      if (!handler) this.#engine.drop(handle);
+      else {
+        runHandler(`byte streams of topic ${info.topic}`, () =>
+          handler(new ByteStreamReader(handle, info), { participantIdentity }),
+        );
+      }
+    },
+    eos: () => this.#over(),
+  };
+
+  /** Nothing comes from this room any more. */
+  #over(): void {
+    this.#engine.drop(this.#handle);
+    this.#handle = undefined;
+    this.#localParticipant?.close();
+    if (this.#connect !== undefined) this.#engine.connectOver(this.#connect);
+    this.#connect = undefined;
+    this.#setState('disconnected');
+    this.#closed.resolve({ reason: 'unknownReason' });
+    this.#emitter.end();
+  }
+
+  #onMuted(participantIdentity: string | undefined, trackSid = '', muted: boolean): void {
+    const participant = this.#participant(participantIdentity);
+    const publication: TrackPublication | undefined = participant?.publications.get(trackSid);
+    if (!participant || !publication) return;
+    publication.update({ muted });
+    this.#emitter.emit(muted ? 'trackMuted' : 'trackUnmuted', { participant, publication });
+  }
+
+  #addParticipant(owned: InitOf<OwnedParticipant> | undefined): RemoteParticipant {
+    const participant = new RemoteParticipant(participantInfo(owned?.info));
+    // Nothing is asked of a remote participant by its handle.
+    this.#engine.drop(owned?.handle?.id);
+    this.#remoteParticipants.set(participant.identity, participant);
+    return participant;
+  }
+
+  #addPublication(
+    participant: RemoteParticipant,
+    owned: InitOf<OwnedPublication> | undefined,
+  ): RemoteTrackPublication {
+    const handle = owned?.handle?.id ?? 0n;
+    const info = publicationInfo(owned?.info);
+    const publication = new RemoteTrackPublication(info, participant.identity, handle, this.#autoSubscribe);
+    participant.addPublication(publication);
+    return publication;
+  }
+
+  #remote(identity = ''): RemoteParticipant | undefined {
+    return this.#remoteParticipants.get(identity);
+  }
+
+  #participant(identity = ''): Participant | undefined {
+    return identity === this.#localParticipant?.identity ? this.#localParticipant : this.#remote(identity);
+  }
+
+  #everybody(): Participant[] {
+    return [
+      ...(this.#localParticipant ? [this.#localParticipant] : []),
+      ...this.#remoteParticipants.values(),
+    ];
+  }
+
+  #joined<Part>(part: Part | undefined): Part {
+    if (part !== undefined) return part;
+    throw new OffhookError('OFFHOOK_CLOSED', 'the room has not been joined', {
+      advice: 'Await connect first.',
+    });
+  }
+}
+
+function closing(): { promise: Promise<RoomClosed>; resolve: (closed: RoomClosed) => void } {
+  let resolve: (closed: RoomClosed) => void = () => {};
+  const promise = new Promise<RoomClosed>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+const maxSpans = 512;
+/** Of a room that reconnects for days, the first connect is kept, and what happened lately. */
+const keptFirstSpans = 64;
+
+type EventValue_<Name extends 'connect', Case extends string> = Extract<
+  EventOf<Name>['message'],
+  { case: Case }
+>['value'];
+
+type ConnectResult = EventValue_<'connect', 'result'>;
+type OwnedParticipant = NonNullable<ConnectResult['localParticipant']>;
+type OwnedPublication = ConnectResult['participants'][number]['publications'][number];
+
+function register<Handler>(
+  kind: string,
+  handlers: Map<string, Handler>,
+  topic: string,
+  handler: Handler,
+): void {
+  checkText('topic', topic);
+  checkFunction('handler', handler);
+  if (handlers.has(topic)) {
+    throw new OffhookError(
+      'OFFHOOK_INVALID_REQUEST',
+      `topic ${topic} has a handler of ${kind} streams already`,
+      {
+        advice: 'Unregister it first.',
+      },
+    );
+  }
+  handlers.set(topic, handler);
+}
+
+function record(entries: readonly { key?: string; value?: string }[]): Record<string, string> {
+  return Object.fromEntries(entries.map(({ key = '', value = '' }) => [key, value]));
+}
+
+function roomInfo(info: Partial<EventValue<'roomUpdated'>> | undefined): RoomInfo {
+  return {
+    sid: info?.sid ?? '',
+    name: info?.name ?? '',
+    metadata: info?.metadata ?? '',
+    emptyTimeoutSeconds: info?.emptyTimeout ?? 0,
+    departureTimeoutSeconds: info?.departureTimeout ?? 0,
+    maxParticipants: info?.maxParticipants ?? 0,
+    createdAtMs: Number(info?.creationTime ?? 0),
+    numParticipants: info?.numParticipants ?? 0,
+    numPublishers: info?.numPublishers ?? 0,
+    activeRecording: info?.activeRecording ?? false,
+  };
+}
+
+/** Settles as `work` does, or rejects with the signal's reason as soon as that is aborted. */
+function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+/** Every error of a connect says how long it took, and what can be done about it. */
+function withElapsed(error: unknown, elapsedMs: number): unknown {
+  if (!(error instanceof OffhookError)) return error;
+  const { code, message, stage, host, advice } = error;
+  return new OffhookError(code, message, {
+    stage,
+    host,
+    elapsedMs: error.elapsedMs ?? elapsedMs,
+    advice,
+    cause: error,
+  });
+}

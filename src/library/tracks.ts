@@ -1,0 +1,243 @@
+import { type AudioFrame, type AudioSource, AudioStream, type AudioStreamOptions } from './audio.js';
+import { checkFlag, checkInteger, checkOneOf } from './check.js';
+import { LibraryEngine } from './engine.js';
+import { type TrackKind, type TrackSource, trackKind, trackSource } from './values.js';
+
+/** What the server says of a published track. A snapshot: it does not change. */
+export interface TrackPublicationInfo {
+  sid: string;
+  name: string;
+  kind: TrackKind;
+  source: TrackSource;
+  muted: boolean;
+  mimeType: string;
+  simulcasted: boolean;
+  /** Pixels; 0 for audio. */
+  width: number;
+  height: number;
+  isEncrypted: boolean;
+}
+
+interface FfiPublicationInfo {
+  sid?: string;
+  name?: string;
+  kind?: number;
+  source?: number;
+  muted?: boolean;
+  mimeType?: string;
+  simulcasted?: boolean;
+  width?: number;
+  height?: number;
+  encryptionType?: number;
+}
+
+export function publicationInfo(info: FfiPublicationInfo | undefined): TrackPublicationInfo {
+  return {
+    sid: info?.sid ?? '',
+    name: info?.name ?? '',
+    kind: trackKind(info?.kind),
+    source: trackSource(info?.source),
+    muted: info?.muted ?? false,
+    mimeType: info?.mimeType ?? '',
+    simulcasted: info?.simulcasted ?? false,
+    width: info?.width ?? 0,
+    height: info?.height ?? 0,
+    isEncrypted: (info?.encryptionType ?? 0) !== 0,
+  };
+}
+
+/** A track as the server knows it. Its properties are the latest that the server said. */
+export abstract class TrackPublication {
+  #info: TrackPublicationInfo;
+
+  /** @internal */
+  constructor(info: TrackPublicationInfo) {
+    this.#info = info;
+  }
+
+  get info(): TrackPublicationInfo {
+    return this.#info;
+  }
+
+  get sid(): string {
+    return this.#info.sid;
+  }
+
+  get name(): string {
+    return this.#info.name;
+  }
+
+  get kind(): TrackKind {
+    return this.#info.kind;
+  }
+
+  get source(): TrackSource {
+    return this.#info.source;
+  }
+
+  get muted(): boolean {
+    return this.#info.muted;
+  }
+
+  /** @internal */
+  update(changes: Partial<TrackPublicationInfo>): void {
+    this.#info = { ...this.#info, ...changes };
+  }
+}
+
+/** A source under a name, that may be published, muted, unpublished and published again. */
+export class LocalAudioTrack {
+  readonly name: string;
+  readonly source: AudioSource;
+  readonly #engine = LibraryEngine.shared;
+  /** @internal */
+  readonly handle: bigint;
+  #muted = false;
+
+  constructor(name: string, source: AudioSource) {
+    this.name = name;
+    this.source = source;
+    const { track } = this.#engine.request('createAudioTrack', { name, sourceHandle: source.handle });
+    this.handle = track?.handle?.id ?? 0n;
+    this.#engine.dropWith(this, this.handle);
+  }
+
+  get muted(): boolean {
+    return this.#muted;
+  }
+
+  /** While muted the others hear silence, and know that the track is muted. May be called before publishing. */
+  setMuted(muted: boolean): void {
+    checkFlag('muted', muted);
+    if (this.#muted === muted) return;
+    this.#muted = muted;
+    this.#engine.request('localTrackMute', { trackHandle: this.handle, mute: muted });
+  }
+}
+
+/** A track of ours as the server knows it. The object lives through a full reconnect; its sid changes then. */
+export class LocalTrackPublication extends TrackPublication {
+  readonly track: LocalAudioTrack;
+  /** @internal */
+  readonly handle: bigint;
+
+  /** @internal */
+  constructor(info: TrackPublicationInfo, track: LocalAudioTrack, handle: bigint) {
+    super(info);
+    this.track = track;
+    this.handle = handle;
+    LibraryEngine.shared.dropWith(this, handle);
+  }
+
+  setMuted(muted: boolean): void {
+    this.track.setMuted(muted);
+  }
+}
+
+/** A track that is being received. */
+export abstract class RemoteTrack {
+  readonly sid: string;
+  readonly kind: TrackKind;
+  /** @internal */
+  readonly handle: bigint;
+
+  /** @internal */
+  constructor(sid: string, kind: TrackKind, handle: bigint) {
+    this.sid = sid;
+    this.kind = kind;
+    this.handle = handle;
+    LibraryEngine.shared.dropWith(this, handle);
+  }
+}
+
+/** An audio track that is being received. */
+export class RemoteAudioTrack extends RemoteTrack {
+  /**
+   * Opens a view of the track, with its own rate, channels and filter. Frames wait in it from now on: read or close it.
+   *
+   * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a format or a size that is out of limits
+   */
+  openStream(options: AudioStreamOptions = {}): AudioStream {
+    return new AudioStream(this.handle, options);
+  }
+
+  /**
+   * The track's frames, one after another, until it ends or the loop is left.
+   *
+   * @example
+   * for await (const { data } of track.frames({ sampleRate: 16_000 })) transcribe(data);
+   */
+  frames(options: AudioStreamOptions = {}): AsyncGenerator<AudioFrame, void, void> {
+    return this.openStream(options)[Symbol.asyncIterator]();
+  }
+}
+
+/** A video track that is being received. */
+export class RemoteVideoTrack extends RemoteTrack {}
+
+export type VideoQuality = 'low' | 'medium' | 'high';
+
+const qualityNumbers: Record<VideoQuality, number> = { low: 0, medium: 1, high: 2 };
+
+/** A track that a remote participant publishes, subscribed or not. */
+export class RemoteTrackPublication extends TrackPublication {
+  readonly participantIdentity: string;
+  /** The track while it is being received. */
+  track: RemoteTrack | undefined;
+  readonly #engine = LibraryEngine.shared;
+  readonly #handle: bigint;
+  #isDesired: boolean;
+  #isEnabled = true;
+
+  /** @internal */
+  constructor(info: TrackPublicationInfo, participantIdentity: string, handle: bigint, isDesired: boolean) {
+    super(info);
+    this.participantIdentity = participantIdentity;
+    this.#handle = handle;
+    this.#isDesired = isDesired;
+    this.#engine.dropWith(this, handle);
+  }
+
+  /** Whether the program wants the track; `track` is there once the server sends it. */
+  get isDesired(): boolean {
+    return this.#isDesired;
+  }
+
+  get isEnabled(): boolean {
+    return this.#isEnabled;
+  }
+
+  setSubscribed(subscribed: boolean): void {
+    checkFlag('subscribed', subscribed);
+    if (this.#isDesired === subscribed) return;
+    this.#isDesired = subscribed;
+    this.#engine.request('setSubscribed', { publicationHandle: this.#handle, subscribe: subscribed });
+  }
+
+  /** Asks the server to send the track's media, or to hold it back while the subscription stays. */
+  setEnabled(enabled: boolean): void {
+    checkFlag('enabled', enabled);
+    this.#isEnabled = enabled;
+    this.#engine.request('enableRemoteTrackPublication', { trackPublicationHandle: this.#handle, enabled });
+  }
+
+  /** Of a simulcast video track, the layer wanted. */
+  setQuality(quality: VideoQuality): void {
+    checkOneOf('quality', quality, ['low', 'medium', 'high']);
+    this.#engine.request('setRemoteTrackPublicationQuality', {
+      trackPublicationHandle: this.#handle,
+      quality: qualityNumbers[quality],
+    });
+  }
+
+  /** Of a simulcast video track, the size in pixels at which it is shown. */
+  setDimensions(width: number, height: number): void {
+    checkInteger('width', width, 1, 65_535);
+    checkInteger('height', height, 1, 65_535);
+    this.#engine.request('updateRemoteTrackPublicationDimension', {
+      trackPublicationHandle: this.#handle,
+      width,
+      height,
+    });
+  }
+}

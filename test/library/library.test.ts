@@ -1,0 +1,362 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { AccessToken } from 'livekit-server-sdk';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { AudioFrame, NamedEvent, RemoteTrack, Room, RoomEvents } from '../../src/index.js';
+import { offhook } from './engine-of-the-package.js';
+
+let server: { url: string; close(): Promise<unknown> };
+let rooms: Room[] = [];
+let roomCount = 0;
+let roomName = 'library-0';
+
+beforeAll(async () => {
+  server = await serverInAnotherThread();
+});
+afterAll(() => server.close());
+
+afterEach(async () => {
+  await Promise.all(rooms.map((room) => room.disconnect()));
+  rooms = [];
+  roomName = `library-${++roomCount}`;
+});
+
+/** A test that blocks this thread must not block the server. */
+async function serverInAnotherThread(): Promise<typeof server> {
+  const code = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    import(workerData).then(async ({ startServer }) => {
+      const server = await startServer({ port: 0 });
+      parentPort.postMessage(server.url);
+    });`;
+  const path = new URL('../../dist/server/index.js', import.meta.url).href;
+  const worker = new Worker(code, { eval: true, workerData: path });
+  const [url] = await once(worker, 'message');
+  return { url, close: () => worker.terminate() };
+}
+
+async function tokenOf(identity: string): Promise<string> {
+  const token = new AccessToken('devkey', 'secret', { identity });
+  token.addGrant({ roomJoin: true, room: roomName, canUpdateOwnMetadata: true });
+  return token.toJwt();
+}
+
+async function join(identity: string, prepare: (room: Room) => void = () => {}): Promise<Room> {
+  const room = new offhook.Room({ name: identity });
+  rooms.push(room);
+  prepare(room);
+  await room.connect(server.url, await tokenOf(identity));
+  return room;
+}
+
+/** The next such event; fails with its name when there is none within ten seconds. */
+function next<Name extends keyof RoomEvents>(room: Room, name: Name): Promise<RoomEvents[Name]> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no event ${name} within 10 s`)), 10_000);
+    room.once(name, (payload) => {
+      clearTimeout(timer);
+      resolve(payload);
+    });
+  });
+}
+
+function tone(samplesPerChannel: number, offset = 0): AudioFrame {
+  const data = Int16Array.from({ length: samplesPerChannel }, (_, at) =>
+    Math.round(8_000 * Math.sin((2 * Math.PI * 440 * (at + offset)) / 48_000)),
+  );
+  return { data, sampleRate: 48_000, numChannels: 1, samplesPerChannel };
+}
+
+async function speak(source: InstanceType<typeof offhook.AudioSource>, signal: AbortSignal): Promise<void> {
+  for (let offset = 0; !signal.aborted; offset += 480) await source.captureFrame(tone(480, offset));
+}
+
+const loudness = ({ data }: AudioFrame): number => Math.max(...data);
+
+describe('two participants of the library', () => {
+  test('hear each other', async () => {
+    const ada = await join('ada');
+    const bob = await join('bob');
+    const subscribed = next(bob, 'trackSubscribed');
+    const source = new offhook.AudioSource({ sampleRate: 48_000 });
+    const publication = await ada.localParticipant.publishAudio(source);
+    const speaking = new AbortController();
+    const spoken = speak(source, speaking.signal);
+    const { track, participant } = await subscribed;
+    expect(publication.source).toBe('microphone');
+    expect(ada.localParticipant.publication('microphone')).toBe(publication);
+    expect([participant.identity, participant.kind, track.kind]).toEqual(['ada', 'standard', 'audio']);
+    const audio = track as InstanceType<typeof offhook.RemoteAudioTrack>;
+    for await (const frame of audio.frames({ sampleRate: 16_000, frameSizeMs: 20 })) {
+      expect(frame).toMatchObject({ sampleRate: 16_000, numChannels: 1, samplesPerChannel: 320 });
+      if (loudness(frame) > 6_000) break;
+    }
+    speaking.abort();
+    await spoken;
+  });
+
+  test('go on hearing each other while the thread of the program is blocked', async () => {
+    const ada = await join('ada');
+    const bob = await join('bob');
+    const subscribed = next(bob, 'trackSubscribed');
+    const source = new offhook.AudioSource({ sampleRate: 48_000, queueSizeMs: 7_000 });
+    await ada.localParticipant.publishAudio(source);
+    const { track } = await subscribed;
+    const stream = (track as InstanceType<typeof offhook.RemoteAudioTrack>).openStream({
+      sampleRate: 48_000,
+    });
+    const frames = stream[Symbol.asyncIterator]();
+    await source.captureFrame(tone(48_000 * 6));
+    while (loudness((await frames.next()).value as AudioFrame) < 6_000);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4_000);
+    // What was sent and heard meanwhile is there at once; an engine that was blocked too would need three more seconds.
+    const unblockedMs = performance.now();
+    for (let loud = 0; loud < 300; ) if (loudness((await frames.next()).value as AudioFrame) > 6_000) loud++;
+    const elapsedMs = performance.now() - unblockedMs;
+    stream.close();
+    expect(elapsedMs).toBeLessThan(2_500);
+  });
+
+  test('send data, text, bytes and calls', async () => {
+    const ada = await join('ada');
+    const texts: string[] = [];
+    const bob = await join('bob', (room) => {
+      room.registerTextStreamHandler('chat', async (reader, { participantIdentity }) => {
+        texts.push(`${participantIdentity}: ${await reader.readAll()}`);
+      });
+      room.registerByteStreamHandler('file', async (reader) => {
+        let bytes = 0;
+        for await (const piece of reader) bytes += piece.length;
+        texts.push(`${reader.info.name}: ${bytes} bytes`);
+      });
+    });
+    bob.localParticipant.registerRpcMethod(
+      'order',
+      ({ payload, callerIdentity }) => `${payload} for ${callerIdentity}`,
+    );
+    bob.localParticipant.registerRpcMethod('refuse', () => {
+      throw new offhook.RpcError(42, 'no', 'thanks');
+    });
+    const data = next(bob, 'dataReceived');
+    const { localParticipant } = ada;
+    await localParticipant.publishData(new TextEncoder().encode('ding'), { topic: 'bell' });
+    expect(await data).toMatchObject({ topic: 'bell', reliable: true, participantIdentity: 'ada' });
+    expect(new TextDecoder().decode((await data).payload)).toBe('ding');
+    await localParticipant.sendText('hello', { topic: 'chat' });
+    const writer = await localParticipant.streamBytes({ topic: 'file', name: 'noise.bin' });
+    await writer.write(new Uint8Array(40_000));
+    await writer.write(new Uint8Array(2));
+    await writer.close();
+    const call = { destinationIdentity: 'bob', method: 'order', payload: 'soup' };
+    expect(await localParticipant.performRpc(call)).toBe('soup for ada');
+    const refused = localParticipant.performRpc({ ...call, method: 'refuse' });
+    await expect(refused).rejects.toMatchObject({
+      name: 'RpcError',
+      code: 42,
+      message: 'no',
+      data: 'thanks',
+    });
+    const unknown = localParticipant.performRpc({ ...call, method: 'unknown' });
+    await expect(unknown).rejects.toMatchObject({ code: offhook.rpcErrorCodes.unsupportedMethod });
+    await expect.poll(() => texts.sort()).toEqual(['ada: hello', 'noise.bin: 40002 bytes']);
+  });
+
+  test('see what the other changes', async () => {
+    const ada = await join('ada');
+    const bob = await join('bob');
+    const named = next(bob, 'participantNameChanged');
+    const changed = next(bob, 'participantAttributesChanged');
+    await ada.localParticipant.setName('Ada L.');
+    await ada.localParticipant.setAttributes({ mood: 'fine' });
+    expect((await named).name).toBe('Ada L.');
+    expect((await changed).changed).toEqual({ mood: 'fine' });
+    const remote = bob.remoteParticipants.get('ada');
+    expect([remote?.name, remote?.attributes]).toEqual(['Ada L.', { mood: 'fine' }]);
+    const left = next(bob, 'participantDisconnected');
+    await ada.disconnect();
+    expect(await left).toMatchObject({ participant: remote, reason: 'clientInitiated' });
+    expect(bob.remoteParticipants.size).toBe(0);
+  });
+});
+
+describe('events of a room', () => {
+  test('reach every handler, whatever another one throws or rejects with', async () => {
+    const records: string[] = [];
+    offhook.setLogSink(({ level, message }) => level === 'error' && records.push(message));
+    const heard: string[] = [];
+    const room = await join('ada', (joining) => {
+      joining.on('connectionStateChanged', () => {
+        throw new Error('a fault of the program');
+      });
+      joining.on('connectionStateChanged', () => Promise.reject(new Error('a later fault')));
+      joining.on('connectionStateChanged', ({ state }) => heard.push(state));
+    });
+    await room.disconnect();
+    expect(heard).toEqual(['connecting', 'connected', 'disconnected']);
+    expect(await room.closed).toEqual({ reason: 'clientInitiated' });
+  });
+
+  test('can be iterated over, until the room is over', async () => {
+    const room = await join('ada');
+    const seen: NamedEvent<RoomEvents>['type'][] = [];
+    const reading = (async () => {
+      for await (const event of room.events()) seen.push(event.type);
+    })();
+    await join('bob');
+    await expect.poll(() => seen).toContain('participantConnected');
+    await room.disconnect();
+    await reading;
+    expect(seen).toContain('disconnected');
+  });
+
+  test('tell a resume from a new session', async () => {
+    const states: string[] = [];
+    const room = await join('ada', (joining) =>
+      joining.on('connectionStateChanged', ({ state }) => states.push(state)),
+    );
+    const reconnected = next(room, 'reconnected');
+    await room.simulate('signalReconnect');
+    await reconnected;
+    expect(states).toEqual(['connecting', 'connected', 'resuming', 'connected']);
+  });
+
+  test('stop with off, and come once with once', async () => {
+    const room = new offhook.Room();
+    const heard: string[] = [];
+    const handler = () => heard.push('on');
+    room.on('connectionStateChanged', handler).once('connectionStateChanged', () => heard.push('once'));
+    await room.connect('ws://127.0.0.1:1', 'token').catch(() => {});
+    room.off('connectionStateChanged', handler);
+    await room.connect('ws://127.0.0.1:1', 'token').catch(() => {});
+    expect(heard).toEqual(['on', 'once', 'on']);
+  });
+});
+
+describe('a connect', () => {
+  test('that fails says where, after how long, and what can be done', async () => {
+    const failed = new offhook.Room().connect('ws://127.0.0.1:1', 'token');
+    await expect(failed).rejects.toMatchObject({
+      name: 'OffhookError',
+      code: 'OFFHOOK_UNREACHABLE',
+      stage: 'tcp',
+      host: '127.0.0.1:1',
+      elapsedMs: expect.any(Number),
+      message: expect.stringContaining('check host and port'),
+    });
+  });
+
+  test('that is aborted rejects with the reason and leaves nothing behind', async () => {
+    const reason = new Error('the caller hung up');
+    const aborted = new offhook.Room();
+    await expect(
+      aborted.connect(server.url, await tokenOf('ada'), { signal: AbortSignal.abort(reason) }),
+    ).rejects.toBe(reason);
+    const controller = new AbortController();
+    const room = new offhook.Room();
+    const connecting = room.connect(server.url, await tokenOf('ada'), { signal: controller.signal });
+    controller.abort(reason);
+    await expect(connecting).rejects.toBe(reason);
+    expect(room.connectionState).toBe('disconnected');
+    const witness = await join('bob');
+    await expect.poll(() => [...witness.remoteParticipants.keys()]).toEqual([]);
+  });
+
+  test('takes deadlines, and a room keeps its timeline', async () => {
+    const late = new offhook.Room().connect('ws://192.0.2.1:9', 'token', { deadlines: { connect: 50 } });
+    await expect(late).rejects.toMatchObject({
+      code: expect.stringMatching(/OFFHOOK_(DEADLINE|UNREACHABLE)/),
+    });
+    const room = await join('ada');
+    const { spans, name } = room.timeline;
+    expect(name).toBe('ada');
+    expect(spans.map(({ stage }) => stage)).toEqual(expect.arrayContaining(['websocket', 'join']));
+    expect(offhook.renderTimelineText(room.timeline)).toContain('websocket');
+  });
+
+  test('is over with the block that it was declared in', async () => {
+    const witness = await join('bob');
+    const left = next(witness, 'participantDisconnected');
+    const room = await join('ada');
+    await room[Symbol.asyncDispose]();
+    expect((await left).participant.identity).toBe('ada');
+  });
+});
+
+describe('arguments', () => {
+  const room = () => new offhook.Room();
+  const invalid = { name: 'OffhookError', code: 'OFFHOOK_INVALID_REQUEST' };
+
+  test.each([
+    ['no URL', () => room().connect(undefined as never, 'token'), /LIVEKIT_URL/],
+    ['no token', () => room().connect('ws://127.0.0.1:1', undefined as never), /access token is undefined/],
+    [
+      'a misspelt deadline',
+      () => room().connect('ws://h', 't', { deadlines: { conect: 1 } as never }),
+      /no option "conect"/,
+    ],
+    [
+      'a misspelt option',
+      () => room().connect('ws://h', 't', { autosubscribe: true } as never),
+      /no option "autosubscribe"/,
+    ],
+    [
+      'a deadline that is none',
+      () => room().connect('ws://h', 't', { deadlines: { connect: -1 } }),
+      /no deadline/,
+    ],
+  ])('of connect: %s is an error that says so', async (_, connect, message) => {
+    const error = await connect().catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ ...invalid, message: expect.stringMatching(message) });
+  });
+
+  test.each([
+    ['a misspelt event', () => room().on('participantconnected' as never, () => {}), /participantconnected/],
+    ['a handler that is none', () => room().on('disconnected', undefined as never), /is undefined/],
+    ['a source of no rate', () => new offhook.AudioSource({} as never), /sample rate/],
+    [
+      'a source with a misspelt option',
+      () => new offhook.AudioSource({ sampleRate: 48_000, channels: 2 } as never),
+      /"channels"/,
+    ],
+    ['a property of a room that was not joined', () => room().localParticipant, /has not been joined/],
+  ])('%s is an error that says so', (_, act, message) => {
+    expect(act).toThrow(message);
+  });
+
+  test('of what is sent are checked', async () => {
+    const { localParticipant } = await join('ada');
+    const source = new offhook.AudioSource({ sampleRate: 48_000 });
+    const short = source.captureFrame({ ...tone(10), samplesPerChannel: 480 });
+    await expect(short).rejects.toMatchObject({
+      ...invalid,
+      message: expect.stringContaining('10 samples are not 480'),
+    });
+    const otherRate = source.captureFrame({ ...tone(480), sampleRate: 16_000 });
+    await expect(otherRate).rejects.toMatchObject(invalid);
+    await expect(localParticipant.publishData('hello' as never)).rejects.toMatchObject(invalid);
+    await expect(localParticipant.publishDtmf(-1, '5')).rejects.toMatchObject(invalid);
+    await expect(localParticipant.unpublish('TR_none')).rejects.toMatchObject({ name: 'OffhookError' });
+    await expect(
+      localParticipant.performRpc({
+        destinationIdentity: 'bob',
+        method: 'order',
+        responseTimeoutMs: 10_000.5,
+      }),
+    ).rejects.toMatchObject(invalid);
+  });
+});
+
+test('a track that ended ends its streams', async () => {
+  const ada = await join('ada');
+  const bob = await join('bob');
+  const subscribed = next(bob, 'trackSubscribed');
+  const publication = await ada.localParticipant.publishAudio(
+    new offhook.AudioSource({ sampleRate: 48_000 }),
+  );
+  const track: RemoteTrack = (await subscribed).track;
+  const reading = (async () => {
+    for await (const _ of (track as InstanceType<typeof offhook.RemoteAudioTrack>).frames());
+  })();
+  await ada.localParticipant.unpublish(publication.sid);
+  await reading;
+});

@@ -1,0 +1,62 @@
+// What the tests of the room use of the engine, from below the library.
+export {
+  AudioTrackFeature,
+  ChatMessage,
+  ConnectionQuality,
+  DataStream_OperationType as DataStreamOperationType,
+  DisconnectReason,
+  ParticipantInfo_Kind as ParticipantKind,
+  ParticipantInfo_State as ParticipantState,
+  ParticipantPermission,
+  TrackSource,
+  TrackType,
+  TranscriptionSegment,
+  VideoQuality,
+} from '@livekit/protocol';
+export {
+  type AudioFrame,
+  type AudioReceiverStats,
+  type AudioSenderStats,
+  AudioSource,
+  type AudioSourceOptions,
+  type AudioStream,
+  type FrameFilter,
+  Resampler,
+  type ResamplerOptions,
+} from '../../src/audio/index.js';
+export {
+  type ByteStreamInfo,
+  type ByteStreamOptions,
+  type ByteStreamReader,
+  type ByteStreamWriter,
+  type PerformRpcOptions,
+  RpcError,
+  type RpcHandler,
+  type RpcInvocation,
+  rpcErrorCodes,
+  type TextStreamInfo,
+  type TextStreamOptions,
+  type TextStreamReader,
+  type TextStreamWriter,
+} from '../../src/data/index.js';
+export {
+  type AudioFilter,
+  type AudioFilterDefinition,
+  type AudioFilterStream,
+  AudioProcessing,
+  type AudioProcessingOptions,
+  type FilterFrameStats,
+  FilterRegistry,
+  type FilterRegistryOptions,
+  type FilterSession,
+  type FilterSessionOptions,
+  type FilterState,
+  type FilterStatus,
+  type FilterStreamInfo,
+  type FilterStreamStatus,
+  type NativeFilter,
+  rnnoiseModuleId,
+  type ScriptFilter,
+} from '../../src/filters/index.js';
+export * from '../../src/room/index.js';
+export * from '../../src/timeline/index.js';
