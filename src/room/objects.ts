@@ -31,6 +31,8 @@ export class RoomObjects {
   readonly remoteParticipants = new Map<string, RemoteParticipant>();
   #options: RoomObjectsOptions;
   #state: RoomState;
+  /** Identities of those who spoke at the last update. */
+  #speaking: string[] = [];
 
   constructor(options: RoomObjectsOptions) {
     this.#options = options;
@@ -44,16 +46,18 @@ export class RoomObjects {
 
   /** Takes what is known now; events of this state follow one by one. */
   update(state: RoomState): void {
+    const changed = this.#state.remotes.changedKeys(state.remotes);
     this.#state = state;
     this.localParticipant.update(state.local);
     for (const [sid, publication] of this.localParticipant.publications) {
       const track = state.localTracks.get(sid);
       if (track) publication.update(track.info);
     }
-    for (const participant of this.remoteParticipants.values()) {
-      const remote = state.remotes.get(participant.identity);
-      // Of another session of the same identity: this one's end is told by an event.
-      if (remote?.info.sid !== participant.sid) continue;
+    for (const identity of changed) {
+      const participant = this.remoteParticipants.get(identity);
+      const remote = state.remotes.get(identity);
+      // Of another session of the same identity: an event follows on this one's end.
+      if (!participant || remote?.info.sid !== participant.sid) continue;
       participant.update(remote.info);
       for (const [sid, publication] of participant.publications) {
         const track = remote.tracks.get(sid);
@@ -216,10 +220,13 @@ export class RoomObjects {
 
   #updateSpeaking(speakers: readonly { participantIdentity: string; level: number }[]): void {
     const levels = new Map(speakers.map(({ participantIdentity, level }) => [participantIdentity, level]));
-    for (const participant of [this.localParticipant, ...this.remoteParticipants.values()]) {
-      const level = levels.get(participant.identity);
+    for (const identity of new Set([...this.#speaking, ...levels.keys()])) {
+      const participant = this.participant(identity);
+      if (!participant) continue;
+      const level = levels.get(identity);
       participant.isSpeaking = level !== undefined;
       participant.audioLevel = level ?? 0;
     }
+    this.#speaking = [...levels.keys()];
   }
 }

@@ -2,9 +2,10 @@ import { ParticipantInfo_State, type ParticipantInfo as ParticipantMessage } fro
 import type { StateEvent } from '../events.js';
 import type { ParticipantInfo } from '../info.js';
 import { type RemoteParticipantState, type RoomState, remoteBySid } from './room-state.js';
-import { andThen, forEach, type Step, unchanged, withoutKey, withRemote } from './step.js';
+import { andThen, forEach, type Step, unchanged, withoutRemote, withRemote } from './step.js';
 import { removeTrack, updateLocalTracks, updateTracks } from './tracks.js';
 import { toParticipantInfo } from './translate.js';
+import { VersionedMap } from './versioned-map.js';
 
 /** Takes the server's word on some participants: who came, changed, published, and left. */
 export function updateParticipants(state: RoomState, updates: readonly ParticipantMessage[]): Step {
@@ -33,7 +34,7 @@ export function replaceParticipants(state: RoomState, others: readonly Participa
   return andThen(removeAbsent(state, present), (before) => updateParticipants(before, others));
 }
 
-export function removeAbsent(state: RoomState, present: ReadonlySet<string>): Step {
+export function removeAbsent(state: RoomState, present: Pick<ReadonlySet<string>, 'has'>): Step {
   const absent = [...state.remotes.keys()].filter((identity) => !present.has(identity));
   return forEach(state, absent, (before, identity) => removeRemote(before, before.remotes.get(identity)!));
 }
@@ -101,7 +102,7 @@ function addRemote(state: RoomState, update: ParticipantMessage): Step {
   const participantIdentity = info.identity;
   const events: StateEvent[] = [{ type: 'participantConnected', participantIdentity }];
   if (isActive(info)) events.push({ type: 'participantActive', participantIdentity });
-  const step: Step = { state: withRemote(state, { info, tracks: new Map() }), events };
+  const step: Step = { state: withRemote(state, { info, tracks: new VersionedMap() }), events };
   return andThen(step, (before) => updateTracks(before, participantIdentity, update.tracks));
 }
 
@@ -125,8 +126,7 @@ function removeRemote(state: RoomState, leaving: RemoteParticipantState): Step {
   const { disconnectReason: reason } = leaving.info;
   return {
     state: {
-      ...step.state,
-      remotes: withoutKey(step.state.remotes, identity),
+      ...withoutRemote(step.state, leaving),
       speakers: step.state.speakers.filter((speaker) => speaker.participantIdentity !== identity),
     },
     events: [...step.events, { type: 'participantDisconnected', participantIdentity: identity, reason }],
@@ -134,7 +134,7 @@ function removeRemote(state: RoomState, leaving: RemoteParticipantState): Step {
 }
 
 function mention(state: RoomState, identity: string): RoomState {
-  return state.mentioned ? { ...state, mentioned: new Set(state.mentioned).add(identity) } : state;
+  return state.mentioned ? { ...state, mentioned: state.mentioned.with(identity, true) } : state;
 }
 
 function isSameSession(state: RoomState, update: ParticipantMessage): boolean {

@@ -24,6 +24,7 @@ import {
   setLocalMuted,
 } from './tracks.js';
 import { toParticipantInfo, toRoomInfo } from './translate.js';
+import { VersionedMap } from './versioned-map.js';
 
 const log = createLogger('room/state');
 
@@ -54,7 +55,9 @@ export function joinedState(response: JoinResponse): RoomState {
     room: toRoomInfo(response.room),
     local: toParticipantInfo(response.participant ?? new ParticipantMessage()),
     localTracks: new Map(),
-    remotes: new Map(),
+    remotes: new VersionedMap(),
+    identities: new VersionedMap(),
+    publishers: new VersionedMap(),
     subscribedEarly: new Set(),
     unclaimedMedia: new Map(),
     speakers: [],
@@ -71,7 +74,7 @@ export function reduce(state: RoomState, input: StateInput): Step {
     case 'rejoined':
       return rejoin(state, input.response);
     case 'resuming':
-      return interrupt({ ...state, mentioned: new Set() });
+      return interrupt({ ...state, mentioned: new VersionedMap() });
     case 'resumed':
       return resume(state);
     case 'reconnecting':

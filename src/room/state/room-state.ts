@@ -1,4 +1,5 @@
 import type { ParticipantInfo, RoomInfo, Speaker, TrackPublicationInfo } from '../info.js';
+import type { VersionedMap } from './versioned-map.js';
 
 export interface RemoteTrackState {
   info: TrackPublicationInfo;
@@ -11,7 +12,7 @@ export interface RemoteTrackState {
 export interface RemoteParticipantState {
   info: ParticipantInfo;
   /** By sid. */
-  tracks: ReadonlyMap<string, RemoteTrackState>;
+  tracks: VersionedMap<string, RemoteTrackState>;
 }
 
 export interface LocalTrackState {
@@ -32,7 +33,11 @@ export interface RoomState {
   /** Tracks of ours that were subscribed to before they were known to be published, by sid. */
   subscribedEarly: ReadonlySet<string>;
   /** By identity. */
-  remotes: ReadonlyMap<string, RemoteParticipantState>;
+  remotes: VersionedMap<string, RemoteParticipantState>;
+  /** Identities of `remotes` by participant sid. */
+  identities: VersionedMap<string, string>;
+  /** Identities of the publishers of their tracks by track sid. */
+  publishers: VersionedMap<string, string>;
   /** Media that came before its publication: participant sid by track sid. */
   unclaimedMedia: ReadonlyMap<string, string>;
   /** The loudest first. */
@@ -41,13 +46,13 @@ export interface RoomState {
    * While a session resumes: who the server has mentioned since. It tells everybody who is there, so that whoever is
    * not mentioned left while nobody could tell us.
    */
-  mentioned: ReadonlySet<string> | undefined;
+  mentioned: VersionedMap<string, true> | undefined;
 }
 
 /** The remote participant with this sid; the server uses sids where identities are ambiguous. */
 export function remoteBySid(state: RoomState, sid: string): RemoteParticipantState | undefined {
-  for (const remote of state.remotes.values()) if (remote.info.sid === sid) return remote;
-  return undefined;
+  const identity = state.identities.get(sid);
+  return identity === undefined ? undefined : state.remotes.get(identity);
 }
 
 /** Identity of whoever has this sid, the local participant included. */
@@ -57,6 +62,6 @@ export function identityBySid(state: RoomState, sid: string): string | undefined
 
 /** The participant that publishes a track. */
 export function publisherOf(state: RoomState, trackSid: string): RemoteParticipantState | undefined {
-  for (const remote of state.remotes.values()) if (remote.tracks.has(trackSid)) return remote;
-  return undefined;
+  const identity = state.publishers.get(trackSid);
+  return identity === undefined ? undefined : state.remotes.get(identity);
 }

@@ -19,17 +19,38 @@ export function forEach<Item>(
   items: Iterable<Item>,
   next: (state: RoomState, item: Item) => Step,
 ): Step {
-  let step: Step = unchanged(state);
-  for (const item of items) step = andThen(step, (before) => next(before, item));
-  return step;
+  const events: StateEvent[] = [];
+  let current = state;
+  for (const item of items) {
+    const step = next(current, item);
+    current = step.state;
+    for (const event of step.events) events.push(event);
+  }
+  return { state: current, events };
 }
 
 export function unchanged(state: RoomState): Step {
   return { state, events: [] };
 }
 
+/** Adds a remote participant or replaces what is known of it. Its tracks are those that were added and removed. */
 export function withRemote(state: RoomState, remote: RemoteParticipantState): RoomState {
-  return { ...state, remotes: new Map(state.remotes).set(remote.info.identity, remote) };
+  const { identity, sid } = remote.info;
+  const before = state.remotes.get(identity)?.info.sid;
+  let { identities } = state;
+  if (before !== sid) {
+    if (before !== undefined) identities = identities.without(before);
+    identities = identities.with(sid, identity);
+  }
+  return { ...state, remotes: state.remotes.with(identity, remote), identities };
+}
+
+export function withoutRemote(state: RoomState, { info }: RemoteParticipantState): RoomState {
+  return {
+    ...state,
+    remotes: state.remotes.without(info.identity),
+    identities: state.identities.without(info.sid),
+  };
 }
 
 export function withoutKey<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key): ReadonlyMap<Key, Value> {

@@ -29,7 +29,9 @@ export function removeTrack(state: RoomState, identity: string, sid: string): St
   if (track.receiving)
     events.push({ type: 'trackUnsubscribed', participantIdentity: identity, trackSid: sid });
   events.push({ type: 'trackUnpublished', participantIdentity: identity, publicationSid: sid });
-  return { state: withRemote(state, { ...remote, tracks: withoutKey(remote.tracks, sid) }), events };
+  const rest = withRemote(state, { ...remote, tracks: remote.tracks.without(sid) });
+  const isPublisher = state.publishers.get(sid) === identity;
+  return { state: isPublisher ? { ...rest, publishers: rest.publishers.without(sid) } : rest, events };
 }
 
 /** Media of a track came. Where its publication is not known yet, it is kept for when it is. */
@@ -193,5 +195,9 @@ function claimMedia(state: RoomState, trackSid: string): Step {
 }
 
 function withTrack(state: RoomState, remote: RemoteParticipantState, track: RemoteTrackState): RoomState {
-  return withRemote(state, { ...remote, tracks: new Map(remote.tracks).set(track.info.sid, track) });
+  const { identity } = remote.info;
+  const { sid } = track.info;
+  const changed = withRemote(state, { ...remote, tracks: remote.tracks.with(sid, track) });
+  if (state.publishers.get(sid) === identity) return changed;
+  return { ...changed, publishers: changed.publishers.with(sid, identity) };
 }
