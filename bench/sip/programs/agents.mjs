@@ -34,7 +34,9 @@ socket.on('message', (data) => {
     const jobId = message.value.job.id;
     send({ case: 'availability', value: { jobId, available: true, participantIdentity: `agent-${jobId}` } });
   }
-  if (message.case === 'assignment') take(message.value.job.id, message.value.token).catch(() => {});
+  if (message.case === 'termination') jobs.get(message.value.jobId)?.();
+  if (message.case === 'assignment')
+    take(message.value.job.id, message.value.token).catch(() => jobs.get(message.value.job.id)?.());
 });
 send({ case: 'register', value: new RegisterWorkerRequest({ type: JobType.JT_ROOM, version: '1' }) });
 
@@ -42,17 +44,20 @@ async function take(jobId, jobToken) {
   const room = new Room({ name: jobId });
   const source = new AudioSource({ sampleRate, numChannels: 1, queueSizeMs: 100 });
   let left = false;
-  jobs.set(jobId, room);
-  room.onEvent = (event) => {
-    if (left || (event.type !== 'participantDisconnected' && event.type !== 'disconnected')) return;
+  const leave = () => {
+    if (left) return;
     left = true;
     jobs.delete(jobId);
     source.close();
     room.disconnect();
     send({ case: 'updateJob', value: new UpdateJobStatus({ jobId, status: JobStatus.JS_SUCCESS }) });
   };
+  jobs.set(jobId, leave);
+  room.onEvent = ({ type }) => {
+    if (type === 'participantDisconnected' || type === 'disconnected') leave();
+  };
   await room.connect(url, jobToken, { autoSubscribe: false });
-  if (left) return;
+  if (left) return room.disconnect();
   await room.localParticipant.publishAudio(source, { dtx: false, red: false });
   for (let at = 0; !left; at = (at + 80) % sampleRate) {
     const data = tone.subarray(at, at + 80);

@@ -129,6 +129,12 @@ export class SipGateway {
     return this.#context.calls;
   }
 
+  /** Where a user has logged in. */
+  registeredContacts(user: string): number {
+    const { registrar, endpoint } = this.#context;
+    return registrar.find(user, endpoint.clock.nowMs()).length;
+  }
+
   /** What is held at the moment, for those who look for leaks. */
   counts(): { calls: number; dialogs: number; transactions: number } {
     const { endpoint, calls } = this.#context;
@@ -164,10 +170,10 @@ export class SipGateway {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const login of this.#logins) login.close();
+    const loggedOut = Promise.all(this.#logins.map((login) => login.close()));
     for (const call of [...this.calls.values()]) call.end('the gateway shuts down');
-    // One turn for the BYEs to leave.
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // A moment for the BYEs to leave.
+    await Promise.all([loggedOut, new Promise((resolve) => setTimeout(resolve, 20))]);
     await this.#context.endpoint.close();
   }
 

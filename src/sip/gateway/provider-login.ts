@@ -22,6 +22,7 @@ const log = createLogger('sip/login');
 const defaultExpiresS = 600;
 const firstRetryMs = 2_000;
 const maxRetryMs = 300_000;
+const logoutMs = 500;
 
 /** Keeps us logged in at a provider (RFC 3261, section 10.2), so that its calls come here. */
 export class ProviderLogin {
@@ -37,6 +38,7 @@ export class ProviderLogin {
   #cancelTimer: (() => void) | undefined;
   #isLoggedIn = false;
   #closed = false;
+  #loggedOut: () => void = () => {};
 
   /** @throws OffhookError `OFFHOOK_INVALID_URL` when the registrar is no SIP URI */
   constructor(endpoint: SipEndpoint, registration: ProviderRegistration) {
@@ -57,20 +59,24 @@ export class ProviderLogin {
     return this.#isLoggedIn;
   }
 
-  /** Logs out; the provider's answer is not waited for. */
-  close(): void {
+  /** Logs out; resolves when the provider has agreed, or after half a second. */
+  async close(): Promise<void> {
     if (this.#closed) return;
-    if (this.#isLoggedIn) {
-      this.#expiresS = 0;
-      this.#register();
-    }
     this.#closed = true;
     this.#cancelTimer?.();
-    setImmediate(() => this.#abort.abort());
+    if (this.#isLoggedIn) {
+      this.#expiresS = 0;
+      await new Promise<void>((resolve) => {
+        this.#loggedOut = resolve;
+        this.#register();
+        this.#cancelTimer = this.#endpoint.clock.schedule(resolve, logoutMs);
+      });
+      this.#cancelTimer?.();
+    }
+    this.#abort.abort();
   }
 
   #register(authorization?: { name: string; value: string; nonce: string }): void {
-    if (this.#closed) return;
     this.#sequence++;
     void this.#endpoint.requestTo(
       this.#registrar,
@@ -117,7 +123,7 @@ export class ProviderLogin {
 
   #receive(response: SipResponse, lastNonce: string | undefined): void {
     const { status, reason, headers } = response;
-    if (status < 200 || this.#closed) return;
+    if (status < 200) return;
     if (status < 300) {
       this.#loggedIn(response);
       return;
@@ -139,7 +145,10 @@ export class ProviderLogin {
   }
 
   #loggedIn(response: SipResponse): void {
-    if (this.#expiresS === 0) return;
+    if (this.#closed) {
+      this.#loggedOut();
+      return;
+    }
     if (!this.#isLoggedIn) log.info(`logged in at ${this.#registrar.host} as ${this.#registration.username}`);
     this.#isLoggedIn = true;
     this.#retryMs = firstRetryMs;
@@ -158,7 +167,10 @@ export class ProviderLogin {
   }
 
   #failed(why: string): void {
-    if (this.#closed) return;
+    if (this.#closed) {
+      this.#loggedOut();
+      return;
+    }
     this.#isLoggedIn = false;
     log.warn(
       `not logged in at ${this.#registrar.host}: ${why}; again in ${Math.round(this.#retryMs / 1_000)} s`,

@@ -1,0 +1,172 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describeWith } from '../support/parts.js';
+import { GatewayHouse } from './gateway-house.js';
+import { Kamailio } from './kamailio.js';
+import { RawPeer } from './raw-peer.js';
+import { playSipp } from './sipp.js';
+import { until } from './until.js';
+import { ToneWorker } from './worker.js';
+
+const sdp = [
+  'v=0',
+  'o=- 1 1 IN IP4 127.0.0.1',
+  's=-',
+  'c=IN IP4 127.0.0.1',
+  't=0 0',
+  'm=audio 4000 RTP/AVP 0',
+  '',
+].join('\r\n');
+
+function request(peer: RawPeer, method: string, callId: string, more: string[] = [], body = ''): string {
+  return [
+    `${method} sip:1234@127.0.0.1 SIP/2.0`,
+    `Via: SIP/2.0/UDP 127.0.0.1:${peer.port};branch=z9hG4bK${callId};rport`,
+    `From: <sip:caller@127.0.0.1>;tag=${callId}`,
+    'To: <sip:1234@127.0.0.1>',
+    `Call-ID: ${callId}`,
+    `CSeq: 1 ${method}`,
+    `Contact: <sip:caller@127.0.0.1:${peer.port}>`,
+    'Max-Forwards: 70',
+    ...(body ? ['Content-Type: application/sdp'] : []),
+    ...more,
+    `Content-Length: ${body.length}`,
+    '',
+    body,
+  ].join('\r\n');
+}
+
+describe('callers who give up at any moment', () => {
+  let house: GatewayHouse;
+  let worker: ToneWorker;
+  let peer: RawPeer;
+
+  beforeAll(async () => {
+    house = await GatewayHouse.open();
+    worker = await ToneWorker.start(house.server);
+    peer = await RawPeer.open(house.gateway.port);
+  });
+  afterAll(async () => {
+    peer.close();
+    await worker.stop();
+    await house.close();
+  });
+
+  test('get their 487, and leave no call, dialog, room or job behind', async () => {
+    const count = 40;
+    const statuses: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const callId = `cancel${i}`;
+      peer.send(request(peer, 'INVITE', callId, [], sdp));
+      // From at once to when the agent may be there already.
+      await new Promise((resolve) => setTimeout(resolve, (i * 7) % 120));
+      peer.send(request(peer, 'CANCEL', callId));
+      const find = () =>
+        peer.responses(callId).find(({ cseq, status }) => cseq.method === 'INVITE' && status >= 200);
+      await until(() => find() !== undefined, `the end of ${callId}`);
+      const { status, to } = find()!;
+      statuses.push(status);
+      peer.send(
+        request(peer, 'ACK', callId).replace(
+          'To: <sip:1234@127.0.0.1>',
+          `To: <sip:1234@127.0.0.1>;tag=${to.params.get('tag')}`,
+        ),
+      );
+      if (status !== 200) continue;
+      // The answer was faster: the caller hangs up.
+      const bye = request(peer, 'BYE', callId)
+        .replace('To: <sip:1234@127.0.0.1>', `To: <sip:1234@127.0.0.1>;tag=${to.params.get('tag')}`)
+        .replace('CSeq: 1 BYE', 'CSeq: 2 BYE');
+      peer.send(bye);
+    }
+    expect(statuses.filter((status) => status !== 487 && status !== 200)).toEqual([]);
+    expect(statuses.filter((status) => status === 487).length).toBeGreaterThan(count / 2);
+    await house.quiet();
+    await until(() => worker.jobs.size === 0, 'no agent has anything left to do');
+    expect(house.gateway.counts()).toMatchObject({ calls: 0, dialogs: 0 });
+  });
+});
+
+describe('whoever means no good', () => {
+  let house: GatewayHouse;
+  let peer: RawPeer;
+  beforeAll(async () => {
+    house = await GatewayHouse.open({ users: new Map([['alice', 'secret']]) });
+  });
+  afterEach(() => peer.close());
+  afterAll(() => house.close());
+
+  test('guesses passwords until nobody listens any more', async () => {
+    peer = await RawPeer.open(house.gateway.port);
+    const guess =
+      'Authorization: Digest username="alice", realm="offhook", nonce="x", uri="sip:x", response="0"';
+    peer.send(request(peer, 'REGISTER', 'guess0', [guess]));
+    const asked = await peer.final('guess0');
+    const nonce = /nonce="([^"]+)"/.exec(asked.headers.get('WWW-Authenticate')!)![1];
+    for (let i = 1; i <= 8; i++) {
+      peer.send(request(peer, 'REGISTER', `guess${i}`, [guess.replace('nonce="x"', `nonce="${nonce}"`)]));
+      expect((await peer.final(`guess${i}`)).status).toBe(401);
+    }
+    const before = peer.received.length;
+    peer.send(request(peer, 'OPTIONS', 'anybody'));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(peer.received.length).toBe(before);
+  });
+});
+
+test('a scanner gets no answer, and what is malformed costs nothing', async () => {
+  const house = await GatewayHouse.open();
+  const peer = await RawPeer.open(house.gateway.port);
+  try {
+    for (let i = 0; i < 200; i++) peer.send(Buffer.from(`INVITE sip:${i} SIP/2.0\r\nVia: nonsense\r\n\r\n`));
+    peer.send(request(peer, 'OPTIONS', 'after'));
+    await peer.final('after');
+    expect(peer.received).toHaveLength(1);
+    expect(house.gateway.counts().transactions).toBe(1);
+    peer.send(request(peer, 'OPTIONS', 'scan', ['User-Agent: friendly-scanner']));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(peer.received).toHaveLength(1);
+  } finally {
+    peer.close();
+    await house.close();
+  }
+});
+
+test('the gateway logs in at a provider, and out when it closes', async () => {
+  const provider = await GatewayHouse.open({ users: new Map([['office', 'secret']]) });
+  const house = await GatewayHouse.open({
+    registrations: [
+      { registrar: `sip:127.0.0.1:${provider.gateway.port}`, username: 'office', password: 'secret' },
+    ],
+  });
+  try {
+    await until(() => provider.gateway.registeredContacts('office') === 1, 'the provider knows where we are');
+  } finally {
+    await house.close();
+  }
+  await until(() => provider.gateway.registeredContacts('office') === 0, 'the provider has forgotten us');
+  await provider.close();
+});
+
+describeWith(['kamailio', 'sipp'], 'through a proxy', () => {
+  test.each(['call', 'cancel', 'hold', 'prack'])('%s', async (scenario) => {
+    const house = await GatewayHouse.open();
+    const worker = await ToneWorker.start(house.server);
+    const proxy = await Kamailio.start(house.gateway.port);
+    worker.speaks = scenario !== 'cancel';
+    const peer = await RawPeer.open(proxy.port);
+    try {
+      await until(() => {
+        peer.send(request(peer, 'OPTIONS', `up${peer.received.length}`));
+        return peer.received.length > 0;
+      }, 'the proxy passes requests on');
+      const { status, errors } = await playSipp(scenario, proxy);
+      expect(status, errors).toBe(0);
+      await house.quiet();
+    } finally {
+      peer.close();
+      await proxy.stop();
+      await worker.stop();
+      await house.close();
+    }
+  });
+});
