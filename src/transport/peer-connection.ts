@@ -62,6 +62,7 @@ const defaultRemoteMaxMessageBytes = 65_536;
 export class PeerConnection {
   /** A candidate of ours that is in no description yet. */
   onLocalCandidate: (candidate: IceCandidate) => void = () => {};
+  /** `closed` when the other side closed the connection; not for a `close` of ours. */
   onStateChange: (state: PeerConnectionState) => void = () => {};
   /** ICE has found a path, the first one or another. */
   onPath: () => void = () => {};
@@ -131,6 +132,11 @@ export class PeerConnection {
   /** A restart that we have offered, and that is not answered yet. */
   get #signaledRestart(): IceSession | undefined {
     return this.#signaling === 'offered' ? this.#nextIce : undefined;
+  }
+
+  /** Neither failed nor closed. */
+  get isOpen(): boolean {
+    return this.#end === undefined;
   }
 
   /** As in the last description of ours. */
@@ -295,6 +301,13 @@ export class PeerConnection {
     this.#update();
   }
 
+  /** The other side has left, in order. */
+  #closedByPeer(): void {
+    if (this.#end) return;
+    this.#shutDown('closed');
+    this.onStateChange('closed');
+  }
+
   #newIce(): IceSession {
     const { name, iceServers = [], protocols = ['udp', 'tcp'], bindAddress, shared, iceLite } = this.#options;
     const session: IceSession = new IceSession({
@@ -433,7 +446,7 @@ export class PeerConnection {
         this.bytesReceived += data.length;
         this.#channels.handlePacket(data, performance.now());
       },
-      onClosed: (error) => this.#fail(error ? describeError(error) : 'the other side closed the connection'),
+      onClosed: (error) => (error ? this.#fail(describeError(error)) : this.#closedByPeer()),
     });
     if (this.#ice!.isUsable) this.#onUsable(this.#ice!);
     for (const datagram of this.#earlyDatagrams.splice(0)) this.#receive(datagram);

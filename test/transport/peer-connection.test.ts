@@ -213,6 +213,24 @@ describe('PeerConnection', () => {
     await failed;
   });
 
+  test('the other side that closes is known at once, and not taken for a failure', async () => {
+    const peers = open();
+    peers.a.addAudio(7);
+    peers.negotiate();
+    await bothConnected(peers);
+    const states: string[] = [];
+    const closed = new Promise<void>((resolve) => {
+      peers.b.pc.onStateChange = (state) => {
+        states.push(state);
+        resolve();
+      };
+    });
+    peers.a.pc.close();
+    await closed;
+    expect(states).toEqual(['closed']);
+    expect(peers.b.pc.isOpen).toBe(false);
+  });
+
   test('malformed candidates are errors that change nothing', async () => {
     const peers = open();
     peers.a.addAudio(7);

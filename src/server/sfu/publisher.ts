@@ -85,7 +85,7 @@ export class Publisher {
     this.#connection.onDataChannel = boundary.wrap('data channel', (channel) => this.#addChannel(channel));
     this.#connection.onStateChange = boundary.wrap('connecting', (state) => {
       if (state === 'connected') onConnected();
-      else if (state === 'failed') onFailed();
+      else if (state === 'failed' || state === 'closed') onFailed();
     });
   }
 

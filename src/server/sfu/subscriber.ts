@@ -69,7 +69,7 @@ export class Subscriber implements Downlink {
     this.#connection.onPacket = boundary.wrap('media', (packet) => this.#receive(packet));
     this.#connection.onStateChange = boundary.wrap('connecting', (state) => {
       if (state === 'connected') onConnected();
-      else if (state === 'failed') onFailed();
+      else if (state === 'failed' || state === 'closed') onFailed();
     });
     for (const { label, ...channel } of channels) {
       this.outbox.add(this.#connection.createDataChannel(label, channel));
@@ -159,7 +159,7 @@ export class Subscriber implements Downlink {
   }
 
   #negotiate({ iceRestart = false } = {}): void {
-    if (!this.#started || this.#closed || this.#connection.state === 'failed') return;
+    if (!this.#started || this.#closed || !this.#connection.isOpen) return;
     this.#offerAgain = this.#awaitsAnswer;
     if (this.#awaitsAnswer) return;
     this.#awaitsAnswer = true;
