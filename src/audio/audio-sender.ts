@@ -1,4 +1,5 @@
-import { audioLevelDbov, silenceDbov } from './audio-level.js';
+import { type HeaderExtension, RtpSender, type RtpSenderStats } from '../rtp/index.js';
+import { audioLevelDbov, encodeAudioLevel, silenceDbov } from './audio-level.js';
 import type { AudioSink, AudioSource } from './audio-source.js';
 import { Chunker } from './chunker.js';
 import { OpusEncoder } from './opus-encoder.js';
@@ -7,7 +8,6 @@ import { isOpusRate, type OpusRate, opusClockRate } from './opus-rates.js';
 import { Redundancy } from './redundancy.js';
 import { remix } from './remix.js';
 import { Resampler } from './resampler.js';
-import { RtpSender, type RtpSenderStats } from './rtp-sender.js';
 import { sharedTicker, type Ticker } from './ticker.js';
 
 export interface AudioSenderOptions {
@@ -47,6 +47,7 @@ const comfortIntervalTicks = 40;
 /** A source without a queue that pauses longer than this has been silent, not slow. */
 const pauseMs = 60;
 const lossForSecondCopy = 0.03;
+const voiceDbov = -55;
 
 /**
  * Sends one source over RTP, a packet every 20 ms. The way of a sample is
@@ -62,6 +63,7 @@ export class AudioSender {
   #encoder: OpusEncoder;
   #redundancy: Redundancy | undefined;
   #rtp: RtpSender;
+  #levelExtensionId: number | undefined;
   #silentTick: Int16Array;
   #silentTicks = 0;
   #restTicks = 0;
@@ -90,6 +92,7 @@ export class AudioSender {
     this.#encoder = new OpusEncoder({ sampleRate: this.#codecRate, numChannels, bitrateBps, dtx });
     if (payloadTypes.red !== undefined) this.#redundancy = new Redundancy(payloadTypes.opus);
     this.#timestamp = Math.floor(random() * 0xffffffff);
+    this.#levelExtensionId = options.audioLevelExtensionId;
     this.#rtp = new RtpSender({
       ...options,
       payloadType: payloadTypes.red ?? payloadTypes.opus,
@@ -207,6 +210,12 @@ export class AudioSender {
     const copies = this.#fractionLost > lossForSecondCopy ? 2 : 1;
     const wrapped =
       this.#redundancy?.wrap(payload, timestamp, copies, payload.length > maxDtxBytes) ?? payload;
-    this.#rtp.send(wrapped, timestamp, !this.#talking, this.#levelDbov);
+    this.#rtp.send(wrapped, timestamp, !this.#talking, this.#level());
+  }
+
+  #level(): HeaderExtension[] {
+    if (this.#levelExtensionId === undefined) return [];
+    const data = Uint8Array.of(encodeAudioLevel(this.#levelDbov, this.#levelDbov > voiceDbov));
+    return [{ id: this.#levelExtensionId, data }];
   }
 }

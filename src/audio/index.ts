@@ -14,5 +14,4 @@ export { parseRed } from './red.js';
 export { remix } from './remix.js';
 export { Resampler, type ResamplerOptions } from './resampler.js';
 export type { ResamplerQuality } from './resampler-filter.js';
-export { RtpSender, type RtpSenderStats } from './rtp-sender.js';
 export { sharedTicker, type Ticker, type TickTarget, tickMs } from './ticker.js';

@@ -52,3 +52,5 @@ export const VideoStreamType = videoFrame.VideoStreamType;
 export type VideoStreamType = VideoFramePb.VideoStreamType;
 export const VideoSourceType = videoFrame.VideoSourceType;
 export type VideoSourceType = VideoFramePb.VideoSourceType;
+export const FfiVideoCodec = videoFrame.VideoCodec;
+export type FfiVideoCodec = VideoFramePb.VideoCodec;

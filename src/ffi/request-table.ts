@@ -15,6 +15,7 @@ import { dispose } from './requests/dispose.js';
 import { loadAudioFilterPlugin } from './requests/filter.js';
 import {
   createAudioTrack,
+  createVideoTrack,
   localTrackMute,
   publishTrack,
   setTrackSubscriptionPermissions,
@@ -64,6 +65,7 @@ import {
   setSubscribed,
   updateRemoteTrackPublicationDimension,
 } from './requests/subscription.js';
+import { captureVideoFrame, newVideoSource } from './requests/video-source.js';
 import { newVideoStream, videoConvert, videoStreamFromParticipant } from './requests/video-stream.js';
 
 const videoNote = 'VP8, VP9, H.264 and AV1, with the package `@napi-rs/webcodecs` installed beside offhook.';
@@ -236,15 +238,25 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
 
   e2ee: { handler: notYet('end-to-end encryption'), status: 'not yet' },
 
-  createVideoTrack: { handler: notYet('video'), status: 'not yet' },
+  createVideoTrack: { handler: createVideoTrack, status: 'works', test: 'ffi/video' },
   newVideoStream: {
     handler: newVideoStream,
     status: 'works',
     note: videoNote,
     test: 'ffi/video',
   },
-  newVideoSource: { handler: notYet('video'), status: 'not yet' },
-  captureVideoFrame: { handler: notYet('video'), status: 'not yet' },
+  newVideoSource: {
+    handler: newVideoSource,
+    status: 'works',
+    note: 'Sent as H.264 or VP8, in one layer; VP9 and AV1 as H.264. Needs the package too.',
+    test: 'ffi/video',
+  },
+  captureVideoFrame: {
+    handler: captureVideoFrame,
+    status: 'works',
+    note: "Without a frame's metadata.",
+    test: 'ffi/video',
+  },
   videoConvert: {
     handler: videoConvert,
     failed: inMessage,

@@ -4,11 +4,13 @@ export type { ParticipantInfo, RoomInfo, Speaker, TrackPublicationInfo } from '.
 export { LocalAudioTrack } from './local-audio-track.js';
 export { LocalParticipant } from './local-participant.js';
 export { LocalTrackPublication } from './local-track-publication.js';
+export { LocalVideoTrack } from './local-video-track.js';
 export type {
   ConnectOptions,
   ParticipantTrackPermission,
   PublishAudioOptions,
   PublishDataOptions,
+  PublishVideoOptions,
   RoomFilter,
   RoomFilters,
   RoomOptions,

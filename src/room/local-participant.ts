@@ -21,17 +21,27 @@ import type {
   TextStreamOptions,
   TextStreamWriter,
 } from '../data/index.js';
+import type { VideoSource } from '../video/index.js';
 import type { DataPlane } from './data-plane.js';
 import type { ParticipantInfo } from './info.js';
 import { LocalAudioTrack } from './local-audio-track.js';
 import type { LocalTrackPublication } from './local-track-publication.js';
-import type { ParticipantTrackPermission, PublishAudioOptions, PublishDataOptions } from './options.js';
+import { LocalVideoTrack } from './local-video-track.js';
+import type {
+  ParticipantTrackPermission,
+  PublishAudioOptions,
+  PublishDataOptions,
+  PublishVideoOptions,
+} from './options.js';
 import { Participant } from './participant.js';
 
 /** What the local participant asks of its room. */
 export interface LocalParticipantHost {
   readonly data: DataPlane;
-  publishTrack(track: LocalAudioTrack, options: PublishAudioOptions): Promise<LocalTrackPublication>;
+  publishTrack(
+    track: LocalAudioTrack | LocalVideoTrack,
+    options: PublishAudioOptions | PublishVideoOptions,
+  ): Promise<LocalTrackPublication>;
   unpublish(publicationSid: string): void;
   /** @throws OffhookError when the server refuses, or does not answer */
   updateParticipant(changes: ParticipantChanges): Promise<void>;
@@ -68,8 +78,23 @@ export class LocalParticipant extends Participant {
     return this.publishTrack(new LocalAudioTrack(options.name ?? 'audio', source), options);
   }
 
-  /** As publishAudio, for a track that was made before (to be muted before it is published, say). */
-  publishTrack(track: LocalAudioTrack, options: PublishAudioOptions = {}): Promise<LocalTrackPublication> {
+  /**
+   * Publishes a source of pictures; resolves when the server has taken the track and it is being sent.
+   *
+   * @throws OffhookError `OFFHOOK_NOT_SUPPORTED` when the package that encodes video is not installed; as publishAudio
+   */
+  publishVideo(source: VideoSource, options: PublishVideoOptions = {}): Promise<LocalTrackPublication> {
+    return this.publishTrack(new LocalVideoTrack(options.name ?? 'video', source), options);
+  }
+
+  /** As publishAudio and publishVideo, for a track that was made before (to be muted before it is published, say). */
+  publishTrack(track: LocalAudioTrack, options?: PublishAudioOptions): Promise<LocalTrackPublication>;
+  publishTrack(track: LocalVideoTrack, options?: PublishVideoOptions): Promise<LocalTrackPublication>;
+  publishTrack(track: LocalAudioTrack | LocalVideoTrack): Promise<LocalTrackPublication>;
+  publishTrack(
+    track: LocalAudioTrack | LocalVideoTrack,
+    options: PublishAudioOptions | PublishVideoOptions = {},
+  ): Promise<LocalTrackPublication> {
     return this.#host.publishTrack(track, options);
   }
 

@@ -2,8 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { MuteTrackRequest, TrackPublishedResponse } from '@livekit/protocol';
 import { createLogger, describeError, OffhookError, withDeadline } from '../timeline/index.js';
 import type { LocalAudioTrack } from './local-audio-track.js';
-import { SentTrack } from './media/sent-track.js';
-import type { PublishAudioOptions } from './options.js';
+import { LocalVideoTrack } from './local-video-track.js';
+import { SentAudioTrack } from './media/sent-audio-track.js';
+import type { SentTrack } from './media/sent-track.js';
+import { SentVideoTrack } from './media/sent-video-track.js';
+import type { PublishAudioOptions, PublishVideoOptions } from './options.js';
 import type { Requests } from './requests.js';
 import type { Session } from './session.js';
 import type { StateInput } from './state/reduce.js';
@@ -41,7 +44,10 @@ export class LocalTracks {
   }
 
   /** Publishes a track, on another session if the one it began on is lost. Resolves when it is being sent. */
-  publish(track: LocalAudioTrack, options: PublishAudioOptions): Promise<SentTrack> {
+  publish(
+    track: LocalAudioTrack | LocalVideoTrack,
+    options: PublishAudioOptions | PublishVideoOptions,
+  ): Promise<SentTrack> {
     return withDeadline(
       {
         stage: 'publish',
@@ -52,7 +58,7 @@ export class LocalTracks {
       async (signal) => {
         for (;;) {
           const session = await this.#host.whenConnected(signal);
-          const sent = new SentTrack(track, options, `TR_${randomUUID()}`, this.#host.random);
+          const sent = this.#sent(track, options, `TR_${randomUUID()}`);
           try {
             await this.#publishOn(session, sent, signal);
             this.#adopt(sent);
@@ -90,7 +96,7 @@ export class LocalTracks {
     const before = [...this.#published];
     await Promise.all(
       before.map(async ([previousSid, { track, options, cid }]) => {
-        const sent = new SentTrack(track, options, cid, this.#host.random);
+        const sent = this.#sent(track, options, cid);
         try {
           await this.#publishOn(session, sent, signal);
           if (!this.#published.delete(previousSid)) {
@@ -138,6 +144,7 @@ export class LocalTracks {
   }
 
   async #publishOn(session: Session, sent: SentTrack, signal: AbortSignal): Promise<void> {
+    await sent.prepare();
     const { requests } = this.#host;
     const request = sent.request();
     const answer = requests.trackAnswer(request);
@@ -153,6 +160,18 @@ export class LocalTracks {
     } finally {
       requests.forgetTrack(sent.cid);
     }
+  }
+
+  #sent(
+    track: LocalAudioTrack | LocalVideoTrack,
+    options: PublishAudioOptions | PublishVideoOptions,
+    cid: string,
+  ): SentTrack {
+    const { random } = this.#host;
+    // Each kind of track comes with the options of its kind, as the typed API has it.
+    return track instanceof LocalVideoTrack
+      ? new SentVideoTrack(track, options as PublishVideoOptions, cid, random)
+      : new SentAudioTrack(track, options as PublishAudioOptions, cid, random);
   }
 
   #adopt(sent: SentTrack): void {

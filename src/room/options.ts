@@ -2,6 +2,7 @@ import type { AudioTrackFeature, TrackSource } from '@livekit/protocol';
 import type { Clock, FrameFilter } from '../audio/index.js';
 import type { Deadlines, Timeline } from '../timeline/index.js';
 import type { IceServer } from '../transport/index.js';
+import type { VideoCodec } from '../video/index.js';
 
 /** A filter's session for one stream: it never blocks, and passes audio through while the filter is not ready. */
 export interface RoomFilter extends FrameFilter {
@@ -79,6 +80,21 @@ export interface PublishAudioOptions {
   /** Name of the stream the track belongs to. */
   stream?: string;
   audioFeatures?: readonly AudioTrackFeature[];
+}
+
+export interface PublishVideoOptions {
+  /** Default `video`. */
+  name?: string;
+  /** Default camera, or screen share for a source of a screen. */
+  source?: TrackSource;
+  /** Default `h264`. What cannot be encoded in time (`vp9`, `av1`) is sent as `h264`; decision 10 has the figures. */
+  codec?: VideoCodec;
+  /** Default by the source's size: 1.2 Mbit/s at 720p, 400 kbit/s at 360p. */
+  maxBitrateBps?: number;
+  /** Default 30. */
+  maxFramesPerSecond?: number;
+  /** Name of the stream the track belongs to. */
+  stream?: string;
 }
 
 /** A filter of a stream: a plugin by its module id, or code of the program's own. */

@@ -11,4 +11,5 @@ export {
   toNtp,
 } from './rtcp.js';
 export { isRtcp, parseRtp, type RtpPacket, sequenceDifference, serializeRtp } from './rtp.js';
+export { type HeaderExtension, RtpSender, type RtpSenderOptions, type RtpSenderStats } from './rtp-sender.js';
 export { Unwrapper } from './unwrap.js';

@@ -28,7 +28,7 @@ export type RtcpPacket =
   | { type: 'bye'; ssrcs: number[] }
   /** Generic NACK (RFC 4585, section 6.2.1). */
   | { type: 'nack'; senderSsrc: number; mediaSsrc: number; sequenceNumbers: number[] }
-  /** Picture loss indication (RFC 4585, section 6.3.1). */
+  /** Picture loss indication (RFC 4585, section 6.3.1), or a full intra request (RFC 5104, section 4.3.1). */
   | { type: 'pli'; senderSsrc: number; mediaSsrc: number };
 
 const senderReportType = 200;
@@ -39,6 +39,7 @@ const transportFeedbackType = 205;
 const payloadFeedbackType = 206;
 const nackFormat = 1;
 const pliFormat = 1;
+const firFormat = 4;
 const cnameItem = 1;
 const reportBlockBytes = 24;
 const ntpEpochOffsetSeconds = 2_208_988_800n;
@@ -100,6 +101,8 @@ function parseOne(packet: Buffer): RtcpPacket | undefined {
         sequenceNumbers: parseNackItems(packet),
       };
     case payloadFeedbackType:
+      if (count === firFormat && packet.length >= 20)
+        return { type: 'pli', senderSsrc: packet.readUInt32BE(4), mediaSsrc: packet.readUInt32BE(12) };
       if (count !== pliFormat || packet.length < 12) return undefined;
       return { type: 'pli', senderSsrc: packet.readUInt32BE(4), mediaSsrc: packet.readUInt32BE(8) };
     default:

@@ -18,6 +18,8 @@ export {
   VideoReceiver,
   type VideoReceiverStats,
 } from './video-receiver.js';
+export { VideoSender, type VideoSenderStats } from './video-sender.js';
+export { VideoSource } from './video-source.js';
 export {
   bytesOfPicture,
   VideoStream,

@@ -23,7 +23,7 @@ function expectQuarters({ luma }: Seen): void {
   }
 }
 
-describeWith(['livekit-server', 'native engine'], 'video that the native engine publishes', () => {
+describeWith(['livekit-server', 'native engine'], 'video between the engines', () => {
   const house = new House();
   const programs: Program[] = [];
 
@@ -66,18 +66,38 @@ describeWith(['livekit-server', 'native engine'], 'video that the native engine 
     ['VP9', 3],
     ['H264', 1],
     ['AV1', 2],
-  ] as const)('as %s is seen, in order and whole', async ([name, videoCodec]) => {
-    await native.call('publishVideo', { name, publish: { videoCodec, simulcast: false } });
-    await ours.waitFor('firstFrame', { identity: 'native', name }, 20_000);
-    const frames = await seen(ours, 'native', 20);
+  ] as const)(
+    'that the native engine publishes as %s is seen, in order and whole',
+    async ([name, videoCodec]) => {
+      await native.call('publishVideo', { name, publish: { videoCodec, simulcast: false } });
+      await ours.waitFor('firstFrame', { identity: 'native', name }, 20_000);
+      const frames = await seen(ours, 'native', 20);
+      for (const frame of frames) {
+        expect(frame).toMatchObject({ width: 320, height: 180, rotation: 0 });
+        expectQuarters(frame);
+      }
+      const times = frames.map(({ us }) => us);
+      expect(times).toEqual([...times].sort((a, b) => a - b));
+      expect(new Set(frames.map(({ luma }) => luma[3])).size).toBeGreaterThan(5);
+      await native.call('stopVideo', { name });
+      await ours.waitFor('videoEnded', { identity: 'native', name });
+    },
+  );
+
+  test.for([
+    ['H264', 1],
+    ['VP8', 0],
+  ] as const)('that we publish as %s is seen, in order and whole', async ([codec, videoCodec]) => {
+    const name = `our ${codec}`;
+    await ours.call('publishVideo', { name, publish: { videoCodec, simulcast: false } });
+    await native.waitFor('firstFrame', { identity: 'ours', name }, 20_000);
+    const frames = await seen(native, 'ours', 20);
     for (const frame of frames) {
       expect(frame).toMatchObject({ width: 320, height: 180, rotation: 0 });
       expectQuarters(frame);
     }
-    const times = frames.map(({ us }) => us);
-    expect(times).toEqual([...times].sort((a, b) => a - b));
     expect(new Set(frames.map(({ luma }) => luma[3])).size).toBeGreaterThan(5);
-    await native.call('stopVideo', { name });
-    await ours.waitFor('videoEnded', { identity: 'native', name });
+    await ours.call('stopVideo', { name });
+    await native.waitFor('trackUnsubscribed', { identity: 'ours', name });
   });
 });

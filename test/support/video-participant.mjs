@@ -31,7 +31,7 @@ function quarters({ data, width, height, type }) {
 }
 
 async function look(track, { sid, name }, identity, slowMs) {
-  const view = { frames: [], name, sid };
+  const view = { frames: [], count: 0, name, sid };
   views.set(identity, view);
   for await (const { frame, timestampUs, rotation } of new VideoStream(track)) {
     const { width, height } = frame;
@@ -44,7 +44,8 @@ async function look(track, { sid, name }, identity, slowMs) {
       luma: quarters(frame),
     };
     view.frames.push(seen);
-    if (view.frames.length === 1) tell('firstFrame', { identity, name, ...seen });
+    view.count += 1;
+    if (view.count === 1) tell('firstFrame', { identity, name, ...seen });
     if (slowMs) await sleep(slowMs);
   }
   tell('videoEnded', { identity, name });

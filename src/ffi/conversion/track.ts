@@ -4,7 +4,12 @@ import type {
   TrackPublicationInfo as FfiTrackPublicationInfo,
   TrackInfo,
 } from '@livekit/rtc-ffi-bindings/proto/track_pb.js';
-import type { LocalAudioTrack, RemoteTrack, TrackPublicationInfo } from '../../room/index.js';
+import {
+  LocalAudioTrack,
+  type LocalVideoTrack,
+  type RemoteTrack,
+  type TrackPublicationInfo,
+} from '../../room/index.js';
 import type { InitOf } from '../messages.js';
 import { StreamState, TrackKind } from '../protocol.js';
 
@@ -45,11 +50,11 @@ export function toFfiRemoteTrack(track: RemoteTrack): InitOf<TrackInfo> {
 }
 
 /** A track that is not published has no sid of the server's; programs expect one all the same. */
-export function toFfiLocalTrack(track: LocalAudioTrack): InitOf<TrackInfo> {
+export function toFfiLocalTrack(track: LocalAudioTrack | LocalVideoTrack): InitOf<TrackInfo> {
   return {
     sid: track.sid ?? `TR_${randomBytes(6).toString('hex')}`,
     name: track.name,
-    kind: TrackKind.KIND_AUDIO,
+    kind: track instanceof LocalAudioTrack ? TrackKind.KIND_AUDIO : TrackKind.KIND_VIDEO,
     streamState: StreamState.STATE_ACTIVE,
     muted: track.muted,
     remote: false,

@@ -68,6 +68,7 @@ const postableRequests = new Map<number, PostableRequest>([
   [13, later(13, 'publishTranscription', 5)],
   [14, later(14, 'publishSipDtmf', 5)],
   [19, later(19, 'getStats', 2)],
+  [22, { response: 22 }], // capture_video_frame
   [27, later(27, 'captureAudioFrame', 3)],
   [36, later(36, 'chatMessage', 5)],
   [37, later(36, 'chatMessage', 6)], // edit_chat_message answers as send_chat_message

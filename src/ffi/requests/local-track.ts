@@ -1,25 +1,41 @@
 import { AudioTrackFeature } from '@livekit/protocol';
 import { AudioSource } from '../../audio/index.js';
-import { LocalAudioTrack, type PublishAudioOptions } from '../../room/index.js';
+import {
+  LocalAudioTrack,
+  LocalVideoTrack,
+  type PublishAudioOptions,
+  type PublishVideoOptions,
+} from '../../room/index.js';
+import { type VideoCodec, VideoSource } from '../../video/index.js';
+import type { Context } from '../context.js';
 import { toFfiLocalTrack, toFfiPublication } from '../conversion/track.js';
 import type { Handler } from '../handler.js';
 import type { RequestOf } from '../messages.js';
 import { FfiParticipant } from '../objects/ffi-participant.js';
+import { FfiVideoCodec } from '../protocol.js';
 
 export const createAudioTrack: Handler<'createAudioTrack'> = ({ name = '', sourceHandle }, { handles }) => {
   const track = new LocalAudioTrack(name, handles.get(sourceHandle, AudioSource));
   return { track: { handle: { id: BigInt(handles.add(track)) }, info: toFfiLocalTrack(track) } };
 };
 
+export const createVideoTrack: Handler<'createVideoTrack'> = ({ name = '', sourceHandle }, { handles }) => {
+  const track = new LocalVideoTrack(name, handles.get(sourceHandle, VideoSource));
+  return { track: { handle: { id: BigInt(handles.add(track)) }, info: toFfiLocalTrack(track) } };
+};
+
 export const publishTrack: Handler<'publishTrack'> = (request, context) => {
   const { room, local } = context.handles.get(request.localParticipantHandle, FfiParticipant);
-  const track = context.handles.get(request.trackHandle, LocalAudioTrack);
+  const track = localTrack(request.trackHandle, context);
   room.publishBegins();
   return context.call(
     'publishTrack',
     request.requestAsyncId,
     async () => {
-      const publication = await local.publishTrack(track, fromFfiOptions(request, track.name));
+      const publication =
+        track instanceof LocalVideoTrack
+          ? await local.publishTrack(track, videoOptions(request, track.name))
+          : await local.publishTrack(track, audioOptions(request, track.name));
       return {
         message: {
           case: 'publication' as const,
@@ -34,7 +50,33 @@ export const publishTrack: Handler<'publishTrack'> = (request, context) => {
   );
 };
 
-function fromFfiOptions({ options }: RequestOf<'publishTrack'>, name: string): PublishAudioOptions {
+function localTrack(
+  handle: bigint | undefined,
+  { handles }: Pick<Context, 'handles'>,
+): LocalAudioTrack | LocalVideoTrack {
+  return handles.getOneOf<LocalAudioTrack | LocalVideoTrack>(handle, [LocalAudioTrack, LocalVideoTrack]);
+}
+
+const codecs: Partial<Record<FfiVideoCodec, VideoCodec>> = {
+  [FfiVideoCodec.VP8]: 'vp8',
+  [FfiVideoCodec.H264]: 'h264',
+  [FfiVideoCodec.AV1]: 'av1',
+  [FfiVideoCodec.VP9]: 'vp9',
+};
+
+function videoOptions({ options }: RequestOf<'publishTrack'>, name: string): PublishVideoOptions {
+  const { videoCodec, videoEncoding, source, stream } = options ?? {};
+  return {
+    name,
+    source: source as number | undefined,
+    codec: videoCodec === undefined ? undefined : codecs[videoCodec],
+    maxBitrateBps: videoEncoding?.maxBitrate ? Number(videoEncoding.maxBitrate) : undefined,
+    maxFramesPerSecond: videoEncoding?.maxFramerate || undefined,
+    stream,
+  };
+}
+
+function audioOptions({ options }: RequestOf<'publishTrack'>, name: string): PublishAudioOptions {
   return {
     name,
     source: options?.source as number | undefined,
@@ -54,8 +96,8 @@ export const unpublishTrack: Handler<'unpublishTrack'> = (request, context) => {
   });
 };
 
-export const localTrackMute: Handler<'localTrackMute'> = ({ trackHandle, mute = false }, { handles }) => {
-  const track = handles.get(trackHandle, LocalAudioTrack);
+export const localTrackMute: Handler<'localTrackMute'> = ({ trackHandle, mute = false }, context) => {
+  const track = localTrack(trackHandle, context);
   track.setMuted(mute);
   return { muted: track.muted };
 };

@@ -1,17 +1,18 @@
-import { LocalAudioTrack, RemoteAudioTrack, RemoteTrack } from '../../room/index.js';
+import { LocalAudioTrack, LocalVideoTrack, RemoteAudioTrack, RemoteTrack } from '../../room/index.js';
 import { receiverStats, senderStats, transportStats } from '../conversion/stats.js';
 import type { Handler } from '../handler.js';
 import { FfiRoom } from '../objects/ffi-room.js';
 
 export const getStats: Handler<'getStats'> = ({ trackHandle, requestAsyncId }, context) => {
-  const track = context.handles.getOneOf<LocalAudioTrack | RemoteTrack>(trackHandle, [
+  const track = context.handles.getOneOf<LocalAudioTrack | LocalVideoTrack | RemoteTrack>(trackHandle, [
     LocalAudioTrack,
+    LocalVideoTrack,
     RemoteTrack,
   ]);
   return context.call('getStats', requestAsyncId, async () => ({ stats: statsOf(track) }));
 };
 
-function statsOf(track: LocalAudioTrack | RemoteTrack) {
+function statsOf(track: LocalAudioTrack | LocalVideoTrack | RemoteTrack) {
   if (track instanceof RemoteAudioTrack) return receiverStats(track.sid, track.stats(), Date.now());
   if (!(track instanceof LocalAudioTrack)) return [];
   const sent = track.stats();

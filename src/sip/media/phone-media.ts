@@ -1,12 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import {
-  AudioReceiver,
-  type AudioReceiverStats,
-  RtpSender,
-  sharedTicker,
-  type Ticker,
-} from '../../audio/index.js';
-import { isRtcp, parseRtp } from '../../rtp/index.js';
+import { AudioReceiver, type AudioReceiverStats, sharedTicker, type Ticker } from '../../audio/index.js';
+import { isRtcp, parseRtp, RtpSender } from '../../rtp/index.js';
 import { SrtpContext } from '../../transport/index.js';
 import type { AudioEncoder } from './codecs.js';
 import { Mixer } from './mixer.js';
@@ -287,12 +281,12 @@ export class PhoneMedia {
     const event = this.#dtmfSender?.step(timestamp);
     if (event && dtmfPayloadType !== undefined) {
       for (let i = 0; i < event.repeats; i++) {
-        sender.send(event.payload, event.timestamp, event.marker && i === 0, 0, dtmfPayloadType);
+        sender.send(event.payload, event.timestamp, event.marker && i === 0, [], dtmfPayloadType);
       }
       this.#isTalking = false;
       return;
     }
-    sender.send(this.#encoder!.encode(this.#pending), timestamp, !this.#isTalking, 0);
+    sender.send(this.#encoder!.encode(this.#pending), timestamp, !this.#isTalking);
     this.#isTalking = true;
   }
 

@@ -1,12 +1,12 @@
-import {
-  buildSenderReport,
-  PacketHistory,
-  parseRtcp,
-  type ReportBlock,
-  serializeRtp,
-  toNtp,
-} from '../rtp/index.js';
-import { encodeAudioLevel } from './audio-level.js';
+import { PacketHistory } from './packet-history.js';
+import { buildSenderReport, parseRtcp, type ReportBlock, toNtp } from './rtcp.js';
+import { serializeRtp } from './rtp.js';
+
+/** A header extension of one packet. */
+export interface HeaderExtension {
+  id: number;
+  data: Uint8Array;
+}
 
 export interface RtpSenderOptions {
   ssrc: number;
@@ -18,9 +18,12 @@ export interface RtpSenderOptions {
   /** Milliseconds since 1970. */
   wallClockMs: () => number;
   cname: string;
-  audioLevelExtensionId?: number;
   midExtension?: { id: number; mid: string };
   random: () => number;
+  /** Where packets are sent again (RFC 4588); without it, as they were. */
+  repair?: { ssrc: number; payloadType: number };
+  /** Packets kept for those who ask for them again; default 128. */
+  historyPackets?: number;
 }
 
 export interface RtpSenderStats {
@@ -39,22 +42,24 @@ export interface RtpSenderStats {
 }
 
 const reportIntervalMs = 5_000;
-const voiceDbov = -55;
 
 /** One outgoing RTP stream: numbers packets, answers NACKs, exchanges reports. */
 export class RtpSender {
   readonly stats: RtpSenderStats;
   #options: RtpSenderOptions;
   #sequenceNumber: number;
-  #history = new PacketHistory();
+  #history: PacketHistory;
+  #repairSequenceNumber: number;
+  #mid: HeaderExtension | undefined;
   #nextReportMs = 0;
-  #midData: Buffer | undefined;
 
   constructor(options: RtpSenderOptions) {
     const { ssrc, payloadType, midExtension, random } = options;
     this.#options = options;
     this.#sequenceNumber = Math.floor(random() * 0x8000);
-    this.#midData = midExtension && Buffer.from(midExtension.mid);
+    this.#repairSequenceNumber = Math.floor(random() * 0x8000);
+    this.#history = new PacketHistory(options.historyPackets);
+    this.#mid = midExtension && { id: midExtension.id, data: Buffer.from(midExtension.mid) };
     this.stats = {
       ssrc,
       payloadType,
@@ -67,19 +72,28 @@ export class RtpSender {
     };
   }
 
-  /** @param payloadType another one than the stream's own, as telephone events have */
+  /**
+   * @param extensions besides the one with the media section's name
+   * @param payloadType another one than the stream's own, as telephone events have
+   */
   send(
     payload: Uint8Array,
     timestamp: number,
     marker: boolean,
-    levelDbov: number,
+    extensions: readonly HeaderExtension[] = [],
     payloadType = this.#options.payloadType,
   ): void {
     const { ssrc, send } = this.#options;
     const sequenceNumber = this.#sequenceNumber;
-    const extensions = this.#extensions(levelDbov);
     const packet = serializeRtp(
-      { payloadType, marker, sequenceNumber, timestamp, ssrc, extensions },
+      {
+        payloadType,
+        marker,
+        sequenceNumber,
+        timestamp,
+        ssrc,
+        extensions: this.#mid ? [this.#mid, ...extensions] : extensions,
+      },
       payload,
     );
     this.#history.add(sequenceNumber, packet);
@@ -117,23 +131,26 @@ export class RtpSender {
     }
   }
 
-  #extensions(levelDbov: number): { id: number; data: Uint8Array }[] {
-    const { audioLevelExtensionId, midExtension } = this.#options;
-    const extensions = [];
-    if (midExtension) extensions.push({ id: midExtension.id, data: this.#midData! });
-    if (audioLevelExtensionId !== undefined) {
-      const data = Uint8Array.of(encodeAudioLevel(levelDbov, levelDbov > voiceDbov));
-      extensions.push({ id: audioLevelExtensionId, data });
-    }
-    return extensions;
-  }
-
   #resend(sequenceNumbers: readonly number[]): void {
     this.stats.nackCount++;
     for (const packet of this.#history.take(sequenceNumbers)) {
       this.stats.retransmittedPackets++;
-      this.#options.send(packet);
+      this.#options.send(this.#options.repair ? this.#repaired(packet, this.#options.repair) : packet);
     }
+  }
+
+  /** The same packet in the stream of retransmissions: its payload begins with the number that it had. */
+  #repaired(packet: Buffer, { ssrc, payloadType }: { ssrc: number; payloadType: number }): Buffer {
+    const headerBytes = 12 + ((packet[0]! & 0x10) === 0 ? 0 : 4 + 4 * packet.readUInt16BE(14));
+    const repaired = Buffer.allocUnsafe(packet.length + 2);
+    packet.copy(repaired, 0, 0, headerBytes);
+    packet.copy(repaired, headerBytes, 2, 4);
+    packet.copy(repaired, headerBytes + 2, headerBytes);
+    repaired[1] = (packet[1]! & 0x80) | payloadType;
+    repaired.writeUInt16BE(this.#repairSequenceNumber, 2);
+    repaired.writeUInt32BE(ssrc, 8);
+    this.#repairSequenceNumber = (this.#repairSequenceNumber + 1) & 0xffff;
+    return repaired;
   }
 
   #handleReport(block: ReportBlock): void {

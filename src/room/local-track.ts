@@ -1,0 +1,49 @@
+/** What carries a track while it is published. */
+interface TrackSender<Stats> {
+  setMuted(muted: boolean): void;
+  stats(): Stats;
+}
+
+/** A source under a name, that may be published, muted, unpublished and published again. */
+export abstract class LocalTrack<Source, Sender extends TrackSender<Stats>, Stats> {
+  readonly name: string;
+  readonly source: Source;
+  #muted = false;
+  #sender: Sender | undefined;
+  #onMute: ((muted: boolean) => void) | undefined;
+  /** Given by the server while the track is published; after a full reconnect it is another one. */
+  sid: string | undefined;
+
+  constructor(name: string, source: Source) {
+    this.name = name;
+    this.source = source;
+  }
+
+  get muted(): boolean {
+    return this.#muted;
+  }
+
+  /** While muted the others hear silence or see nothing, and are told of it. May be called before publishing. */
+  setMuted(muted: boolean): void {
+    if (this.#muted === muted) return;
+    this.#muted = muted;
+    this.#sender?.setMuted(muted);
+    this.#onMute?.(muted);
+  }
+
+  /** What was sent; undefined while the track is not published. */
+  stats(): Stats | undefined {
+    return this.#sender?.stats();
+  }
+
+  /** For the room only: the sender that carries the track now. */
+  attach(sender: Sender | undefined): void {
+    this.#sender = sender;
+    sender?.setMuted(this.#muted);
+  }
+
+  /** For the room only: who is told of muting while the track is published. */
+  set onMute(listener: ((muted: boolean) => void) | undefined) {
+    this.#onMute = listener;
+  }
+}

@@ -1,0 +1,5 @@
+import type { VideoSender, VideoSenderStats, VideoSource } from '../video/index.js';
+import { LocalTrack } from './local-track.js';
+
+/** A video source to publish. */
+export class LocalVideoTrack extends LocalTrack<VideoSource, VideoSender, VideoSenderStats> {}

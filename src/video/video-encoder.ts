@@ -1,0 +1,149 @@
+import type { VideoEncoder as NativeEncoder } from '@napi-rs/webcodecs';
+import { createLogger, describeError } from '../timeline/index.js';
+import { codecStrings, loadCodecs, type VideoCodec } from './codec.js';
+import { convertPicture } from './convert.js';
+import type { Picture } from './picture.js';
+import { bytesOfPicture } from './video-stream.js';
+
+const log = createLogger('video');
+
+type Codecs = Awaited<ReturnType<typeof loadCodecs>>;
+
+export interface VideoEncoderOptions {
+  codec: VideoCodec;
+  framesPerSecond: number;
+  /** Takes frames in order, with the id that their picture was given. */
+  onFrame(data: Buffer, isKeyFrame: boolean, id: number): void;
+  /** Nothing can be encoded at all. */
+  onUnavailable(error: unknown): void;
+}
+
+interface Settings {
+  width: number;
+  height: number;
+  bitrateBps: number;
+}
+
+/** Pictures that may be in the encoder: the next one is dropped. */
+const maxWaiting = 2;
+
+/** Encodes one stream in the codec's own threads, as fast as it can; pictures for which it has no time are dropped. */
+export class VideoEncoder {
+  framesEncoded = 0;
+  framesDropped = 0;
+  #options: VideoEncoderOptions;
+  #codecs: Codecs | undefined;
+  #encoder: NativeEncoder | undefined;
+  #settings: Settings | undefined;
+  #waiting = 0;
+  #closed = false;
+
+  constructor(options: VideoEncoderOptions) {
+    this.#options = options;
+    void loadCodecs().then(
+      (codecs) => {
+        this.#codecs = codecs;
+      },
+      (error: unknown) => {
+        if (!this.#closed) options.onUnavailable(error);
+      },
+    );
+  }
+
+  /**
+   * Encodes a picture, whose bytes are read during the call. One of another size than the last, or another bit rate,
+   * begins with a key frame.
+   *
+   * @returns false when the picture is dropped
+   */
+  encode(picture: Picture, bitrateBps: number, isKeyFrame: boolean, id: number): boolean {
+    if (this.#closed || !this.#codecs) return false;
+    if (this.#waiting >= maxWaiting) {
+      this.framesDropped++;
+      return false;
+    }
+    const { width, height } = evenSize(picture);
+    const known = this.#settings;
+    const isSame = known?.width === width && known.height === height && known.bitrateBps === bitrateBps;
+    if (!isSame) this.#dispose();
+    try {
+      const encoder = this.#encoder ?? this.#open(this.#codecs, { width, height, bitrateBps });
+      const frame = new this.#codecs.VideoFrame(planarBytes(picture, width, height), {
+        format: 'I420',
+        codedWidth: width,
+        codedHeight: height,
+        timestamp: id,
+      });
+      this.#waiting++;
+      encoder.encode(frame, { keyFrame: isKeyFrame || !isSame });
+      frame.close();
+      return true;
+    } catch (error) {
+      log.warn(`a picture could not be encoded: ${describeError(error)}`);
+      this.#dispose();
+      return false;
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#dispose();
+  }
+
+  #open(codecs: Codecs, settings: Settings): NativeEncoder {
+    const { codec, framesPerSecond, onFrame } = this.#options;
+    const encoder = new codecs.VideoEncoder({
+      output: (chunk) => {
+        if (this.#encoder !== encoder) return;
+        this.#waiting = Math.max(0, this.#waiting - 1);
+        this.framesEncoded++;
+        const data = Buffer.allocUnsafe(chunk.byteLength);
+        chunk.copyTo(data);
+        onFrame(data, chunk.type === 'key', chunk.timestamp);
+      },
+      error: (error) => {
+        if (this.#encoder !== encoder) return;
+        log.warn(`the ${codec} encoder begins again: ${describeError(error)}`);
+        this.#dispose();
+      },
+    });
+    encoder.configure({
+      codec: codecStrings[codec],
+      width: settings.width,
+      height: settings.height,
+      bitrate: settings.bitrateBps,
+      framerate: framesPerSecond,
+      latencyMode: 'realtime',
+      hardwareAcceleration: 'prefer-software',
+      ...(codec === 'h264' ? { avc: { format: 'annexb' } } : {}),
+    });
+    this.#encoder = encoder;
+    this.#settings = settings;
+    this.#waiting = 0;
+    return encoder;
+  }
+
+  #dispose(): void {
+    const encoder = this.#encoder;
+    this.#encoder = undefined;
+    this.#settings = undefined;
+    this.#waiting = 0;
+    if (encoder && encoder.state !== 'closed') encoder.close();
+  }
+}
+
+/** Codecs work on blocks of two by two pixels: of an odd size the last row or column is not sent. */
+function evenSize({ width, height }: Picture): { width: number; height: number } {
+  return { width: Math.max(2, width & ~1), height: Math.max(2, height & ~1) };
+}
+
+function planarBytes(picture: Picture, width: number, height: number): Uint8Array {
+  const planar = picture.format === 'i420' ? picture : convertPicture(picture, 'i420');
+  if (planar.width === width && planar.height === height) return bytesOfPicture(planar);
+  const planes = planar.planes.map((plane, index) => ({
+    ...plane,
+    rowBytes: index === 0 ? width : width / 2,
+    rows: index === 0 ? height : height / 2,
+  }));
+  return bytesOfPicture({ ...planar, width, height, planes });
+}
