@@ -118,4 +118,25 @@ describe('the server API, called by livekit-server-sdk', () => {
     expect(response.status).toBe(status);
     expect(await response.json()).toMatchObject({ code });
   });
+
+  test('a room may stay open for longer than a timer of Node.js takes', async () => {
+    const name = 'for months';
+    await rooms.createRoom({ name, emptyTimeout: 4_000_000, departureTimeout: 4_000_000 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await rooms.listRooms([name])).toHaveLength(1);
+    const peer = await SignalPeer.join(server.url, name, 'ada');
+    peer.send({ case: 'leave', value: {} as never });
+    await peer.closed;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await rooms.listRooms([name])).toHaveLength(1);
+  });
+
+  test('a client that does not read is cut off before it costs the memory of all', async () => {
+    const peer = await SignalPeer.join(server.url, 'slow reader', 'slow');
+    peer.pause();
+    const metadata = 'm'.repeat(60_000);
+    for (let i = 0; i < 300; i++) await rooms.updateRoomMetadata('slow reader', `${metadata}${i}`);
+    peer.resume();
+    await peer.closed;
+  });
 });

@@ -34,11 +34,13 @@ describe('an exception in what one participant or one timer does', () => {
   afterAll(() => server.close());
 
   const expectLogged = (what: RegExp) =>
-    vi.waitFor(() =>
-      expect(
-        logged.some((line) => what.test(line)),
-        logged.join('\n'),
-      ).toBe(true),
+    vi.waitFor(
+      () =>
+        expect(
+          logged.some((line) => what.test(line)),
+          logged.join('\n'),
+        ).toBe(true),
+      { timeout: 5_000 },
     );
 
   /** A newcomer can join and is announced to whoever is there. */

@@ -193,4 +193,49 @@ describe('jobs for agents', () => {
     expect((await worker.takeJob()).job.room?.name).toBe('r');
     caller.close();
   });
+
+  test('a publisher gets an agent once, however often it publishes', async () => {
+    const worker = await Worker.register(server.url, { type: JobType.JT_PUBLISHER });
+    const caller = await SignalPeer.join(server.url, 'again', 'caller');
+    for (const cid of ['first', 'second']) {
+      await caller.publish({ cid });
+      caller.offer(cid, 'inactive');
+      await caller.next('trackUnpublished');
+    }
+    expect((await worker.takeJob()).job.type).toBe(JobType.JT_PUBLISHER);
+    expect(await jobsOf('again')).toHaveLength(1);
+    caller.close();
+  });
+
+  test.each([Number.NEGATIVE_INFINITY, Number.NaN, -5])(
+    'a worker with a load of %s gets no more jobs than others',
+    async (load) => {
+      const odd = await Worker.register(server.url);
+      const other = await Worker.register(server.url);
+      odd.send({ case: 'updateWorker', value: new UpdateWorkerStatus({ load }) });
+      odd.send({ case: 'ping', value: new WorkerPing({ timestamp: 1n }) });
+      await odd.next('pong');
+      const callers = await Promise.all(
+        Array.from({ length: 30 }, (_, i) => SignalPeer.join(server.url, `load ${i}`, 'caller')),
+      );
+      await other.next('availability');
+      for (const caller of callers) caller.close();
+    },
+  );
+
+  test('a worker that hangs does not hold up the end of the server', async () => {
+    const token = await signToken('', { agent: true });
+    const socket = new WebSocket(`${server.url}/agent`, { headers: { Authorization: `Bearer ${token}` } });
+    await once(socket, 'open');
+    socket.send(
+      new WorkerMessage({ message: { case: 'register', value: new RegisterWorkerRequest() } }).toBinary(),
+    );
+    await once(socket, 'message');
+    socket.pause();
+    const startMs = performance.now();
+    await server.close();
+    expect(performance.now() - startMs).toBeLessThan(10_000);
+    socket.terminate();
+    server = await startServer({ port: 0 });
+  });
 });

@@ -46,6 +46,26 @@ test('one that does not come back in time has left', async () => {
   watcher.close();
 });
 
+test('one that is lost again has the whole time again', async () => {
+  const watcher = await SignalPeer.join(server.url, 'twice', 'watcher');
+  let peer = await SignalPeer.join(server.url, 'twice', 'ada');
+  const sid = peer.join?.participant?.sid ?? '';
+  const token = await signToken('ada', { roomJoin: true, room: 'twice' });
+  // Together longer than the window, each time shorter.
+  for (let i = 0; i < 3; i++) {
+    peer.drop();
+    await peer.closed;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    peer = await SignalPeer.open(server.url, token, { reconnect: '1', sid });
+    await peer.next('reconnect');
+  }
+  await watcher.settled();
+  expect(watcher.has('leave')).toBe(false);
+  await peer.settled();
+  peer.close();
+  watcher.close();
+});
+
 test('an ICE restart is answered with new credentials, and an offer without one with the same', async () => {
   const peer = await SignalPeer.join(server.url, 'restart', 'ada');
   await peer.publish({ cid: 'c' });
