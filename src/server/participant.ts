@@ -45,6 +45,8 @@ export class Participant {
   lastReliableSequence = 0;
   /** Its next attempt to resume is cut off, as it asked for (SimulateScenario). */
   dropsNextResume = false;
+  /** Ends its pretended speech (SimulateScenario). */
+  pretence: Timer | undefined;
   /** Undefined while the signalling connection is lost and may be resumed. */
   socket: SignalSocket | undefined;
   /** Removes the participant when its lost signalling connection is not resumed in time. */
@@ -128,6 +130,7 @@ export class Participant {
   }
 
   close(): void {
+    this.pretence?.cancel();
     this.resumeDeadline?.cancel();
     this.boundary.run('closing', () => this.publisher.close());
     this.boundary.run('closing', () => this.subscriber.close());

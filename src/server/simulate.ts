@@ -47,12 +47,18 @@ function leave(participant: Participant, action: LeaveRequest_Action): void {
   participant.socket?.close();
 }
 
-function pretendToSpeak(room: Room, { sid, boundary }: Participant, seconds: number): void {
+function pretendToSpeak(room: Room, participant: Participant, seconds: number): void {
+  const { sid, boundary } = participant;
   const announce = (active: boolean) => {
     room.announceSpeakers([{ sid, active, level: active ? 0.9 : 0 }]);
   };
   announce(true);
-  startTimeout(boundary.name, Math.min(seconds, maxSpeechS) * 1000, () => announce(false), {
-    keepsProcess: false,
-  });
+  // One for each participant, however often it asks; its end ends it.
+  participant.pretence?.cancel();
+  participant.pretence = startTimeout(
+    boundary.name,
+    Math.min(seconds, maxSpeechS) * 1000,
+    () => announce(false),
+    { keepsProcess: false },
+  );
 }

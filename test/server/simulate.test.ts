@@ -60,4 +60,15 @@ describe('a failure that a client asks for', () => {
     expect((await watcher.next('speakersChanged')).speakers[0]).toMatchObject({ active: true });
     expect((await watcher.next('speakersChanged')).speakers[0]).toMatchObject({ active: false, level: 0 });
   });
+
+  test('a speaker that asks again is silent once, after the time that it asked for last', async () => {
+    const [ada, watcher] = await play('speak again', { case: 'speakerUpdate', value: 1 });
+    const scenario = { case: 'speakerUpdate', value: 2 } as const;
+    const askedMs = performance.now();
+    ada.send({ case: 'simulate', value: new SimulateScenario({ scenario }) });
+    const active = [];
+    for (let i = 0; i < 3; i++) active.push((await watcher.next('speakersChanged')).speakers[0]?.active);
+    expect(active).toEqual([true, true, false]);
+    expect(performance.now() - askedMs).toBeGreaterThan(1_900);
+  });
 });

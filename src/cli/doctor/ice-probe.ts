@@ -45,6 +45,9 @@ function isOn(path: MediaPath, candidate: string): boolean {
 /** The server has sent its candidates by then, if it has any for this path. */
 const offeredWithinMs = 2_000;
 
+/** For the server to end the connection after a leave. */
+const leaveMs = 1_000;
+
 /** The server has no candidate for the path that is looked at. */
 class NotOffered extends Error {}
 
@@ -150,10 +153,26 @@ async function connectOver(
     throw error;
   } finally {
     pc?.close();
+    await leave(client);
+  }
+}
+
+/**
+ * Leaves, and waits until the server has ended the connection. Whoever joins under this identity before that may be
+ * what the server ends in place of it.
+ */
+async function leave(client: SignalClient): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, leaveMs);
+    client.onMessage = () => {};
+    client.onClose = () => {
+      clearTimeout(timer);
+      resolve();
+    };
     const leave = { reason: DisconnectReason.CLIENT_INITIATED, action: LeaveRequest_Action.DISCONNECT };
     client.send({ case: 'leave', value: new LeaveRequest(leave) });
-    client.close();
-  }
+  });
+  client.close();
 }
 
 /** Whether a peer connection comes up over one path alone. */
