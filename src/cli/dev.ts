@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type RoomServer, startServer } from '../server/index.js';
 import { SipGateway, sipService } from '../sip/index.js';
 import type { LogLevel } from '../timeline/index.js';
-import { developmentKey } from './api-key-options.js';
+import { apiKeyOption, apiSecretOption, developmentKey } from './api-key-options.js';
 import { closeOnSignal, logLevelHelp, logToStderr, parseLogLevel, parsePort } from './server-options.js';
 import { addSipOptions, gatewayOptions, type SipCommandOptions } from './sip-options.js';
 import { signToken } from './token.js';
@@ -24,14 +24,14 @@ export function registerDev(program: Command): void {
     .description('run a room server on this machine, for agents, browsers and server SDKs')
     .option('--port <port>', 'TCP port for HTTP and WebSocket', parsePort, 7880)
     .option('--host <address>', 'address to listen on; 0.0.0.0 lets other machines in', '127.0.0.1')
-    .option('--api-key <key>', 'API key that tokens are signed with', developmentKey.apiKey)
-    .option('--api-secret <secret>', 'secret of the API key', developmentKey.apiSecret)
+    .addOption(apiKeyOption().default(developmentKey.apiKey))
+    .addOption(apiSecretOption().default(developmentKey.apiSecret))
     .option('--rtc-port <port>', 'UDP port for all media (default: 7882, or any with --port 0)', parsePort)
     .option('--sip', 'let telephones call in and out as well');
   addSipOptions(command).option('--log <level>', logLevelHelp, parseLogLevel, 'info').action(dev);
 }
 
-async function dev(options: DevOptions): Promise<void> {
+async function dev(options: DevOptions, command: Command): Promise<void> {
   const { port, host, apiKey, apiSecret, rtcPort, log } = options;
   logToStderr(log);
   let gateway: SipGateway | undefined;
@@ -43,6 +43,9 @@ async function dev(options: DevOptions): Promise<void> {
     ...(options.sip ? { services: { 'livekit.SIP': sipService(() => gateway!) } } : {}),
   });
   if (options.sip) gateway = await openGateway(server, options);
+  // One that came by the environment is not to be seen in a terminal.
+  const isGiven = command.getOptionValueSource('apiSecret') === 'env';
+  const secret = isGiven ? '$LIVEKIT_API_SECRET' : apiSecret;
   const token = await signToken({ apiKey, apiSecret, room: 'demo', identity: 'guest', ttl: '24h' });
   process.stdout.write(
     [
@@ -51,11 +54,11 @@ async function dev(options: DevOptions): Promise<void> {
         ? [`Telephones    sip:anything@${options.sipHost ?? host}:${gateway.port}  (UDP and TCP)`]
         : []),
       `API key       ${apiKey}`,
-      `API secret    ${apiSecret}`,
+      `API secret    ${secret}`,
       '',
-      `For an agent: LIVEKIT_URL=${server.url} LIVEKIT_API_KEY=${apiKey} LIVEKIT_API_SECRET=${apiSecret}`,
+      `For an agent: LIVEKIT_URL=${server.url} LIVEKIT_API_KEY=${apiKey} LIVEKIT_API_SECRET=${secret}`,
       `To join room "demo" as "guest": ${token}`,
-      `Another token: npx offhook token --room ROOM --identity NAME --api-key ${apiKey} --api-secret ${apiSecret}`,
+      `Another token: npx offhook token --room ROOM --identity NAME --api-key ${apiKey} --api-secret ${secret}`,
       '',
     ].join('\n'),
   );

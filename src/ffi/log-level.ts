@@ -2,6 +2,13 @@ import type { LogLevel } from '../timeline/index.js';
 
 const levels: readonly LogLevel[] = ['error', 'warn', 'info', 'debug', 'trace'];
 
+/** What is wrong with OFFHOOK_LOG, if anything is. */
+export function logLevelProblem(): string | undefined {
+  const wanted = process.env.OFFHOOK_LOG;
+  if (!wanted || levels.some((level) => level === wanted)) return undefined;
+  return `OFFHOOK_LOG is none of ${levels.join(', ')}: ${JSON.stringify(wanted)}; warn is used`;
+}
+
 /** Least severe level that the engine writes to standard error itself: OFFHOOK_LOG, default `warn`. */
 export function standardErrorLevel(): LogLevel {
   const wanted = process.env.OFFHOOK_LOG;

@@ -99,6 +99,7 @@ export class Room {
       throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'connect: the room is connected already');
     }
     const urls = typeof url === 'string' ? [url] : url;
+    this.timeline.subject = { url: withoutQuery(urls[0] ?? '') };
     const deadlines = resolveDeadlines(options.deadlines);
     const engine = new Engine({
       urls,
@@ -138,7 +139,7 @@ export class Room {
       const elapsed = describeDuration(this.timeline.elapsedMs() - startedMs);
       const steps = this.timeline.spans.filter(({ startMs }) => startMs >= startedMs);
       log.info(
-        `${this.timeline.name}: joined ${engine.connection.url} after ${elapsed}: ${summarizeTimeline(steps)}`,
+        `${this.timeline.title}: joined ${engine.connection.url} after ${elapsed}: ${summarizeTimeline(steps)}`,
       );
     } catch (error) {
       engine.close(describeError(error));
@@ -174,6 +175,8 @@ export class Room {
   }
 
   #onJoined(engine: Engine, state: RoomState, options: ConnectOptions): void {
+    const { room, local } = state;
+    this.timeline.subject = { ...this.timeline.subject, room: room.name, identity: local.identity };
     this.#objects = new RoomObjects({
       state,
       autoSubscribe: options.autoSubscribe ?? true,
@@ -271,3 +274,8 @@ const serverScenarios: Record<
   migration: { case: 'migration', value: true },
   disconnectSignalOnResume: { case: 'disconnectSignalOnResume', value: true },
 };
+
+/** A URL as it may be shown: its query may hold a token. */
+function withoutQuery(url: string): string {
+  return url.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//');
+}

@@ -30,6 +30,7 @@ export {
   type SpanRecord,
   Timeline,
   type TimelineRecord,
+  type TimelineSubject,
 } from './timeline.js';
 export { saveTimeline } from './timeline-file.js';
 export { traceStep, traceTimeline } from './tracing.js';

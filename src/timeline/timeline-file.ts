@@ -6,10 +6,13 @@ import type { Timeline } from './timeline.js';
 
 const log = createLogger('timeline');
 
+/** It grows when a field goes or changes its meaning. */
+const schemaVersion = 1;
+
 let saved = 0;
 
 /**
- * Keeps `timeline` as a JSON file (a TimelineRecord) in `folder`, written anew whenever a step ends, so that another
+ * Keeps `timeline` as a JSON file (a TimelineRecord with `schemaVersion` and `pid`) in `folder`, written anew whenever a step ends, so that another
  * process can read it at any time. Returns what stops it.
  */
 export function saveTimeline(timeline: Timeline, folder: string): () => void {
@@ -18,7 +21,10 @@ export function saveTimeline(timeline: Timeline, folder: string): () => void {
   const write = () => {
     try {
       mkdirSync(folder, { recursive: true });
-      writeFileSync(`${path}.part`, JSON.stringify(timeline, null, 2));
+      writeFileSync(
+        `${path}.part`,
+        JSON.stringify({ schemaVersion, pid: process.pid, ...timeline.toJSON() }, null, 2),
+      );
       renameSync(`${path}.part`, path);
     } catch (error) {
       // A full or read-only disk must not cost a call.

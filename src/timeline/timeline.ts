@@ -27,7 +27,16 @@ export interface SpanRecord extends SpanAttributes {
   outcome?: Outcome;
 }
 
-export interface TimelineRecord {
+/** Whose steps these are, as far as it is known. */
+export interface TimelineSubject {
+  /** Of the server, as it was given. */
+  url?: string;
+  room?: string;
+  /** Of the local participant. */
+  identity?: string;
+}
+
+export interface TimelineRecord extends TimelineSubject {
   name: string;
   /** Wall-clock time at which the timeline began, as ISO 8601. */
   startedAt: string;
@@ -54,6 +63,8 @@ export class Timeline {
   readonly name: string;
   /** Wall-clock time at which the timeline began, in milliseconds since the epoch. */
   readonly startedAtMs = Date.now();
+  /** Set as it becomes known. */
+  subject: TimelineSubject = {};
   #startedMs: number;
   #spans: SpanRecord[] = [];
   #forgotten = 0;
@@ -64,6 +75,12 @@ export class Timeline {
     this.name = name;
     this.#nowMs = nowMs;
     this.#startedMs = nowMs();
+  }
+
+  /** The name with the room and who is in it, for log lines: `room kitchen (ada)`. */
+  get title(): string {
+    const { room, identity } = this.subject;
+    return [this.name, room, identity && `(${identity})`].filter(Boolean).join(' ');
   }
 
   get spans(): readonly Readonly<SpanRecord>[] {
@@ -102,6 +119,7 @@ export class Timeline {
   toJSON(): TimelineRecord {
     return {
       name: this.name,
+      ...this.subject,
       startedAt: new Date(this.startedAtMs).toISOString(),
       spans: this.#spans.map((span) => ({ ...span })),
       forgotten: this.#forgotten,

@@ -52,7 +52,16 @@ describe('a program', () => {
 
   test('is told which engine is active when it asks for that', async () => {
     const { output } = await run('exports', [], { OFFHOOK_LOG: 'info' });
-    expect(output.filter((line) => line.includes('run on the offhook engine'))).toHaveLength(1);
+    expect(output.filter((line) => /process \d+ run on the offhook engine/.test(line))).toHaveLength(1);
+  });
+
+  test('is told once, at its start, of a log level that is none and of a folder that cannot be written to', async () => {
+    const { output } = await run('exports', [], { OFFHOOK_LOG: 'loud', OFFHOOK_TIMELINE: '/proc/nowhere' });
+    const said = output.filter((line) => line.startsWith('offhook: '));
+    expect(said).toEqual([
+      expect.stringContaining('OFFHOOK_LOG is none of error, warn, info, debug, trace: "loud"'),
+      expect.stringContaining('OFFHOOK_TIMELINE is no folder that can be written to'),
+    ]);
   });
 
   test('is told at once why the engine does not start', async () => {

@@ -166,6 +166,11 @@ describe('a room whose server talks nonsense', () => {
     expect(sockets).toHaveLength(1);
   });
 
+  it('has a timeline that says whose it is, without the query of its URL', async () => {
+    await room.connect(`${server.url}?access_token=secret`, await makeToken());
+    expect(room.timeline.toJSON()).toMatchObject({ url: server.url, room: 'room', identity: 'me' });
+  });
+
   it('comes back by the regions that are usable when the server names others too', async () => {
     await connect({ maxReconnectAttempts: 3 });
     const regions = ['', 'not a url', 'ftp://example.test', server.url].map((url) => ({ url }));

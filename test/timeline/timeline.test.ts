@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
-import { OffhookError, runStage, Timeline, withDeadline } from '../../src/timeline/index.js';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { OffhookError, runStage, saveTimeline, Timeline, withDeadline } from '../../src/timeline/index.js';
 
 test('a step is kept with start, end and outcome, and ends once', () => {
   let nowMs = 1000;
@@ -69,4 +72,27 @@ test('work under a deadline is told to stop, and what it brings later is dropped
     advice: 'Try.',
   });
   expect(stopped).toMatchObject({ code: 'OFFHOOK_DEADLINE' });
+});
+
+describe('a timeline in a file', () => {
+  test('says which schema it has, and which process, server, room and participant it is of', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'offhook-timeline-'));
+    try {
+      const timeline = new Timeline('room');
+      saveTimeline(timeline, folder);
+      timeline.subject = { url: 'ws://127.0.0.1:7880', room: 'kitchen', identity: 'ada' };
+      timeline.begin('join').end('ok');
+      const [file] = readdirSync(folder);
+      expect(JSON.parse(readFileSync(join(folder, file!), 'utf8'))).toMatchObject({
+        schemaVersion: 1,
+        pid: process.pid,
+        name: 'room',
+        ...timeline.subject,
+        spans: [{ stage: 'join', outcome: 'ok' }],
+      });
+      expect(timeline.title).toBe('room kitchen (ada)');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
