@@ -44,6 +44,7 @@ describeWith(['baresip'], 'a telephone calls', () => {
     ['PCMU', 'pcmu', 8_000],
     ['PCMA', 'pcma', 8_000],
     ['G.722', 'g722', 16_000],
+    ['Opus', 'opus', 48_000],
   ])(
     'rings until the agent can be heard, then both hear each other whole: %s',
     async (_name, codecs, sampleRate) => {

@@ -115,6 +115,8 @@ export class RoomLeg {
       name: 'sip',
       source: TrackSource.MICROPHONE,
       red: false,
+      // Steady tones, which telephone lines have many of, would be taken for noise and not sent.
+      dtx: false,
     });
   }
 
