@@ -27,8 +27,8 @@ export function joinQuery(options: JoinQueryOptions): URLSearchParams {
     os_version: os.release(),
     auto_subscribe: options.autoSubscribe ? '1' : '0',
     adaptive_stream: options.adaptiveStream ? '1' : '0',
-    // Asks `offhook dev` to answer our ICE checks and begin none; other servers pass it over. We are connected first
-    // then, always, and no first flight of DTLS comes too early.
+    // Asks `offhook dev` to answer our ICE checks and send none, so that we nominate on both connections; other servers
+    // pass it over.
     ice_lite: '1',
   });
   if (options.resume) {
