@@ -2,7 +2,7 @@
 // thread's start. What is loaded on demand stays apart.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { protocolModule } from './protocol-messages.mjs';
@@ -60,18 +60,46 @@ const ownUrls = {
   },
 };
 
+/** What is loaded by a `require`: the modules in it, alone, whose exports are used. */
+const pureModules = {
+  name: 'pure-modules',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^\./ }, ({ path, importer, kind }) => {
+      const resolved = join(dirname(importer), path);
+      if (!resolved.startsWith(`${dist}/`)) return undefined;
+      // On demand, and from where it is: it waits for its WebAssembly at its top, which CommonJS cannot.
+      if (kind === 'dynamic-import') return { path: `./${relative(outdir, resolved)}`, external: true };
+      return { path: resolved, sideEffects: false };
+    });
+  },
+};
+
 export async function bundleEngine() {
   await replaceProtocol();
-  await build({
-    entryPoints: { main: `${dist}/ffi/engine.js` },
+  const common = {
     outdir,
     bundle: true,
-    splitting: true,
-    format: 'esm',
     platform: 'node',
     target: 'node20',
     mainFields: ['module', 'main'],
     external,
+    legalComments: 'none',
+    logLevel: 'warning',
+  };
+  await build({
+    ...common,
+    entryPoints: { 'audio-tools': `${dist}/ffi/audio-tools.js` },
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    // Of modules that are left out in the end.
+    logOverride: { 'empty-import-meta': 'silent' },
+    plugins: [pureModules],
+  });
+  await build({
+    ...common,
+    entryPoints: { main: `${dist}/ffi/engine.js` },
+    splitting: true,
+    format: 'esm',
     plugins: [ownUrls],
     // For the CommonJS packages in it, which require Node's own modules.
     banner: {
@@ -80,7 +108,5 @@ export async function bundleEngine() {
     // Names stay: stack traces are read by people.
     minifyWhitespace: true,
     minifySyntax: true,
-    legalComments: 'none',
-    logLevel: 'warning',
   });
 }

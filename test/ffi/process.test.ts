@@ -112,6 +112,24 @@ describe('captures', () => {
   });
 });
 
+describe("audio processing in the program's own thread", () => {
+  test('resamples and flushes as the engine does', async () => {
+    const { pushed, flushed, frequencyHz, error } = await run('resampled');
+    expect(pushed).toBeGreaterThan(7_000);
+    expect(Number(pushed) + Number(flushed)).toBeGreaterThan(7_900);
+    expect(frequencyHz).toBeCloseTo(440, -1);
+    expect(error).toMatch(/0 is not a valid input rate/);
+  });
+
+  test('changes the samples where the program keeps them, and lets go of what is disposed', async () => {
+    const { quieter, kept, delay, disposed } = await run('processed');
+    expect(quieter).toBeLessThan(0.1);
+    expect(kept).toBeGreaterThan(0.5);
+    expect(delay).toMatch(/delay of -1 ms/);
+    expect(disposed).toMatch(/unknown/);
+  });
+});
+
 describe('memory', () => {
   test('is found by base and offset, and not beyond its end', async () => {
     const { inside, ofView, beyond, unknown, sent } = await run('pointers');

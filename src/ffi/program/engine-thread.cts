@@ -15,6 +15,7 @@ import type {
 
 import path = require('node:path');
 import threads = require('node:worker_threads');
+import AudioRequests = require('./audio-requests.cjs');
 import Captures = require('./captures.cjs');
 import EventBatch = require('./event-batch.cjs');
 import ProgramMemory = require('./program-memory.cjs');
@@ -117,6 +118,7 @@ class EngineThread {
   #eventsTaken = new Int32Array(new SharedArrayBuffer(4));
   #memory = new ProgramMemory();
   #captures: Captures;
+  #audio: AudioRequests;
   #posted: PostedRequest[] = [];
   /** How much of what the engine has sent waits for a turn of its own. */
   #turnsToCome = 0;
@@ -154,6 +156,7 @@ class EngineThread {
     this.#port.on('message', (message: FromEngine) => this.#onMessage(message));
     this.#port.unref();
     process.once('exit', () => this.#leave());
+    this.#audio = new AudioRequests(this.#memory, this.#newId);
     this.#captures = new Captures({
       memory: this.#memory,
       attach: (source, { buffer, numChannels }) =>
@@ -181,6 +184,8 @@ class EngineThread {
     if (!this.#lost && request.kind === kinds.clearAudioBuffer && this.#captures.clear(request)) {
       return responseOf(responses.clearAudioBuffer, undefined);
     }
+    const ownAnswer = this.#audio.answer(request);
+    if (ownAnswer) return ownAnswer;
     const { postable } = request;
     if (this.#lost || !postable) return this.#answerOf(request, bytes);
     return responseOf(
@@ -239,7 +244,7 @@ class EngineThread {
 
   /** Frees what belongs to `handle`. @throws Error when there is nothing */
   drop(handle: number): void {
-    if (this.#memory.release(handle) === 'own') return;
+    if (this.#memory.release(handle) === 'own' || this.#audio.drop(handle)) return;
     this.#captures.drop(handle);
     this.#dropping.add(handle);
     try {
@@ -252,7 +257,7 @@ class EngineThread {
 
   /** As `drop`, for a handle that was garbage-collected: nobody waits, and nobody hears of an unknown one. */
   forget(handle: number): void {
-    if (this.#memory.release(handle) === 'own' || this.#lost) return;
+    if (this.#memory.release(handle) === 'own' || this.#audio.drop(handle) || this.#lost) return;
     this.#captures.drop(handle);
     this.#post({ type: 'drop', handle });
   }
@@ -270,6 +275,7 @@ class EngineThread {
   dispose(): Promise<void> {
     if (this.#lost) return Promise.resolve();
     this.#captures.dropAll();
+    this.#audio.dropAll();
     this.#post({ type: 'dispose' });
     return new Promise((resolve) => {
       this.#disposing.push(resolve);

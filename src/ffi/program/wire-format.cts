@@ -2,7 +2,7 @@
 class WireReader {
   /** Of the field that `next` has come to. */
   field = 0;
-  /** Its value, of a varint; its length in bytes, of anything else. */
+  /** Its value, of a varint or a double; its length in bytes, of anything else. */
   value = 0;
   #bytes: Uint8Array;
   #at: number;
@@ -23,7 +23,7 @@ class WireReader {
     this.field = Math.floor(tag / 8);
     this.#isMessage = wireType === 2;
     if (wireType === 0) this.value = this.#varint();
-    else if (wireType === 1) this.#skip(8);
+    else if (wireType === 1) this.#double();
     else if (wireType === 2) this.#skip(this.#varint());
     else if (wireType === 5) this.#skip(4);
     else throw new RangeError(`not protobuf: wire type ${wireType}`);
@@ -43,6 +43,14 @@ class WireReader {
       value += (byte & 127) * scale;
       if (byte < 128) return value;
     }
+  }
+
+  #double(): void {
+    this.#skip(8);
+    this.value = new DataView(this.#bytes.buffer, this.#bytes.byteOffset + this.#at - 8, 8).getFloat64(
+      0,
+      true,
+    );
   }
 
   #skip(length: number): void {
@@ -73,6 +81,11 @@ function messageField(field: number, content: number[]): number[] {
   return [...varint(field * 8 + lengthDelimited), ...varint(content.length), ...content];
 }
 
+/** A text as a field. */
+function textField(field: number, text: string): number[] {
+  return messageField(field, [...Buffer.from(text)]);
+}
+
 /** The number in the last of `fields`, each within the one before; undefined when it is not there. */
 function numberWithin(bytes: Uint8Array, fields: number[]): number | undefined {
   let reader = new WireReader(bytes);
@@ -88,4 +101,4 @@ function numberWithin(bytes: Uint8Array, fields: number[]): number | undefined {
   return undefined;
 }
 
-export = { WireReader, numberField, messageField, numberWithin };
+export = { WireReader, numberField, messageField, textField, numberWithin };

@@ -31,6 +31,9 @@ const initialize = () => bindings.livekitInitialize((bytes) => events.push(bytes
 const request = (message) =>
   bindings.FfiResponse.fromBinary(bindings.livekitFfiRequest(new bindings.FfiRequest({ message }).toBinary()))
     .message.value;
+const tone = (hz, length, sampleRate) =>
+  Int16Array.from({ length }, (_, i) => 8_000 * Math.sin((2 * Math.PI * hz * i) / sampleRate));
+const energyOf = (samples) => samples.reduce((sum, sample) => sum + sample * sample, 0);
 /** The callback of that name and id, once it has come. */
 const callbackOf = async (name, asyncId) => {
   while (true) {
@@ -143,6 +146,50 @@ const cases = {
       .captureFrame(AudioFrame.create(16_000, 1, 160))
       .catch(({ message }) => message);
     return { message };
+  },
+  /** Half a second of a tone, from 48 to 16 kHz. */
+  resampled() {
+    const resampler = new AudioResampler(48_000, 16_000);
+    const frame = AudioFrame.create(48_000, 1, 24_000);
+    frame.data.set(tone(440, 24_000, 48_000));
+    const [out] = resampler.push(frame);
+    const [rest] = resampler.flush();
+    resampler.close();
+    let crossings = 0;
+    for (let i = 1; i < out.data.length; i++) if (out.data[i - 1] < 0 && out.data[i] >= 0) crossings++;
+    return {
+      pushed: out.samplesPerChannel,
+      flushed: rest?.samplesPerChannel ?? 0,
+      frequencyHz: (crossings * 16_000) / out.samplesPerChannel,
+      error: messageOf(() => new AudioResampler(0, 16_000)),
+    };
+  },
+  /** A tone below what a high-pass filter lets through, and one above. */
+  processed() {
+    initialize();
+    const parts = {
+      echoCancellerEnabled: false,
+      gainControllerEnabled: false,
+      noiseSuppressionEnabled: false,
+    };
+    const value = { ...parts, highPassFilterEnabled: true };
+    const apmHandle = request({ case: 'newApm', value }).apm.handle.id;
+    const remaining = (hz) => {
+      const samples = tone(hz, 16_000, 16_000);
+      const before = energyOf(samples);
+      const dataPtr = bindings.livekitRetrievePtr(new Uint8Array(samples.buffer));
+      const format = { sampleRate: 16_000, numChannels: 1 };
+      const { error } = request({
+        case: 'apmProcessStream',
+        value: { apmHandle, dataPtr, size: samples.byteLength, ...format },
+      });
+      if (error) throw new Error(error);
+      return energyOf(samples) / before;
+    };
+    const setDelay = () => request({ case: 'apmSetStreamDelay', value: { apmHandle, delayMs: -1 } });
+    const found = { quieter: remaining(25), kept: remaining(1_000), delay: setDelay().error };
+    new bindings.FfiHandle(apmHandle).dispose();
+    return { ...found, disposed: setDelay().error };
   },
   /** A buffer that the engine hands over lasts until its handle is disposed. */
   lent() {
