@@ -130,6 +130,6 @@ describe('AudioSource', () => {
     { sampleRate: 48_000, numChannels: 0, queueSizeMs: 100 },
     { sampleRate: 48_000, numChannels: 1, queueSizeMs: -1 },
   ])('a source of $sampleRate Hz, $numChannels channels, $queueSizeMs ms is refused', (options) => {
-    expect(() => new AudioSource(options)).toThrow(/not valid/);
+    expect(() => new AudioSource(options)).toThrow(/is not a valid/);
   });
 });

@@ -1,6 +1,6 @@
 import { FfiEvent, FfiRequest, FfiResponse } from '@livekit/rtc-ffi-bindings/proto/ffi_pb.js';
-import type { FfiAnswer } from '../../src/ffi/index.js';
-import { FfiServer } from '../../src/ffi/index.js';
+import type { FfiAnswer } from '../../src/ffi/server.js';
+import { FfiServer } from '../../src/ffi/server.js';
 import { within } from '../support/until.js';
 
 type EventMessage = FfiEvent['message'];
