@@ -40,7 +40,7 @@ export function usageOfTree(roots) {
       usage.rssMb += kbOf(memory, 'Rss') / 1_024;
       usage.pssMb += kbOf(memory, 'Pss') / 1_024;
     } catch {
-      continue;
+      // It ended meanwhile; its CPU was spent all the same.
     }
     usage.processes += 1;
     usage.cpuSeconds += cpuSeconds;

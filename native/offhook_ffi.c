@@ -298,7 +298,7 @@ static bool find_script(char *script, size_t bytes) {
     return file_exists(script);
   }
   /* In the wheel; in the repository, where the library is built to native/build/. */
-  static const char *const beside[] = {"../engine/dist/ffi/process/main.js", "../../dist/ffi/process/main.js", NULL};
+  static const char *const beside[] = {"../engine/dist/engine/process.js", "../../dist/engine/process.js", NULL};
   for (int i = 0; beside[i] && library_folder(folder, sizeof folder); i++) {
     snprintf(script, bytes, "%s%s", folder, beside[i]);
     if (file_exists(script)) return true;
@@ -336,7 +336,7 @@ static bool start_engine(char *error, size_t error_bytes) {
     return false;
   }
   if (!find_script(script, sizeof script)) {
-    snprintf(error, error_bytes, "the engine's files are not beside the library: set OFFHOOK_ENGINE to dist/ffi/process/main.js");
+    snprintf(error, error_bytes, "the engine's files are not beside the library: set OFFHOOK_ENGINE to dist/engine/process.js");
     return false;
   }
   char reason[PATH_BYTES + 256];

@@ -1,5 +1,5 @@
-// Makes one file of the engine's thread, after tsc: reading some three hundred modules one by one took two thirds of the
-// thread's start. What is loaded on demand stays apart.
+// Makes one file of the engine, after tsc, for its thread and its processes: reading some three hundred modules one by one took
+// two thirds of the thread's start. What is loaded on demand stays apart.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
@@ -97,7 +97,11 @@ export async function bundleEngine() {
   });
   await build({
     ...common,
-    entryPoints: { main: `${dist}/ffi/engine.js` },
+    entryPoints: {
+      main: `${dist}/ffi/engine.js`,
+      process: `${dist}/ffi/process/main.js`,
+      listen: `${dist}/ffi/process/listen.js`,
+    },
     splitting: true,
     format: 'esm',
     plugins: [ownUrls],

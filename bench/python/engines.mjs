@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const listen = fileURLToPath(new URL('../../dist/ffi/process/listen.js', import.meta.url));
+const listen = fileURLToPath(new URL('../../dist/engine/listen.js', import.meta.url));
 
 /** native; an engine that each process starts; one that waits ready for each; one for all. */
 export const kinds = ['native', 'own', 'ready', 'shared'];

@@ -58,6 +58,11 @@ async def call(ctx: JobContext) -> None:
         if event.old_state == "speaking" and event.new_state == "listening":
             say("I heard you.", "answer.ogg")
 
+    @session.on("close")
+    def on_close(_event) -> None:
+        # The caller has hung up; a room without callers closes later, by the server.
+        ctx.shutdown("the call is over")
+
     await ctx.connect()
     logger.info("connected", extra={"room": ctx.room.name})
     await session.start(

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 EngineMode = Literal["own", "ready", "shared"]
-"""Which engine serves a process: one that it starts itself, one that waits ready, or one that all share."""
+"""Which engine serves a process: one that all share, one that waits ready, or one that it starts itself."""
 
 _LIBRARY_NAMES = {"darwin": "liboffhook_ffi.dylib", "win32": "offhook_ffi.dll"}
-_START_SECONDS = 20
 
 
 def library_path() -> Path:
@@ -58,8 +57,8 @@ def enable(engine: EngineMode | None = None) -> None:
 
     To be called before the first use of `livekit.rtc`.
 
-    engine: `own` (each process starts its engine when it first uses LiveKit), `ready` (each has an engine of its own, started
-        before it is needed) or `shared` (one serves them all). Default: OFFHOOK_ENGINE_MODE, or `own`.
+    engine: `shared` (one serves up to twenty of them), `ready` (each has an engine of its own, started before it is needed) or
+        `own` (each starts its engine when it first uses LiveKit). Default: OFFHOOK_ENGINE_MODE, or `shared`.
 
     Raises RuntimeError when this process uses another engine already, FileNotFoundError when there is no Node.
     """
@@ -70,7 +69,7 @@ def enable(engine: EngineMode | None = None) -> None:
         raise RuntimeError("offhook.enable() must be called before livekit.rtc is used: another engine runs here already")
     os.environ["OFFHOOK_NODE"] = node_path()
     os.environ["LIVEKIT_LIB_PATH"] = str(library_path())
-    mode = engine or os.environ.get("OFFHOOK_ENGINE_MODE") or "own"
+    mode = engine or os.environ.get("OFFHOOK_ENGINE_MODE") or "shared"
     if mode not in ("own", "ready", "shared"):
         raise ValueError(f"OFFHOOK_ENGINE_MODE is own, ready or shared, not {mode!r}")
     if mode != "own" and not os.environ.get("OFFHOOK_ENGINE_SOCKET"):
@@ -85,18 +84,23 @@ def _start_waiting_engine(mode: str) -> None:
     # The engine lives as long as something holds the other end: this process, whatever program it becomes.
     lifeline, held = os.pipe()
     os.set_inheritable(held, True)
-    script = engine_folder() / "dist" / "ffi" / "process" / "listen.js"
-    process = subprocess.Popen(
-        [node_path(), "--max-semi-space-size=8", str(script), "--address", address, "--mode", mode],
-        stdin=lifeline,
-        stdout=subprocess.PIPE,
-        process_group=0 if sys.version_info >= (3, 11) else None,
-        preexec_fn=None if sys.version_info >= (3, 11) else os.setpgrp,
-    )
-    os.close(lifeline)
-    assert process.stdout is not None
-    if process.stdout.readline().strip() != b"listening":
+    script = engine_folder() / "dist" / "engine" / "listen.js"
+    started = False
+    try:
+        process = subprocess.Popen(
+            [node_path(), "--max-semi-space-size=8", str(script), "--address", address, "--mode", mode],
+            stdin=lifeline,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        started = process.stdout.readline().strip() == b"listening"
+    except OSError as error:
+        print(f"offhook: {error}", file=sys.stderr)
+    finally:
+        os.close(lifeline)
+    if not started:
         os.close(held)
-        print("offhook: the waiting engine did not start; each process starts its own", file=sys.stderr)
+        print("offhook: no engine waits for this program; each process starts its own", file=sys.stderr)
         return
     os.environ["OFFHOOK_ENGINE_SOCKET"] = address

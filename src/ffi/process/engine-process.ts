@@ -38,8 +38,8 @@ if (process.send) {
     if (name === 'events') events = socket;
     if (name !== 'requests' || !events) return;
     process.removeListener('disconnect', exitUnused);
-    // Whoever handed the program over may end before it does.
-    process.disconnect();
+    // Whoever handed the program over may end before it does. Not from within the message: Node still uses the channel.
+    setImmediate(() => process.disconnect());
     serve(socket, events);
     // The library waits for this with its first message: what was read before would have been lost.
     socket.write(Buffer.of(1));

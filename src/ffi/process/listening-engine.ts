@@ -10,12 +10,18 @@ import { type Preface, prefaceBytes, readPreface } from './wire.js';
 /** A program that connects one channel and not the other is let go. */
 const pairingDeadlineMs = 5_000;
 
+/** What one engine serves at once: bounds what its failure costs, and the CPU of its one thread. */
+const maxSharedPrograms = 20;
+
 const log = createLogger('ffi/process');
 
 export interface ListeningEngineOptions {
   /** Path of a Unix socket, or name of a pipe on Windows. */
   address: string;
-  /** `shared`: every program is served by this process. `own`: each by a process of its own, one of which waits ready. */
+  /**
+   * `shared`: up to 20 programs are served by this process, and more each by one of its own. `own`: each by a process of its
+   * own, one of which waits ready.
+   */
   mode: 'shared' | 'own';
 }
 
@@ -31,6 +37,8 @@ export class ListeningEngine {
   /** Programs of which one channel is here, by the id in their prefaces. */
   #halves = new Map<bigint, { channel: number; socket: Socket; deadline: NodeJS.Timeout }>();
   #programs = 0;
+  /** Of them, those that this process serves. */
+  #shared = 0;
   #spare: ChildProcess | undefined;
   #closing = false;
   #onIdle: () => void = () => {};
@@ -96,11 +104,15 @@ export class ListeningEngine {
 
   #serve(channels: Channels): void {
     this.#programs++;
-    if (this.#options.mode === 'own') {
+    if (this.#options.mode === 'own' || this.#shared >= maxSharedPrograms) {
       this.#handOver(channels);
       return;
     }
-    serve(channels, () => this.#programGone());
+    this.#shared++;
+    serve(channels, () => {
+      this.#shared--;
+      this.#programGone();
+    });
   }
 
   #handOver({ requests, events }: Channels): void {
@@ -138,7 +150,8 @@ function removeAddress(address: string): void {
 }
 
 function startEngine(): ChildProcess {
-  return fork(fileURLToPath(new URL('engine-process.js', import.meta.url)));
+  // The bundle: what a process takes to start is mostly reading modules.
+  return fork(fileURLToPath(new URL('../../engine/process.js', import.meta.url)));
 }
 
 function serve({ requests, events }: Channels, onGone: () => void): void {
