@@ -6,12 +6,13 @@ import { OffhookError, renderTimelineText } from '../timeline/index.js';
 import type { CallRecord, CallStep, EngineName } from './demo/call-record.js';
 import { buildNoiseFilter } from './demo/noise-filter.js';
 import { type PlayedCall, renderDemoPage, summarize } from './demo/page.js';
-import { playCall } from './demo/play-call.js';
+import { type PythonAgent, playCall } from './demo/play-call.js';
 import { type RoomServer, startRoomServer } from './demo/room-server.js';
 
 interface DemoOptions {
   native?: boolean;
   sip?: boolean;
+  python?: boolean;
   server?: string;
   out: string;
   /** Seconds. */
@@ -24,6 +25,17 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 function givenServer(url: string): RoomServer {
   const { LIVEKIT_API_KEY = 'devkey', LIVEKIT_API_SECRET = 'secret' } = process.env;
   return { url, apiKey: LIVEKIT_API_KEY, apiSecret: LIVEKIT_API_SECRET, stop: async () => {} };
+}
+
+/** What plays the agent of livekit-agents: the Python of OFFHOOK_PYTHON or of .tools/python, and the C library. */
+async function pythonAgent(): Promise<PythonAgent> {
+  const { OFFHOOK_PYTHON } = process.env;
+  const { python, installPythonTools } = await import(
+    pathToFileURL(join(root, 'scripts/python-tools.mjs')).href
+  );
+  const { buildNative } = await import(pathToFileURL(join(root, 'scripts/build-native.mjs')).href);
+  if (!OFFHOOK_PYTHON) installPythonTools();
+  return { interpreter: OFFHOOK_PYTHON ?? python, library: buildNative() };
 }
 
 function printStep({ atMs, who, what }: CallStep): void {
@@ -94,6 +106,7 @@ async function demo(options: DemoOptions): Promise<void> {
       root,
       folder,
       filter,
+      ...(options.python && { python: await pythonAgent() }),
       giveUpMs: options.giveUp * 1_000,
       onProgress,
       onStep: printStep,
@@ -127,6 +140,7 @@ export function registerDemo(program: Command): void {
     .description('play a call to an agent whose noise filter never loads, and show what happened')
     .option('--native', 'put the agent on LiveKit’s native engine instead, to see the difference')
     .option('--sip', 'call with a real telephone (baresip), and show the messages that it exchanges')
+    .option('--python', 'play the agent on livekit-agents, for Python')
     .option(
       '--server <url>',
       'use this room server (keys: LIVEKIT_API_KEY, LIVEKIT_API_SECRET), not `offhook dev`',

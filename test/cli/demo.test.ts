@@ -90,3 +90,21 @@ describeWith(['cc', 'native engine', 'baresip'], 'offhook demo --sip', () => {
     demoTimeoutMs,
   );
 });
+
+describeWith(['cc', 'native engine', 'python livekit'], 'offhook demo --python', () => {
+  test(
+    'has an agent of livekit-agents greet the caller while its filter blocks',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'offhook-demo-python-'));
+      const program = new Program(cli, { engine: 'native', args: ['demo', '--python', '--out', folder] });
+      expect(await program.untilEnded(demoTimeoutMs - 5_000), program.output.join('\n')).toBe(0);
+      const record = JSON.parse(readFileSync(join(folder, 'offhook.json'), 'utf8')) as CallRecord;
+      rmSync(folder, { recursive: true, force: true });
+      expect(record.greeted).toBe(true);
+      const steps = record.steps.map(({ who, what }) => `${who} ${what}`).join('\n');
+      expect(steps).toMatch(/agent speaks/);
+      expect(steps).toMatch(/engine declares filter .* unavailable/);
+    },
+    demoTimeoutMs,
+  );
+});

@@ -3,7 +3,8 @@ import { createInterface } from 'node:readline';
 import { OffhookError } from '../../timeline/index.js';
 
 export interface ChildProgramOptions {
-  /** Arguments for `node`. */
+  /** Default: this Node. */
+  command?: string;
   args: string[];
   cwd: string;
   env: NodeJS.ProcessEnv;
@@ -15,7 +16,7 @@ export interface ChildProgramOptions {
 const keptLines = 6;
 const keptCharacters = 200;
 
-/** A Node program in a process of its own, read line by line. */
+/** A program in a process of its own, read line by line. */
 export class ChildProgram {
   /** Exit code, or the name of the signal that ended it. */
   readonly ended: Promise<number | string>;
@@ -23,10 +24,10 @@ export class ChildProgram {
   #child: ChildProcess;
   #lastLines: string[] = [];
 
-  constructor(name: string, { args, cwd, env, onLine }: ChildProgramOptions) {
+  constructor(name: string, { command = process.execPath, args, cwd, env, onLine }: ChildProgramOptions) {
     this.#name = name;
     // A process group of its own, so that the processes which it forks can be ended with it.
-    this.#child = spawn(process.execPath, args, {
+    this.#child = spawn(command, args, {
       cwd,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],

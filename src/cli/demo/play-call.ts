@@ -16,10 +16,16 @@ import {
   callerStep,
   engineComplaint,
   filterSteps,
+  parseAgentLine,
   parseJsonLine,
 } from './steps.js';
 import { callByTelephone } from './telephone.js';
 import { levelsDbfs, readWav } from './wav.js';
+
+export interface PythonAgent {
+  interpreter: string;
+  library: string;
+}
 
 export interface CallOptions {
   engine: EngineName;
@@ -29,6 +35,8 @@ export interface CallOptions {
   /** Folder for what the call leaves: recordings, timelines. */
   folder: string;
   filter: NoiseFilter | undefined;
+  /** For an agent on livekit-agents: its interpreter, and the library that puts it on this engine. */
+  python?: PythonAgent;
   /** The caller hangs up when it has heard nothing for this long. */
   giveUpMs: number;
   onProgress: (line: string) => void;
@@ -57,7 +65,7 @@ function freePort(): Promise<number> {
 
 /** The environment of a program on LiveKit's native engine: nothing in it selects another one. */
 function nativeEnvironment(): NodeJS.ProcessEnv {
-  const { NAPI_RS_NATIVE_LIBRARY_PATH, NODE_OPTIONS, ...rest } = process.env;
+  const { NAPI_RS_NATIVE_LIBRARY_PATH, LIVEKIT_LIB_PATH, NODE_OPTIONS, ...rest } = process.env;
   return rest;
 }
 
@@ -87,7 +95,7 @@ function startAgent(
   timelines: string,
   onLine: (line: AgentLine) => void,
 ): Agent {
-  const { engine, server, root, filter, onProgress } = options;
+  const { engine, server, root, filter, python, onProgress } = options;
   const complaints = new Set<string>();
   let registered = false;
   let warm = false;
@@ -96,10 +104,12 @@ function startAgent(
     resolveReady = resolve;
   });
   const program = new ChildProgram(`agent on the ${engine} engine`, {
-    args: [...(engine === 'offhook' ? ['--import', registerFile] : []), 'examples/agent.mjs', 'start'],
+    ...agentCommand(engine, python),
     cwd: root,
     env: {
       ...nativeEnvironment(),
+      ...(python &&
+        engine === 'offhook' && { LIVEKIT_LIB_PATH: python.library, OFFHOOK_NODE: process.execPath }),
       LIVEKIT_URL: server.url,
       LIVEKIT_API_KEY: server.apiKey,
       LIVEKIT_API_SECRET: server.apiSecret,
@@ -117,7 +127,7 @@ function startAgent(
       // Each process of the agent makes the same one.
       if (complaint && !warm && !complaints.has(complaint)) onProgress(`the engine warns: ${complaint}`);
       if (complaint) complaints.add(complaint);
-      const line = parseJsonLine<AgentLine>(text);
+      const line = parseAgentLine(text);
       if (!line) return;
       registered ||= line.msg === 'registered worker';
       warm ||= line.msg === 'ready for a call';
@@ -156,6 +166,17 @@ async function readTelephoneRecord(folder: string): Promise<TelephoneRecord | un
   return undefined;
 }
 
+function agentCommand(
+  engine: EngineName,
+  python: PythonAgent | undefined,
+): { command?: string; args: string[] } {
+  if (python)
+    return { command: python.interpreter, args: ['-W', 'ignore', 'examples/python/agent.py', 'start'] };
+  return {
+    args: [...(engine === 'offhook' ? ['--import', registerFile] : []), 'examples/agent.mjs', 'start'],
+  };
+}
+
 /** Plays one call: an agent on `engine`, a caller on the native engine, and a room of their own. */
 export async function playCall(options: CallOptions): Promise<CallRecord> {
   const { engine, server, folder, filter, giveUpMs, onProgress, onStep } = options;
@@ -182,7 +203,7 @@ export async function playCall(options: CallOptions): Promise<CallRecord> {
   const watching = setInterval(addFilterSteps, watchEveryMs);
 
   onProgress(
-    `starting the agent on the ${engine} engine: node ${engine === 'offhook' ? '--import offhook/register ' : ''}examples/agent.mjs start`,
+    `starting the agent on the ${engine} engine: ${options.python ? 'examples/python/agent.py' : 'examples/agent.mjs'} start`,
   );
   const agent = startAgent(options, await freePort(), timelines, (line) => add(agentStep(line, dialledAtMs)));
   let caller: ChildProgram | undefined;

@@ -44,6 +44,13 @@ export function parseJsonLine<T>(line: string): T | undefined {
   }
 }
 
+/** A log line of an agent, whichever framework's: that for Python has other names for the message and the time. */
+export function parseAgentLine(line: string): AgentLine | undefined {
+  const parsed = parseJsonLine<AgentLine & { message?: string; timestamp?: string }>(line);
+  if (parsed?.message === undefined || parsed.timestamp === undefined) return parsed;
+  return { ...parsed, msg: parsed.message, time: Date.parse(parsed.timestamp) };
+}
+
 /** What went wrong, when a line is one of the engine's own of the levels `warn` and `error`. */
 export function engineComplaint(line: string): string | undefined {
   return /^\S+Z (?:warn|error) +offhook\/(.+)$/.exec(line)?.[1];
