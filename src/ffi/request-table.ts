@@ -94,7 +94,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   connect: {
     handler: connect,
     status: 'works',
-    note: 'Not with end-to-end encryption. dynacast, join_retries and limits of data_stream are not acted on.',
+    note: 'Not with end-to-end encryption. join_retries and limits of data_stream are not acted on.',
     test: 'ffi/room',
   },
   disconnect: { handler: disconnect, status: 'works', test: 'ffi/room' },
@@ -266,9 +266,8 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   },
   videoStreamFromParticipant: {
     handler: videoStreamFromParticipant,
-    status: 'works',
-    note: videoNote,
-    test: 'ffi/video',
+    status: 'partly',
+    note: 'As newVideoStream, over the tracks that follow each other. No test shows it yet.',
   },
 
   publishDataTrack: { handler: notYet('data tracks'), status: 'not yet' },

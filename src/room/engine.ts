@@ -145,6 +145,9 @@ export class Engine implements ConnectionHost, LocalTracksHost {
       case 'trackPublished':
         this.requests.handleTrackPublished(message.value);
         break;
+      case 'subscribedQualityUpdate':
+        if (this.#options.connect.dynacast) this.tracks.setWatched(message.value);
+        break;
       case 'requestResponse':
         this.requests.handleResponse(message.value);
         break;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { MuteTrackRequest, TrackPublishedResponse } from '@livekit/protocol';
+import { MuteTrackRequest, type SubscribedQualityUpdate, TrackPublishedResponse } from '@livekit/protocol';
 import { createLogger, describeError, OffhookError, withDeadline } from '../timeline/index.js';
 import type { LocalAudioTrack } from './local-audio-track.js';
 import { LocalVideoTrack } from './local-video-track.js';
@@ -128,6 +128,13 @@ export class LocalTracks {
   /** The server muted a track, or the state says so for another reason. */
   setMuted(sid: string, muted: boolean): void {
     this.#published.get(sid)?.track.setMuted(muted);
+  }
+
+  /** The server says which qualities of a video track anybody watches (dynacast). There is one: all or nothing. */
+  setWatched({ trackSid, subscribedQualities, subscribedCodecs }: SubscribedQualityUpdate): void {
+    const qualities = [...subscribedQualities, ...subscribedCodecs.flatMap((codec) => codec.qualities)];
+    const sent = this.#published.get(trackSid);
+    if (sent instanceof SentVideoTrack) sent.setWatched(qualities.some(({ enabled }) => enabled));
   }
 
   /** The session is gone: nothing is sent until the next one. */

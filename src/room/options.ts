@@ -52,6 +52,8 @@ export interface ConnectOptions {
   /** Subscribe to every track; default true. Otherwise `RemoteTrackPublication.setSubscribed` chooses. */
   autoSubscribe?: boolean;
   adaptiveStream?: boolean;
+  /** Video that nobody watches is not encoded; default false. */
+  dynacast?: boolean;
   /** `join`: connect returns when the room answered, media comes up beside it (default). `media`: when it is up. */
   waitFor?: 'join' | 'media';
   /** In milliseconds; the others keep their defaults (and their environment variables). */

@@ -73,6 +73,7 @@ function fromFfiOptions(options: FfiRoomOptions | undefined): ConnectOptions {
   return {
     autoSubscribe: options?.autoSubscribe ?? true,
     adaptiveStream: options?.adaptiveStream ?? false,
+    dynacast: options?.dynacast ?? false,
     ...(iceServers.length > 0 && { iceServers }),
     ...(rtcConfig?.iceTransportType === IceTransportType.TRANSPORT_RELAY && { iceTransportPolicy: 'relay' }),
     ...(connectTimeoutMs && { deadlines: { candidateUrl: Number(connectTimeoutMs) } }),
