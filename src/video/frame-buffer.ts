@@ -94,6 +94,8 @@ export class FrameBuffer {
     const part = packet.payload.length > 0 ? this.#options.format.parse(packet.payload) : undefined;
     const sequence = this.#sequences.peek(packet.sequenceNumber);
     if (this.#next !== undefined && sequence < this.#next) return;
+    // What came first holds: another packet of the same number must not take the place of a key frame's beginning.
+    if (this.#packets.has(sequence)) return;
     if (this.#isJump(sequence)) this.#restart();
     this.#note(packet, sequence, nowMs);
     this.#missing.delete(sequence);
