@@ -62,6 +62,7 @@ export class AudioReceiver {
   #packetsDiscarded = 0;
   #nextReportMs = 0;
   #arrivalMs = 0;
+  #decrypt: ((frame: Buffer) => Buffer | undefined) | undefined;
   #handleRtpPacket: (packet: Buffer) => void;
   #closed = false;
 
@@ -72,7 +73,7 @@ export class AudioReceiver {
     this.#codec = options.codec ?? opusCodec;
     this.#jitter = new JitterBuffer(this.#codec.clockRate);
     this.#playout = new Playout(this.#jitter, this.#codec);
-    this.#handleRtpPacket = chain([this.#parse, this.#depacketizeRed()], this.#reorder);
+    this.#handleRtpPacket = chain([this.#parse, this.#open, this.#depacketizeRed()], this.#reorder);
   }
 
   /** Takes an RTP or RTCP packet as it came. Anything malformed is dropped and counted. */
@@ -98,6 +99,11 @@ export class AudioReceiver {
 
   setPayloadTypes(payloadTypes: ReadonlyMap<number, AudioPayload>): void {
     this.#payloadTypes = payloadTypes;
+  }
+
+  /** @param decrypt undefined for a frame that is to be dropped */
+  setDecryption(decrypt: ((frame: Buffer) => Buffer | undefined) | undefined): void {
+    this.#decrypt = decrypt;
   }
 
   stats(): AudioReceiverStats {
@@ -129,6 +135,15 @@ export class AudioReceiver {
     this.#payloadType = rtp.payloadType;
     this.#reception!.received(rtp, packet.length, this.#arrivalMs);
     next(rtp);
+  };
+
+  #open: Stage<RtpPacket, RtpPacket> = (rtp, next) => {
+    if (!this.#decrypt) {
+      next(rtp);
+      return;
+    }
+    const payload = this.#decrypt(rtp.payload);
+    if (payload) next({ ...rtp, payload });
   };
 
   #depacketizeRed(): Stage<RtpPacket, MediaPacket> {

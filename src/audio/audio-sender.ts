@@ -26,6 +26,8 @@ export interface AudioSenderOptions {
   /** The media section's own header extension (RFC 9143), when it was negotiated. */
   midExtension?: { id: number; mid: string };
   cname?: string;
+  /** Encrypts an encoded frame; undefined when it must not be sent. Not together with RED. */
+  encrypt?: (frame: Buffer) => Buffer | undefined;
   /** 0 to 1, for the first sequence number and timestamp (RFC 3550, section 5.1). */
   random?: () => number;
 }
@@ -62,6 +64,7 @@ export class AudioSender {
   #frames: Chunker;
   #encoder: OpusEncoder;
   #redundancy: Redundancy | undefined;
+  #encrypt: AudioSenderOptions['encrypt'];
   #rtp: RtpSender;
   #levelExtensionId: number | undefined;
   #silentTick: Int16Array;
@@ -84,6 +87,7 @@ export class AudioSender {
     this.#source = source;
     this.#numChannels = numChannels;
     this.#dtx = dtx;
+    this.#encrypt = options.encrypt;
     this.#codecRate = isOpusRate(source.sampleRate) ? source.sampleRate : opusClockRate;
     this.#resampler = this.#resamplerOf(source.sampleRate);
     const frameValues = (this.#codecRate / 50) * numChannels;
@@ -210,7 +214,8 @@ export class AudioSender {
     const copies = this.#fractionLost > lossForSecondCopy ? 2 : 1;
     const wrapped =
       this.#redundancy?.wrap(payload, timestamp, copies, payload.length > maxDtxBytes) ?? payload;
-    this.#rtp.send(wrapped, timestamp, !this.#talking, this.#level());
+    const sealed = this.#encrypt ? this.#encrypt(Buffer.from(wrapped)) : wrapped;
+    if (sealed) this.#rtp.send(sealed, timestamp, !this.#talking, this.#level());
   }
 
   #level(): HeaderExtension[] {

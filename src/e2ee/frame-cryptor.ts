@@ -53,7 +53,7 @@ class FrameCryptor {
   /** Off: frames pass as they are. */
   isEnabled = true;
   protected readonly keys: KeyRing;
-  protected readonly codec: FrameCodec;
+  readonly codec: FrameCodec;
   readonly #onStateChange: (state: EncryptionState) => void;
   #state: EncryptionState = 'new';
 
@@ -143,6 +143,10 @@ export class FrameDecryptor extends FrameCryptor {
   constructor(options: FrameCryptorOptions & { serverTrailer?: Uint8Array }) {
     super(options);
     this.#serverTrailer = Buffer.from(options.serverTrailer ?? []);
+  }
+
+  set serverTrailer(trailer: Uint8Array) {
+    this.#serverTrailer = Buffer.from(trailer);
   }
 
   /** Once for each received frame, whole. Undefined when it is to be dropped. */

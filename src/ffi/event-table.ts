@@ -98,7 +98,7 @@ export const roomEventTable: { readonly [Name in RoomEventCase]: EventRow } = {
   reconnecting: { status: 'works', test: 'ffi/reconnect' },
   reconnected: { status: 'works', test: 'ffi/reconnect' },
   tokenRefreshed: { status: 'works', test: 'ffi/same-steps' },
-  e2eeStateChanged: { status: 'not yet' },
+  e2eeStateChanged: { status: 'works', test: 'ffi/encryption' },
   eos: { status: 'works', test: 'ffi/same-steps' },
   dataPacketReceived: { status: 'works', test: 'ffi/data' },
   transcriptionReceived: { status: 'works', test: 'ffi/protocol-data' },

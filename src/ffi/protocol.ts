@@ -22,7 +22,7 @@ const participant = load('participant') as typeof ParticipantPb;
 const audioFrame = load('audio_frame') as typeof AudioFramePb;
 
 export const { FfiEvent, FfiRequest, FfiResponse } = ffi;
-export const { EncryptionType } = load('e2ee') as typeof E2eePb;
+export const { EncryptionState, EncryptionType, KeyDerivationFunction } = load('e2ee') as typeof E2eePb;
 export const { StreamState } = track;
 export const { DisconnectReason } = participant;
 export const { IceTransportType } = room;

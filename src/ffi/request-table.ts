@@ -12,6 +12,7 @@ import {
   setDataChannelBufferedAmountLowThreshold,
 } from './requests/data-packet.js';
 import { dispose } from './requests/dispose.js';
+import { e2ee } from './requests/encryption.js';
 import { loadAudioFilterPlugin } from './requests/filter.js';
 import {
   createAudioTrack,
@@ -94,7 +95,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   connect: {
     handler: connect,
     status: 'works',
-    note: 'Not with end-to-end encryption. join_retries and limits of data_stream are not acted on.',
+    note: 'Encryption with AES-GCM, the only cipher that LiveKit clients have. join_retries and limits of data_stream are not acted on.',
     test: 'ffi/room',
   },
   disconnect: { handler: disconnect, status: 'works', test: 'ffi/room' },
@@ -236,7 +237,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   },
   apmSetStreamDelay: { handler: apmSetStreamDelay, failed: inError, status: 'works', test: 'ffi/apm' },
 
-  e2ee: { handler: notYet('end-to-end encryption'), status: 'not yet' },
+  e2ee: { handler: e2ee, status: 'works', test: 'ffi/encryption' },
 
   createVideoTrack: { handler: createVideoTrack, status: 'works', test: 'ffi/video' },
   newVideoStream: {

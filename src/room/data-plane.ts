@@ -14,6 +14,7 @@ import {
   RpcServer,
 } from '../data/index.js';
 import { createLogger, describeError, type OffhookError } from '../timeline/index.js';
+import type { DataEncryption } from './data-encryption.js';
 import type { DataEvent } from './events.js';
 
 const log = createLogger('room/data');
@@ -42,8 +43,10 @@ export class DataPlane implements PacketSender {
   #order = this.#newOrder();
   #incoming = new IncomingStreams();
   #emit: (event: DataEvent) => void;
+  #encryption: DataEncryption | undefined;
 
-  constructor(emit: (event: DataEvent) => void) {
+  constructor(emit: (event: DataEvent) => void, encryption?: DataEncryption) {
+    this.#encryption = encryption;
     this.#emit = emit;
     this.streams = new OutgoingStreams(this);
     this.rpcClient = new RpcClient(this);
@@ -51,7 +54,9 @@ export class DataPlane implements PacketSender {
   }
 
   send(content: PacketContent, kind: PacketKind, routing: PacketRouting = {}): Promise<void> {
-    return this.#lanes[kind].send(content, routing);
+    const lane = this.#lanes[kind];
+    if (!this.#encryption) return lane.send(content, routing);
+    return this.#encryption.seal(content).then((sealed) => lane.send(sealed, routing));
   }
 
   setThreshold(kind: PacketKind, thresholdBytes: number): void {
@@ -105,6 +110,7 @@ export class DataPlane implements PacketSender {
   }
 
   participantLeft(identity: string): void {
+    this.#encryption?.participantLeft(identity);
     this.#incoming.participantLeft(identity);
     this.rpcClient.participantLeft(identity);
   }
@@ -134,7 +140,7 @@ export class DataPlane implements PacketSender {
     }
     const { participantSid: publisherSid, sequence } = packet;
     if (kind === 'reliable') this.#order.push({ publisherSid, sequence, packet });
-    else this.#handle(packet, kind);
+    else this.#open(packet, kind);
   }
 
   #newOrder(): ReorderBuffer<NumberedPacket> {
@@ -142,8 +148,13 @@ export class DataPlane implements PacketSender {
   }
 
   #handleReliable({ publisherSid, sequence, packet }: NumberedPacket): void {
-    if (this.#inbox.accept(publisherSid, sequence)) this.#handle(packet, 'reliable');
+    if (this.#inbox.accept(publisherSid, sequence)) this.#open(packet, 'reliable');
     else log.debug(`packet ${sequence} of ${packet.participantIdentity} came twice`);
+  }
+
+  #open(packet: DataPacket, kind: PacketKind): void {
+    if (this.#encryption) this.#encryption.open(packet, (readable) => this.#handle(readable, kind));
+    else this.#handle(packet, kind);
   }
 
   #handle({ value: content, participantIdentity }: DataPacket, kind: PacketKind): void {

@@ -1,5 +1,6 @@
 import {
   type DisconnectReason,
+  Encryption_Type,
   type JoinResponse,
   ParticipantInfo_State,
   ParticipantTracks,
@@ -12,11 +13,14 @@ import {
   UpdateSubscription,
 } from '@livekit/protocol';
 import type { PacketChannel, PacketKind } from '../data/index.js';
+import type { FrameDecryptor } from '../e2ee/index.js';
 import { type Deadlines, OffhookError, type Timeline, withDeadline } from '../timeline/index.js';
 import { Connection } from './connection/connection.js';
 import type { ConnectionHost } from './connection/connection-host.js';
+import { DataEncryption } from './data-encryption.js';
 import { DataPlane } from './data-plane.js';
-import type { DataEvent, StateEvent } from './events.js';
+import { type EncryptionStateListener, RoomEncryption } from './encryption.js';
+import type { DataEvent, EncryptionEvent, StateEvent } from './events.js';
 import type { ParticipantChanges } from './local-participant.js';
 import { LocalTracks, type LocalTracksHost } from './local-tracks.js';
 import { RemoteMedia } from './media/remote-media.js';
@@ -43,6 +47,7 @@ interface EngineOptions {
   /** The state changed, with the events that tell of it. */
   onStep: (step: Step) => void;
   onData: (event: DataEvent) => void;
+  onEncryption: (event: EncryptionEvent) => void;
 }
 
 /** A room without its objects: the connection, and what goes on over it, all of it led through the state reducer. */
@@ -53,6 +58,7 @@ export class Engine implements ConnectionHost, LocalTracksHost {
   readonly media: RemoteMedia;
   readonly tracks: LocalTracks;
   readonly random: () => number;
+  readonly encryption: RoomEncryption | undefined;
   #options: EngineOptions;
   #state: RoomState | undefined;
   /** What the program chose for single tracks, by sid; others are as `autoSubscribe` says. */
@@ -65,7 +71,14 @@ export class Engine implements ConnectionHost, LocalTracksHost {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.random = options.random;
-    this.data = new DataPlane(options.onData);
+    const { encryption } = options.connect;
+    const tell: EncryptionStateListener = (participantIdentity, trackSid, state) =>
+      options.onEncryption({ type: 'e2eeStateChanged', participantIdentity, trackSid, state });
+    this.encryption = encryption && new RoomEncryption(encryption, tell);
+    this.data = new DataPlane(
+      options.onData,
+      this.encryption && new DataEncryption(this.encryption, () => this.identity(), tell),
+    );
     this.media = new RemoteMedia((input) => this.dispatch(input));
     this.tracks = new LocalTracks(this);
     this.connection = new Connection({ ...options, host: this });
@@ -89,6 +102,10 @@ export class Engine implements ConnectionHost, LocalTracksHost {
 
   whenConnected(signal: AbortSignal): Promise<Session> {
     return this.connection.whenConnected(signal);
+  }
+
+  identity(): string {
+    return this.#state?.local.identity ?? '';
   }
 
   publishDeadlineMs(): number {
@@ -137,6 +154,7 @@ export class Engine implements ConnectionHost, LocalTracksHost {
 
   onJoined(join: JoinResponse): void {
     this.#state = joinedState(join);
+    if (this.encryption) this.encryption.serverTrailer = join.sifTrailer;
     this.#options.onJoined(this.#state);
   }
 
@@ -200,6 +218,7 @@ export class Engine implements ConnectionHost, LocalTracksHost {
   }
 
   onRejoined(session: Session): void {
+    if (this.encryption) this.encryption.serverTrailer = session.join.sifTrailer;
     for (const identity of this.#reachable()) this.#reached.add(identity);
     this.dispatch({ type: 'rejoined', response: session.join });
     const differing = this.#differingSubscriptions();
@@ -234,6 +253,7 @@ export class Engine implements ConnectionHost, LocalTracksHost {
     this.data.close(error);
     this.tracks.close();
     this.media.close();
+    this.encryption?.close();
   }
 
   get #autoSubscribe(): boolean {
@@ -258,10 +278,17 @@ export class Engine implements ConnectionHost, LocalTracksHost {
     switch (event.type) {
       case 'participantDisconnected':
         this.data.participantLeft(event.participantIdentity);
+        this.encryption?.participantLeft(event.participantIdentity);
         this.#reunion?.settle(event.participantIdentity);
         break;
       case 'participantActive':
         this.#reunion?.settle(event.participantIdentity);
+        break;
+      case 'trackSubscribed':
+        this.#decrypt(event.participantIdentity, event.trackSid);
+        break;
+      case 'trackUnsubscribed':
+        this.encryption?.forgetTrack(event.participantIdentity, event.trackSid);
         break;
       case 'trackUnpublished':
         this.#subscriptions.delete(event.publicationSid);
@@ -274,6 +301,25 @@ export class Engine implements ConnectionHost, LocalTracksHost {
         this.connection.token = event.token;
         break;
       default:
+    }
+  }
+
+  /** Sets a track up to be decrypted, if its publisher says that it is encrypted. */
+  #decrypt(identity: string, trackSid: string): void {
+    const track = this.#state?.remotes.get(identity)?.tracks.get(trackSid);
+    const { audio, video } = this.media.get(trackSid) ?? {};
+    const { encryption } = this;
+    if (!encryption || !track || track.info.encryption === Encryption_Type.NONE) return;
+    if (audio) {
+      const decryptor = encryption.decryptor(identity, trackSid, 'opus');
+      audio.setDecryption((frame) => decryptor.decrypt(frame));
+    }
+    if (video) {
+      let decryptor: FrameDecryptor | undefined;
+      video.transform = (frame, { codec, isKeyFrame }) => {
+        if (decryptor?.codec !== codec) decryptor = encryption.decryptor(identity, trackSid, codec);
+        return decryptor.decrypt(frame, isKeyFrame);
+      };
     }
   }
 

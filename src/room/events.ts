@@ -9,6 +9,7 @@ import type {
   TranscriptionSegment,
 } from '@livekit/protocol';
 import type { ByteStreamReader, PacketKind, TextStreamReader } from '../data/index.js';
+import type { EncryptionState } from '../e2ee/index.js';
 import type { RoomInfo, Speaker } from './info.js';
 import type { LocalTrackPublication } from './local-track-publication.js';
 import type { Participant } from './participant.js';
@@ -86,6 +87,15 @@ export type DataEvent =
   | { type: 'byteStreamOpened'; participantIdentity: string; reader: ByteStreamReader }
   | { type: 'dataChannelLowThresholdChanged'; kind: PacketKind; thresholdBytes: number };
 
+/** The encryption of a track, or of the data that a participant sends, works or does not. */
+export interface EncryptionEvent {
+  type: 'e2eeStateChanged';
+  participantIdentity: string;
+  /** Undefined for data. */
+  trackSid: string | undefined;
+  state: EncryptionState;
+}
+
 /** What an event names by identity or sid, as the objects themselves. They are in the room's maps during the event. */
 interface EventObjects {
   participantConnected: { participant: RemoteParticipant };
@@ -114,4 +124,4 @@ type WithObjects<Event> = Event extends { type: infer Type extends keyof EventOb
   : Event;
 
 /** Everything that a room tells, in the one order in which it happened. The names are those of the FFI protocol. */
-export type RoomEvent = WithObjects<StateEvent> | DataEvent | { type: 'eos' };
+export type RoomEvent = WithObjects<StateEvent> | DataEvent | EncryptionEvent | { type: 'eos' };

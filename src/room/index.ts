@@ -1,5 +1,6 @@
 export type { ConnectionState } from './connection/connection-state.js';
-export type { DataEvent, RoomEvent, StateEvent } from './events.js';
+export type { EncryptionOptions, RoomEncryption, TrackCryptor } from './encryption.js';
+export type { DataEvent, EncryptionEvent, RoomEvent, StateEvent } from './events.js';
 export type { ParticipantInfo, RoomInfo, Speaker, TrackPublicationInfo } from './info.js';
 export { LocalAudioTrack } from './local-audio-track.js';
 export { LocalParticipant } from './local-participant.js';

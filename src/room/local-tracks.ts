@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { MuteTrackRequest, type SubscribedQualityUpdate, TrackPublishedResponse } from '@livekit/protocol';
 import { createLogger, describeError, OffhookError, withDeadline } from '../timeline/index.js';
+import type { RoomEncryption } from './encryption.js';
 import type { LocalAudioTrack } from './local-audio-track.js';
 import { LocalVideoTrack } from './local-video-track.js';
 import { SentAudioTrack } from './media/sent-audio-track.js';
@@ -22,6 +23,9 @@ export interface LocalTracksHost {
   session(): Session | undefined;
   dispatch(input: StateInput): void;
   random: () => number;
+  readonly encryption: RoomEncryption | undefined;
+  /** Our own identity in the room. */
+  identity(): string;
 }
 
 /** The tracks that the program publishes, through all sessions of its room. */
@@ -174,11 +178,12 @@ export class LocalTracks {
     options: PublishAudioOptions | PublishVideoOptions,
     cid: string,
   ): SentTrack {
-    const { random } = this.#host;
+    const { random, encryption: shared } = this.#host;
+    const encryption = shared && { encryption: shared, identity: this.#host.identity() };
     // Each kind of track comes with the options of its kind, as the typed API has it.
     return track instanceof LocalVideoTrack
-      ? new SentVideoTrack(track, options as PublishVideoOptions, cid, random)
-      : new SentAudioTrack(track, options as PublishAudioOptions, cid, random);
+      ? new SentVideoTrack(track, options as PublishVideoOptions, cid, random, encryption)
+      : new SentAudioTrack(track, options as PublishAudioOptions, cid, random, encryption);
   }
 
   #adopt(sent: SentTrack): void {

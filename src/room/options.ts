@@ -3,6 +3,7 @@ import type { Clock, FrameFilter } from '../audio/index.js';
 import type { Deadlines, Timeline } from '../timeline/index.js';
 import type { IceServer } from '../transport/index.js';
 import type { VideoCodec } from '../video/index.js';
+import type { EncryptionOptions } from './encryption.js';
 
 /** A filter's session for one stream: it never blocks, and passes audio through while the filter is not ready. */
 export interface RoomFilter extends FrameFilter {
@@ -58,6 +59,8 @@ export interface ConnectOptions {
   waitFor?: 'join' | 'media';
   /** In milliseconds; the others keep their defaults (and their environment variables). */
   deadlines?: Partial<Deadlines>;
+  /** Encrypts what is sent, and decrypts what others encrypt, so that no server can read it. */
+  encryption?: EncryptionOptions;
   /** Aborting it while connecting abandons the connect at once. */
   signal?: AbortSignal;
   /** Used instead of the server's. */

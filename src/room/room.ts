@@ -13,8 +13,9 @@ import {
   traceTimeline,
 } from '../timeline/index.js';
 import type { ConnectionState } from './connection/connection-state.js';
+import type { RoomEncryption } from './encryption.js';
 import { Engine } from './engine.js';
-import type { DataEvent, RoomEvent } from './events.js';
+import type { RoomEvent } from './events.js';
 import { FilterStreams } from './filter-streams.js';
 import type { RoomInfo } from './info.js';
 import type { LocalParticipant } from './local-participant.js';
@@ -77,6 +78,11 @@ export class Room {
     return this.#joined(this.#engine?.state).room;
   }
 
+  /** Undefined in a room that was joined without encryption. */
+  get encryption(): RoomEncryption | undefined {
+    return this.#engine?.encryption;
+  }
+
   /** @throws OffhookError `OFFHOOK_CLOSED` before the room was joined. */
   get localParticipant(): LocalParticipant {
     return this.#joined(this.#objects).localParticipant;
@@ -111,6 +117,7 @@ export class Room {
       onJoined: (state) => this.#onJoined(engine, state, options),
       onStep: (step) => this.#onStep(step),
       onData: (event) => this.#emit(event),
+      onEncryption: (event) => this.#emit(event),
     });
     this.#engine = engine;
     this.#objects = undefined;
@@ -239,7 +246,7 @@ export class Room {
     this.#filters?.update();
   }
 
-  #emit(event: RoomEvent | DataEvent): void {
+  #emit(event: RoomEvent): void {
     try {
       this.onEvent(event);
     } catch (error) {

@@ -1,11 +1,17 @@
 import type { OwnedParticipant } from '@livekit/rtc-ffi-bindings/proto/participant_pb.js';
-import type { RoomEvent } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
+import type { ConnectRequest, RoomEvent } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
 import { makeToken } from '../support/token.mjs';
-import type { House } from './house.js';
 import { InProcess } from './in-process.js';
 
 type RoomMessage = RoomEvent['message'];
 type ValueOf<Name> = NonNullable<Extract<RoomMessage, { case: Name }>['value']>;
+
+type ConnectOptions = NonNullable<NonNullable<ConstructorParameters<typeof ConnectRequest>[0]>['options']>;
+
+interface RoomToJoin {
+  server: { url: string; apiKey: string; apiSecret: string };
+  room: string;
+}
 
 /** A room joined by bare requests, as an SDK of another language makes them. */
 export class ProtocolRoom {
@@ -19,11 +25,15 @@ export class ProtocolRoom {
     return this.local.handle!.id!;
   }
 
-  async connect(house: House, identity: string, { ready = true } = {}): Promise<void> {
+  async connect(
+    house: RoomToJoin,
+    identity: string,
+    { ready = true, options = {} }: { ready?: boolean; options?: ConnectOptions } = {},
+  ): Promise<void> {
     const token = await makeToken(house.server, house.room, identity);
     const { asyncId } = this.ffi.request({
       case: 'connect',
-      value: { url: house.server.url, token, options: {} },
+      value: { url: house.server.url, token, options },
     });
     const { message } = await this.ffi.waitFor('connect', (value) => value.asyncId === asyncId);
     if (message.case !== 'result') throw new Error(String(message.value));

@@ -100,12 +100,20 @@ const commands = {
   async loadFilter({ moduleId, path }) {
     new AudioFilter(moduleId, path);
   },
-  async connect({ url, token, hearing = { sampleRate: 48_000 }, options = {} }) {
+  /** @param sharedKey encrypts the room, with this as the key of everybody */
+  async connect({ url, token, hearing = { sampleRate: 48_000 }, options = {}, sharedKey }) {
     room.on(RoomEvent.TrackSubscribed, (track, _publication, participant) => {
       if (track.kind === TrackKind.KIND_AUDIO && hearing) void listen(track, participant.identity, hearing);
     });
     const startedMs = performance.now();
-    await room.connect(url, token, { autoSubscribe: true, dynacast: false, ...options });
+    await room.connect(url, token, {
+      autoSubscribe: true,
+      dynacast: false,
+      ...(sharedKey !== undefined && {
+        encryption: { keyProviderOptions: { sharedKey: new TextEncoder().encode(sharedKey) } },
+      }),
+      ...options,
+    });
     const elapsedMs = performance.now() - startedMs;
     room.localParticipant.registerRpcMethod('echo', async ({ payload }) => payload);
     return { elapsedMs, room: room.name, local: describe(room.localParticipant) };

@@ -1,6 +1,7 @@
 import type { OwnedParticipant } from '@livekit/rtc-ffi-bindings/proto/participant_pb.js';
 import type { RoomEvent as FfiRoomEvent } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
 import type { OwnedTrackPublication } from '@livekit/rtc-ffi-bindings/proto/track_pb.js';
+import type { EncryptionState as RoomEncryptionState } from '../../e2ee/index.js';
 import type {
   LocalTrackPublication,
   RemoteParticipant,
@@ -19,6 +20,7 @@ import { toFfiParticipant, toFfiPermission } from '../conversion/participant.js'
 import { toFfiChatMessage, toFfiConnectionState, toFfiPacketKind, toFfiRoom } from '../conversion/room.js';
 import { toFfiPublication, toFfiRemoteTrack } from '../conversion/track.js';
 import type { InitOf } from '../messages.js';
+import { EncryptionState } from '../protocol.js';
 import type { LentBuffer } from '../wire.js';
 
 type OneOf = FfiRoomEvent['message'];
@@ -46,6 +48,16 @@ type Translators = {
     room: Owner,
     context: Context,
   ) => Translated | undefined;
+};
+
+const encryptionStates: Record<RoomEncryptionState, number> = {
+  new: EncryptionState.NEW,
+  ok: EncryptionState.OK,
+  encryptionFailed: EncryptionState.ENCRYPTION_FAILED,
+  decryptionFailed: EncryptionState.DECRYPTION_FAILED,
+  missingKey: EncryptionState.MISSING_KEY,
+  keyRatcheted: EncryptionState.KEY_RATCHETED,
+  internalError: EncryptionState.INTERNAL_ERROR,
 };
 
 const attributeEntries = (attributes: Readonly<Record<string, string>>) =>
@@ -250,6 +262,9 @@ const translators: Translators = {
       case: 'dataChannelLowThresholdChanged',
       value: { kind: toFfiPacketKind(kind), threshold: BigInt(thresholdBytes) },
     },
+  }),
+  e2eeStateChanged: ({ participantIdentity, state }) => ({
+    message: { case: 'e2eeStateChanged', value: { participantIdentity, state: encryptionStates[state] } },
   }),
   // FfiRoom tells of the end itself, once everything that came before has been told.
   eos: () => undefined,

@@ -1,18 +1,22 @@
 import { DisconnectReason } from '@livekit/protocol';
 import type { RoomOptions as FfiRoomOptions } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
-import { type ConnectionState, type ConnectOptions, Room, type SimulatedScenario } from '../../room/index.js';
+import {
+  type ConnectionState,
+  type ConnectOptions,
+  type EncryptionOptions,
+  Room,
+  type SimulatedScenario,
+} from '../../room/index.js';
 import { OffhookError, saveTimeline } from '../../timeline/index.js';
 import type { Context } from '../context.js';
 import type { Handler } from '../handler.js';
 import { FfiRoom } from '../objects/ffi-room.js';
 import { IceTransportType, SimulateScenarioKind } from '../protocol.js';
+import { fromFfiEncryption } from './encryption.js';
 
 export const connect: Handler<'connect'> = ({ url = '', token = '', options, requestAsyncId }, context) =>
   context.call('connect', requestAsyncId, async (asyncId) => {
     const { library, libraryConnect } = context;
-    if (options?.encryption ?? options?.e2ee) {
-      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'end-to-end encryption is not supported yet');
-    }
     const name = libraryConnect?.name;
     const room = new Room({ filters: context.filters, ...(name === undefined ? {} : { name }) });
     const { OFFHOOK_TIMELINE } = process.env;
@@ -65,6 +69,7 @@ function withElapsed(error: unknown, elapsedMs: number): unknown {
 /** `connect_timeout_ms` bounds one attempt to reach the server, as it does in the native engine. */
 function fromFfiOptions(options: FfiRoomOptions | undefined): ConnectOptions {
   const { rtcConfig, connectTimeoutMs } = options ?? {};
+  const encryption = encryptionOf(options);
   const iceServers = (rtcConfig?.iceServers ?? []).map(({ urls, username, password }) => ({
     urls: [...urls],
     username,
@@ -74,11 +79,18 @@ function fromFfiOptions(options: FfiRoomOptions | undefined): ConnectOptions {
     autoSubscribe: options?.autoSubscribe ?? true,
     adaptiveStream: options?.adaptiveStream ?? false,
     dynacast: options?.dynacast ?? false,
+    ...(encryption && { encryption }),
     ...(iceServers.length > 0 && { iceServers }),
     ...(rtcConfig?.iceTransportType === IceTransportType.TRANSPORT_RELAY && { iceTransportPolicy: 'relay' }),
     ...(connectTimeoutMs && { deadlines: { candidateUrl: Number(connectTimeoutMs) } }),
     ...(process.env.OFFHOOK_WAIT_FOR === 'media' && { waitFor: 'media' }),
   };
+}
+
+/** `encryption` is of media and data; `e2ee`, which it replaced, of media alone. */
+function encryptionOf(options: FfiRoomOptions | undefined): EncryptionOptions | undefined {
+  if (options?.encryption) return fromFfiEncryption(options.encryption, true);
+  return options?.e2ee && fromFfiEncryption(options.e2ee, false);
 }
 
 export const disconnect: Handler<'disconnect'> = ({ roomHandle, requestAsyncId, reason }, context) => {

@@ -4,7 +4,7 @@ import { type Codec, extensionUris } from '../../transport/index.js';
 import type { LocalAudioTrack } from '../local-audio-track.js';
 import type { PublishAudioOptions } from '../options.js';
 import type { PublishedMedia } from './publisher.js';
-import { type AcceptedSection, SentTrack } from './sent-track.js';
+import { type AcceptedSection, SentTrack, type TrackEncryption } from './sent-track.js';
 
 const payloadTypes = { opus: 111, red: 63 };
 const extensions = [
@@ -20,8 +20,14 @@ export class SentAudioTrack extends SentTrack {
   #ssrc = 0;
   #sender: AudioSender | undefined;
 
-  constructor(track: LocalAudioTrack, options: PublishAudioOptions, cid: string, random: () => number) {
-    super(cid, random);
+  constructor(
+    track: LocalAudioTrack,
+    options: PublishAudioOptions,
+    cid: string,
+    random: () => number,
+    encryption: TrackEncryption | undefined,
+  ) {
+    super(cid, random, encryption);
     this.track = track;
     this.options = options;
   }
@@ -45,11 +51,14 @@ export class SentAudioTrack extends SentTrack {
       disableRed: !this.#wantsRed,
       stereo: this.isStereo,
       stream,
+      encryption: this.encryptionType,
       audioFeatures: [...features],
     });
   }
 
+  /** The other clients encrypt without RED. */
   get #wantsRed(): boolean {
+    if (this.encryption) return false;
     return this.options.red ?? !this.isStereo;
   }
 
@@ -69,6 +78,7 @@ export class SentAudioTrack extends SentTrack {
     if (!opus) throw this.refused('Opus');
     const red = codec('red');
     const audioLevelExtensionId = extensionId(extensionUris.audioLevel);
+    const encryptor = this.encryptor('opus');
     const sender = new AudioSender({
       source: this.track.source,
       ssrc: this.#ssrc,
@@ -82,6 +92,7 @@ export class SentAudioTrack extends SentTrack {
       send: (packet) => media.send(packet),
       cname: 'offhook',
       random: this.random,
+      ...(encryptor ? { encrypt: (frame) => encryptor.encrypt(frame) } : {}),
       ...(audioLevelExtensionId === undefined ? {} : { audioLevelExtensionId }),
       ...(midExtension === undefined ? {} : { midExtension }),
     });
@@ -95,6 +106,7 @@ export class SentAudioTrack extends SentTrack {
     this.#sender?.close();
     this.#sender = undefined;
     this.track.attach(undefined);
+    this.forgetEncryptor();
   }
 
   /** The order of payload types is the order of preference: RED first where it is wanted. */

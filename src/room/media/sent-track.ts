@@ -1,7 +1,8 @@
-import type { AddTrackRequest } from '@livekit/protocol';
-import { TrackInfo } from '@livekit/protocol';
+import { type AddTrackRequest, Encryption_Type, TrackInfo } from '@livekit/protocol';
+import type { FrameCodec, FrameEncryptor } from '../../e2ee/index.js';
 import { OffhookError } from '../../timeline/index.js';
 import { type Codec, extensionUris, type MediaSection } from '../../transport/index.js';
+import type { RoomEncryption } from '../encryption.js';
 import type { LocalAudioTrack } from '../local-audio-track.js';
 import type { LocalVideoTrack } from '../local-video-track.js';
 import type { PublishAudioOptions, PublishVideoOptions } from '../options.js';
@@ -18,6 +19,12 @@ export interface AcceptedSection {
   section: MediaSection;
 }
 
+/** What encrypts a track, on behalf of whom. */
+export interface TrackEncryption {
+  encryption: RoomEncryption;
+  identity: string;
+}
+
 /** A local track on its way to the server: its media section and its sender, in the session that there is. */
 export abstract class SentTrack {
   abstract readonly track: LocalAudioTrack | LocalVideoTrack;
@@ -27,11 +34,14 @@ export abstract class SentTrack {
   /** What the server says of the track, once it has taken it. */
   info = new TrackInfo();
   protected readonly random: () => number;
+  /** Undefined in a room that is not encrypted. */
+  protected readonly encryption: TrackEncryption | undefined;
   #section: PublishedSection | undefined;
 
-  constructor(cid: string, random: () => number) {
+  constructor(cid: string, random: () => number, encryption: TrackEncryption | undefined) {
     this.cid = cid;
     this.random = random;
+    this.encryption = encryption;
   }
 
   abstract request(): AddTrackRequest;
@@ -78,6 +88,20 @@ export abstract class SentTrack {
     this.stop();
     if (this.#section) publisher.removeTrack(this.#section);
     this.#section = undefined;
+  }
+
+  protected get encryptionType(): Encryption_Type {
+    return this.encryption?.encryption.isEnabled ? Encryption_Type.GCM : Encryption_Type.NONE;
+  }
+
+  /** Undefined in a room that is not encrypted. */
+  protected encryptor(codec: FrameCodec): FrameEncryptor | undefined {
+    const { encryption, identity = '' } = this.encryption ?? {};
+    return encryption?.encryptor(identity, this.info.sid, codec);
+  }
+
+  protected forgetEncryptor(): void {
+    if (this.encryption) this.encryption.encryption.forgetTrack(this.encryption.identity, this.info.sid);
   }
 
   protected newSsrc(): number {

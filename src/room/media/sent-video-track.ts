@@ -1,11 +1,11 @@
 import { AddTrackRequest, TrackSource, TrackType, VideoLayer, VideoQuality } from '@livekit/protocol';
 import { createLogger } from '../../timeline/index.js';
 import { type Codec, extensionUris } from '../../transport/index.js';
-import { type FrameTransform, loadCodecs, type VideoCodec, VideoSender } from '../../video/index.js';
+import { loadCodecs, type VideoCodec, VideoSender } from '../../video/index.js';
 import type { LocalVideoTrack } from '../local-video-track.js';
 import type { PublishVideoOptions } from '../options.js';
 import type { PublishedMedia } from './publisher.js';
-import { type AcceptedSection, SentTrack } from './sent-track.js';
+import { type AcceptedSection, SentTrack, type TrackEncryption } from './sent-track.js';
 
 const log = createLogger('room/tracks');
 const extensions = [
@@ -41,15 +41,19 @@ function codecAndRepair(codec: VideoCodec): Codec[] {
 export class SentVideoTrack extends SentTrack {
   readonly track: LocalVideoTrack;
   readonly options: PublishVideoOptions;
-  /** Encrypts frames before they are sent. */
-  transform: FrameTransform | undefined;
   #codec: VideoCodec;
   #ssrc: number;
   #repairSsrc: number;
   #sender: VideoSender | undefined;
 
-  constructor(track: LocalVideoTrack, options: PublishVideoOptions, cid: string, random: () => number) {
-    super(cid, random);
+  constructor(
+    track: LocalVideoTrack,
+    options: PublishVideoOptions,
+    cid: string,
+    random: () => number,
+    encryption: TrackEncryption | undefined,
+  ) {
+    super(cid, random, encryption);
     this.#ssrc = this.newSsrc();
     this.#repairSsrc = this.newSsrc();
     this.track = track;
@@ -84,6 +88,7 @@ export class SentVideoTrack extends SentTrack {
       width,
       height,
       stream,
+      encryption: this.encryptionType,
       layers: [new VideoLayer(layer)],
       simulcastCodecs: [{ codec: this.#codec, cid: this.cid }],
     });
@@ -112,6 +117,7 @@ export class SentVideoTrack extends SentTrack {
         name.toLowerCase() === 'rtx' && parameters.includes(`apt=${accepted.payloadType}`),
     );
     const orientationExtensionId = extensionId(extensionUris.videoOrientation);
+    const encryptor = this.encryptor(this.#codec);
     const sender = new VideoSender({
       source: this.track.source,
       codec: this.#codec,
@@ -125,7 +131,9 @@ export class SentVideoTrack extends SentTrack {
       ...(rtx ? { repair: { ssrc: this.#repairSsrc, payloadType: rtx.payloadType } } : {}),
       ...(orientationExtensionId === undefined ? {} : { orientationExtensionId }),
       ...(midExtension === undefined ? {} : { midExtension }),
-      ...(this.transform ? { transform: this.transform } : {}),
+      ...(encryptor
+        ? { transform: (frame: Buffer, { isKeyFrame }) => encryptor.encrypt(frame, isKeyFrame) }
+        : {}),
     });
     media.onPacket = (packet) => sender.handleRtcp(packet);
     this.#sender = sender;
@@ -142,6 +150,7 @@ export class SentVideoTrack extends SentTrack {
     this.#sender?.close();
     this.#sender = undefined;
     this.track.attach(undefined);
+    this.forgetEncryptor();
   }
 
   #bitrateBps(): number {
