@@ -112,10 +112,16 @@ export class RpcClient {
         reject(error);
       };
       const ackTimer = setTimeout(() => fail(RpcError.builtIn('connectionTimeout')), roundTripMs);
-      const responseTimer = setTimeout(() => fail(RpcError.builtIn('responseTimeout')), responseTimeoutMs);
+      let isAcknowledged = false;
+      // Whoever has not even said that the request came was not slow to answer: they are not there.
+      const expire = () => fail(RpcError.builtIn(isAcknowledged ? 'responseTimeout' : 'connectionTimeout'));
+      const responseTimer = setTimeout(expire, responseTimeoutMs);
       this.#pending.set(id, {
         destinationIdentity,
-        acknowledge: () => clearTimeout(ackTimer),
+        acknowledge: () => {
+          isAcknowledged = true;
+          clearTimeout(ackTimer);
+        },
         succeed: (payload) => {
           finish();
           resolve(payload);

@@ -120,6 +120,17 @@ describe('a call that is not answered', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('fails as one that did not come, also when the caller waits a shorter time', async () => {
+    const { client, loop } = connected();
+    loop.onPacket = () => {};
+    const outcome = client
+      .perform({ destinationIdentity: 'server', method: 'greet', payload: '', responseTimeoutMs: 500 })
+      .catch((error: RpcError) => error.code);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(await outcome).toBe(rpcErrorCodes.connectionTimeout);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('fails after the response time when the handler says nothing', async () => {
     const { client, server } = connected();
     server.register('greet', () => new Promise<string>(() => {}));
