@@ -61,6 +61,21 @@ function encode(no: number, type: MessageType, fields: object): Uint8Array {
   return new (envelope(no, type))({ content: new type(fields) }).toBinary();
 }
 
+/** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for bytes that are no message */
+function contentOf(request: Uint8Array, number: number, type: MessageType): Message | undefined {
+  try {
+    return (envelope(number, type).fromBinary(request) as Message & { content?: Message }).content;
+  } catch (cause) {
+    throw new OffhookError(
+      'OFFHOOK_INVALID_REQUEST',
+      `the request is not an FfiRequest: ${describeError(cause)}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
 /**
  * Answers a request that the bindings do not know.
  *
@@ -69,7 +84,7 @@ function encode(no: number, type: MessageType, fields: object): Uint8Array {
  */
 export function answerLaterRequest(request: Uint8Array, context: Context): Uint8Array {
   for (const [number, { name, type, respond }] of laterRequests) {
-    const { content } = envelope(number, type).fromBinary(request) as Message & { content?: Message };
+    const content = contentOf(request, number, type);
     if (!content) continue;
     const error = new OffhookError('OFFHOOK_NOT_SUPPORTED', `request ${name}: not supported yet`);
     log.warn(describeError(error));

@@ -63,7 +63,7 @@ describe('an audio source', () => {
         case: 'newAudioSource',
         value: { type: AudioSourceType.AUDIO_SOURCE_NATIVE, sampleRate: 0, numChannels: 0, queueSizeMs: 10 },
       }),
-    ).toThrow(/newAudioSource: audio source: 0 Hz/);
+    ).toThrow(/newAudioSource: audio source: 0 is not a valid sample rate/);
   });
 
   test('keeps the program alive only while a capture awaits its callback', async () => {

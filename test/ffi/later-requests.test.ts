@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FfiServer } from '../../src/ffi/index.js';
+import { FfiServer } from '../../src/ffi/server.js';
 
 /** A message with one length-delimited field. */
 function envelope(field: number, content: readonly number[] = []): Uint8Array {
@@ -36,6 +36,9 @@ test('requests whose response has no place for an error fail with one that names
     'takeEncodedVideoSourceFeedback: not supported yet',
   );
   expect(() => server.handle(envelope(120), [])).toThrow('empty, or of a later protocol');
+  // Field 87, not as a message.
+  const malformed = Uint8Array.from([184, 5, 19, 232, 5, 93]);
+  expect(() => server.handle(malformed, [])).toThrow(expect.objectContaining({ name: 'OffhookError' }));
 });
 
 test('a capture source is refused by the callback that bears the id which the program chose', async () => {
