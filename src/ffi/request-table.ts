@@ -107,7 +107,12 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
     test: 'ffi/reconnect',
   },
 
-  publishTrack: { handler: publishTrack, status: 'works', note: 'Audio tracks.', test: 'ffi/audio' },
+  publishTrack: {
+    handler: publishTrack,
+    status: 'works',
+    note: 'Video in one layer: no simulcast, SVC or backup codec.',
+    test: 'ffi/audio',
+  },
   unpublishTrack: { handler: unpublishTrack, status: 'works', test: 'ffi/audio' },
   createAudioTrack: { handler: createAudioTrack, status: 'works', test: 'ffi/audio' },
   localTrackMute: { handler: localTrackMute, status: 'works', test: 'ffi/protocol-tracks' },
@@ -136,7 +141,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   getStats: {
     handler: getStats,
     status: 'partly',
-    note: 'RTP, codec and loss of audio tracks; what is not measured is zero.',
+    note: 'RTP, codec and loss of audio tracks, RTP and frames of video; what is not measured is zero.',
     test: 'ffi/protocol-tracks',
   },
   getSessionStats: {

@@ -30,6 +30,7 @@ export class VideoDecoder {
   #codecs: Codecs | undefined;
   #decoder: NativeDecoder | undefined;
   #waitsForKeyFrame = true;
+  #early: [data: Uint8Array, isKeyFrame: boolean, id: number][] = [];
   #closed = false;
   /** Copying out of the codec's memory is asynchronous: pictures are handed over one after another. */
   #copying: Promise<void> = Promise.resolve();
@@ -40,7 +41,8 @@ export class VideoDecoder {
     void loadCodecs().then(
       (codecs) => {
         this.#codecs = codecs;
-        if (!this.#closed) options.onKeyFrameNeeded();
+        for (const [data, isKeyFrame, id] of this.#early.splice(0)) this.decode(data, isKeyFrame, id);
+        if (this.#waitsForKeyFrame && !this.#closed) options.onKeyFrameNeeded();
       },
       (error: unknown) => {
         if (!this.#closed) options.onUnavailable(error);
@@ -50,7 +52,13 @@ export class VideoDecoder {
 
   /** @param id comes back with the picture */
   decode(data: Uint8Array, isKeyFrame: boolean, id: number): void {
-    if (this.#closed || !this.#codecs) return;
+    if (this.#closed) return;
+    if (!this.#codecs) {
+      // A server takes its time for a second key frame: the first is kept until the codecs are loaded.
+      if (this.#early.length < maxWaiting) this.#early.push([data, isKeyFrame, id]);
+      else this.#early = [];
+      return;
+    }
     if (this.#waitsForKeyFrame && !isKeyFrame) return;
     const decoder = this.#decoder ?? this.#open(this.#codecs);
     if (decoder.decodeQueueSize > maxWaiting) {

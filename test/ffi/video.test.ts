@@ -79,6 +79,8 @@ describeWith(['livekit-server', 'native engine'], 'video between the engines', (
       const times = frames.map(({ us }) => us);
       expect(times).toEqual([...times].sort((a, b) => a - b));
       expect(new Set(frames.map(({ luma }) => luma[3])).size).toBeGreaterThan(5);
+      const { decoded } = await ours.call<{ decoded: number[] }>('countFrames');
+      expect(Math.max(...decoded)).toBeGreaterThanOrEqual(frames.length);
       await native.call('stopVideo', { name });
       await ours.waitFor('videoEnded', { identity: 'native', name });
     },
@@ -97,6 +99,8 @@ describeWith(['livekit-server', 'native engine'], 'video between the engines', (
       expectQuarters(frame);
     }
     expect(new Set(frames.map(({ luma }) => luma[3])).size).toBeGreaterThan(5);
+    const { sent } = await ours.call<{ sent: number[] }>('countFrames');
+    expect(Math.max(...sent)).toBeGreaterThanOrEqual(frames.length);
     await ours.call('stopVideo', { name });
     await native.waitFor('trackUnsubscribed', { identity: 'ours', name });
   });

@@ -117,6 +117,16 @@ const commands = {
     await camera.filmed;
     await room.localParticipant.unpublishTrack(camera.sid);
   },
+  /** Frames sent and decoded of all video tracks, as the engine's own statistics have them. */
+  async countFrames() {
+    const { publisherStats, subscriberStats } = await room.getRtcStats();
+    const video = (stats, kind) =>
+      stats.filter(({ stats: { case: name, value } }) => name === kind && value.stream.kind === 'video');
+    return {
+      sent: video(publisherStats, 'outboundRtp').map(({ stats }) => stats.value.outbound.framesSent),
+      decoded: video(subscriberStats, 'inboundRtp').map(({ stats }) => stats.value.inbound.framesDecoded),
+    };
+  },
   /** What was seen of `identity` since the last time. */
   async takeSeen({ identity }) {
     return { frames: views.get(identity)?.frames.splice(0) ?? [] };

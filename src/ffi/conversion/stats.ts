@@ -1,6 +1,7 @@
 import type { RtcStats } from '@livekit/rtc-ffi-bindings/proto/stats_pb.js';
 import type { AudioReceiverStats, AudioSenderStats } from '../../audio/index.js';
 import type { TransportStats } from '../../room/index.js';
+import type { VideoReceiverStats, VideoSenderStats } from '../../video/index.js';
 import type { InitOf } from '../messages.js';
 import { statsMessages } from '../protocol.js';
 
@@ -71,6 +72,99 @@ function codec(mid: string, payloadType: number | undefined, nowMs: number): Sta
 
 /** As the native engine and browsers number RED in their offers. */
 const redPayloadType = 63;
+
+function videoCodec(
+  sid: string,
+  { payloadType, codec: name }: VideoReceiverStats | VideoSenderStats,
+  nowMs: number,
+): Stats {
+  return {
+    stats: {
+      case: 'codec',
+      value: {
+        rtc: rtc(`codec-${sid}`, nowMs),
+        codec: withZeros(CodecStats, {
+          payloadType: payloadType ?? 0,
+          mimeType: `video/${name?.toUpperCase() ?? ''}`,
+          clockRate: 90_000,
+        }),
+      },
+    },
+  };
+}
+
+/** What is known of a video track that is sent. */
+export function videoSenderStats(sid: string, sender: VideoSenderStats, nowMs: number): Stats[] {
+  const outbound: Stats = {
+    stats: {
+      case: 'outboundRtp',
+      value: {
+        rtc: rtc(`outbound-${sid}`, nowMs),
+        stream: withZeros(RtpStreamStats, {
+          ssrc: sender.ssrc,
+          kind: 'video',
+          transportId: 'publisher',
+          codecId: `codec-${sid}`,
+        }),
+        sent: new SentRtpStreamStats({
+          packetsSent: BigInt(sender.packetsSent),
+          bytesSent: BigInt(sender.bytesSent),
+        }),
+        outbound: withZeros(OutboundRtpStreamStats, {
+          headerBytesSent: BigInt(sender.headerBytesSent),
+          retransmittedPacketsSent: BigInt(sender.retransmittedPackets),
+          targetBitrate: sender.targetBitrateBps,
+          frameWidth: sender.width,
+          frameHeight: sender.height,
+          framesSent: sender.framesEncoded,
+          framesEncoded: sender.framesEncoded,
+          keyFramesEncoded: sender.keyFramesEncoded,
+          nackCount: sender.nackCount,
+          pliCount: sender.pliCount,
+          active: true,
+        }),
+      },
+    },
+  };
+  return [videoCodec(sid, sender, nowMs), outbound];
+}
+
+/** What is known of a video track that is received. */
+export function videoReceiverStats(sid: string, receiver: VideoReceiverStats, nowMs: number): Stats[] {
+  const inbound: Stats = {
+    stats: {
+      case: 'inboundRtp',
+      value: {
+        rtc: rtc(`inbound-${sid}`, nowMs),
+        stream: withZeros(RtpStreamStats, {
+          ssrc: receiver.ssrc ?? 0,
+          kind: 'video',
+          transportId: 'subscriber',
+          codecId: `codec-${sid}`,
+        }),
+        received: new ReceivedRtpStreamStats({
+          packetsReceived: BigInt(receiver.packetsReceived),
+          packetsLost: BigInt(receiver.packetsLost),
+          jitter: receiver.jitterMs / 1000,
+        }),
+        inbound: withZeros(InboundRtpStreamStats, {
+          trackIdentifier: sid,
+          bytesReceived: BigInt(receiver.bytesReceived),
+          packetsDiscarded: BigInt(receiver.packetsDiscarded),
+          framesReceived: BigInt(receiver.framesReceived),
+          framesDecoded: receiver.framesDecoded,
+          keyFramesDecoded: receiver.keyFramesReceived,
+          framesDropped: receiver.framesDropped,
+          frameWidth: receiver.width,
+          frameHeight: receiver.height,
+          nackCount: receiver.nackCount,
+          pliCount: receiver.pliCount,
+        }),
+      },
+    },
+  };
+  return [videoCodec(sid, receiver, nowMs), inbound];
+}
 
 /** What is known of a track that is sent. */
 export function senderStats(sid: string, sender: AudioSenderStats, nowMs: number): Stats[] {

@@ -1,5 +1,17 @@
-import { LocalAudioTrack, LocalVideoTrack, RemoteAudioTrack, RemoteTrack } from '../../room/index.js';
-import { receiverStats, senderStats, transportStats } from '../conversion/stats.js';
+import {
+  LocalAudioTrack,
+  LocalVideoTrack,
+  RemoteAudioTrack,
+  RemoteTrack,
+  RemoteVideoTrack,
+} from '../../room/index.js';
+import {
+  receiverStats,
+  senderStats,
+  transportStats,
+  videoReceiverStats,
+  videoSenderStats,
+} from '../conversion/stats.js';
 import type { Handler } from '../handler.js';
 import { FfiRoom } from '../objects/ffi-room.js';
 
@@ -14,6 +26,11 @@ export const getStats: Handler<'getStats'> = ({ trackHandle, requestAsyncId }, c
 
 function statsOf(track: LocalAudioTrack | LocalVideoTrack | RemoteTrack) {
   if (track instanceof RemoteAudioTrack) return receiverStats(track.sid, track.stats(), Date.now());
+  if (track instanceof RemoteVideoTrack) return videoReceiverStats(track.sid, track.stats(), Date.now());
+  if (track instanceof LocalVideoTrack) {
+    const video = track.stats();
+    return video ? videoSenderStats(track.sid ?? '', video, Date.now()) : [];
+  }
   if (!(track instanceof LocalAudioTrack)) return [];
   const sent = track.stats();
   return sent ? senderStats(track.sid ?? '', sent, Date.now()) : [];
@@ -22,16 +39,18 @@ function statsOf(track: LocalAudioTrack | LocalVideoTrack | RemoteTrack) {
 export const getSessionStats: Handler<'getSessionStats'> = ({ roomHandle, requestAsyncId }, context) => {
   const { room } = context.handles.get(roomHandle, FfiRoom);
   return context.call('getSessionStats', requestAsyncId, async () => {
-    const { publisher, subscriber, sent, received } = room.stats();
+    const { publisher, subscriber, sent, received, sentVideo, receivedVideo } = room.stats();
     const nowMs = Date.now();
     const value = {
       publisherStats: [
         ...transportStats('publisher', publisher, nowMs),
         ...[...sent].flatMap(([sid, stats]) => senderStats(sid, stats, nowMs)),
+        ...[...sentVideo].flatMap(([sid, stats]) => videoSenderStats(sid, stats, nowMs)),
       ],
       subscriberStats: [
         ...transportStats('subscriber', subscriber, nowMs),
         ...[...received].flatMap(([sid, stats]) => receiverStats(sid, stats, nowMs)),
+        ...[...receivedVideo].flatMap(([sid, stats]) => videoReceiverStats(sid, stats, nowMs)),
       ],
     };
     return { message: { case: 'result' as const, value } };
