@@ -20,6 +20,9 @@ const external = [
   '@livekit/protocol',
   '@opentelemetry/api',
   'koffi',
+  // Of commands and of the room server, which start once.
+  'commander',
+  'jose',
 ];
 
 /** Puts the messages that the engine uses in the place of the bindings'. */
@@ -57,6 +60,17 @@ const ownUrls = {
       const contents = readFileSync(path, 'utf8').replaceAll('import.meta.url', url);
       return { contents, loader: 'js', resolveDir: dirname(path) };
     });
+  },
+};
+
+/** The program's side of the engine thread is CommonJS and finds the thread's file from its own place: it stays there. */
+const programSide = {
+  name: 'program-side',
+  setup(bundler) {
+    bundler.onResolve({ filter: /engine-thread\.cjs$/ }, ({ path, importer }) => ({
+      path: `./${relative(outdir, join(dirname(importer), path))}`.replace('./../', '../'),
+      external: true,
+    }));
   },
 };
 
@@ -101,10 +115,14 @@ export async function bundleEngine() {
       main: `${dist}/ffi/engine.js`,
       process: `${dist}/ffi/process/main.js`,
       listen: `${dist}/ffi/process/listen.js`,
+      // What the package exports: with the engine in the same bundle, nothing is in the package twice.
+      index: `${dist}/index.js`,
+      server: `${dist}/server/index.js`,
+      cli: `${dist}/cli/main.js`,
     },
     splitting: true,
     format: 'esm',
-    plugins: [ownUrls],
+    plugins: [ownUrls, programSide],
     // For the CommonJS packages in it, which require Node's own modules.
     banner: {
       js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",

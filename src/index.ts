@@ -1,12 +1,6 @@
 export { Resampler, type ResamplerOptions, type ResamplerQuality } from './audio/index.js';
 export { RpcError, rpcErrorCodes } from './data/index.js';
 export {
-  type EncryptionState,
-  type KeyDerivation,
-  KeyProvider,
-  type KeyProviderOptions,
-} from './e2ee/index.js';
-export {
   type AudioFilter,
   type AudioFilterDefinition,
   type AudioFilterStream,

@@ -272,8 +272,9 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   },
   videoStreamFromParticipant: {
     handler: videoStreamFromParticipant,
-    status: 'partly',
-    note: 'As newVideoStream, over the tracks that follow each other. No test shows it yet.',
+    status: 'works',
+    note: videoNote,
+    test: 'ffi/video',
   },
 
   publishDataTrack: { handler: notYet('data tracks'), status: 'not yet' },

@@ -1,3 +1,4 @@
+import { EncryptionType } from '@livekit/rtc-ffi-bindings/proto/e2ee_pb.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWith } from '../support/parts.js';
 import type { Program } from '../support/program.mjs';
@@ -58,7 +59,7 @@ describeWith(['livekit-server', 'native engine'], 'by bare requests, a connect',
     expect(ffi.open.size).toBe(0);
   });
 
-  test('with end-to-end encryption is refused rather than made without', async () => {
+  test('with encryption of a kind that there is not is refused rather than made without', async () => {
     const ffi = new InProcess();
     const token = await makeToken(house.server, house.room, 'secret');
     const keyProviderOptions = {
@@ -68,7 +69,7 @@ describeWith(['livekit-server', 'native engine'], 'by bare requests, a connect',
       keyRingSize: 1,
       keyDerivationFunction: 0,
     };
-    const encryption = { encryptionType: 1, keyProviderOptions };
+    const encryption = { encryptionType: EncryptionType.CUSTOM, keyProviderOptions };
     ffi.request({ case: 'connect', value: { url: house.server.url, token, options: { encryption } } });
     const { message } = await ffi.waitFor('connect');
     expect(message).toMatchObject({ case: 'error', value: expect.stringContaining('encryption') });

@@ -1,9 +1,12 @@
 import { fileURLToPath } from 'node:url';
+import { TrackSource } from '@livekit/rtc-ffi-bindings/proto/track_pb.js';
+import { VideoStreamType } from '@livekit/rtc-ffi-bindings/proto/video_frame_pb.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWith } from '../support/parts.js';
 import { type Engine, Program } from '../support/program.mjs';
 import { makeToken } from '../support/token.mjs';
 import { House } from './house.js';
+import { ProtocolRoom } from './protocol-room.js';
 
 const script = fileURLToPath(new URL('../support/video-participant.mjs', import.meta.url));
 
@@ -103,5 +106,32 @@ describeWith(['livekit-server', 'native engine'], 'video between the engines', (
     expect(Math.max(...sent)).toBeGreaterThanOrEqual(frames.length);
     await ours.call('stopVideo', { name });
     await native.waitFor('trackUnsubscribed', { identity: 'ours', name });
+  });
+
+  test('of a participant is seen through a stream of the participant', async () => {
+    await native.call('publishVideo', { name: 'second', publish: { videoCodec: 0, simulcast: false } });
+    const room = new ProtocolRoom();
+    await room.connect(house, 'protocol');
+    const { stream } = room.ffi.request({
+      case: 'videoStreamFromParticipant',
+      value: {
+        participantHandle: room.participants.get('native')!,
+        type: VideoStreamType.VIDEO_STREAM_NATIVE,
+        trackSource: TrackSource.SOURCE_CAMERA,
+      },
+    });
+    const streamHandle = stream!.handle!.id!;
+    const { message } = await room.ffi.waitFor(
+      'videoStreamEvent',
+      (event) => event.streamHandle === streamHandle,
+    );
+    expect(message.case).toBe('frameReceived');
+    room.ffi.drop(streamHandle);
+    await room.ffi.waitFor(
+      'videoStreamEvent',
+      (event) => event.streamHandle === streamHandle && event.message.case === 'eos',
+    );
+    await room.ffi.dispose();
+    await native.call('stopVideo', { name: 'second' });
   });
 });
