@@ -3,8 +3,8 @@ import { checkFunction } from './check.js';
 import { LibraryEngine } from './engine.js';
 
 /**
- * Hands every log record of the engine to `sink`, whatever its level. What OFFHOOK_LOG asks for goes to standard error
- * too; `OFFHOOK_LOG=off` leaves the sink alone.
+ * Hands the engine's log records from `debug` up to `sink`. What OFFHOOK_LOG asks for, `warn` and `error` unless it is
+ * set, goes to standard error too.
  *
  * @example
  * setLogSink(({ level, module, message }) => logger[level]({ module }, message));

@@ -4,6 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { renderSnapshot } from '../../bench/snapshot.mjs';
+import { apiReference } from '../../scripts/api-reference.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folders = [
@@ -54,6 +55,10 @@ describe('the documentation', () => {
     const all = [...texts.values()].join('\n');
     const unnamed = [...new Set(variablesOf(join(root, 'src')))].filter((name) => !all.includes(name));
     expect(unnamed).toEqual([]);
+  });
+
+  test('has the API as the comments in the code have it', () => {
+    expect(texts.get('docs/api.md'), 'run: node scripts/api-reference.mjs').toBe(apiReference());
   });
 
   test('uses commands and options that offhook has', () => {
