@@ -23,7 +23,7 @@ const arrows = {
   server: ['transport', 'rtp', 'audio', 'timeline'],
   sip: ['room', 'server', 'transport', 'rtp', 'audio', 'timeline'],
   // The commands put everything together; doctor looks into the parts of a connection.
-  cli: ['ffi', 'server', 'sip', 'room', 'audio', 'signal', 'transport', 'filters', 'timeline'],
+  cli: ['server', 'sip', 'room', 'audio', 'signal', 'transport', 'filters', 'timeline'],
 };
 
 const importPattern = /(?:\bfrom|\bimport|\brequire\()\s*\(?\s*'(\.[^']*)'/g;

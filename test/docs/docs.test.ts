@@ -82,6 +82,17 @@ describe('the documentation', () => {
     }
   });
 
+  test('shows which folder may import which as lint holds it', () => {
+    const held = [
+      ...readFileSync(join(root, 'scripts/check-imports.mjs'), 'utf8').matchAll(/^ {2}(\w+): \[(.*)\],$/gm),
+    ].map(([, folder, list]) => [folder, list!.replaceAll("'", '') || 'nothing']);
+    const shown = [
+      ...texts.get('docs/architecture.md')!.matchAll(/^\| `(\w+)` +\| (`.*`|nothing) +\|$/gm),
+    ].map(([, folder, list]) => [folder, list!.replaceAll('`', '')]);
+    expect(held).not.toEqual([]);
+    expect(shown).toEqual(held);
+  });
+
   test('uses npm scripts that there are', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
