@@ -1,6 +1,6 @@
 // Compiles src/ to dist/ and bundles the engine. Skipped when nothing in src/ is newer than the last build.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { bundleEngine } from './bundle-engine.mjs';
 
@@ -40,4 +40,6 @@ cpSync(`${root}/src`, `${root}/dist`, {
   filter: (path) => statSync(path).isDirectory() || path.endsWith('.cjs'),
 });
 await bundleEngine();
+// For `npx offhook` in the clone; npm does the same where it installs the package.
+chmodSync(`${root}/dist/cli/main.js`, 0o755);
 writeFileSync(stamp, '');

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -80,6 +89,10 @@ describe('the documentation', () => {
       });
       for (const option of options) expect(stdout, `offhook ${command}`).toContain(option);
     }
+  });
+
+  test.skipIf(process.platform === 'win32')('has `npx offhook` in a clone as pages use it', () => {
+    expect(() => accessSync(join(root, 'dist/cli/main.js'), constants.X_OK)).not.toThrow();
   });
 
   test('shows which folder may import which as lint holds it', () => {
