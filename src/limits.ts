@@ -54,6 +54,12 @@ export const limits = {
     source: 'lowest rate of Opus (RFC 6716)',
     effect: 'A source or stream of a lower rate is refused.',
   },
+  minResamplerRate: {
+    value: 1_000,
+    unit: 'Hz',
+    source: 'ours: from 384 kHz the filter has 61 440 coefficients; telephones begin at 8 kHz',
+    effect: 'A resampler from or to a lower rate is refused.',
+  },
   maxSampleRate: {
     value: 384_000,
     unit: 'Hz',

@@ -4,10 +4,11 @@
 import { createCipheriv, randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { AudioStream } from '../../dist/audio/audio-stream.js';
-import { AudioReceiver, RtpSender } from '../../dist/audio/index.js';
+import { AudioReceiver } from '../../dist/audio/index.js';
 import { Ticker } from '../../dist/audio/ticker.js';
 import { encodeFrameEvent } from '../../dist/ffi/conversion/audio-stream-event.js';
 import { VirtualAddresses } from '../../dist/ffi/engine-memory.js';
+import { RtpSender } from '../../dist/rtp/index.js';
 import { SrtpContext } from '../../dist/transport/srtp/index.js';
 
 const require = createRequire(import.meta.url);

@@ -53,8 +53,9 @@ export class Resampler {
   /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for rates or channels that are out of limits. */
   static create(options: ResamplerOptions): Resampler {
     const { inputRate, outputRate, numChannels } = options;
-    checkNumber('resampler', 'input rate', inputRate, [1, limits.maxSampleRate.value]);
-    checkNumber('resampler', 'output rate', outputRate, [1, limits.maxSampleRate.value]);
+    const rates = [limits.minResamplerRate.value, limits.maxSampleRate.value] as const;
+    checkNumber('resampler', 'input rate', inputRate, rates);
+    checkNumber('resampler', 'output rate', outputRate, rates);
     checkNumber('resampler', 'number of channels', numChannels, [1, limits.channels.value]);
     return new Resampler(options);
   }

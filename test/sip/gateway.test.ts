@@ -58,7 +58,7 @@ describe('callers who give up at any moment', () => {
       const callId = `cancel${i}`;
       peer.send(request(peer, 'INVITE', callId, [], sdp));
       // From at once to when the agent may be there already.
-      await new Promise((resolve) => setTimeout(resolve, (i * 7) % 120));
+      await new Promise((resolve) => setTimeout(resolve, (i * 7) % 60));
       peer.send(request(peer, 'CANCEL', callId));
       const find = () =>
         peer.responses(callId).find(({ cseq, status }) => cseq.method === 'INVITE' && status >= 200);
