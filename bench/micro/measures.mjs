@@ -34,6 +34,9 @@ function manualClock() {
   return Object.assign(clock, { schedule: () => () => {}, afterInput: () => () => {} });
 }
 
+/** The header extension of an audio packet (RFC 6464): a new one for each, as the audio sender makes it. */
+const audioLevel = () => [{ id: 1, data: Uint8Array.of(30) }];
+
 function newSender(send) {
   return new RtpSender({
     ssrc: 1,
@@ -41,7 +44,7 @@ function newSender(send) {
     send,
     wallClockMs: () => 0,
     cname: 'bench',
-    audioLevelExtensionId: 1,
+    clockRate: sampleRate,
     random: () => 0,
   });
 }
@@ -77,7 +80,7 @@ const packetOut = {
     return {
       once() {
         timestamp += 960;
-        sender.send(payload, timestamp, false, -30);
+        sender.send(payload, timestamp, false, audioLevel());
       },
     };
   },
@@ -107,7 +110,7 @@ const packetIn = {
         next = 0;
         while (packets.length < maxBatch) {
           timestamp += 960;
-          sender.send(payload, timestamp, false, -30);
+          sender.send(payload, timestamp, false, audioLevel());
         }
       },
       once() {
