@@ -53,17 +53,23 @@ function declarationsOf(path) {
   });
 }
 
-/** Names that an index.d.ts exports; those of `export *` too. */
-function exportsOf(path) {
-  const text = readFileSync(path, 'utf8');
-  const named = [...text.matchAll(/export (?:type )?\{([^}]*)\}/g)].flatMap(([, list]) =>
-    list.split(',').flatMap((name) => name.replace(/\btype\b/, '').trim() || []),
+/** What the entry exports: each name, and the folder of dist/ that it is from. Two folders may have things of one name. */
+function exportedNames() {
+  const listed = (path) =>
+    [...readFileSync(path, 'utf8').matchAll(/export (?:type )?(?:\{([^}]*)\}|\*) from '\.\/(\w+)/g)].map(
+      ([, list, folder]) => ({
+        names: list?.split(',').flatMap((name) => name.replace(/\btype\b/, '').trim() || []),
+        folder,
+      }),
+    );
+  return new Map(
+    listed(`${dist}/index.d.ts`).flatMap(({ names, folder }) =>
+      (names ?? listed(`${dist}/${folder}/index.d.ts`).flatMap((one) => one.names ?? [])).map((name) => [
+        name,
+        folder,
+      ]),
+    ),
   );
-  const all = [...text.matchAll(/export \* from '\.\/(.*)\.js'/g)];
-  return [
-    ...named,
-    ...all.flatMap(([, other]) => exportsOf(`${path.replace(/index\.d\.ts$/, '')}${other}.d.ts`)),
-  ];
 }
 
 /** A comment as text, and its example as code. */
@@ -132,7 +138,7 @@ function formatted(page) {
 
 /** docs/api.md. Throws when the entry exports a name that no part of the page has. */
 export function apiReference() {
-  const exported = new Set(exportsOf(`${dist}/index.d.ts`));
+  const exported = exportedNames();
   const described = new Set();
   const sections = Object.entries(parts).map(([title, modules]) => {
     const files = modules.flatMap((module) =>
@@ -146,7 +152,7 @@ export function apiReference() {
     const texts = files.flatMap((file) => {
       const inFile = declarationsOf(file);
       return inFile
-        .filter(({ name }) => exported.has(name) && !described.has(name))
+        .filter(({ name }) => file.startsWith(`${dist}/${exported.get(name)}/`) && !described.has(name))
         .map((declaration) => {
           described.add(declaration.name);
           return describe(declaration, inFile, exported);
@@ -154,7 +160,7 @@ export function apiReference() {
     });
     return `## ${title}\n\n${texts.join('\n\n')}`;
   });
-  const missing = [...exported].filter((name) => !described.has(name));
+  const missing = [...exported.keys()].filter((name) => !described.has(name));
   if (missing.length > 0) throw new Error(`no part of docs/api.md has ${missing.join(', ')}`);
   return formatted(`# API of the library
 

@@ -111,6 +111,7 @@ export class LocalParticipant extends Participant {
     });
   }
 
+  /** What we publish, by sid. */
   override get publications(): ReadonlyMap<string, LocalTrackPublication> {
     return this.#publications;
   }
@@ -259,6 +260,12 @@ export class LocalParticipant extends Participant {
     });
   }
 
+  /**
+   * Sends a whole text as a stream.
+   *
+   * @example
+   * await room.localParticipant.sendText('Hello', { topic: 'chat' });
+   */
   async sendText(text: string, options: TextStreamOptions = {}): Promise<TextStreamInfo> {
     const { result } = await this.#engine.call('sendText', {
       localParticipantHandle: this.#handle,
@@ -268,6 +275,7 @@ export class LocalParticipant extends Participant {
     return textInfo(result.case === 'info' ? result.value : undefined);
   }
 
+  /** Sends bytes that are all there as a stream. */
   async sendBytes(bytes: Uint8Array, options: ByteStreamOptions = {}): Promise<ByteStreamInfo> {
     const { result } = await this.#engine.call('sendBytes', {
       localParticipantHandle: this.#handle,
@@ -341,6 +349,7 @@ export class LocalParticipant extends Participant {
     this.#engine.request('registerRpcMethod', { localParticipantHandle: this.#handle, method });
   }
 
+  /** Later calls are answered with `unsupportedMethod`. */
   unregisterRpcMethod(method: string): void {
     this.#rpcHandlers.delete(checkName('method', method));
     this.#engine.request('unregisterRpcMethod', { localParticipantHandle: this.#handle, method });

@@ -89,6 +89,7 @@ export abstract class Participant {
   #info: ParticipantInfo;
   /** Whether the server counts it among the active speakers. */
   isSpeaking = false;
+  /** As the server judges it. */
   connectionQuality: ConnectionQuality = 'unknown';
 
   /** @internal */
@@ -99,26 +100,32 @@ export abstract class Participant {
   /** By sid. */
   abstract get publications(): ReadonlyMap<string, TrackPublication>;
 
+  /** All that the server said last. */
   get info(): ParticipantInfo {
     return this.#info;
   }
 
+  /** The server's id of this session; another one after a full reconnect. */
   get sid(): string {
     return this.#info.sid;
   }
 
+  /** Who it is, by its token; one at a time in a room. */
   get identity(): string {
     return this.#info.identity;
   }
 
+  /** The name to show; may be empty. */
   get name(): string {
     return this.#info.name;
   }
 
+  /** Text of the program's own. */
   get metadata(): string {
     return this.#info.metadata;
   }
 
+  /** Texts of the program's own, by key. */
   get attributes(): Readonly<Record<string, string>> {
     return this.#info.attributes;
   }
@@ -128,6 +135,7 @@ export abstract class Participant {
     return this.#info.kind;
   }
 
+  /** Undefined when the server has not said. */
   get permission(): ParticipantPermission | undefined {
     return this.#info.permission;
   }
@@ -150,6 +158,7 @@ export function publicationOf<Publication extends TrackPublication>(
 export class RemoteParticipant extends Participant {
   readonly #publications = new Map<string, RemoteTrackPublication>();
 
+  /** What it publishes, by sid. */
   get publications(): ReadonlyMap<string, RemoteTrackPublication> {
     return this.#publications;
   }

@@ -45,6 +45,7 @@ import { connectionQuality, type DisconnectReason, disconnectReason } from './va
 /** Where a room's connection is. `resuming` keeps the session, `reconnecting` begins a new one. */
 export type ConnectionState = 'disconnected' | 'connecting' | 'connected' | 'resuming' | 'reconnecting';
 
+/** A STUN or TURN server, as browsers describe it. */
 export interface IceServer {
   urls: readonly string[];
   username?: string;
@@ -56,6 +57,7 @@ export interface RoomOptions {
   name?: string;
 }
 
+/** How `Room.connect` connects. All are optional. */
 export interface ConnectOptions {
   /** Subscribe to every track; default true. Otherwise `RemoteTrackPublication.setSubscribed` chooses. */
   autoSubscribe?: boolean;
@@ -109,7 +111,9 @@ const scenarios: Record<SimulatedScenario, number> = {
   disconnectSignalOnResume: protocol.SimulateScenarioKind.SIMULATE_DISCONNECT_SIGNAL_ON_RESUME,
 };
 
+/** Takes a text stream that begins. */
 export type TextStreamHandler = (reader: TextStreamReader, from: { participantIdentity: string }) => unknown;
+/** Takes a stream of bytes that begins. */
 export type ByteStreamHandler = (reader: ByteStreamReader, from: { participantIdentity: string }) => unknown;
 
 /** Why a room is over. */
@@ -166,6 +170,7 @@ export class Room {
     this.#name = checkText('name', options.name ?? 'room');
   }
 
+  /** `disconnected` before connect, and once the room is over. */
   get connectionState(): ConnectionState {
     return this.#state;
   }
@@ -175,10 +180,12 @@ export class Room {
     return this.#joined(this.#info);
   }
 
+  /** Of the room on the server. @throws OffhookError `OFFHOOK_CLOSED` before the room was joined. */
   get name(): string {
     return this.info.name;
   }
 
+  /** Of the room. @throws OffhookError `OFFHOOK_CLOSED` before the room was joined. */
   get metadata(): string {
     return this.info.metadata;
   }
@@ -220,6 +227,7 @@ export class Room {
     return this;
   }
 
+  /** Takes a handler of `on` or `once` away. */
   off<Name extends keyof RoomEvents>(name: Name, handler: EventHandler<RoomEvents[Name]>): this {
     this.#emitter.off(name, handler);
     return this;
@@ -278,6 +286,7 @@ export class Room {
     await this.#engine.call('disconnect', { roomHandle: handle });
   }
 
+  /** `await using` calls it: as `disconnect`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.disconnect();
   }
@@ -293,6 +302,7 @@ export class Room {
     register('text', this.#textHandlers, topic, handler);
   }
 
+  /** Streams of that topic are no longer read; those that a handler has go on. */
   unregisterTextStreamHandler(topic: string): void {
     this.#textHandlers.delete(topic);
   }
@@ -302,6 +312,7 @@ export class Room {
     register('byte', this.#byteHandlers, topic, handler);
   }
 
+  /** As unregisterTextStreamHandler, for streams of bytes. */
   unregisterByteStreamHandler(topic: string): void {
     this.#byteHandlers.delete(topic);
   }

@@ -55,26 +55,32 @@ export abstract class TrackPublication {
     this.#info = info;
   }
 
+  /** All that the server said last. */
   get info(): TrackPublicationInfo {
     return this.#info;
   }
 
+  /** The server's id of the publication. */
   get sid(): string {
     return this.#info.sid;
   }
 
+  /** As it was published. */
   get name(): string {
     return this.#info.name;
   }
 
+  /** `audio` or `video`. */
   get kind(): TrackKind {
     return this.#info.kind;
   }
 
+  /** What it shows or sounds: a microphone, a screen. */
   get source(): TrackSource {
     return this.#info.source;
   }
 
+  /** Whether its publisher has muted it. */
   get muted(): boolean {
     return this.#info.muted;
   }
@@ -102,6 +108,7 @@ export class LocalAudioTrack {
     this.#engine.dropWith(this, this.handle);
   }
 
+  /** What `setMuted` said last. */
   get muted(): boolean {
     return this.#muted;
   }
@@ -129,6 +136,7 @@ export class LocalTrackPublication extends TrackPublication {
     LibraryEngine.shared.dropWith(this, handle);
   }
 
+  /** As the track's own `setMuted`. */
   setMuted(muted: boolean): void {
     this.track.setMuted(muted);
   }
@@ -203,10 +211,12 @@ export class RemoteTrackPublication extends TrackPublication {
     return this.#isDesired;
   }
 
+  /** What `setEnabled` said last; true at first. */
   get isEnabled(): boolean {
     return this.#isEnabled;
   }
 
+  /** Asks for the track, or gives it up; `trackSubscribed` and `trackUnsubscribed` follow. */
   setSubscribed(subscribed: boolean): void {
     checkFlag('subscribed', subscribed);
     if (this.#isDesired === subscribed) return;
