@@ -1,5 +1,5 @@
 import { limits } from '../../limits.js';
-import { chunkType, type PacketWriter } from './packet.js';
+import { chunkHeaderBytes, chunkType, type PacketWriter } from './packet.js';
 import { Reassembly } from './reassembly.js';
 import { tsnBefore, tsnDistance, tsnPlus } from './serial.js';
 
@@ -145,9 +145,13 @@ export class Receiver {
     else this.sackDueMs = nowMs + (askedForSack ? urgentSackDelayMs : sackDelayMs);
   }
 
-  /** Adds a SACK to the packet, with as many gaps and duplicates as there is room for. */
+  /**
+   * Adds a SACK to the packet, with as many gaps and duplicates as there is room for. In a packet that control chunks have
+   * filled there is none: the SACK stays due.
+   */
   writeSack(writer: PacketWriter): void {
-    const roomBytes = writer.roomBytes - 4 - sackFixedBytes;
+    const roomBytes = writer.roomBytes - chunkHeaderBytes - sackFixedBytes;
+    if (roomBytes < 0) return;
     const gaps = this.#gapBlocks(Math.min(maxGapBlocks, Math.floor(roomBytes / 4)));
     const duplicateCount = Math.min(
       this.#duplicates.length,

@@ -298,8 +298,10 @@ export class Sender {
 
   /** FORWARD TSN (RFC 3758 section 3.2): up to which TSN to skip, and up to which message of each ordered stream. */
   #writeForwardTsn(writer: PacketWriter): void {
-    this.#isForwardDue = false;
     const limit = Math.floor((writer.roomBytes - 8) / 4);
+    // Control chunks have filled the packet: it goes into the next one.
+    if (limit < 0) return;
+    this.#isForwardDue = false;
     const skipped = new Map<number, number>();
     let tsn: number | undefined;
     for (const fragment of this.flight.leadingAbandoned()) {
