@@ -55,7 +55,8 @@ function variablesOf(folder: string): string[] {
 
 describe('the documentation', () => {
   test.each([...texts])('%s links to files that are there', (page, text) => {
-    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link]) => link!);
+    const prose = text.replaceAll(/^```[\s\S]*?^```/gm, '');
+    const links = [...prose.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link]) => link!);
     const missing = links.filter((link) => !existsSync(resolve(root, dirname(page), link)));
     expect(missing).toEqual([]);
   });
