@@ -6,24 +6,30 @@ import { fileURLToPath } from 'node:url';
 
 const source = fileURLToPath(new URL('../src', import.meta.url));
 
+/** What every folder above them reports with. */
+const reporting = ['errors', 'logging', 'deadlines', 'timeline'];
+
 /** Folder: what it may import. The order is that of the layers, from the bottom up. */
 const arrows = {
-  timeline: [],
-  signal: ['timeline'],
-  rtp: ['timeline'],
-  transport: ['rtp', 'timeline'],
-  audio: ['rtp', 'timeline'],
-  video: ['rtp', 'timeline'],
-  data: ['timeline'],
-  e2ee: ['timeline'],
-  filters: ['timeline'],
-  room: ['signal', 'transport', 'rtp', 'audio', 'video', 'data', 'e2ee', 'filters', 'timeline'],
-  ffi: ['room', 'audio', 'video', 'data', 'e2ee', 'filters', 'timeline'],
-  library: ['ffi', 'audio', 'data', 'timeline'],
-  server: ['transport', 'rtp', 'audio', 'timeline'],
-  sip: ['room', 'server', 'transport', 'rtp', 'audio', 'timeline'],
+  errors: [],
+  logging: ['errors'],
+  deadlines: ['errors'],
+  timeline: ['errors', 'logging', 'deadlines'],
+  signal: reporting,
+  rtp: ['errors'],
+  transport: ['rtp', ...reporting],
+  audio: ['rtp', ...reporting],
+  video: ['rtp', ...reporting],
+  data: reporting,
+  e2ee: reporting,
+  filters: reporting,
+  room: ['signal', 'transport', 'rtp', 'audio', 'video', 'data', 'e2ee', 'filters', ...reporting],
+  ffi: ['room', 'audio', 'video', 'data', 'e2ee', 'filters', ...reporting],
+  library: ['ffi', 'audio', 'data', ...reporting],
+  server: ['transport', 'rtp', 'audio', ...reporting],
+  sip: ['room', 'server', 'transport', 'rtp', 'audio', ...reporting],
   // The commands put everything together; doctor looks into the parts of a connection.
-  cli: ['server', 'sip', 'room', 'audio', 'signal', 'transport', 'filters', 'timeline'],
+  cli: ['server', 'sip', 'room', 'audio', 'signal', 'transport', 'filters', ...reporting],
 };
 
 const importPattern = /(?:\bfrom|\bimport|\brequire\()\s*\(?\s*'(\.[^']*)'/g;

@@ -1,5 +1,16 @@
 export { Resampler, type ResamplerOptions, type ResamplerQuality } from './audio/index.js';
 export { RpcError, rpcErrorCodes } from './data/index.js';
+export { type Deadlines, defaultDeadlinesMs } from './deadlines/index.js';
+export {
+  type ConnectStage,
+  type ErrorCode,
+  errorCodes,
+  type FilterStage,
+  OffhookError,
+  type OffhookErrorDetails,
+  type OperationStage,
+  type Stage,
+} from './errors/index.js';
 export {
   type AudioFilter,
   type AudioFilterDefinition,
@@ -10,18 +21,8 @@ export {
   rnnoiseModuleId,
 } from './filters/index.js';
 export * from './library/index.js';
+export type { LogLevel, LogRecord } from './logging/index.js';
 export {
-  type ConnectStage,
-  type Deadlines,
-  defaultDeadlinesMs,
-  type ErrorCode,
-  errorCodes,
-  type FilterStage,
-  type LogLevel,
-  type LogRecord,
-  OffhookError,
-  type OffhookErrorDetails,
-  type OperationStage,
   type Outcome,
   type PageExtras,
   type PageSection,
@@ -29,6 +30,5 @@ export {
   renderTimelineText,
   type SpanAttributes,
   type SpanRecord,
-  type Stage,
   type TimelineRecord,
 } from './timeline/index.js';

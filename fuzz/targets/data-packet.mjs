@@ -1,6 +1,6 @@
 import { DataPacket } from '@livekit/protocol';
+import { OffhookError } from '../../dist/errors/index.js';
 import { DataPlane } from '../../dist/room/data-plane.js';
-import { OffhookError } from '../../dist/timeline/index.js';
 import { join, mutateMessages, split } from '../engine/messages.mjs';
 import { check } from '../engine/target.mjs';
 

@@ -1,6 +1,6 @@
+import { OffhookError } from '../../dist/errors/index.js';
 import { FfiRequest } from '../../dist/ffi/protocol.js';
 import { FfiServer } from '../../dist/ffi/server.js';
-import { OffhookError } from '../../dist/timeline/index.js';
 import { join, mutateMessages, split } from '../engine/messages.mjs';
 import { check, refusesWith } from '../engine/target.mjs';
 

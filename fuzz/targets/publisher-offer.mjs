@@ -1,5 +1,5 @@
+import { OffhookError } from '../../dist/errors/index.js';
 import { answerSections, readOffer } from '../../dist/server/sfu/publisher-answer.js';
-import { OffhookError } from '../../dist/timeline/index.js';
 import { parseDescription } from '../../dist/transport/index.js';
 import { refusesWith } from '../engine/target.mjs';
 import sdp, { head } from './sdp.mjs';

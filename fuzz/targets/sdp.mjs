@@ -1,4 +1,4 @@
-import { OffhookError } from '../../dist/timeline/index.js';
+import { OffhookError } from '../../dist/errors/index.js';
 import { parseDescription, writeDescription } from '../../dist/transport/description.js';
 import { check, refusesWith } from '../engine/target.mjs';
 

@@ -1,5 +1,5 @@
+import { OffhookError } from '../../dist/errors/index.js';
 import { parseMessage, StreamFraming, serializeMessage } from '../../dist/sip/message/index.js';
-import { OffhookError } from '../../dist/timeline/index.js';
 import { check, refusesWith } from '../engine/target.mjs';
 
 const invite = [

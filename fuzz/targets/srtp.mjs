@@ -1,4 +1,4 @@
-import { OffhookError } from '../../dist/timeline/index.js';
+import { OffhookError } from '../../dist/errors/index.js';
 import { SrtpContext, srtpProfiles } from '../../dist/transport/srtp/index.js';
 import { check, refusesWith } from '../engine/target.mjs';
 

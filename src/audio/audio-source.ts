@@ -1,5 +1,5 @@
+import { OffhookError } from '../errors/index.js';
 import { limits } from '../limits.js';
-import { OffhookError } from '../timeline/index.js';
 import { checkFormat, checkNumber } from './format.js';
 import type { AudioFrame } from './frame.js';
 import { sharedTicker, type Ticker, tickMs } from './ticker.js';

@@ -1,5 +1,5 @@
+import { OffhookError } from '../errors/index.js';
 import { limits } from '../limits.js';
-import { OffhookError } from '../timeline/index.js';
 
 /**
  * Checks a format that a program asks for.

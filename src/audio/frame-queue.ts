@@ -1,4 +1,5 @@
-import { createLogger, describeError } from '../timeline/index.js';
+import { describeError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import type { AudioFrame } from './frame.js';
 
 const log = createLogger('audio/stream');

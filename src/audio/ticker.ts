@@ -1,4 +1,4 @@
-import { createLogger } from '../timeline/index.js';
+import { createLogger } from '../logging/index.js';
 import { type Clock, systemClock } from './clock.js';
 
 /** What runs at every tick. */

@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
-import { OffhookError, renderTimelineText } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
+import { renderTimelineText } from '../timeline/index.js';
 import type { CallRecord, CallStep, EngineName } from './demo/call-record.js';
 import { buildNoiseFilter } from './demo/noise-filter.js';
 import { type PlayedCall, renderDemoPage, summarize } from './demo/page.js';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
+import type { LogLevel } from '../logging/index.js';
 import { type RoomServer, startServer } from '../server/index.js';
 import { SipGateway, sipService } from '../sip/index.js';
-import type { LogLevel } from '../timeline/index.js';
 import { apiKeyOption, apiSecretOption, developmentKey } from './api-key-options.js';
 import { closeOnSignal, logLevelHelp, logToStderr, parseLogLevel, parsePort } from './server-options.js';
 import { addSipOptions, gatewayOptions, type SipCommandOptions } from './sip-options.js';

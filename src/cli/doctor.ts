@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { Argument, type Command } from 'commander';
+import { describeError, OffhookError } from '../errors/index.js';
 import { type ProbeStep, probeServer } from '../signal/index.js';
-import { describeError, OffhookError, type TimelineRecord } from '../timeline/index.js';
+import type { TimelineRecord } from '../timeline/index.js';
 import { apiKeyOption, apiSecretOption } from './api-key-options.js';
 import { probeCall } from './doctor/call-probe.js';
 import { probeFilter } from './doctor/filter-probe.js';

@@ -1,4 +1,5 @@
-import { type LogLevel, OffhookError, setLogSink } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
+import { type LogLevel, setLogSink } from '../logging/index.js';
 
 /** What commands that serve have in common. */
 const logLevels: readonly string[] = ['error', 'warn', 'info', 'debug', 'trace'];

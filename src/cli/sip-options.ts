@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { OffhookError } from '../errors/index.js';
 import {
   type CallRecord,
   ladderSection,
@@ -8,7 +9,7 @@ import {
   SipDirectory,
   type SipGatewayOptions,
 } from '../sip/index.js';
-import { OffhookError, renderTimelinePage } from '../timeline/index.js';
+import { renderTimelinePage } from '../timeline/index.js';
 import { parsePort } from './server-options.js';
 
 export interface SipCommandOptions {

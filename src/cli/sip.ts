@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
+import { OffhookError } from '../errors/index.js';
+import type { LogLevel } from '../logging/index.js';
 import { SipGateway } from '../sip/index.js';
-import { type LogLevel, OffhookError } from '../timeline/index.js';
 import { apiKeyOption, apiSecretOption } from './api-key-options.js';
 import { closeOnSignal, logLevelHelp, logToStderr, parseLogLevel } from './server-options.js';
 import { addSipOptions, gatewayOptions, type SipCommandOptions } from './sip-options.js';

@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { type ErrorCode, OffhookError } from '../timeline/index.js';
+import { type ErrorCode, OffhookError } from '../errors/index.js';
 
 /** The command itself is wrong, or cannot be carried out; 1 is for what it found. */
 export const usageExitCode = 2;

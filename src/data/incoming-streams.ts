@@ -1,6 +1,6 @@
 import type { DataStream_Chunk, DataStream_Header, DataStream_Trailer } from '@livekit/protocol';
 import { limits } from '../limits.js';
-import { createLogger } from '../timeline/index.js';
+import { createLogger } from '../logging/index.js';
 import { byteInfoOf, textInfoOf } from './stream-header.js';
 import { ByteStreamReader, TextStreamReader, type UnreadBytes } from './stream-reader.js';
 

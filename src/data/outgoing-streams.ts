@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { DataStream_Header } from '@livekit/protocol';
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 import type { PacketRouting, PacketSender } from './packet.js';
 import { byteHeader, textHeader } from './stream-header.js';
 import type { ByteStreamInfo, ByteStreamOptions, TextStreamInfo, TextStreamOptions } from './stream-info.js';

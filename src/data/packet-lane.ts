@@ -1,5 +1,5 @@
 import { DataPacket, DataPacket_Kind } from '@livekit/protocol';
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 import type { PacketContent, PacketKind, PacketRouting } from './packet.js';
 import { ReliableOutbox } from './reliable-outbox.js';
 

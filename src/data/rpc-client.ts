@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { RpcRequest, type RpcResponse } from '@livekit/protocol';
+import { describeError, OffhookError } from '../errors/index.js';
 import { limits } from '../limits.js';
-import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { createLogger } from '../logging/index.js';
 import type { PacketSender } from './packet.js';
 import { RpcError, rpcLimits } from './rpc-error.js';
 

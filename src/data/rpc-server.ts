@@ -1,6 +1,7 @@
 import { RpcAck, RpcError as RpcErrorMessage, type RpcRequest, RpcResponse } from '@livekit/protocol';
+import { describeError } from '../errors/index.js';
 import { limits } from '../limits.js';
-import { createLogger, describeError } from '../timeline/index.js';
+import { createLogger } from '../logging/index.js';
 import type { PacketContent, PacketSender } from './packet.js';
 import { RpcError, rpcLimits } from './rpc-error.js';
 

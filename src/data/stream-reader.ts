@@ -1,4 +1,4 @@
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 import type { ByteStreamInfo, TextStreamInfo } from './stream-info.js';
 
 /** What all the streams of a room hold that nobody has read yet. */

@@ -1,5 +1,5 @@
 import { DataStream_Chunk, DataStream_Trailer } from '@livekit/protocol';
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 import type { PacketRouting, PacketSender } from './packet.js';
 import { splitBytes, splitUtf8 } from './stream-chunks.js';
 import type { ByteStreamInfo, TextStreamInfo } from './stream-info.js';

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 import { IvSequence, ivBytes, tagBytes } from './frame-cryptor.js';
 import type { KeyProvider, KeySet } from './key-provider.js';
 

@@ -1,6 +1,6 @@
 import { createSecretKey, hkdfSync, type KeyObject, pbkdf2, pbkdf2Sync } from 'node:crypto';
 import { promisify } from 'node:util';
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 
 const derivePbkdf2 = promisify(pbkdf2);
 

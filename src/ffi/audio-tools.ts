@@ -3,5 +3,5 @@
  * first resamples or processes audio itself.
  */
 export { Resampler } from '../audio/index.js';
+export { describeError } from '../errors/index.js';
 export { AudioProcessing } from '../filters/index.js';
-export { describeError } from '../timeline/index.js';

@@ -1,5 +1,5 @@
 import { RpcError } from '../data/index.js';
-import { describeError } from '../timeline/index.js';
+import { describeError } from '../errors/index.js';
 import type { CallbackCase } from './messages.js';
 
 const text = (error: unknown) => ({ error: describeError(error) });

@@ -1,6 +1,7 @@
 import { FilterRegistry } from '../filters/index.js';
+import { createLogger } from '../logging/index.js';
 import type { ConnectionState } from '../room/index.js';
-import { createLogger, type SpanRecord } from '../timeline/index.js';
+import type { SpanRecord } from '../timeline/index.js';
 import { failureOf } from './callbacks.js';
 import { type AddressSpace, EngineMemory, VirtualAddresses } from './engine-memory.js';
 import { Handles } from './handles.js';

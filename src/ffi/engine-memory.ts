@@ -1,4 +1,4 @@
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 import type { Attachment } from './wire.js';
 
 /** Where the buffers that the engine lends to a program have their addresses. */

@@ -1,5 +1,6 @@
 import { type Message, type MessageType, proto2, ScalarType } from '@bufbuild/protobuf';
-import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import type { Context } from './context.js';
 
 /*

@@ -1,4 +1,4 @@
-import type { LogLevel } from '../timeline/index.js';
+import type { LogLevel } from '../logging/index.js';
 
 const levels: readonly LogLevel[] = ['error', 'warn', 'info', 'debug', 'trace'];
 

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
-import type { LogLevel, LogRecord } from '../timeline/index.js';
-import { setLogSink } from '../timeline/index.js';
+import type { LogLevel, LogRecord } from '../logging/index.js';
+import { setLogSink } from '../logging/index.js';
 import { isShown, standardErrorLevel } from './log-level.js';
 import type { Outbox } from './outbox.js';
 import { LogLevel as FfiLogLevel } from './protocol.js';

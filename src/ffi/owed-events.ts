@@ -1,4 +1,4 @@
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 import { failureOf } from './callbacks.js';
 import { type EventInit, encodeEvent } from './outbox.js';
 import { DisconnectReason } from './protocol.js';

@@ -1,6 +1,7 @@
 import { AudioSource, type CaptureRing } from '../audio/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
 import type { FilterStatus } from '../filters/index.js';
-import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { createLogger } from '../logging/index.js';
 import { Context, type LibraryListener, type Tracer } from './context.js';
 import type { AddressSpace } from './engine-memory.js';
 import { answerLaterRequest } from './later-requests.js';

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { ErrorCode, Stage } from '../errors/index.js';
 import type { ConnectionState, ConnectOptions } from '../room/index.js';
-import type { ErrorCode, SpanRecord, Stage } from '../timeline/index.js';
+import type { SpanRecord } from '../timeline/index.js';
 import type { CallbackCase } from './messages.js';
 
 /** Bytes at an address: a buffer that a request names, or one that an event or an answer hands over. */

@@ -1,4 +1,4 @@
-import { OffhookError, outsideText } from '../timeline/index.js';
+import { OffhookError, outsideText } from '../errors/index.js';
 import type { FilterHostEvents } from './filter-host.js';
 
 interface Waiting<Reply> {

@@ -1,4 +1,5 @@
-import { createLogger, type Logger, type Timeline } from '../timeline/index.js';
+import { createLogger, type Logger } from '../logging/index.js';
+import type { Timeline } from '../timeline/index.js';
 import type { FilterHost, StartFilterHost } from './filter-host.js';
 import { type ConnectingRoom, FilterLoad } from './filter-load.js';
 import { describeLoad, describeStream, describeStreamEnd, reasonOf } from './filter-report.js';

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { createLogger, defaultDeadlinesMs, describeError, OffhookError } from '../timeline/index.js';
+import { defaultDeadlinesMs } from '../deadlines/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import type { StartFilterHost } from './filter-host.js';
 import type { ConnectingRoom } from './filter-load.js';
 import { observeFilters } from './filter-metrics.js';

@@ -1,4 +1,4 @@
-import { describeError, OffhookError } from '../timeline/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
 import type { FilterState, FilterStreamStatus } from './filter-status.js';
 
 interface LoadReport {

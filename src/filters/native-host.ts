@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { createLogger, describeError, outsideText } from '../timeline/index.js';
+import { describeError, outsideText } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import { AnsweringHost, filterError } from './answering-host.js';
 import type { FilterHost, FilterHostEvents, FilterStreamOptions } from './filter-host.js';
 import {

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
+import { outsideText } from '../errors/index.js';
 import { limits } from '../limits.js';
-import { outsideText } from '../timeline/index.js';
 import { AnsweringHost } from './answering-host.js';
 import type { FilterHost, FilterHostEvents, FilterStreamOptions } from './filter-host.js';
 import { hostEnvironment } from './host-environment.js';

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 
 /** First bytes of ELF, Mach-O (64-bit, and several architectures in one file) and PE files. */
 const magics = ['7f454c46', 'cffaedfe', 'cafebabe', '4d5a'];

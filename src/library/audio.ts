@@ -1,7 +1,7 @@
 import { checkFormat } from '../audio/index.js';
+import { OffhookError } from '../errors/index.js';
 import { protocol } from '../ffi/index.js';
 import { limits } from '../limits.js';
-import { OffhookError } from '../timeline/index.js';
 import { checkInteger, checkOptions } from './check.js';
 import { LibraryEngine } from './engine.js';
 

@@ -1,4 +1,4 @@
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 
 /*
  * Arguments are checked where they enter, so that a mistake is an error with a name and not silence. Every function

@@ -1,4 +1,5 @@
 import { RpcError } from '../data/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
 import {
   type CallbackCase,
   EngineThread,
@@ -13,13 +14,7 @@ import {
   type ResponseOf,
   type TracedStep,
 } from '../ffi/index.js';
-import {
-  createLogger,
-  describeError,
-  type LogLevel,
-  type LogRecord,
-  OffhookError,
-} from '../timeline/index.js';
+import { createLogger, type LogLevel, type LogRecord } from '../logging/index.js';
 
 const log = createLogger('library');
 

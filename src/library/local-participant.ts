@@ -1,7 +1,7 @@
 import { RpcError } from '../data/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
 import { protocol } from '../ffi/index.js';
 import { limits } from '../limits.js';
-import { describeError, OffhookError } from '../timeline/index.js';
 import type { AudioSource } from './audio.js';
 import {
   checkBytes,

@@ -1,4 +1,4 @@
-import type { LogRecord } from '../timeline/index.js';
+import type { LogRecord } from '../logging/index.js';
 import { checkFunction } from './check.js';
 import { LibraryEngine } from './engine.js';
 

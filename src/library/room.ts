@@ -1,3 +1,5 @@
+import { type Deadlines, defaultDeadlinesMs } from '../deadlines/index.js';
+import { OffhookError } from '../errors/index.js';
 import {
   type EventOf,
   type InitOf,
@@ -6,13 +8,7 @@ import {
   protocol,
   type TracedStep,
 } from '../ffi/index.js';
-import {
-  type Deadlines,
-  defaultDeadlinesMs,
-  OffhookError,
-  type SpanRecord,
-  type TimelineRecord,
-} from '../timeline/index.js';
+import type { SpanRecord, TimelineRecord } from '../timeline/index.js';
 import {
   checkFlag,
   checkFunction,

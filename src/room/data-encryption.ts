@@ -1,7 +1,8 @@
 import { type DataPacket, EncryptedPacket, EncryptedPacketPayload, Encryption_Type } from '@livekit/protocol';
 import type { PacketContent } from '../data/index.js';
 import { DataCryptor, type EncryptionState } from '../e2ee/index.js';
-import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import type { EncryptionStateListener, RoomEncryption } from './encryption.js';
 
 const log = createLogger('room/data-encryption');

@@ -13,7 +13,8 @@ import {
   RpcClient,
   RpcServer,
 } from '../data/index.js';
-import { createLogger, describeError, type OffhookError } from '../timeline/index.js';
+import { describeError, type OffhookError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import type { DataEncryption } from './data-encryption.js';
 import type { DataEvent } from './events.js';
 

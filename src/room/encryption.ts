@@ -5,7 +5,7 @@ import {
   FrameEncryptor,
   type KeyProvider,
 } from '../e2ee/index.js';
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 
 /** End-to-end encryption of a room: AES-128-GCM, as LiveKit's other clients have it. */
 export interface EncryptionOptions {

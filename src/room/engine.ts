@@ -13,8 +13,10 @@ import {
   UpdateSubscription,
 } from '@livekit/protocol';
 import type { PacketChannel, PacketKind } from '../data/index.js';
+import { type Deadlines, withDeadline } from '../deadlines/index.js';
 import type { FrameDecryptor } from '../e2ee/index.js';
-import { type Deadlines, OffhookError, type Timeline, withDeadline } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
+import type { Timeline } from '../timeline/index.js';
 import { Connection } from './connection/connection.js';
 import type { ConnectionHost } from './connection/connection-host.js';
 import { DataEncryption } from './data-encryption.js';

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { MuteTrackRequest, type SubscribedQualityUpdate, TrackPublishedResponse } from '@livekit/protocol';
-import { createLogger, describeError, OffhookError, withDeadline } from '../timeline/index.js';
+import { withDeadline } from '../deadlines/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import type { RoomEncryption } from './encryption.js';
 import type { LocalAudioTrack } from './local-audio-track.js';
 import { LocalVideoTrack } from './local-video-track.js';

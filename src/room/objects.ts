@@ -1,5 +1,5 @@
 import { TrackType } from '@livekit/protocol';
-import { createLogger } from '../timeline/index.js';
+import { createLogger } from '../logging/index.js';
 import type { RoomEvent, StateEvent } from './events.js';
 import type { TrackPublicationInfo } from './info.js';
 import { LocalParticipant, type LocalParticipantHost } from './local-participant.js';

@@ -1,6 +1,7 @@
 import type { AudioTrackFeature, TrackSource } from '@livekit/protocol';
 import type { Clock, FrameFilter } from '../audio/index.js';
-import type { Deadlines, Timeline } from '../timeline/index.js';
+import type { Deadlines } from '../deadlines/index.js';
+import type { Timeline } from '../timeline/index.js';
 import type { IceServer } from '../transport/index.js';
 import type { VideoCodec } from '../video/index.js';
 import type { EncryptionOptions } from './encryption.js';

@@ -1,13 +1,12 @@
 import { DisconnectReason, SimulateScenario } from '@livekit/protocol';
 import type { FrameFilter } from '../audio/index.js';
+import { resolveDeadlines } from '../deadlines/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
 import { FilterRegistry } from '../filters/index.js';
+import { createLogger } from '../logging/index.js';
 import {
-  createLogger,
   describeDuration,
-  describeError,
   logTimeline,
-  OffhookError,
-  resolveDeadlines,
   summarizeTimeline,
   Timeline,
   traceTimeline,

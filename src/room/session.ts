@@ -10,8 +10,11 @@ import {
   TrickleRequest,
 } from '@livekit/protocol';
 import type { PacketChannel, PacketKind } from '../data/index.js';
+import type { Deadlines } from '../deadlines/index.js';
+import { OffhookError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import type { SignalClient } from '../signal/index.js';
-import { createLogger, type Deadlines, OffhookError, type Timeline } from '../timeline/index.js';
+import type { Timeline } from '../timeline/index.js';
 import type { DataChannel, IceCandidate, IceServer, PeerConnectionState } from '../transport/index.js';
 import { createDeferred, type Deferred } from './deferred.js';
 import { Publisher } from './media/publisher.js';

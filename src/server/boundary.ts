@@ -1,4 +1,5 @@
-import { createLogger, describeError } from '../timeline/index.js';
+import { describeError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 
 const log = createLogger('server');
 

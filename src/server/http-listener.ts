@@ -2,7 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import { HttpError } from './http-error.js';
 import { type HttpRouter, httpErrorOf, splitUrl, tokenOf } from './http-router.js';
 import { limits } from './limits.js';

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createLogger, describeError } from '../timeline/index.js';
+import { describeError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import { HttpError } from './http-error.js';
 import { limits } from './limits.js';
 import { startTimeout } from './timers.js';

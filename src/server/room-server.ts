@@ -1,6 +1,6 @@
 import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
 import type { WebSocket } from 'ws';
-import { createLogger } from '../timeline/index.js';
+import { createLogger } from '../logging/index.js';
 import { generateCertificate, UdpPort } from '../transport/index.js';
 import { type ApiKeys, verifyAccess } from './access-token.js';
 import { AgentWorkers } from './agents/agent-workers.js';

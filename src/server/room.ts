@@ -16,7 +16,7 @@ import {
   SpeakersChanged,
   TrackUnpublishedResponse,
 } from '@livekit/protocol';
-import { createLogger } from '../timeline/index.js';
+import { createLogger } from '../logging/index.js';
 import type { Access } from './access-token.js';
 import { Boundary } from './boundary.js';
 import { recipientsOf, stampPacket } from './data-relay.js';

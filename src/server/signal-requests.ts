@@ -18,7 +18,8 @@ import {
   type UpdateParticipantMetadata,
   type UpdateSubscription,
 } from '@livekit/protocol';
-import { createLogger, describeError } from '../timeline/index.js';
+import { describeError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import { candidateAddress, type IceCandidate } from '../transport/index.js';
 import { isWithin, oversizedProperty } from './checked-values.js';
 import { limits } from './limits.js';

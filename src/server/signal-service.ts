@@ -11,7 +11,7 @@ import {
   TrackSubscribed,
 } from '@livekit/protocol';
 import type { WebSocket } from 'ws';
-import { createLogger } from '../timeline/index.js';
+import { createLogger } from '../logging/index.js';
 import type { Access, ApiKeys } from './access-token.js';
 import { isWithin, oversizedProperty } from './checked-values.js';
 import type { ClientOptions } from './client-options.js';

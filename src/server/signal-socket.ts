@@ -1,6 +1,7 @@
 import { SignalRequest } from '@livekit/protocol';
 import { type RawData, WebSocket } from 'ws';
-import { createLogger, describeError } from '../timeline/index.js';
+import { describeError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import { Boundary } from './boundary.js';
 import { limits } from './limits.js';
 import { RequestBudget } from './request-budget.js';

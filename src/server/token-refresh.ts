@@ -1,4 +1,5 @@
-import { createLogger, describeError } from '../timeline/index.js';
+import { describeError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import { type ApiKeys, signAccess } from './access-token.js';
 import type { Participant } from './participant.js';
 import { startTimeout, type Timer } from './timers.js';

@@ -1,4 +1,5 @@
-import type { Deadlines, Timeline } from '../timeline/index.js';
+import type { Deadlines } from '../deadlines/index.js';
+import type { Timeline } from '../timeline/index.js';
 
 export interface ConnectionOptions {
   timeline: Timeline;

@@ -6,7 +6,7 @@ import {
   ReconnectResponse,
   type SignalResponse,
 } from '@livekit/protocol';
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 import type { SignalSocket } from './signal-socket.js';
 
 /** How the server lets a client in. */

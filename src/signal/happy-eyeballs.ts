@@ -1,5 +1,6 @@
 import { isIP, type Socket } from 'node:net';
-import { OffhookError, runStage } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
+import { runStage } from '../timeline/index.js';
 import { pickAddress } from './address-order.js';
 import { type ConnectionOptions, stageTimeoutMs } from './connection-options.js';
 import { unreachable } from './network-error.js';

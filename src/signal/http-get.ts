@@ -1,7 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
+import { withoutTokens } from '../errors/index.js';
 import { limits } from '../limits.js';
-import { withoutTokens } from '../timeline/index.js';
 import { openConnection } from './connection.js';
 import type { ConnectionOptions } from './connection-options.js';
 import { unreachable } from './network-error.js';

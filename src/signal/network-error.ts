@@ -1,4 +1,4 @@
-import { OffhookError, type Stage } from '../timeline/index.js';
+import { OffhookError, type Stage } from '../errors/index.js';
 
 interface Explanation {
   says: string;

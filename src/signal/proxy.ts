@@ -1,7 +1,8 @@
 import { request } from 'node:http';
 import type { Socket } from 'node:net';
 import { getProxyForUrl } from 'proxy-from-env';
-import { OffhookError, runStage } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
+import { runStage } from '../timeline/index.js';
 import { type ConnectionOptions, stageTimeoutMs } from './connection-options.js';
 import { describeEndpoint, type Endpoint, openTcp } from './happy-eyeballs.js';
 import { unreachable } from './network-error.js';

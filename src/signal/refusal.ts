@@ -1,4 +1,4 @@
-import { OffhookError, outsideText } from '../timeline/index.js';
+import { OffhookError, outsideText } from '../errors/index.js';
 import { suspectToken } from './access-token.js';
 import type { UpgradeRefused } from './signal-socket.js';
 

@@ -1,6 +1,8 @@
 import { RegionSettings } from '@livekit/protocol';
+import { describeError, OffhookError } from '../errors/index.js';
 import { limits } from '../limits.js';
-import { createLogger, describeError, OffhookError, runStage, Timeline } from '../timeline/index.js';
+import { createLogger } from '../logging/index.js';
+import { runStage, Timeline } from '../timeline/index.js';
 import type { ConnectionOptions } from './connection-options.js';
 import { httpGet } from './http-get.js';
 import { hostOf, httpEndpointOf } from './server-url.js';

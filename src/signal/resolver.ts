@@ -1,5 +1,5 @@
 import { lookup, Resolver } from 'node:dns/promises';
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 import { addressesInHostsFile } from './hosts-file.js';
 
 /** One try at a name server; the deadline of the stage bounds all of them. */

@@ -1,5 +1,6 @@
 import { Ping, type SignalRequest, type SignalResponse } from '@livekit/protocol';
-import { createLogger, describeError, OffhookError } from '../timeline/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import { checkTokenFormat } from './access-token.js';
 import type { FirstAnswer } from './first-answer.js';
 import { KeepAlive } from './keep-alive.js';

@@ -1,6 +1,7 @@
 import { isIP, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
-import { OffhookError, runStage } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
+import { runStage } from '../timeline/index.js';
 import { certificateProblem } from './certificate-error.js';
 import { type ConnectionOptions, stageTimeoutMs } from './connection-options.js';
 import { unreachable } from './network-error.js';

@@ -1,5 +1,5 @@
 import { LeaveRequest } from '@livekit/protocol';
-import { type ErrorCode, OffhookError } from '../timeline/index.js';
+import { type ErrorCode, OffhookError } from '../errors/index.js';
 import type { ConnectionOptions } from './connection-options.js';
 import type { JoinQueryOptions } from './join-query.js';
 import { type OpenedServer, openServer } from './open-server.js';

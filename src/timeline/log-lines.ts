@@ -1,4 +1,4 @@
-import type { Logger } from './log.js';
+import type { Logger } from '../logging/index.js';
 import type { SpanRecord, Timeline } from './timeline.js';
 
 /** How long a step took, for people: `4 ms`, `1.25 s`. */

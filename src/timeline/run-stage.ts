@@ -1,5 +1,5 @@
-import { type DeadlineOptions, withDeadline } from './deadline.js';
-import { describeError, OffhookError } from './errors.js';
+import { type DeadlineOptions, withDeadline } from '../deadlines/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
 import type { Outcome, Span, SpanAttributes, Timeline } from './timeline.js';
 
 export interface RunStageOptions

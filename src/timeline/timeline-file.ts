@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeError } from './errors.js';
-import { createLogger } from './log.js';
+import { describeError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import type { Timeline } from './timeline.js';
 
 const log = createLogger('timeline');

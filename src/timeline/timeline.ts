@@ -1,6 +1,5 @@
+import { type Stage, withoutTokens } from '../errors/index.js';
 import { limits } from '../limits.js';
-import { withoutTokens } from './outside-text.js';
-import type { Stage } from './stages.js';
 
 export type Outcome = 'ok' | 'failed' | 'deadline' | 'abandoned';
 

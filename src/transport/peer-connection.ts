@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { describeError, OffhookError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import { isRtcp } from '../rtp/index.js';
-import { createLogger, describeError, OffhookError } from '../timeline/index.js';
 import { type Certificate, ownCertificate } from './certificate.js';
 import {
   type Description,

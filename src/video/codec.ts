@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type * as WebCodecs from '@napi-rs/webcodecs';
-import { describeError, OffhookError } from '../timeline/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
 import { av1 } from './payload/av1.js';
 import { h264 } from './payload/h264.js';
 import type { PayloadFormat } from './payload/payload-format.js';

@@ -3,7 +3,8 @@ import type {
   EncodedVideoChunk,
   VideoDecoder as NativeDecoder,
 } from '@napi-rs/webcodecs';
-import { createLogger, describeError } from '../timeline/index.js';
+import { describeError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import { codecStrings, loadCodecs, type VideoCodec } from './codec.js';
 import { type Picture, type PictureFormat, type Plane, packedPicture } from './picture.js';
 

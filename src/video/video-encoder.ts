@@ -1,5 +1,6 @@
 import type { VideoEncoder as NativeEncoder } from '@napi-rs/webcodecs';
-import { createLogger, describeError } from '../timeline/index.js';
+import { describeError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import { codecStrings, loadCodecs, type VideoCodec } from './codec.js';
 import { convertPicture } from './convert.js';
 import type { Picture } from './picture.js';

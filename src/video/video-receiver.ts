@@ -1,3 +1,5 @@
+import { describeError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import {
   buildNack,
   buildPli,
@@ -9,7 +11,6 @@ import {
   type ReceptionStats,
   type RtpPacket,
 } from '../rtp/index.js';
-import { createLogger, describeError } from '../timeline/index.js';
 import { payloadFormats, type VideoCodec } from './codec.js';
 import { type EncodedFrame, FrameBuffer, type FrameBufferStats } from './frame-buffer.js';
 import type { Picture, Rotation } from './picture.js';

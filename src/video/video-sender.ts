@@ -1,5 +1,6 @@
+import { describeError } from '../errors/index.js';
+import { createLogger } from '../logging/index.js';
 import { type HeaderExtension, parseRtcp, RtpSender, type RtpSenderStats } from '../rtp/index.js';
-import { createLogger, describeError } from '../timeline/index.js';
 import { payloadFormats, type VideoCodec } from './codec.js';
 import type { VideoFrame } from './picture.js';
 import { VideoEncoder } from './video-encoder.js';

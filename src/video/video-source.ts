@@ -1,4 +1,4 @@
-import { OffhookError } from '../timeline/index.js';
+import { OffhookError } from '../errors/index.js';
 import type { VideoFrame } from './picture.js';
 
 export interface VideoSink {

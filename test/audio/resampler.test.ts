@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Resampler, type ResamplerQuality } from '../../src/audio/index.js';
-import { OffhookError } from '../../src/timeline/index.js';
+import { OffhookError } from '../../src/errors/index.js';
 import { dominantFrequencyHz, goertzelPower, levelDbfs } from '../support/tone.js';
 
 const rates = [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];

@@ -1,7 +1,7 @@
 import { DataPacket, SipDTMF, UserPacket } from '@livekit/protocol';
 import { describe, expect, it } from 'vitest';
 import { type PacketChannel, type PacketContent, PacketLane } from '../../src/data/index.js';
-import { OffhookError } from '../../src/timeline/index.js';
+import { OffhookError } from '../../src/errors/index.js';
 
 /** A data channel whose bytes leave when the test says so. */
 class HeldChannel implements PacketChannel {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { OffhookError } from '../../src/errors/index.js';
 import { Arena } from '../../src/ffi/process/arena.js';
 import {
   encodeNote,
@@ -9,7 +10,6 @@ import {
   readPreface,
   readRequest,
 } from '../../src/ffi/process/wire.js';
-import { OffhookError } from '../../src/timeline/index.js';
 
 describe('the arena in the program’s memory', () => {
   test('never gives out bytes that are in use', () => {

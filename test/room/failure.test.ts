@@ -1,7 +1,7 @@
 import { LeaveRequest, LeaveRequest_Action } from '@livekit/protocol';
 import { expect, test } from 'vitest';
+import { OffhookError } from '../../src/errors/index.js';
 import { inputForFailure, inputForLeave } from '../../src/room/connection/failure.js';
-import { OffhookError } from '../../src/timeline/index.js';
 
 test('a leave comes to what its action says, and to its older flag where it has none', () => {
   const { DISCONNECT, RESUME, RECONNECT } = LeaveRequest_Action;

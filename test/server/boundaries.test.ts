@@ -1,5 +1,6 @@
 import { UpdateParticipantMetadata } from '@livekit/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { setLogSink } from '../../src/logging/index.js';
 import { Dispatcher } from '../../src/server/agents/dispatcher.js';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import { Participant } from '../../src/server/participant.js';
@@ -9,7 +10,6 @@ import { Publisher } from '../../src/server/sfu/publisher.js';
 import { Subscriber } from '../../src/server/sfu/subscriber.js';
 import { SpeakerObserver } from '../../src/server/speaker-observer.js';
 import { startInterval, startTimeout } from '../../src/server/timers.js';
-import { setLogSink } from '../../src/timeline/index.js';
 import { SignalPeer, signToken } from './signal-peer.js';
 
 /** Any call of the method fails. Returns the mock, which counts them. */

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { setLogSink } from '../../src/logging/index.js';
 import { HttpListener } from '../../src/server/http-listener.js';
 import { HttpRouter } from '../../src/server/http-router.js';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import { limits } from '../../src/server/limits.js';
-import { setLogSink } from '../../src/timeline/index.js';
 import { signClaims, signToken } from './signal-peer.js';
 
 const createRoom = '/twirp/livekit.RoomService/CreateRoom';

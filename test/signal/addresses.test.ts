@@ -1,8 +1,8 @@
 import { JoinResponse } from '@livekit/protocol';
 import { expect, test } from 'vitest';
+import { defaultDeadlinesMs } from '../../src/deadlines/index.js';
 import { findInHosts } from '../../src/signal/hosts-file.js';
 import { SignalClient } from '../../src/signal/index.js';
-import { defaultDeadlinesMs } from '../../src/timeline/index.js';
 import { deadAddress } from './dead-address.js';
 import { fakeServer, say } from './fake-server.js';
 import { nameServer } from './name-server.js';

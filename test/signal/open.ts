@@ -1,7 +1,9 @@
 // Opening signal connections in tests: defaults for what a test does not care about, and tokens.
 import { AccessToken } from 'livekit-server-sdk';
+import { defaultDeadlinesMs } from '../../src/deadlines/index.js';
+import { OffhookError } from '../../src/errors/index.js';
 import { SignalClient, type SignalOptions } from '../../src/signal/index.js';
-import { defaultDeadlinesMs, OffhookError, Timeline } from '../../src/timeline/index.js';
+import { Timeline } from '../../src/timeline/index.js';
 
 export function optionsFor(
   url: string | string[],

@@ -8,8 +8,9 @@ import {
   ReconnectResponse,
 } from '@livekit/protocol';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { defaultDeadlinesMs } from '../../src/deadlines/index.js';
+import type { OffhookError } from '../../src/errors/index.js';
 import { SignalClient } from '../../src/signal/index.js';
-import { defaultDeadlinesMs, type OffhookError } from '../../src/timeline/index.js';
 import { freeTcpPort, startLivekitServer } from '../support/livekit-server.mjs';
 import { describeWith } from '../support/parts.js';
 import { fakeServer, heardOn, say, silentServer } from './fake-server.js';

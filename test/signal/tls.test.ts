@@ -1,7 +1,7 @@
 import { JoinResponse } from '@livekit/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { defaultDeadlinesMs } from '../../src/deadlines/index.js';
 import { SignalClient, type SignalOptions } from '../../src/signal/index.js';
-import { defaultDeadlinesMs } from '../../src/timeline/index.js';
 import { Authority, type Certificate, hasOpenssl } from './certificates.js';
 import { fakeServer, say, silentServer } from './fake-server.js';
 import { nameServer } from './name-server.js';

@@ -1,8 +1,8 @@
 // The built room server in a process of its own, for tests that attack it: prints its address as a line of JSON, and
 // for each line on standard input what memory it uses after a garbage collection. Run with --expose-gc.
 import { createInterface } from 'node:readline';
+import { setLogSink } from '../../dist/logging/index.js';
 import { startServer } from '../../dist/server/index.js';
-import { setLogSink } from '../../dist/timeline/index.js';
 
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 

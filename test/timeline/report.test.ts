@@ -1,12 +1,10 @@
 import { expect, test } from 'vitest';
+import { createLogger, type LogRecord, setLogSink } from '../../src/logging/index.js';
 import {
-  createLogger,
   describeSpan,
-  type LogRecord,
   logTimeline,
   renderTimelinePage,
   renderTimelineText,
-  setLogSink,
   summarizeTimeline,
   Timeline,
   type TimelineRecord,

@@ -2,7 +2,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { OffhookError, runStage, saveTimeline, Timeline, withDeadline } from '../../src/timeline/index.js';
+import { withDeadline } from '../../src/deadlines/index.js';
+import { OffhookError } from '../../src/errors/index.js';
+import { runStage, saveTimeline, Timeline } from '../../src/timeline/index.js';
 
 test('a step is kept with start, end and outcome, and ends once', () => {
   let nowMs = 1000;

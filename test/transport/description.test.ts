@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { OffhookError } from '../../src/timeline/index.js';
+import { OffhookError } from '../../src/errors/index.js';
 import {
   dataSection,
   type MediaSection,

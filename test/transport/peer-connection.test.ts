@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { OffhookError } from '../../src/errors/index.js';
 import { parseRtp, serializeRtp } from '../../src/rtp/index.js';
-import { OffhookError } from '../../src/timeline/index.js';
 import {
   type DataChannel,
   dataSection,

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import type { CallerLine } from './steps.js';
 import { levelsDbfs, type Recording, readWav, wavOf } from './wav.js';
 

@@ -1,13 +1,9 @@
 import { type AudioFrame, AudioSource } from '../../audio/index.js';
+import { withDeadline } from '../../deadlines/index.js';
+import { describeError, OffhookError, type Stage } from '../../errors/index.js';
 import { RemoteAudioTrack, Room, type RoomEvent } from '../../room/index.js';
 import type { ProbeStep } from '../../signal/index.js';
-import {
-  describeError,
-  OffhookError,
-  type Stage,
-  type TimelineRecord,
-  withDeadline,
-} from '../../timeline/index.js';
+import type { TimelineRecord } from '../../timeline/index.js';
 
 export interface CallProbeOptions {
   url: string;

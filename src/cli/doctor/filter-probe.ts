@@ -1,12 +1,8 @@
+import { resolveDeadlines, withDeadline } from '../../deadlines/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
 import { FilterRegistry, type FilterStatus } from '../../filters/index.js';
 import type { ProbeStep } from '../../signal/index.js';
-import {
-  describeDuration,
-  describeError,
-  OffhookError,
-  resolveDeadlines,
-  withDeadline,
-} from '../../timeline/index.js';
+import { describeDuration } from '../../timeline/index.js';
 
 export interface FilterProbeOptions {
   pluginPath: string;

@@ -6,14 +6,10 @@ import {
   SignalTarget,
   TrickleRequest,
 } from '@livekit/protocol';
+import { resolveDeadlines, withDeadline } from '../../deadlines/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
 import { type ProbeStep, SignalClient } from '../../signal/index.js';
-import {
-  describeError,
-  OffhookError,
-  resolveDeadlines,
-  Timeline,
-  withDeadline,
-} from '../../timeline/index.js';
+import { Timeline } from '../../timeline/index.js';
 import {
   candidateAddress,
   dataSection,

@@ -1,5 +1,5 @@
 import type { OwnedVideoBuffer, VideoBufferInfo } from '@livekit/rtc-ffi-bindings/proto/video_frame_pb.js';
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import { bytesOfPicture, type Picture, type PictureFormat, planeSizes } from '../../video/index.js';
 import type { Context } from '../context.js';
 import type { EngineMemory } from '../engine-memory.js';

@@ -1,5 +1,5 @@
+import { OffhookError } from '../../errors/index.js';
 import { LocalParticipant, type RemoteParticipant } from '../../room/index.js';
-import { OffhookError } from '../../timeline/index.js';
 import type { FfiRoom } from './ffi-room.js';
 
 /** A participant that the program has a handle of, with its room. */

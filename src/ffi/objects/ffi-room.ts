@@ -1,6 +1,8 @@
 import type { ConnectCallback_Result } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
 import { RpcError, type RpcInvocation } from '../../data/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
 import { timerMs } from '../../limits.js';
+import { createLogger } from '../../logging/index.js';
 import type {
   LocalTrackPublication,
   RemoteParticipant,
@@ -8,7 +10,6 @@ import type {
   Room,
   RoomEvent,
 } from '../../room/index.js';
-import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
 import type { Context } from '../context.js';
 import { toFfiParticipant } from '../conversion/participant.js';
 import { toFfiRoom } from '../conversion/room.js';

@@ -1,4 +1,4 @@
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import type { AddressSpace } from '../engine-memory.js';
 
 /** Sizes are rounded up to one of four steps between powers of two, so that what is freed fits what comes next. */

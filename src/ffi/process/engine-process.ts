@@ -1,5 +1,6 @@
 import { connect, Socket } from 'node:net';
-import { createLogger, describeError } from '../../timeline/index.js';
+import { describeError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { Logs } from '../logs.js';
 import { Program } from './program.js';
 

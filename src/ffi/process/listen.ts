@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import { createLogger, describeError } from '../../timeline/index.js';
+import { describeError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { Logs } from '../logs.js';
 import { ListeningEngine } from './listening-engine.js';
 

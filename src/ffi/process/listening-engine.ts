@@ -3,7 +3,8 @@ import { chmodSync, rmdirSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createLogger, describeError } from '../../timeline/index.js';
+import { describeError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { Program } from './program.js';
 import { type Preface, prefaceBytes, readPreface } from './wire.js';
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import { createLogger, describeError } from '../../timeline/index.js';
+import { describeError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { owedEvents } from '../owed-events.js';
 import { type FfiAnswer, FfiServer } from '../server.js';
 import type { Delivery, LentBuffer } from '../wire.js';

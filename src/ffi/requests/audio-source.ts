@@ -1,5 +1,5 @@
 import { AudioSource } from '../../audio/index.js';
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import { frameOf } from '../conversion/audio-frame.js';
 import type { Handler } from '../handler.js';
 import { AudioSourceType } from '../protocol.js';

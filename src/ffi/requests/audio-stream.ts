@@ -1,6 +1,6 @@
 import { type AudioStream, checkStreamOptions } from '../../audio/index.js';
+import { OffhookError } from '../../errors/index.js';
 import { RemoteAudioTrack, type TrackStreamOptions } from '../../room/index.js';
-import { OffhookError } from '../../timeline/index.js';
 import type { Context } from '../context.js';
 import { encodeFrameEvent } from '../conversion/audio-stream-event.js';
 import type { Handler } from '../handler.js';

@@ -1,5 +1,6 @@
 import { DisconnectReason } from '@livekit/protocol';
 import type { RoomOptions as FfiRoomOptions } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
+import { OffhookError } from '../../errors/index.js';
 import {
   type ConnectionState,
   type ConnectOptions,
@@ -7,7 +8,7 @@ import {
   Room,
   type SimulatedScenario,
 } from '../../room/index.js';
-import { OffhookError, saveTimeline } from '../../timeline/index.js';
+import { saveTimeline } from '../../timeline/index.js';
 import type { Context } from '../context.js';
 import type { Handler } from '../handler.js';
 import { FfiRoom } from '../objects/ffi-room.js';

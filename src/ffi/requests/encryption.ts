@@ -1,7 +1,7 @@
 import type { E2eeOptions, E2eeRequest } from '@livekit/rtc-ffi-bindings/proto/e2ee_pb.js';
 import { KeyProvider } from '../../e2ee/index.js';
+import { OffhookError } from '../../errors/index.js';
 import type { EncryptionOptions } from '../../room/index.js';
-import { OffhookError } from '../../timeline/index.js';
 import type { Handler } from '../handler.js';
 import type { InitOf, ResponseOf } from '../messages.js';
 import { FfiRoom } from '../objects/ffi-room.js';

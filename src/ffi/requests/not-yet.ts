@@ -1,4 +1,4 @@
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 
 /** Answers a request that this engine does not serve yet. */
 export function notYet(what: string): () => never {

@@ -1,5 +1,5 @@
 import { Resampler, type ResamplerQuality, remix } from '../../audio/index.js';
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import type { Context } from '../context.js';
 import { bytesOf, frameOf, toFfiFrame } from '../conversion/audio-frame.js';
 import type { Handler } from '../handler.js';

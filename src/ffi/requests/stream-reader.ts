@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ByteStreamReader, safeFileName, TextStreamReader } from '../../data/index.js';
-import { describeError } from '../../timeline/index.js';
+import { describeError } from '../../errors/index.js';
 import type { Context } from '../context.js';
 import type { Handler } from '../handler.js';
 import type { EventInit } from '../outbox.js';

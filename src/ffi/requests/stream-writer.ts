@@ -1,5 +1,6 @@
 import { ByteStreamWriter, TextStreamWriter } from '../../data/index.js';
-import { createLogger, describeError } from '../../timeline/index.js';
+import { describeError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import {
   fromFfiByteOptions,
   fromFfiChunk,

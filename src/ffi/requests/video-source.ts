@@ -1,4 +1,4 @@
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import { type Rotation, VideoSource } from '../../video/index.js';
 import { pictureOf } from '../conversion/video-frame.js';
 import type { Handler } from '../handler.js';

@@ -1,5 +1,6 @@
+import { describeError, OffhookError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { RemoteVideoTrack } from '../../room/index.js';
-import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
 import { convertPicture, flipped, type VideoStreamOptions } from '../../video/index.js';
 import type { Context } from '../context.js';
 import { formatOf, lendPicture, pictureOf } from '../conversion/video-frame.js';

@@ -1,6 +1,6 @@
 // The worker thread that runs a filter written in JavaScript or WebAssembly.
 import { parentPort, workerData } from 'node:worker_threads';
-import { describeError } from '../../timeline/index.js';
+import { describeError } from '../../errors/index.js';
 import type { AudioFilter, AudioFilterDefinition } from '../audio-filter.js';
 import type { FilterStreamOptions } from '../filter-host.js';
 import { areNumbers, type SampleFormat, type Samples, toFormat } from '../samples.js';

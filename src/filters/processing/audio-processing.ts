@@ -1,4 +1,5 @@
-import { createLogger, OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { EchoCancellation } from './echo-cancellation.js';
 import { GainControl } from './gain-control.js';
 import { HighPass } from './high-pass.js';

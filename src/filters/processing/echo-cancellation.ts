@@ -1,5 +1,6 @@
 import type WebRtcAec3 from '@ennuicastr/webrtcaec3.js';
-import { createLogger, describeError } from '../../timeline/index.js';
+import { describeError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import type { CreateRateConverter, RateConverter } from './rate-converter.js';
 
 const log = createLogger('filters/processing');

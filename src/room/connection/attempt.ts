@@ -1,4 +1,4 @@
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import { untilAborted } from '../until-aborted.js';
 
 /** Work that can be abandoned: connecting, resuming, reconnecting, and the wait before them. */

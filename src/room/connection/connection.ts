@@ -1,7 +1,10 @@
 import { DisconnectReason, LeaveRequest, LeaveRequest_Action } from '@livekit/protocol';
+import type { Deadlines } from '../../deadlines/index.js';
+import { OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
+import { createLogger } from '../../logging/index.js';
 import type { SignalClient } from '../../signal/index.js';
-import { createLogger, type Deadlines, OffhookError, type Timeline } from '../../timeline/index.js';
+import type { Timeline } from '../../timeline/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
 import type { ConnectOptions } from '../options.js';
 import type { Session, SessionEvents } from '../session.js';

@@ -1,5 +1,5 @@
 import { DisconnectReason, type LeaveRequest, LeaveRequest_Action } from '@livekit/protocol';
-import { describeError, OffhookError } from '../../timeline/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
 import type { ConnectionInput } from './connection-table.js';
 
 /** What a leave of the server comes to. Servers that know no actions only say whether we may come back. */

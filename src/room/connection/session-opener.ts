@@ -1,7 +1,9 @@
 import { DisconnectReason, type LeaveRequest, ReconnectReason } from '@livekit/protocol';
+import type { Deadlines } from '../../deadlines/index.js';
+import { OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
 import { isServerUrl, SignalClient } from '../../signal/index.js';
-import { type Deadlines, OffhookError, type Timeline } from '../../timeline/index.js';
+import type { Timeline } from '../../timeline/index.js';
 import type { ConnectOptions } from '../options.js';
 import { Session, type SessionEvents } from '../session.js';
 

@@ -1,10 +1,7 @@
-import {
-  createLogger,
-  type Deadlines,
-  describeError,
-  OffhookError,
-  type Timeline,
-} from '../../timeline/index.js';
+import type { Deadlines } from '../../deadlines/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
+import type { Timeline } from '../../timeline/index.js';
 import {
   type CandidatePair,
   type IceCandidate,

@@ -1,4 +1,6 @@
-import { type Deadlines, OffhookError, type Span, type Timeline } from '../../timeline/index.js';
+import type { Deadlines } from '../../deadlines/index.js';
+import { OffhookError } from '../../errors/index.js';
+import type { Span, Timeline } from '../../timeline/index.js';
 import type { CandidatePair } from '../../transport/index.js';
 
 const order = ['ice', 'dtls', 'data'] as const;

@@ -1,4 +1,5 @@
-import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import {
   type DataChannel,
   dataSection,

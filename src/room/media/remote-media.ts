@@ -1,4 +1,4 @@
-import { createLogger } from '../../timeline/index.js';
+import { createLogger } from '../../logging/index.js';
 import type { StateInput } from '../state/reduce.js';
 import { ReceivedTrack } from './received-track.js';
 import type { OfferedTrack } from './subscriber.js';

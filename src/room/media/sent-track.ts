@@ -1,6 +1,6 @@
 import { type AddTrackRequest, Encryption_Type, TrackInfo } from '@livekit/protocol';
 import type { FrameCodec, FrameEncryptor } from '../../e2ee/index.js';
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import { type Codec, extensionUris, type MediaSection } from '../../transport/index.js';
 import type { RoomEncryption } from '../encryption.js';
 import type { LocalAudioTrack } from '../local-audio-track.js';

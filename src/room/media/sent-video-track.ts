@@ -1,5 +1,5 @@
 import { AddTrackRequest, TrackSource, TrackType, VideoLayer, VideoQuality } from '@livekit/protocol';
-import { createLogger } from '../../timeline/index.js';
+import { createLogger } from '../../logging/index.js';
 import { type Codec, extensionUris } from '../../transport/index.js';
 import { loadCodecs, type VideoCodec, VideoSender } from '../../video/index.js';
 import type { LocalVideoTrack } from '../local-video-track.js';

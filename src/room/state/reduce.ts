@@ -6,7 +6,7 @@ import {
   SubscriptionError,
   type TrackInfo,
 } from '@livekit/protocol';
-import { createLogger } from '../../timeline/index.js';
+import { createLogger } from '../../logging/index.js';
 import { removeAbsent, replaceParticipants, updateParticipants } from './participants.js';
 import { publisherOf, type RoomState } from './room-state.js';
 import { moveRoom, updateQuality, updateRoom, updateSpeakers } from './room-updates.js';

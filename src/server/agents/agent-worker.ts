@@ -16,7 +16,8 @@ import {
   WorkerStatus,
 } from '@livekit/protocol';
 import { type RawData, WebSocket } from 'ws';
-import { createLogger, describeError } from '../../timeline/index.js';
+import { describeError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { type ApiKeys, signAccess } from '../access-token.js';
 import { Boundary } from '../boundary.js';
 import { newSid } from '../ids.js';

@@ -1,6 +1,6 @@
 import { type Job, JobType, WorkerStatus } from '@livekit/protocol';
 import type { WebSocket } from 'ws';
-import { createLogger } from '../../timeline/index.js';
+import { createLogger } from '../../logging/index.js';
 import type { Access } from '../access-token.js';
 import { HttpError } from '../http-error.js';
 import { AgentWorker, type AgentWorkerOptions } from './agent-worker.js';

@@ -1,5 +1,6 @@
 import { AgentDispatch, AgentDispatchState, Job, JobType, RoomAgentDispatch } from '@livekit/protocol';
-import { createLogger, describeError } from '../../timeline/index.js';
+import { describeError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { newSid } from '../ids.js';
 import type { Participant } from '../participant.js';
 import type { Room, RoomListener } from '../room.js';

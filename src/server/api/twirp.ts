@@ -1,5 +1,6 @@
 import type { Message, MessageType } from '@bufbuild/protobuf';
-import { createLogger, describeError } from '../../timeline/index.js';
+import { describeError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import type { Access } from '../access-token.js';
 import { HttpError } from '../http-error.js';
 import { type HttpReply, type HttpRequest, type PostHandler, tokenOf } from '../http-router.js';

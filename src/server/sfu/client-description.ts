@@ -1,5 +1,5 @@
+import { OffhookError } from '../../errors/index.js';
 import type { Limit } from '../../limits.js';
-import { OffhookError } from '../../timeline/index.js';
 import { type Description, parseDescription } from '../../transport/index.js';
 import { limits } from '../limits.js';
 

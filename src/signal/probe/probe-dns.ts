@@ -1,5 +1,6 @@
 import { Resolver } from 'node:dns/promises';
-import { OffhookError, resolveDeadlines, withDeadline } from '../../timeline/index.js';
+import { resolveDeadlines, withDeadline } from '../../deadlines/index.js';
+import { OffhookError } from '../../errors/index.js';
 import type { Finding, ProbeOptions } from './probe-step.js';
 
 /**

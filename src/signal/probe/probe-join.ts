@@ -1,5 +1,7 @@
 import { DisconnectReason, type JoinResponse, LeaveRequest, LeaveRequest_Action } from '@livekit/protocol';
-import { OffhookError, resolveDeadlines, Timeline, withDeadline } from '../../timeline/index.js';
+import { resolveDeadlines, withDeadline } from '../../deadlines/index.js';
+import { OffhookError } from '../../errors/index.js';
+import { Timeline } from '../../timeline/index.js';
 import { checkTokenFormat, suspectToken } from '../access-token.js';
 import { type HttpAnswer, httpGet } from '../http-get.js';
 import { joinQuery } from '../join-query.js';

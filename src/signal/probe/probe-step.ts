@@ -1,10 +1,6 @@
-import {
-  describeError,
-  type ErrorCode,
-  OffhookError,
-  resolveDeadlines,
-  Timeline,
-} from '../../timeline/index.js';
+import { resolveDeadlines } from '../../deadlines/index.js';
+import { describeError, type ErrorCode, OffhookError } from '../../errors/index.js';
+import { Timeline } from '../../timeline/index.js';
 import type { ConnectionOptions } from '../connection-options.js';
 
 /** What looking at one step apart has shown. */

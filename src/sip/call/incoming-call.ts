@@ -1,4 +1,4 @@
-import { createLogger } from '../../timeline/index.js';
+import { createLogger } from '../../logging/index.js';
 import { formatUri, Headers, newTag, responseTo, type SipRequest } from '../message/index.js';
 import { Retransmission, type ServerTransaction, timers } from '../transaction/index.js';
 import type { Flow } from '../transport/index.js';

@@ -1,4 +1,4 @@
-import { createLogger } from '../../timeline/index.js';
+import { createLogger } from '../../logging/index.js';
 import {
   answerChallenge,
   type DigestChallenge,

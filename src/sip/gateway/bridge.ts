@@ -1,5 +1,5 @@
 import { SIPHeaderOptions } from '@livekit/protocol';
-import { createLogger } from '../../timeline/index.js';
+import { createLogger } from '../../logging/index.js';
 import type { CallSession, TransferProgress } from '../call/index.js';
 import { digitOfInfo, type MediaEncryption, PhoneMedia, playTone } from '../media/index.js';
 import { Headers, parseUri, type SipRequest, type SipResponse } from '../message/index.js';

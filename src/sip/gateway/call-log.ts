@@ -1,11 +1,11 @@
+import type { Stage } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import {
-  createLogger,
   describeDuration,
   escapeHtml,
   logTimeline,
   type PageSection,
   type Span,
-  type Stage,
   Timeline,
   type TimelineRecord,
   traceTimeline,

@@ -8,8 +8,8 @@ import {
   SIPOutboundTrunkInfo,
   type SIPOutboundTrunkUpdate,
 } from '@livekit/protocol';
+import { describeError, OffhookError } from '../../errors/index.js';
 import { newSid } from '../../server/index.js';
-import { describeError, OffhookError } from '../../timeline/index.js';
 import { findRuleConflict, findTrunkConflict, ruleProblem } from './dispatch.js';
 
 const maxEntries = 1_000;

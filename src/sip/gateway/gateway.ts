@@ -6,7 +6,8 @@ import {
   SIPDispatchRuleInfo,
   SIPHeaderOptions,
 } from '@livekit/protocol';
-import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { Authenticator, Registrar } from '../auth/index.js';
 import { type ServedRequest, SipEndpoint } from '../call/index.js';
 import type { PortRange } from '../media/index.js';

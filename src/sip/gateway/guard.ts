@@ -1,4 +1,4 @@
-import { createLogger } from '../../timeline/index.js';
+import { createLogger } from '../../logging/index.js';
 import type { SipRequest } from '../message/index.js';
 import type { Flow } from '../transport/index.js';
 

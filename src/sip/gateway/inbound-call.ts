@@ -1,6 +1,7 @@
 import { type SIPInboundTrunkInfo, SIPMediaEncryption } from '@livekit/protocol';
+import { describeError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { newSid } from '../../server/index.js';
-import { createLogger, describeError } from '../../timeline/index.js';
 import { IncomingCall, type ServedRequest, sdpType } from '../call/index.js';
 import { type MediaEncryption, playTone } from '../media/index.js';
 import { Headers, isSipUri, mediaTypeOf, type SipRequest, tagOf, userOf } from '../message/index.js';

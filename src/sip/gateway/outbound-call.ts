@@ -7,8 +7,9 @@ import {
   type SIPOutboundTrunkInfo,
   SIPTransport,
 } from '@livekit/protocol';
+import { describeError, OffhookError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { newSid } from '../../server/index.js';
-import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
 import type { DigestSecret } from '../auth/index.js';
 import { type CallSession, OutgoingCall } from '../call/index.js';
 import { playTone } from '../media/index.js';

@@ -1,4 +1,5 @@
-import { createLogger, OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { credentialsFor, type SipEndpoint } from '../call/index.js';
 import {
   escapeUser,

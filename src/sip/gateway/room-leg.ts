@@ -1,5 +1,7 @@
 import { DisconnectReason, TrackSource, TrackType } from '@livekit/protocol';
 import { AudioSource, type AudioStream, Resampler } from '../../audio/index.js';
+import { describeError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import {
   RemoteAudioTrack,
   type RemoteTrack,
@@ -8,7 +10,6 @@ import {
   type RoomFilters,
 } from '../../room/index.js';
 import { signAccess } from '../../server/index.js';
-import { createLogger, describeError } from '../../timeline/index.js';
 import type { Mixer, MixerInput } from '../media/index.js';
 import type { Dispatched } from './dispatch.js';
 

@@ -27,8 +27,8 @@ import {
   UpdateSIPInboundTrunkRequest,
   UpdateSIPOutboundTrunkRequest,
 } from '@livekit/protocol';
+import { OffhookError } from '../../errors/index.js';
 import { method, TwirpError, type TwirpService } from '../../server/index.js';
-import { OffhookError } from '../../timeline/index.js';
 import { DirectoryError, type SipDirectory } from './directory.js';
 import type { SipGateway } from './gateway.js';
 import { secondsOf } from './inbound-call.js';

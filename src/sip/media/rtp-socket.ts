@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { createLogger, OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 
 const log = createLogger('sip/media');
 

@@ -1,6 +1,7 @@
 import { lookup, resolveSrv } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { OffhookError, withDeadline } from '../../timeline/index.js';
+import { withDeadline } from '../../deadlines/index.js';
+import { OffhookError } from '../../errors/index.js';
 import type { SipUri } from '../message/index.js';
 import type { SipProtocol, SipTarget } from './flow.js';
 

@@ -1,6 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer, type TlsOptions } from 'node:tls';
-import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { StreamFraming } from '../message/index.js';
 import { type Flow, plainAddress, type SipAddress, type SipTarget } from './flow.js';
 import { cannotListen } from './udp.js';

@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { isIP, isIPv6 } from 'node:net';
 import type { TlsOptions } from 'node:tls';
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import type { Flow, SipAddress, SipProtocol, SipTarget } from './flow.js';
 import { StreamListener } from './streams.js';
 import { UdpListener } from './udp.js';

@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { createLogger, describeError, OffhookError } from '../../timeline/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { type Flow, plainAddress, type SipAddress } from './flow.js';
 
 const log = createLogger('sip/udp');

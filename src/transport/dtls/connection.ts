@@ -1,4 +1,4 @@
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import type { Certificate } from '../certificate.js';
 import type { SrtpMasterKey, SrtpProfile } from '../srtp/index.js';
 import { clientHelloFlight, clientSteps } from './client-steps.js';

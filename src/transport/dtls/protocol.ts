@@ -1,4 +1,4 @@
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import { type SrtpProfile, srtpProfiles } from '../srtp/index.js';
 
 /** Version numbers count down in DTLS: 1.0 is 0xfeff, 1.2 is 0xfefd (RFC 6347, section 4.1). */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { createLogger, describeError } from '../../timeline/index.js';
+import { describeError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { candidateAddress, hostCandidate } from './candidate.js';
 import { IceAgent, type IceCredentials, type IcePath } from './ice-agent.js';
 import type { StunServer, TurnServer } from './ice-servers.js';

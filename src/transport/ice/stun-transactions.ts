@@ -1,4 +1,4 @@
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import type { StunMessage } from './stun.js';
 
 export interface StunTransactionsOptions {

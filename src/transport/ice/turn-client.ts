@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import type { IcePath } from './ice-agent.js';
 import {
   attributeOf,

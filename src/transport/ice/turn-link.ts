@@ -3,7 +3,7 @@ import { lookup } from 'node:dns';
 import { connect, isIP, isIPv6 } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { promisify } from 'node:util';
-import { describeError, OffhookError } from '../../timeline/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
 import type { IcePath } from './ice-agent.js';
 import type { TurnServer } from './ice-servers.js';
 import type { TransportAddress } from './stun.js';

@@ -1,5 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import type { IcePath } from './ice-agent.js';
 import { isStun, type TransportAddress } from './stun.js';
 

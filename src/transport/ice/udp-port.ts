@@ -1,6 +1,6 @@
 import type { Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import type { IcePath } from './ice-agent.js';
 import { isStun, stunTarget, type TransportAddress } from './stun.js';
 import { bindUdp, type PacketListener, type UdpPaths } from './udp-link.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
-import { OffhookError } from '../../timeline/index.js';
 import { packetChecksum } from './crc32c.js';
 import { decodeInit, encodeInit, type InitParameters, type ReceivedInit } from './init-chunk.js';
 import {

@@ -1,4 +1,4 @@
-import { OffhookError } from '../../timeline/index.js';
+import { OffhookError } from '../../errors/index.js';
 import { maxStreams, SctpAssociation, type SctpAssociationOptions } from './association.js';
 import { DataChannel, type DataChannelLink } from './data-channel.js';
 import { type DataChannelParameters, dcepAck, decodeDcep, encodeOpen, payloadProtocol } from './dcep.js';

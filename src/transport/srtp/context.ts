@@ -1,5 +1,5 @@
+import { OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
-import { OffhookError } from '../../timeline/index.js';
 import { AeadGcm } from './aead-gcm.js';
 import { CmHmac } from './cm-hmac.js';
 import { deriveSessionKeys } from './key-derivation.js';

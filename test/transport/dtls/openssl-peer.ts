@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { OffhookError } from '../../../src/timeline/index.js';
+import type { OffhookError } from '../../../src/errors/index.js';
 import { type Certificate, generateCertificate } from '../../../src/transport/certificate.js';
 import { DtlsConnection, type DtlsResult } from '../../../src/transport/dtls/index.js';
 

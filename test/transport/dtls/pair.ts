@@ -1,4 +1,4 @@
-import type { OffhookError } from '../../../src/timeline/index.js';
+import type { OffhookError } from '../../../src/errors/index.js';
 import { type Certificate, generateCertificate } from '../../../src/transport/certificate.js';
 import { DtlsConnection, type DtlsOptions, type DtlsResult } from '../../../src/transport/dtls/index.js';
 

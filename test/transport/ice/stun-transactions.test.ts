@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { OffhookError } from '../../../src/timeline/index.js';
+import { OffhookError } from '../../../src/errors/index.js';
 import { type StunMessage, stunMethod } from '../../../src/transport/ice/stun.js';
 import { StunTransactions } from '../../../src/transport/ice/stun-transactions.js';
 

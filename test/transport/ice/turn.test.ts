@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { defaultDeadlinesMs } from '../../../src/deadlines/index.js';
 import { SignalClient } from '../../../src/signal/index.js';
-import { defaultDeadlinesMs, Timeline } from '../../../src/timeline/index.js';
+import { Timeline } from '../../../src/timeline/index.js';
 import type { DataChannel, IceServer } from '../../../src/transport/index.js';
 import { findLivekitServer, freeTcpPort } from '../../support/livekit-server.mjs';
 import { describeWith } from '../../support/parts.js';

@@ -1,4 +1,4 @@
-import type { OffhookError } from '../../../src/timeline/index.js';
+import type { OffhookError } from '../../../src/errors/index.js';
 import { SctpAssociation, type SctpAssociationOptions } from '../../../src/transport/sctp/index.js';
 import { Link, type LinkOptions } from './link.js';
 

@@ -1,5 +1,4 @@
-import { OffhookError, type OffhookErrorDetails } from './errors.js';
-import type { Stage } from './stages.js';
+import { OffhookError, type OffhookErrorDetails, type Stage } from '../errors/index.js';
 
 export interface DeadlineOptions extends Omit<OffhookErrorDetails, 'elapsedMs'> {
   stage: Stage;

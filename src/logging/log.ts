@@ -1,4 +1,4 @@
-import { withoutTokens } from './outside-text.js';
+import { withoutTokens } from '../errors/index.js';
 
 /** The levels of the FFI protocol's LogRecord, most severe first. */
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace';

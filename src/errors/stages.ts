@@ -24,24 +24,3 @@ export type OperationStage = 'publish' | 'subscribe' | 'request' | 'rpc' | 'reco
 export type CallStage = 'sip-invite' | 'sip-room' | 'sip-agent' | 'sip-audio' | 'sip-answer' | 'sip-call';
 
 export type Stage = ConnectStage | FilterStage | OperationStage | CallStage;
-
-/** Default deadlines in milliseconds; every one of them can be set by ConnectOptions. */
-export const defaultDeadlinesMs = {
-  connect: 15_000,
-  candidateUrl: 5_000,
-  nextUrlAfter: 300,
-  nextAddressAfter: 250,
-  url: 3_000,
-  dns: 3_000,
-  tcp: 3_000,
-  tls: 3_000,
-  websocket: 5_000,
-  join: 5_000,
-  ice: 8_000,
-  dtls: 8_000,
-  data: 5_000,
-  filterLoad: 5_000,
-  publish: 10_000,
-} as const;
-
-export type Deadlines = { -readonly [Name in keyof typeof defaultDeadlinesMs]: number };

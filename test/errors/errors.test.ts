@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { describeError, errorCodes, OffhookError } from '../../src/timeline/index.js';
+import { describeError, errorCodes, OffhookError } from '../../src/errors/index.js';
 
 test('as a line an error names stage, host, time, advice and code', () => {
   const error = new OffhookError('OFFHOOK_UNREACHABLE', 'cannot reach a:1', {

@@ -1,13 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { describeError, OffhookError, outsideText, withoutTokens } from '../../src/errors/index.js';
 import { limits } from '../../src/limits.js';
-import {
-  describeError,
-  OffhookError,
-  outsideText,
-  Timeline,
-  withoutTokens,
-} from '../../src/timeline/index.js';
+import { Timeline } from '../../src/timeline/index.js';
 
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 const header = part({ alg: 'HS256' });

@@ -5,7 +5,7 @@ import {
   deadlineVariable,
   defaultDeadlinesMs,
   resolveDeadlines,
-} from '../../src/timeline/index.js';
+} from '../../src/deadlines/index.js';
 
 const names = Object.keys(defaultDeadlinesMs) as (keyof Deadlines)[];
 

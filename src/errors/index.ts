@@ -1,0 +1,16 @@
+export {
+  describeError,
+  type ErrorCode,
+  errorCodes,
+  OffhookError,
+  type OffhookErrorDetails,
+} from './errors.js';
+export { outsideText, withoutTokens } from './outside-text.js';
+export {
+  type CallStage,
+  type ConnectStage,
+  connectStages,
+  type FilterStage,
+  type OperationStage,
+  type Stage,
+} from './stages.js';
