@@ -1,4 +1,4 @@
-import { DisconnectReason, type RoomConfiguration } from '@livekit/protocol';
+import { DisconnectReason, RoomAgentDispatch, type RoomConfiguration } from '@livekit/protocol';
 import { Room, type RoomListener, type RoomOptions } from './room.js';
 
 type RoomDefaults = Omit<RoomOptions, 'name' | 'metadata'>;
@@ -14,12 +14,16 @@ export class Rooms {
     this.#listener = listener;
   }
 
-  /** The room of this name, opened when it is not there yet. What `wishes` leaves at 0 has its default. */
+  /**
+   * The room of this name, opened when it is not there yet. What `wishes` leaves at 0 has its default. A room that an agent
+   * opens, because its own has closed while it was joining, gets no agents, and is open for as long as one that was left.
+   */
   open(
     name: string,
     wishes: Partial<
       Pick<RoomConfiguration, 'emptyTimeout' | 'departureTimeout' | 'maxParticipants' | 'metadata' | 'agents'>
     > = {},
+    { byAgent = false } = {},
   ): { room: Room; created: boolean } {
     const existing = this.byName.get(name);
     if (existing) return { room: existing, created: false };
@@ -27,7 +31,7 @@ export class Rooms {
     const room = new Room(
       {
         name,
-        emptyTimeoutS: wishes.emptyTimeout || emptyTimeoutS,
+        emptyTimeoutS: wishes.emptyTimeout || (byAgent ? departureTimeoutS : emptyTimeoutS),
         departureTimeoutS: wishes.departureTimeout || departureTimeoutS,
         maxParticipants: wishes.maxParticipants || maxParticipants,
         metadata: wishes.metadata ?? '',
@@ -36,7 +40,8 @@ export class Rooms {
       () => this.byName.delete(name),
     );
     this.byName.set(name, room);
-    room.boundary.run('dispatching agents', () => this.#listener.onOpened(room, wishes.agents ?? []));
+    const agents = wishes.agents?.length ? wishes.agents : [new RoomAgentDispatch()];
+    room.boundary.run('dispatching agents', () => this.#listener.onOpened(room, byAgent ? [] : agents));
     return { room, created: true };
   }
 

@@ -5,6 +5,7 @@ import {
   LeaveRequest,
   LeaveRequest_Action,
   MediaSectionsRequirement,
+  ParticipantInfo_Kind,
   ReconnectResponse,
   type ServerInfo,
   SessionDescription,
@@ -17,6 +18,7 @@ import { isWithin, oversizedProperty } from './checked-values.js';
 import type { ClientOptions } from './client-options.js';
 import { HttpError } from './http-error.js';
 import { type Connections, Participant } from './participant.js';
+import { kindOf } from './permissions.js';
 import type { Room } from './room.js';
 import type { Rooms } from './rooms.js';
 import type { DownTrack } from './sfu/down-track.js';
@@ -93,7 +95,8 @@ export class SignalService {
 
   #join(socket: WebSocket, access: Access, client: ClientOptions): void {
     const { rooms } = this.#options;
-    const { room } = rooms.open(access.grants.room, access.roomConfig);
+    const byAgent = kindOf(access) === ParticipantInfo_Kind.AGENT && access.grants.agent;
+    const { room } = rooms.open(access.grants.room, access.roomConfig, { byAgent });
     const participant = new Participant(access, client, (self) => this.#connect(room, self));
     try {
       // What cannot be encoded is found before anybody else is told of it.

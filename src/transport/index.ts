@@ -7,6 +7,7 @@ export {
   type IceCandidate,
   type IceServer,
   localAddresses,
+  localAddressTowards,
   UdpPort,
 } from './ice/index.js';
 export {

@@ -10,7 +10,7 @@ import {
   WorkerMessage,
   WorkerPing,
 } from '@livekit/protocol';
-import { AccessToken, AgentDispatchClient } from 'livekit-server-sdk';
+import { AccessToken, AgentDispatchClient, RoomServiceClient } from 'livekit-server-sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { type RoomServer, startServer } from '../../src/server/index.js';
@@ -182,6 +182,20 @@ describe('jobs for agents', () => {
     await dispatches.deleteDispatch(id, 'r');
     expect(await worker.next('termination')).toMatchObject({ jobId: job.id });
     caller.close();
+  });
+
+  test('an agent whose room has closed while it was on its way finds an empty one, into which no other is sent', async () => {
+    const worker = await Worker.register(server.url);
+    const caller = await SignalPeer.join(server.url, 'r', 'caller');
+    const { job, token } = await worker.takeJob();
+    caller.send({ case: 'leave', value: {} as never });
+    await new RoomServiceClient(server.url.replace('ws', 'http'), 'devkey', 'secret').deleteRoom('r');
+    expect(await worker.next('termination')).toMatchObject({ jobId: job.id });
+    const agent = await SignalPeer.open(server.url, token);
+    const { room } = await agent.next('join');
+    expect(room?.emptyTimeout).toBe(room?.departureTimeout);
+    expect(await dispatches.listDispatch('r')).toEqual([]);
+    agent.close();
   });
 
   test('garbage from a worker costs it the message and nobody anything else', async () => {

@@ -140,6 +140,23 @@ describe('dispatch rules', () => {
   });
 });
 
+describe('a room', () => {
+  test.each([
+    ['individual', individual('call'), true],
+    ['callee, at random', callee('desk', true), true],
+    ['callee', callee('desk'), false],
+    ['direct', direct('line'), false],
+  ])(
+    'of a rule that is %s is over with its call only when it is the call’s own',
+    (_what, rule, isOwnRoom) => {
+      const result = dispatch([new SIPDispatchRuleInfo({ rule })], undefined, facts);
+      const dispatched = result.kind === 'room' ? result.dispatched : undefined;
+      expect(dispatched?.isOwnRoom).toBe(isOwnRoom);
+      expect(dispatched?.roomConfig?.departureTimeout).toBe(isOwnRoom ? 1 : undefined);
+    },
+  );
+});
+
 describe('the directory', () => {
   test.each([
     ['an inbound trunk that anybody may use', () => new SipDirectory().addInbound(new SIPInboundTrunkInfo())],

@@ -5,13 +5,22 @@ import { until } from './until.js';
 /** A UDP socket that sends text and keeps what comes back: a peer that does whatever a test wants. */
 export class RawPeer {
   readonly received: Buffer[] = [];
+  readonly #responses = new Map<string, SipResponse[]>();
   readonly #socket: Socket;
   readonly #port: number;
 
   private constructor(socket: Socket, port: number) {
     this.#socket = socket;
     this.#port = port;
-    socket.on('message', (bytes) => this.received.push(bytes));
+    socket.on('message', (bytes) => {
+      this.received.push(bytes);
+      const parsed = parseMessage(bytes);
+      if (parsed.kind !== 'message' || parsed.message.kind !== 'response') return;
+      const { callId } = parsed.message;
+      const known = this.#responses.get(callId);
+      if (known) known.push(parsed.message);
+      else this.#responses.set(callId, [parsed.message]);
+    });
   }
 
   /** @param port where it sends to, on this machine */
@@ -29,17 +38,15 @@ export class RawPeer {
   }
 
   /** Responses so far to a Call-ID. */
-  responses(callId: string): SipResponse[] {
-    return this.received.flatMap((bytes) => {
-      const parsed = parseMessage(bytes);
-      const isResponse = parsed.kind === 'message' && parsed.message.kind === 'response';
-      return isResponse && parsed.message.callId === callId ? [parsed.message as SipResponse] : [];
-    });
+  responses(callId: string): readonly SipResponse[] {
+    return this.#responses.get(callId) ?? [];
   }
 
-  /** The first final response to a Call-ID. */
-  async final(callId: string): Promise<SipResponse> {
-    const find = () => this.responses(callId).find(({ status }) => status >= 200);
+  /** The first final response to a Call-ID, or to its requests of one method. */
+  async final(callId: string, method?: string): Promise<SipResponse> {
+    const isIt = ({ status, cseq }: SipResponse) =>
+      status >= 200 && (method === undefined || cseq.method === method);
+    const find = () => this.responses(callId).find(isIt);
     await until(() => find() !== undefined, `a final response to ${callId}`);
     return find()!;
   }

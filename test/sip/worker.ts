@@ -29,6 +29,8 @@ export class ToneWorker {
   taken = 0;
   /** Whether agents publish a track; without one a caller hears ringing. */
   speaks = true;
+  /** Whether agents stay until the server ends their job, as those do that do not watch who leaves. */
+  staysToTheEnd = false;
   readonly #socket: WebSocket;
   readonly #url: string;
 
@@ -98,8 +100,8 @@ export class ToneWorker {
     };
     this.jobs.set(jobId, { room, source, leave });
     room.onEvent = (event) => {
-      if (event.type === 'participantDisconnected' || event.type === 'disconnected')
-        void leave(JobStatus.JS_SUCCESS);
+      const isAlone = event.type === 'participantDisconnected' && !this.staysToTheEnd;
+      if (isAlone || event.type === 'disconnected') void leave(JobStatus.JS_SUCCESS);
     };
     await room.connect(this.#url, token);
     if (!this.speaks || left) return;

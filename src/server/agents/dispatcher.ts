@@ -1,4 +1,4 @@
-import { AgentDispatch, AgentDispatchState, Job, JobType, RoomAgentDispatch } from '@livekit/protocol';
+import { AgentDispatch, AgentDispatchState, Job, JobType, type RoomAgentDispatch } from '@livekit/protocol';
 import { describeError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
 import { newSid } from '../ids.js';
@@ -37,8 +37,7 @@ export class Dispatcher implements RoomListener {
 
   onOpened(room: Room, agents: readonly RoomAgentDispatch[]): void {
     this.#dispatches.set(room, new Map());
-    const wanted = agents.length > 0 ? agents : [new RoomAgentDispatch()];
-    for (const { agentName, metadata, attributes } of wanted) {
+    for (const { agentName, metadata, attributes } of agents) {
       this.create(room, { agentName, metadata, attributes });
     }
   }

@@ -16,6 +16,8 @@ export interface CallFacts {
 export interface Dispatched {
   ruleId: string;
   room: string;
+  /** The room is this call's alone: nobody else can know its name yet. */
+  isOwnRoom: boolean;
   identity: string;
   name: string;
   metadata: string;
@@ -135,6 +137,7 @@ function dispatchedBy(
   return {
     ruleId: rule.sipDispatchRuleId,
     room: roomName(rule, shown, calledNumber),
+    isOwnRoom: hasOwnRoom(rule),
     identity: `sip_${identity}`,
     name: `Phone ${shown}`,
     metadata: rule.metadata,
@@ -150,13 +153,19 @@ function dispatchedBy(
   };
 }
 
+/** Whether each call of the rule gets a room of its own. */
+function hasOwnRoom({ rule }: SIPDispatchRuleInfo): boolean {
+  if (rule?.rule.case === 'dispatchRuleIndividual') return !rule.rule.value.noRandomness;
+  return rule?.rule.case === 'dispatchRuleCallee' && rule.rule.value.randomize;
+}
+
 /**
  * A caller's own room is over when the caller has left it: what the rule does not say otherwise closes it a second later,
  * and the agent's job with it.
  */
-function roomConfigOf({ rule, roomConfig }: SIPDispatchRuleInfo): RoomConfiguration | undefined {
-  if (rule?.rule.case !== 'dispatchRuleIndividual' || rule.rule.value.noRandomness) return roomConfig;
-  const own = roomConfig?.clone() ?? new RoomConfiguration();
+function roomConfigOf(rule: SIPDispatchRuleInfo): RoomConfiguration | undefined {
+  if (!hasOwnRoom(rule)) return rule.roomConfig;
+  const own = rule.roomConfig?.clone() ?? new RoomConfiguration();
   if (own.departureTimeout === 0) own.departureTimeout = 1;
   return own;
 }

@@ -183,7 +183,7 @@ export class InboundCall implements GatewayCall {
       this.#abort.signal,
     );
     if (this.#finished) {
-      room.leave();
+      room.abandon();
       return;
     }
     this.#room = room;
@@ -346,7 +346,8 @@ export class InboundCall implements GatewayCall {
     this.#abort.abort();
     clearTimeout(this.#deadline);
     clearTimeout(this.#longest);
-    this.#room?.leave();
+    if (outcome === 'ok') this.#room?.leave();
+    else this.#room?.abandon();
     this.#bridge?.close();
     this.#incoming.session.end(why);
     this.#log.finish(outcome, why);

@@ -196,6 +196,7 @@ export class OutboundCall implements GatewayCall {
         'sip.callStatus': 'dialing',
         ...(hidePhoneNumber ? {} : { 'sip.phoneNumber': sipCallTo, 'sip.trunkPhoneNumber': fromNumber }),
       },
+      isOwnRoom: false,
       roomPreset: '',
       roomConfig: undefined,
     };

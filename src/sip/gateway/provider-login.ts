@@ -38,6 +38,8 @@ export class ProviderLogin {
   #retryMs = firstRetryMs;
   #cancelTimer: (() => void) | undefined;
   #isLoggedIn = false;
+  /** The provider has our credentials, even if its answer is still on its way. */
+  #mayBeLoggedIn = false;
   #closed = false;
   #loggedOut: () => void = () => {};
 
@@ -65,7 +67,7 @@ export class ProviderLogin {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelTimer?.();
-    if (this.#isLoggedIn) {
+    if (this.#mayBeLoggedIn) {
       this.#expiresS = 0;
       await new Promise<void>((resolve) => {
         this.#loggedOut = resolve;
@@ -107,7 +109,10 @@ export class ProviderLogin {
       Contact: formatNameAddr(this.#endpoint.contact(flow)),
       Expires: String(this.#expiresS),
     });
-    if (authorization) headers.add(authorization.name, authorization.value);
+    if (authorization) {
+      headers.add(authorization.name, authorization.value);
+      this.#mayBeLoggedIn = true;
+    }
     return {
       kind: 'request',
       method: 'REGISTER',
@@ -123,8 +128,9 @@ export class ProviderLogin {
   }
 
   #receive(response: SipResponse, lastNonce: string | undefined): void {
-    const { status, reason, headers } = response;
-    if (status < 200) return;
+    const { status, reason, headers, cseq } = response;
+    // One that was under way when we began to log out says nothing about that.
+    if (status < 200 || cseq.sequence !== this.#sequence) return;
     if (status < 300) {
       this.#loggedIn(response);
       return;
@@ -152,6 +158,7 @@ export class ProviderLogin {
     }
     if (!this.#isLoggedIn) log.info(`logged in at ${this.#registrar.host} as ${this.#registration.username}`);
     this.#isLoggedIn = true;
+    this.#mayBeLoggedIn = true;
     this.#retryMs = firstRetryMs;
     const grantedS = this.#grantedS(response) ?? this.#expiresS;
     this.#later(Math.max(30, grantedS * 0.8) * 1_000);
@@ -173,6 +180,7 @@ export class ProviderLogin {
       return;
     }
     this.#isLoggedIn = false;
+    this.#mayBeLoggedIn = false;
     log.warn(
       `not logged in at ${this.#registrar.host}: ${why}; again in ${Math.round(this.#retryMs / 1_000)} s`,
     );

@@ -1,6 +1,12 @@
-import { DisconnectReason, TrackSource, TrackType } from '@livekit/protocol';
+import {
+  DeleteRoomRequest,
+  DisconnectReason,
+  ParticipantInfo_Kind,
+  TrackSource,
+  TrackType,
+} from '@livekit/protocol';
 import { AudioSource, type AudioStream, Resampler } from '../../audio/index.js';
-import { describeError } from '../../errors/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
 import {
   RemoteAudioTrack,
@@ -20,6 +26,12 @@ const tokenLifetime = '24h';
  * moment in which this process is held up would count as a pause of the speaker.
  */
 const queueSizeMs = 50;
+/**
+ * How long a server may take to let in a caller who has given up. One that never says that it leaves is held by the server
+ * as lost, and its agent with it, for longer than that.
+ */
+const abandonedJoinMs = 2_000;
+const deleteRoomMs = 5_000;
 
 /** The room server that calls are brought to. */
 export interface RoomAccess {
@@ -54,7 +66,8 @@ const noFilters: RoomFilters = {
 export class RoomLeg {
   readonly #room: Room;
   readonly #events: RoomLegEvents;
-  readonly #identity: string;
+  readonly #access: RoomAccess;
+  readonly #dispatched: Dispatched;
   #source: AudioSource | undefined;
   #mixer: Mixer | undefined;
   #resampler: { inputRate: number; resampler: Resampler } | undefined;
@@ -65,9 +78,10 @@ export class RoomLeg {
   readonly #tracks = new Map<string, RemoteAudioTrack>();
   #left = false;
 
-  private constructor(room: Room, identity: string, events: RoomLegEvents) {
+  private constructor(room: Room, access: RoomAccess, dispatched: Dispatched, events: RoomLegEvents) {
     this.#room = room;
-    this.#identity = identity;
+    this.#access = access;
+    this.#dispatched = dispatched;
     this.#events = events;
     room.onEvent = (event) => this.#follow(event);
   }
@@ -75,8 +89,8 @@ export class RoomLeg {
   /**
    * Joins the room as `dispatched` says.
    *
-   * @param signal aborting it while joining abandons the join at once
-   * @throws OffhookError as `Room.connect` does
+   * @param signal aborting it while joining gives up: the room is left as soon as the server has let us in
+   * @throws OffhookError as `Room.connect` does; `OFFHOOK_ABORTED`
    */
   static async join(
     access: RoomAccess,
@@ -86,8 +100,23 @@ export class RoomLeg {
   ): Promise<RoomLeg> {
     const token = await tokenFor(access, dispatched);
     const room = new Room({ name: `call ${dispatched.attributes['sip.callID'] ?? ''}`, filters: noFilters });
-    const leg = new RoomLeg(room, dispatched.identity, events);
-    await room.connect(access.url, token, { signal, autoSubscribe: true });
+    const leg = new RoomLeg(room, access, dispatched, events);
+    const tooLate = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    const onAbort = () => {
+      timer = setTimeout(() => tooLate.abort(), abandonedJoinMs);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await room.connect(access.url, token, { signal: tooLate.signal, autoSubscribe: true });
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
+    if (signal.aborted) {
+      leg.abandon();
+      throw new OffhookError('OFFHOOK_ABORTED', 'the caller gave up before the room was joined');
+    }
     for (const { identity } of room.remoteParticipants.values()) events.onParticipant(identity);
     return leg;
   }
@@ -156,14 +185,16 @@ export class RoomLeg {
     if (this.#left) return;
     this.#room.localParticipant
       .setAttributes(attributes)
-      .catch((error: unknown) => log.debug(`${this.#identity}: attributes: ${describeError(error)}`));
+      .catch((error: unknown) =>
+        log.debug(`${this.#dispatched.identity}: attributes: ${describeError(error)}`),
+      );
   }
 
   pressed(code: number, digit: string): void {
     if (this.#left) return;
     this.#room.localParticipant
       .publishDtmf(code, digit)
-      .catch((error: unknown) => log.debug(`${this.#identity}: DTMF: ${describeError(error)}`));
+      .catch((error: unknown) => log.debug(`${this.#dispatched.identity}: DTMF: ${describeError(error)}`));
   }
 
   /** Leaves at once; the last attributes are on their way before that. */
@@ -174,6 +205,21 @@ export class RoomLeg {
     for (const sid of [...this.#heard.keys()]) this.#stopHearing(sid);
     this.#source?.close();
     setImmediate(() => void this.#room.disconnect(DisconnectReason.CLIENT_INITIATED));
+  }
+
+  /**
+   * Leaves because the call came to nothing. A room that was opened for it alone is deleted, so that its agent does not wait
+   * there for anybody.
+   */
+  abandon(): void {
+    if (this.#left) return;
+    const others = [...this.#room.remoteParticipants.values()];
+    this.leave();
+    const { isOwnRoom, room } = this.#dispatched;
+    if (!isOwnRoom || others.some(({ info }) => info.kind !== ParticipantInfo_Kind.AGENT)) return;
+    deleteRoom(this.#access, room).catch((error: unknown) =>
+      log.debug(`room ${room} is not deleted: ${describeError(error)}`),
+    );
   }
 
   #follow(event: RoomEvent): void {
@@ -249,6 +295,20 @@ function tokenFor({ apiKey, apiSecret }: RoomAccess, dispatched: Dispatched): Pr
     ...(roomPreset === '' ? {} : { roomPreset }),
     lifetime: tokenLifetime,
   });
+}
+
+async function deleteRoom({ url, apiKey, apiSecret }: RoomAccess, room: string): Promise<void> {
+  const grants = { roomCreate: true };
+  const token = await signAccess(apiKey, apiSecret, { identity: 'offhook-sip', grants, lifetime: '1m' });
+  const service = new URL(url.replace(/^ws/, 'http'));
+  service.pathname = '/twirp/livekit.RoomService/DeleteRoom';
+  const answer = await fetch(service, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/protobuf' },
+    body: new DeleteRoomRequest({ room }).toBinary(),
+    signal: AbortSignal.timeout(deleteRoomMs),
+  });
+  if (!answer.ok) log.debug(`room ${room} is not deleted: ${answer.status} ${await answer.text()}`);
 }
 
 /** A capture that was waiting when the source was closed. */

@@ -7,4 +7,4 @@ export {
   type SipTarget,
 } from './flow.js';
 export { protocolOf, resolveTarget } from './resolve.js';
-export { addressTowards, type TransportOptions, Transports } from './transports.js';
+export { type TransportOptions, Transports } from './transports.js';

@@ -1,7 +1,7 @@
-import { createSocket } from 'node:dgram';
-import { isIP, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { OffhookError } from '../../errors/index.js';
+import { localAddressTowards } from '../../transport/index.js';
 import type { Flow, SipAddress, SipProtocol, SipTarget } from './flow.js';
 import { StreamListener } from './streams.js';
 import { UdpListener } from './udp.js';
@@ -73,7 +73,7 @@ export class Transports {
    * configured
    */
   async flowTo(target: SipTarget): Promise<Flow> {
-    await this.#learnLocalAddress(target.address);
+    this.#learnLocalAddress(target);
     if (target.protocol === 'udp') return this.#udp.flowTo(target);
     if (target.protocol === 'tcp') return this.#tcp.flowTo(target);
     if (this.#tls) return this.#tls.flowTo(target);
@@ -93,7 +93,8 @@ export class Transports {
       host,
       port,
       onDatagram: (bytes, flow) => {
-        void this.#learnLocalAddress(flow.remote.address).then(() => onMessage(bytes, flow));
+        this.#learnLocalAddress(flow.remote);
+        onMessage(bytes, flow);
       },
       localFor: (remote) => this.#localFor(remote, 'udp'),
     });
@@ -121,25 +122,12 @@ export class Transports {
   }
 
   /** Listening on every address, which one a peer reaches us by is what the routing table says. */
-  async #learnLocalAddress(remote: string): Promise<void> {
+  #learnLocalAddress({ address, port }: SipAddress): void {
     const { host, externalAddress } = this.#options;
     const listensOnAll = host === '0.0.0.0' || host === '::';
-    if (!listensOnAll || externalAddress !== undefined || this.#localAddresses.has(remote)) return;
+    if (!listensOnAll || externalAddress !== undefined || this.#localAddresses.has(address)) return;
     if (this.#localAddresses.size > 1_000) this.#localAddresses.clear();
-    this.#localAddresses.set(remote, await addressTowards(remote));
+    const loopback = isIPv6(address) ? '::1' : '127.0.0.1';
+    this.#localAddresses.set(address, localAddressTowards({ address, port }) ?? loopback);
   }
-}
-
-/** Address of this machine from which packets to `remote` are sent. Nothing is sent to find out. */
-export function addressTowards(remote: string): Promise<string> {
-  if (isIP(remote) === 0) return Promise.resolve('127.0.0.1');
-  const socket = createSocket(isIPv6(remote) ? 'udp6' : 'udp4');
-  return new Promise((resolve) => {
-    const done = (address: string) => {
-      socket.close();
-      resolve(address);
-    };
-    socket.once('error', () => done(isIPv6(remote) ? '::1' : '127.0.0.1'));
-    socket.connect(9, remote, () => done(socket.address().address));
-  });
 }

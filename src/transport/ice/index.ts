@@ -2,5 +2,5 @@ export { candidateAddress, hostCandidate, type IceCandidate } from './candidate.
 export type { IceCredentials, IcePath } from './ice-agent.js';
 export { type IceServer, stunServers, turnServers } from './ice-servers.js';
 export { type CandidatePair, IceSession } from './ice-session.js';
-export { localAddresses } from './local-address.js';
+export { localAddresses, localAddressTowards } from './local-address.js';
 export { UdpPort } from './udp-port.js';
