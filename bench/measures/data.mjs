@@ -9,10 +9,10 @@ const timeoutMs = 60_000;
 
 /** Megabytes per second from `sender` to `receiver`. */
 async function throughput(sender, receiver) {
-  const [endedAtMs, startedAtMs] = await Promise.all([
-    receiver.call('expectPackets', { count }, timeoutMs),
-    sender.call('flood', { count, bytes }, timeoutMs),
-  ]);
+  // Before the first packet is sent: the two programs read their commands at different times.
+  await receiver.call('countPackets', { count });
+  const startedAtMs = await sender.call('flood', { count, bytes }, timeoutMs);
+  const endedAtMs = await receiver.call('lastPacket', {}, timeoutMs);
   return (count * bytes) / 1e6 / ((endedAtMs - startedAtMs) / 1_000);
 }
 

@@ -63,6 +63,9 @@ async function openRoom({ url, token }) {
   await publish(room);
 }
 
+/** Settles when all packets that `countPackets` waits for have come. */
+let lastPacketAtMs;
+
 const commands = {
   /** Milliseconds from the call of connect to its return; the room is left again. */
   async connectOnce({ url, token }) {
@@ -118,10 +121,10 @@ const commands = {
     for (let i = 0; i < count; i++) await rooms[0].localParticipant.publishData(payload, { reliable: true });
     return startedAtMs;
   },
-  /** Resolves with the time (since 1970) at which the last of `count` packets had come. */
-  expectPackets({ count }) {
+  /** Counts packets from now on; `lastPacket` resolves when `count` have come. */
+  async countPackets({ count }) {
     let received = 0;
-    return new Promise((resolve) => {
+    lastPacketAtMs = new Promise((resolve) => {
       const onData = () => {
         received += 1;
         if (received < count) return;
@@ -131,6 +134,8 @@ const commands = {
       rooms[0].on(RoomEvent.DataReceived, onData);
     });
   },
+  /** Resolves with the time (since 1970) at which the last of the packets that are counted had come. */
+  lastPacket: () => lastPacketAtMs,
 };
 
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
