@@ -59,7 +59,14 @@ function engineMicros(size) {
   const others = Array.from({ length: size }, (_, i) => member(i));
   const participant = new ParticipantInfo({ sid: 'PA_me', identity: 'me', joinedAtMs: 1_000n });
   let state = joinedState(new JoinResponse({ participant, otherParticipants: others }));
-  const objects = new RoomObjects({ state, autoSubscribe: true, local: {}, tracks: {}, media: {} });
+  const objects = new RoomObjects({
+    state,
+    autoSubscribe: true,
+    local: {},
+    tracks: {},
+    media: {},
+    subject: {},
+  });
   const kinds = messages(size);
   const all = Array.from({ length: updates }, (_, i) => kinds[i % kinds.length](i));
   const startMs = performance.now();

@@ -46,7 +46,7 @@ export default {
     let events = 0;
     const plane = new DataPlane(() => {
       events += 1;
-    });
+    }, {});
     plane.open({ reliable: channel(), lossy: channel() });
     plane.rpcServer.register('m', async () => 'answer');
     const packets = split(input);

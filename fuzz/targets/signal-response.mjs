@@ -48,7 +48,14 @@ export default {
     const inputs = split(input).map(decode);
     const first = inputs[0]?.case === 'join' ? inputs.shift().value : joinResponse;
     let state = joinedState(first);
-    const objects = new RoomObjects({ state, autoSubscribe: true, local: {}, tracks: {}, media });
+    const objects = new RoomObjects({
+      state,
+      autoSubscribe: true,
+      local: {},
+      tracks: {},
+      media,
+      subject: {},
+    });
     const take = (change) => {
       const step = reduce(state, change);
       state = step.state;

@@ -21,7 +21,7 @@ Runs a program, and every process that it starts, on the offhook engine in place
 
 OFFHOOK_ENGINE_MODE  shared (default), ready or own: which engine serves a process
 OFFHOOK_NODE         the Node that runs the engine, in place of the one that comes with the package
-OFFHOOK_LOG          error, warn (default), info, debug or trace: what the engine writes to standard error
+OFFHOOK_LOG          error, warn (default), info or debug: what the engine writes to standard error
 """
 
 

@@ -1,3 +1,4 @@
+import { createLogger, type LogSubject } from '../logging/index.js';
 import {
   buildNack,
   buildReceiverReport,
@@ -29,6 +30,8 @@ export interface AudioReceiverOptions {
   /** Our own SSRC in reports. */
   localSsrc?: number;
   cname?: string;
+  /** For logs. */
+  subject?: LogSubject;
 }
 
 export interface AudioReceiverStats extends ReceptionStats, JitterBufferStats, PlayoutStats {
@@ -38,6 +41,7 @@ export interface AudioReceiverStats extends ReceptionStats, JitterBufferStats, P
   packetsDiscarded: number;
 }
 
+const streamLog = createLogger('audio/stream');
 const reportIntervalMs = 5_000;
 const firstReportMs = 1_000;
 /** Stragglers of a source that was replaced are ignored this long. */
@@ -86,7 +90,8 @@ export class AudioReceiver {
 
   /** Opens a view of the track; frames come from now on, of silence while there is no audio. */
   openStream(options: AudioStreamOptions): AudioStream {
-    const stream = new AudioStream(options, this.#ticker.clock.nowMs, (closed) => this.#forget(closed));
+    const log = streamLog.about(this.#options.subject ?? {});
+    const stream = new AudioStream(options, this.#ticker.clock.nowMs, (closed) => this.#forget(closed), log);
     if (this.#closed) {
       stream.close();
       return stream;

@@ -1,4 +1,5 @@
 import { limits } from '../limits.js';
+import { createLogger, type Logger } from '../logging/index.js';
 import { chain, type Stage } from './chain.js';
 import { Chunker } from './chunker.js';
 import { FilterStage, type FilterStats, type FrameFilter, type TimedSamples } from './filter-stage.js';
@@ -58,14 +59,19 @@ export class AudioStream {
    * @param nowMs monotonic time, for the filter's deadlines
    * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a format or a size that is out of limits
    */
-  constructor(options: AudioStreamOptions, nowMs: () => number, onClose: (stream: AudioStream) => void) {
+  constructor(
+    options: AudioStreamOptions,
+    nowMs: () => number,
+    onClose: (stream: AudioStream) => void,
+    log: Logger = createLogger('audio/stream'),
+  ) {
     checkStreamOptions(options);
     this.#options = options;
     this.#onClose = onClose;
     this.sampleRate = options.sampleRate;
     this.numChannels = options.numChannels;
-    this.#filter = options.filter && new FilterStage(options.filter, this.sampleRate, nowMs);
-    this.#queue = new FrameQueue(options.queueSizeFrames ?? 0, (frame) => options.onFrame(frame));
+    this.#filter = options.filter && new FilterStage(options.filter, this.sampleRate, nowMs, log);
+    this.#queue = new FrameQueue(options.queueSizeFrames ?? 0, (frame) => options.onFrame(frame), log);
     const resample = resampleTo(this.sampleRate, this.numChannels);
     const toStreamRate = this.#filter ? this.#filterBefore(this.#filter, resample) : resample;
     this.push = chain([this.#remix, toStreamRate, this.#frame()], (frame) => this.#queue.push(frame));

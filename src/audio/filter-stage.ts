@@ -1,5 +1,5 @@
 import { describeError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import type { Logger } from '../logging/index.js';
 
 /** Audio processing that may answer at once, later or never. */
 export interface FrameFilter {
@@ -36,7 +36,6 @@ interface Pending {
   next: (audio: TimedSamples) => void;
 }
 
-const log = createLogger('audio/filter');
 const deadlineMs = 20;
 
 /** Sends frames through a filter and lets them out in order, each within its deadline. */
@@ -47,11 +46,13 @@ export class FilterStage {
   #outputRate: number;
   #nowMs: () => number;
   #pending: Pending[] = [];
+  #log: Logger;
   #failing = false;
   #closed = false;
 
   /** @param streamRate Hz of the stream that the filter belongs to */
-  constructor(filter: FrameFilter, streamRate: number, nowMs: () => number) {
+  constructor(filter: FrameFilter, streamRate: number, nowMs: () => number, log: Logger) {
+    this.#log = log;
     this.#filter = filter;
     this.#inputRate = filter.inputRate ?? streamRate;
     this.#outputRate = filter.outputRate ?? this.#inputRate;
@@ -70,7 +71,8 @@ export class FilterStage {
       this.#filter.process(frame, (filtered) => this.#answer(pending, filtered));
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing) log.warn(`filter failed on a frame: ${describeError(error)}`);
+      if (!this.#failing)
+        this.#log.warn(`the filter failed on a frame, which passes unfiltered: ${describeError(error)}`);
       this.#failing = true;
       this.#answer(pending, undefined);
     }

@@ -1,8 +1,7 @@
 import { describeError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import type { Logger } from '../logging/index.js';
 import type { AudioFrame } from './frame.js';
 
-const log = createLogger('audio/stream');
 /** A consumer that is too slow all the time is warned of at every so many frames. */
 const framesPerWarning = 100;
 
@@ -12,12 +11,14 @@ export class FrameQueue {
   framesDropped = 0;
   #onFrame: (frame: AudioFrame) => void | Promise<void>;
   #limit: number;
+  #log: Logger;
   #waiting: AudioFrame[] = [];
   #busy = false;
   #closed = false;
 
   /** @param limit 0 keeps every frame */
-  constructor(limit: number, onFrame: (frame: AudioFrame) => void | Promise<void>) {
+  constructor(limit: number, onFrame: (frame: AudioFrame) => void | Promise<void>, log: Logger) {
+    this.#log = log;
     this.#limit = limit;
     this.#onFrame = onFrame;
   }
@@ -32,7 +33,7 @@ export class FrameQueue {
     if (this.#limit === 0 || this.#waiting.length <= this.#limit) return;
     this.#waiting.shift();
     if (this.framesDropped % framesPerWarning === 0) {
-      log.warn(`a stream's consumer is busy: more than ${this.#limit} frames wait, the oldest are dropped`);
+      this.#log.warn(`more than ${this.#limit} frames wait for the program; the oldest are dropped`);
     }
     this.framesDropped++;
   }
@@ -49,7 +50,7 @@ export class FrameQueue {
       // A consumer in plain JavaScript may return anything.
       if (pending instanceof Promise) this.#waitFor(pending);
     } catch (error) {
-      log.warn(`a stream's consumer failed on a frame: ${describeError(error)}`);
+      this.#log.warn(`the program's handler of frames failed: ${describeError(error)}`);
     }
   }
 

@@ -1,8 +1,7 @@
 import { OffhookError } from '../errors/index.js';
-import { type LogLevel, setLogSink } from '../logging/index.js';
+import { asLogLevel, describeSubject, type LogLevel, logLevels, setLogSink } from '../logging/index.js';
 
 /** What commands that serve have in common. */
-const logLevels: readonly string[] = ['error', 'warn', 'info', 'debug', 'trace'];
 export const logLevelHelp = `one of ${logLevels.join(', ')}`;
 
 export function parsePort(text: string): number {
@@ -14,7 +13,8 @@ export function parsePort(text: string): number {
 }
 
 export function parseLogLevel(text: string): LogLevel {
-  if (logLevels.includes(text)) return text as LogLevel;
+  const level = asLogLevel(text);
+  if (level) return level;
   throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is no log level`, {
     advice: `Give one of ${logLevels.join(', ')}.`,
   });
@@ -22,8 +22,9 @@ export function parseLogLevel(text: string): LogLevel {
 
 /** Log records as lines of standard error. */
 export function logToStderr(threshold: LogLevel): void {
-  setLogSink(({ level, module, message }) => {
-    process.stderr.write(`${new Date().toISOString()} ${level.padEnd(5)} ${module}: ${message}\n`);
+  setLogSink(({ level, module, message, ...subject }) => {
+    const about = [module, describeSubject(subject)].filter(Boolean).join(' ');
+    process.stderr.write(`${new Date().toISOString()} ${level.padEnd(5)} ${about}: ${message}\n`);
   }, threshold);
 }
 

@@ -1,6 +1,6 @@
 import type { DataStream_Chunk, DataStream_Header, DataStream_Trailer } from '@livekit/protocol';
 import { limits } from '../limits.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import { byteInfoOf, textInfoOf } from './stream-header.js';
 import { ByteStreamReader, TextStreamReader, type UnreadBytes } from './stream-reader.js';
 
@@ -22,17 +22,24 @@ export class IncomingStreams {
   /** Open streams of each sender. */
   #counts = new Map<string, number>();
   #unread: UnreadBytes = { bytes: 0 };
+  #log: Logger;
+
+  constructor(subject: LogSubject = {}) {
+    this.#log = log.about(subject);
+  }
 
   /** Begins a stream; undefined when the header is not usable. */
   header(participantIdentity: string, header: DataStream_Header): OpenedStream | undefined {
     const key = keyOf(participantIdentity, header.streamId);
     if (this.#open.has(key)) {
-      log.warn(`header: stream ${header.streamId} of ${participantIdentity} is open already`);
+      this.#log.warn(`header: stream ${header.streamId} of ${participantIdentity} is open already`);
       return undefined;
     }
     const count = this.#counts.get(participantIdentity) ?? 0;
     if (count >= limits.openStreams.value) {
-      log.warn(`header: ${participantIdentity} has ${count} streams open; ${header.streamId} is dropped`);
+      this.#log.warn(
+        `header: ${participantIdentity} has ${count} streams open; ${header.streamId} is dropped`,
+      );
       return undefined;
     }
     const opened = this.#reader(participantIdentity, header, () => this.#forget(key));
@@ -116,7 +123,7 @@ export class IncomingStreams {
         reader: new ByteStreamReader(info, participantIdentity, onCancel, this.#unread),
       };
     }
-    log.warn(`header: stream ${header.streamId} of ${participantIdentity} has no kind`);
+    this.#log.warn(`header: stream ${header.streamId} of ${participantIdentity} has no kind`);
     return undefined;
   }
 }

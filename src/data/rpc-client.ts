@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { RpcRequest, type RpcResponse } from '@livekit/protocol';
 import { describeError, OffhookError } from '../errors/index.js';
 import { limits } from '../limits.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import type { PacketSender } from './packet.js';
 import { RpcError, rpcLimits } from './rpc-error.js';
 
@@ -34,9 +34,11 @@ const minHandlerTimeMs = 1_000;
 /** Calls of remote methods: request, acknowledgement, response. */
 export class RpcClient {
   #sender: PacketSender;
+  #log: Logger;
   #pending = new Map<string, PendingCall>();
 
-  constructor(sender: PacketSender) {
+  constructor(sender: PacketSender, subject: LogSubject = {}) {
+    this.#log = log.about(subject);
     this.#sender = sender;
   }
 
@@ -69,13 +71,13 @@ export class RpcClient {
   handleAck(requestId: string): void {
     const call = this.#pending.get(requestId);
     if (call) call.acknowledge();
-    else log.debug(`handleAck: no call ${requestId} is waiting`);
+    else this.#log.debug(`handleAck: no call ${requestId} is waiting`);
   }
 
   handleResponse({ requestId, value }: RpcResponse): void {
     const call = this.#pending.get(requestId);
     if (!call) {
-      log.debug(`handleResponse: no call ${requestId} is waiting`);
+      this.#log.debug(`handleResponse: no call ${requestId} is waiting`);
     } else if (value.case === 'payload') {
       call.succeed(value.value);
     } else if (value.case === 'error') {

@@ -1,7 +1,7 @@
 import { RpcAck, RpcError as RpcErrorMessage, type RpcRequest, RpcResponse } from '@livekit/protocol';
 import { describeError } from '../errors/index.js';
 import { limits } from '../limits.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import type { PacketContent, PacketSender } from './packet.js';
 import { RpcError, rpcLimits } from './rpc-error.js';
 
@@ -22,11 +22,13 @@ const protocolVersion = 1;
 /** Methods that others may call. */
 export class RpcServer {
   #sender: PacketSender;
+  #log: Logger;
   #handlers = new Map<string, RpcHandler>();
   /** Calls that a handler has not answered yet. */
   #unanswered = 0;
 
-  constructor(sender: PacketSender) {
+  constructor(sender: PacketSender, subject: LogSubject = {}) {
+    this.#log = log.about(subject);
     this.#sender = sender;
   }
 
@@ -61,7 +63,7 @@ export class RpcServer {
         throw RpcError.builtIn('responsePayloadTooLarge');
       return { case: 'payload', value: payload };
     } catch (error) {
-      return { case: 'error', value: toMessage(error, request.method) };
+      return { case: 'error', value: this.#toMessage(error, request.method) };
     }
   }
 
@@ -74,17 +76,22 @@ export class RpcServer {
     }
   }
 
+  #toMessage(error: unknown, method: string): RpcErrorMessage {
+    if (!(error instanceof RpcError))
+      this.#log.warn(`the handler of ${method} failed: ${describeError(error)}`);
+    return toMessage(error);
+  }
+
   #send(destinationIdentity: string, content: PacketContent): void {
     this.#sender
       .send(content, 'reliable', { destinationIdentities: [destinationIdentity] })
       .catch((error) =>
-        log.warn(`${content.case} to ${destinationIdentity} not sent: ${describeError(error)}`),
+        this.#log.warn(`${content.case} to ${destinationIdentity} not sent: ${describeError(error)}`),
       );
   }
 }
 
-function toMessage(error: unknown, method: string): RpcErrorMessage {
-  if (!(error instanceof RpcError)) log.warn(`the handler of ${method} failed: ${describeError(error)}`);
+function toMessage(error: unknown): RpcErrorMessage {
   const { code, message, data } = error instanceof RpcError ? error : RpcError.builtIn('applicationError');
   return new RpcErrorMessage({
     code,

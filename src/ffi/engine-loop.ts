@@ -2,7 +2,7 @@ import { describeError, OffhookError } from '../errors/index.js';
 import { createLogger } from '../logging/index.js';
 import { answer } from './answers.js';
 import { EventsToCome } from './events-to-come.js';
-import { Logs } from './logs.js';
+import { captureInto, type LogCapture, Logs } from './logs.js';
 import CaptureRing from './program/capture-ring.cjs';
 import { type FfiAnswer, FfiServer } from './server.js';
 import type { EngineClient, ErrorRecord, FromEngine, ToEngine } from './wire.js';
@@ -27,6 +27,7 @@ class ClientService {
   readonly #client: EngineClient;
   readonly #events: EventsToCome;
   readonly #server: FfiServer;
+  readonly #capture: LogCapture;
 
   constructor(client: EngineClient) {
     this.#client = client;
@@ -35,6 +36,9 @@ class ClientService {
       emit: (event) => this.#events.add(event),
       untilTaken: () => this.#events.untilTaken(),
     });
+    this.#capture = client.isLibrary
+      ? (records) => this.#send({ type: 'logs', records })
+      : captureInto(this.#server.outbox);
     if (client.isLibrary) {
       this.#server.informLibrary({
         // Of any other error, the callback says all there is.
@@ -74,7 +78,7 @@ class ClientService {
 
   async #dispose(): Promise<void> {
     await this.#server.dispose();
-    if (logs.capturedBy === this.#server.outbox) logs.capturedBy = undefined;
+    if (logs.capturedBy === this.#capture) logs.capturedBy = undefined;
     this.#send({ type: 'disposed', closed: this.#server.outbox.takeOpenedAndClosed().closed });
   }
 
@@ -112,7 +116,7 @@ class ClientService {
         });
         return;
       case 'initialize':
-        if (message.captureLogs) logs.capturedBy = this.#server.outbox;
+        if (message.captureLogs) logs.capturedBy = this.#capture;
         log.debug(`initialized for version ${message.sdkVersion} of the program's SDK`);
         return;
       case 'dispose':

@@ -1,3 +1,4 @@
+export { Logs } from './logs.js';
 export type { CallbackCase, EventOf, InitOf, RequestCase, RequestOf, ResponseOf } from './messages.js';
 export { default as EngineThread } from './program/engine-thread.cjs';
 export * as protocol from './protocol.js';

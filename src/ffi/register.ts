@@ -3,7 +3,8 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
-import { isShown, logLevelProblem, standardErrorLevel } from './log-level.js';
+import { isShown } from '../logging/index.js';
+import { logLevelProblem, standardErrorLevel } from './log-level.js';
 
 /*
  * Puts this process, and every process that it starts, on offhook's engine: `node --import offhook/register agent.js`.

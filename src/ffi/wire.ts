@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorCode, Stage } from '../errors/index.js';
+import type { LogRecord } from '../logging/index.js';
 import type { ConnectionState, ConnectOptions } from '../room/index.js';
 import type { SpanRecord } from '../timeline/index.js';
 import type { CallbackCase } from './messages.js';
@@ -129,7 +130,8 @@ export interface EventsMessage {
 /** What only the library is told, before the event of the protocol that says less. */
 export type LibraryNews =
   | { type: 'failure'; asyncId: bigint; error: ErrorRecord }
-  | { type: 'connectionState'; connect: bigint; state: ConnectionState };
+  | { type: 'connectionState'; connect: bigint; state: ConnectionState }
+  | { type: 'logs'; records: LogRecord[] };
 
 /** A step of a room's timeline that has ended. */
 export interface TracedStep {

@@ -84,7 +84,7 @@ export class FilterModule {
       },
       onTakenOut: (taken, reason) => this.#takeOut(taken, reason),
       onClose: (closed) => {
-        this.#log.info(describeStreamEnd(closed.status));
+        this.#log.about(closed.options.subject ?? {}).info(describeStreamEnd(closed.status));
         this.#release(closed);
         this.#sessions.delete(closed);
       },
@@ -170,7 +170,8 @@ export class FilterModule {
   }
 
   #announce(load: FilterLoad): void {
-    this.#log[load.state === 'ready' ? 'info' : 'warn'](describeLoad(load));
+    const log = this.#log.about(load.timeline?.subject ?? {});
+    log[load.state === 'ready' ? 'info' : 'warn'](describeLoad(load));
     this.#options.onStatus(this.status);
   }
 
@@ -225,8 +226,10 @@ export class FilterModule {
     });
   }
 
-  #announceStream({ status }: FilterSession): void {
-    this.#log[status.state === 'ready' ? 'info' : 'warn'](describeStream(status));
+  #announceStream(session: FilterSession): void {
+    const { status } = session;
+    const log = this.#log.about(session.options.subject ?? {});
+    log[status.state === 'ready' ? 'info' : 'warn'](describeStream(status));
     this.#options.onStatus(this.status);
   }
 

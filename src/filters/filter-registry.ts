@@ -165,7 +165,9 @@ export class FilterRegistry {
   #missing(moduleId: string, options: FilterSessionOptions): FilterSession {
     const known = [...this.#modules.keys(), rnnoiseModuleId].join(', ');
     const reason = `no audio filter has the module id ${moduleId} (known: ${known})`;
-    log.error(`${reason}; audio passes unfiltered (track ${options.streamInfo.trackId})`);
+    log
+      .about(options.subject ?? {})
+      .error(`${reason}; audio passes unfiltered (track ${options.streamInfo.trackId})`);
     const rates = { inputRate: options.sampleRate, outputRate: options.sampleRate };
     const session = new FilterSession(options, rates, {
       onInfo: () => {},

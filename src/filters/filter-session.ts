@@ -1,4 +1,5 @@
 import { limits } from '../limits.js';
+import type { LogSubject } from '../logging/index.js';
 import type { FilterHost } from './filter-host.js';
 import type { FilterState, FilterStreamInfo, FilterStreamStatus } from './filter-status.js';
 import { LatencyHistogram } from './latency-histogram.js';
@@ -14,6 +15,8 @@ export interface FilterSessionOptions {
   /** The options that the program gave, as JSON; default an empty object. */
   optionsJson?: string;
   streamInfo: FilterStreamInfo;
+  /** For logs. */
+  subject?: LogSubject;
 }
 
 /** In Hz. */

@@ -8,13 +8,14 @@ import {
   type InitOf,
   type LibraryConnect,
   type LibraryNews,
+  Logs,
   protocol,
   type RequestCase,
   type RequestOf,
   type ResponseOf,
   type TracedStep,
 } from '../ffi/index.js';
-import { createLogger, type LogLevel, type LogRecord } from '../logging/index.js';
+import { createLogger, type LogRecord } from '../logging/index.js';
 
 const log = createLogger('library');
 
@@ -22,9 +23,6 @@ type FfiEventMessage = InstanceType<typeof protocol.FfiEvent>['message'];
 
 /** Takes the events of one handle: a room, a stream, a reader. */
 type Listener = (message: FfiEventMessage) => void;
-
-/** By number in the protocol. */
-const logLevels: readonly LogLevel[] = ['error', 'warn', 'info', 'debug', 'trace'];
 
 interface Pending {
   resolve(callback: never): void;
@@ -43,8 +41,9 @@ export class LibraryEngine {
   readonly #listeners = new Map<bigint, Listener>();
   readonly #connectListeners = new Map<bigint, (news: LibraryNews | TracedStep) => void>();
   readonly #abandoned = new FinalizationRegistry<bigint>((handle) => this.drop(handle));
+  /** Of this thread: what handlers of the program throw. */
+  readonly #logs = new Logs();
   #lastConnectId = 0n;
-  #logSink: ((record: LogRecord) => void) | undefined;
 
   /** Starts the engine thread at the first call. */
   static get shared(): LibraryEngine {
@@ -58,6 +57,7 @@ export class LibraryEngine {
     this.#thread.onStep = (step) => this.#connectListeners.get(step.connect)?.(step);
     this.#thread.initialize(false, 'offhook');
     this.#thread.trace();
+    log.info('rooms of this process run on the offhook engine');
   }
 
   /**
@@ -128,9 +128,17 @@ export class LibraryEngine {
     this.#abandoned.register(owner, handle, owner);
   }
 
-  /** Hands the engine's log records to `sink`, at every level. */
+  /** Hands the log records of the engine and of the library to `sink`, at every level. */
   captureLogs(sink: (record: LogRecord) => void): void {
-    this.#logSink = sink;
+    this.#logs.capturedBy = (records) => {
+      for (const record of records) {
+        try {
+          sink(record);
+        } catch {
+          // It is where failures are reported: there is no other place for its own.
+        }
+      }
+    };
     this.#thread.initialize(true, 'offhook');
   }
 
@@ -145,6 +153,7 @@ export class LibraryEngine {
 
   #onNews(news: LibraryNews): void {
     if (news.type === 'failure') this.#failures.set(news.asyncId, news.error);
+    else if (news.type === 'logs') this.#logs.capturedBy?.(news.records);
     else this.#connectListeners.get(news.connect)?.(news);
   }
 
@@ -158,12 +167,6 @@ export class LibraryEngine {
   }
 
   #dispatch(message: FfiEventMessage): void {
-    if (message.case === 'logs') {
-      for (const { level, target = '', message: text = '' } of message.value.records) {
-        this.#logSink?.({ level: logLevels[level ?? 0] ?? 'info', module: target, message: text });
-      }
-      return;
-    }
     const value = message.value as
       | {
           asyncId?: bigint;

@@ -7,7 +7,7 @@ import { LibraryEngine } from './engine.js';
  * set, goes to standard error too.
  *
  * @example
- * setLogSink(({ level, module, message }) => logger[level]({ module }, message));
+ * setLogSink(({ level, message, ...about }) => logger[level](about, message));
  */
 export function setLogSink(sink: (record: LogRecord) => void): void {
   checkFunction('the log sink', sink);

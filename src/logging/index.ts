@@ -1,1 +1,12 @@
-export { createLogger, type Logger, type LogLevel, type LogRecord, setLogSink } from './log.js';
+export {
+  asLogLevel,
+  createLogger,
+  describeSubject,
+  isShown,
+  type Logger,
+  type LogLevel,
+  type LogRecord,
+  type LogSubject,
+  logLevels,
+  setLogSink,
+} from './log.js';

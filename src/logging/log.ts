@@ -1,52 +1,93 @@
 import { withoutTokens } from '../errors/index.js';
 
-/** The levels of the FFI protocol's LogRecord, most severe first. */
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace';
+/** From the most severe; each level includes those before it. */
+export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
 
-export interface LogRecord {
+export type LogLevel = (typeof logLevels)[number];
+
+/** The call that a record is about, as far as it is known. */
+export interface LogSubject {
+  /** Name of the room. */
+  room?: string | undefined;
+  /** Of the local participant. */
+  identity?: string | undefined;
+  /** Id of the agent's job. */
+  job?: string | undefined;
+}
+
+export interface LogRecord extends LogSubject {
   level: LogLevel;
-  /** The part of the engine that speaks, e.g. `signal` or `filters/native`. */
+  /** The part of the engine that reports, e.g. `signal` or `filters/native`. */
   module: string;
   message: string;
 }
 
-export interface Logger {
-  error(message: string): void;
-  warn(message: string): void;
-  info(message: string): void;
-  debug(message: string): void;
-  trace(message: string): void;
+export interface Logger extends Record<LogLevel, (message: string) => void> {
+  /** The same logger for one call. `subject` may be filled in later: it is read at each record. */
+  about(subject: LogSubject): Logger;
 }
 
 type LogSink = (record: LogRecord) => void;
 
-const severity: Record<LogLevel, number> = { error: 0, warn: 1, info: 2, debug: 3, trace: 4 };
-
 let sink: LogSink = () => {};
-let threshold = severity.debug;
+let threshold: LogLevel = 'debug';
 
 /** Sends every log record of this thread to `newSink`; records less severe than `level` are dropped. */
 export function setLogSink(newSink: LogSink, level: LogLevel = 'debug'): void {
   sink = newSink;
-  threshold = severity[level];
+  threshold = level;
 }
 
 /**
- * A logger for one module; its messages begin with the name of what speaks. Control characters are escaped: names and
- * errors that come from outside are part of messages, and must not write lines of their own.
+ * A logger for one module. Control characters in its messages are escaped: they hold names and errors that come from
+ * outside, which must not write lines of their own.
  */
 export function createLogger(module: string): Logger {
+  return loggerAbout(module, {});
+}
+
+function loggerAbout(module: string, subject: LogSubject): Logger {
   const at = (level: LogLevel) => (message: string) => {
-    if (severity[level] <= threshold)
-      sink({ level, module, message: escapeControls(withoutTokens(message)) });
+    if (!isShown(level, threshold)) return;
+    const { room, identity, job } = subject;
+    sink({
+      level,
+      module,
+      message: escapeControls(withoutTokens(message)),
+      ...(room && { room }),
+      ...(identity && { identity }),
+      ...(job && { job }),
+    });
   };
   return {
     error: at('error'),
     warn: at('warn'),
     info: at('info'),
     debug: at('debug'),
-    trace: at('trace'),
+    about: (other) => loggerAbout(module, other),
   };
+}
+
+/** The name of a level that comes from outside; undefined when it is none. */
+export function asLogLevel(text: string | undefined): LogLevel | undefined {
+  return logLevels.find((level) => level === text);
+}
+
+/** Whether a record of `level` is shown when `threshold` is the least severe level shown. */
+export function isShown(level: LogLevel, threshold: LogLevel): boolean {
+  return logLevels.indexOf(level) <= logLevels.indexOf(threshold);
+}
+
+/** `room=kitchen identity=ada job=AJ_1`: what is known, in quotes where it is not one plain word. */
+export function describeSubject({ room, identity, job }: LogSubject): string {
+  return Object.entries({ room, identity, job })
+    .filter((entry): entry is [string, string] => entry[1] !== undefined)
+    .map(([name, value]) => `${name}=${/^[\w.@:+/-]+$/.test(value) ? value : quoted(value)}`)
+    .join(' ');
+}
+
+function quoted(value: string): string {
+  return escapeControls(JSON.stringify(withoutTokens(value)));
 }
 
 function escapeControls(text: string): string {

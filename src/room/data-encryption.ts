@@ -2,7 +2,7 @@ import { type DataPacket, EncryptedPacket, EncryptedPacketPayload, Encryption_Ty
 import type { PacketContent } from '../data/index.js';
 import { DataCryptor, type EncryptionState } from '../e2ee/index.js';
 import { describeError, OffhookError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import type { EncryptionStateListener, RoomEncryption } from './encryption.js';
 
 const log = createLogger('room/data-encryption');
@@ -24,6 +24,7 @@ const encryptable = new Set<PacketContent['case']>([
 /** Encrypts and decrypts the content of data packets, without changing their order. */
 export class DataEncryption {
   readonly #encryption: RoomEncryption;
+  readonly #log: Logger;
   readonly #cryptor: DataCryptor;
   readonly #identity: () => string;
   readonly #onStateChange: EncryptionStateListener;
@@ -32,7 +33,13 @@ export class DataEncryption {
   readonly #opening = new Map<string, { last: Promise<void>; waiting: number }>();
   readonly #states = new Map<string, EncryptionState>();
 
-  constructor(encryption: RoomEncryption, identity: () => string, onStateChange: EncryptionStateListener) {
+  constructor(
+    encryption: RoomEncryption,
+    identity: () => string,
+    onStateChange: EncryptionStateListener,
+    subject: LogSubject,
+  ) {
+    this.#log = log.about(subject);
     this.#encryption = encryption;
     this.#cryptor = new DataCryptor(encryption.keys);
     this.#identity = identity;
@@ -71,7 +78,7 @@ export class DataEncryption {
     }
     const { last, waiting } = queue ?? { last: Promise.resolve(), waiting: 0 };
     if (waiting >= maxWaiting) {
-      log.warn(`more than ${maxWaiting} packets of ${identity} wait to be decrypted; one is dropped`);
+      this.#log.warn(`more than ${maxWaiting} packets of ${identity} wait to be decrypted; one is dropped`);
       return;
     }
     const entry = { last, waiting: waiting + 1 };
@@ -80,7 +87,7 @@ export class DataEncryption {
       try {
         if (readable) deliver(readable);
       } catch (error) {
-        log.error(`a packet of ${identity} is lost: ${describeError(error)}`);
+        this.#log.error(`a packet of ${identity} is lost: ${describeError(error)}`);
       }
       entry.waiting--;
       const current = this.#opening.get(identity);
@@ -108,7 +115,7 @@ export class DataEncryption {
       return readable;
     } catch (error) {
       const isMissing = error instanceof OffhookError && error.code === 'OFFHOOK_INVALID_REQUEST';
-      log.debug(`a packet of ${identity} is dropped: ${describeError(error)}`);
+      this.#log.debug(`a packet of ${identity} is dropped: ${describeError(error)}`);
       this.#enter(identity, isMissing ? 'missingKey' : 'decryptionFailed');
       return undefined;
     }

@@ -14,7 +14,7 @@ import {
   RpcServer,
 } from '../data/index.js';
 import { describeError, type OffhookError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import type { DataEncryption } from './data-encryption.js';
 import type { DataEvent } from './events.js';
 
@@ -42,16 +42,19 @@ export class DataPlane implements PacketSender {
   #lastReceived: number | undefined;
   #inbox = new ReliableInbox();
   #order = this.#newOrder();
-  #incoming = new IncomingStreams();
+  #incoming: IncomingStreams;
+  #log: Logger;
   #emit: (event: DataEvent) => void;
   #encryption: DataEncryption | undefined;
 
-  constructor(emit: (event: DataEvent) => void, encryption?: DataEncryption) {
+  constructor(emit: (event: DataEvent) => void, subject: LogSubject, encryption?: DataEncryption) {
+    this.#log = log.about(subject);
     this.#encryption = encryption;
     this.#emit = emit;
     this.streams = new OutgoingStreams(this);
-    this.rpcClient = new RpcClient(this);
-    this.rpcServer = new RpcServer(this);
+    this.#incoming = new IncomingStreams(subject);
+    this.rpcClient = new RpcClient(this, subject);
+    this.rpcServer = new RpcServer(this, subject);
   }
 
   send(content: PacketContent, kind: PacketKind, routing: PacketRouting = {}): Promise<void> {
@@ -136,7 +139,7 @@ export class DataPlane implements PacketSender {
     try {
       packet = DataPacket.fromBinary(bytes);
     } catch (error) {
-      log.warn(`a message of ${bytes.length} bytes is no DataPacket: ${describeError(error)}`);
+      this.#log.warn(`a message of ${bytes.length} bytes is no DataPacket: ${describeError(error)}`);
       return;
     }
     const { participantSid: publisherSid, sequence } = packet;
@@ -150,7 +153,7 @@ export class DataPlane implements PacketSender {
 
   #handleReliable({ publisherSid, sequence, packet }: NumberedPacket): void {
     if (this.#inbox.accept(publisherSid, sequence)) this.#open(packet, 'reliable');
-    else log.debug(`packet ${sequence} of ${packet.participantIdentity} came twice`);
+    else this.#log.debug(`packet ${sequence} of ${packet.participantIdentity} came twice`);
   }
 
   #open(packet: DataPacket, kind: PacketKind): void {
@@ -218,7 +221,7 @@ export class DataPlane implements PacketSender {
         this.#incoming.trailer(participantIdentity, content.value);
         break;
       default:
-        log.debug(`a packet with ${content.case ?? 'nothing'} is not used here`);
+        this.#log.debug(`a packet with ${content.case ?? 'nothing'} is not used here`);
     }
   }
 }

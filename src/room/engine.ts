@@ -16,6 +16,7 @@ import type { PacketChannel, PacketKind } from '../data/index.js';
 import { type Deadlines, withDeadline } from '../deadlines/index.js';
 import type { FrameDecryptor } from '../e2ee/index.js';
 import { OffhookError } from '../errors/index.js';
+import type { LogSubject } from '../logging/index.js';
 import type { Timeline } from '../timeline/index.js';
 import { Connection } from './connection/connection.js';
 import type { ConnectionHost } from './connection/connection-host.js';
@@ -77,11 +78,13 @@ export class Engine implements ConnectionHost, LocalTracksHost {
     const tell: EncryptionStateListener = (participantIdentity, trackSid, state) =>
       options.onEncryption({ type: 'e2eeStateChanged', participantIdentity, trackSid, state });
     this.encryption = encryption && new RoomEncryption(encryption, tell);
+    const { subject } = options.timeline;
     this.data = new DataPlane(
       options.onData,
-      this.encryption && new DataEncryption(this.encryption, () => this.identity(), tell),
+      subject,
+      this.encryption && new DataEncryption(this.encryption, () => this.identity(), tell, subject),
     );
-    this.media = new RemoteMedia((input) => this.dispatch(input));
+    this.media = new RemoteMedia((input) => this.dispatch(input), subject);
     this.tracks = new LocalTracks(this);
     this.connection = new Connection({ ...options, host: this });
   }
@@ -108,6 +111,10 @@ export class Engine implements ConnectionHost, LocalTracksHost {
 
   identity(): string {
     return this.#state?.local.identity ?? '';
+  }
+
+  get subject(): LogSubject {
+    return this.#options.timeline.subject;
   }
 
   publishDeadlineMs(): number {

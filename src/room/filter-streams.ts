@@ -38,7 +38,7 @@ export class FilterStreams {
     wanted: { moduleId: string; options?: unknown },
     stream: { trackId: string; participantIdentity: string; sampleRate: number; numChannels: number },
   ): FrameFilter {
-    const { filters, url, describe } = this.#options;
+    const { filters, url, describe, timeline } = this.#options;
     const { moduleId, options } = wanted;
     const { trackId, participantIdentity, sampleRate, numChannels } = stream;
     const info: StreamInfo = { url, ...describe(participantIdentity), participantIdentity, trackId };
@@ -47,6 +47,7 @@ export class FilterStreams {
       numChannels,
       optionsJson: options === undefined ? '' : JSON.stringify(options),
       streamInfo: info,
+      subject: timeline.subject,
     });
     const open = { filter, info };
     this.#open.add(open);

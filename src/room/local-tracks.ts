@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { MuteTrackRequest, type SubscribedQualityUpdate, TrackPublishedResponse } from '@livekit/protocol';
 import { withDeadline } from '../deadlines/index.js';
 import { describeError, OffhookError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import type { RoomEncryption } from './encryption.js';
 import type { LocalAudioTrack } from './local-audio-track.js';
 import { LocalVideoTrack } from './local-video-track.js';
@@ -28,16 +28,19 @@ export interface LocalTracksHost {
   readonly encryption: RoomEncryption | undefined;
   /** Our own identity in the room. */
   identity(): string;
+  readonly subject: LogSubject;
 }
 
 /** The tracks that the program publishes, through all sessions of its room. */
 export class LocalTracks {
   #host: LocalTracksHost;
+  #log: Logger;
   /** By sid. */
   #published = new Map<string, SentTrack>();
 
   constructor(host: LocalTracksHost) {
     this.#host = host;
+    this.#log = log.about(host.subject);
   }
 
   get(sid: string): SentTrack | undefined {
@@ -76,7 +79,9 @@ export class LocalTracks {
               session.publisher.negotiate();
               throw error;
             }
-            log.info(`publishing track ${track.name} begins anew: ${describeError(error)}`);
+            this.#log.info(
+              `track ${track.name} is published again on the new session: ${describeError(error)}`,
+            );
           }
         }
       },
@@ -113,7 +118,7 @@ export class LocalTracks {
           this.#host.dispatch({ type: 'localTrackRepublished', previousSid, track: sent.info });
         } catch (error) {
           if (signal.aborted || session.signal.aborted) throw error;
-          log.error(`track ${track.name} could not be published again: ${describeError(error)}`);
+          this.#log.error(`track ${track.name} could not be published again: ${describeError(error)}`);
           this.#published.delete(previousSid);
           this.#release(sent);
           sent.removeFrom(session.publisher);
@@ -180,11 +185,11 @@ export class LocalTracks {
     options: PublishAudioOptions | PublishVideoOptions,
     cid: string,
   ): SentTrack {
-    const { random, encryption: shared } = this.#host;
+    const { random, encryption: shared, subject } = this.#host;
     const encryption = shared && { encryption: shared, identity: this.#host.identity() };
     // Each kind of track comes with the options of its kind, as the typed API has it.
     return track instanceof LocalVideoTrack
-      ? new SentVideoTrack(track, options as PublishVideoOptions, cid, random, encryption)
+      ? new SentVideoTrack(track, options as PublishVideoOptions, cid, random, encryption, subject)
       : new SentAudioTrack(track, options as PublishAudioOptions, cid, random, encryption);
   }
 

@@ -1,5 +1,5 @@
 import { TrackType } from '@livekit/protocol';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type LogSubject } from '../logging/index.js';
 import type { RoomEvent, StateEvent } from './events.js';
 import type { TrackPublicationInfo } from './info.js';
 import { LocalParticipant, type LocalParticipantHost } from './local-participant.js';
@@ -23,6 +23,7 @@ interface RoomObjectsOptions {
   local: LocalParticipantHost;
   tracks: RemoteTrackHost;
   media: RemoteMedia;
+  subject: LogSubject;
 }
 
 /** Participants and publications as programs hold them: made, renewed and dropped as the state's events say. */
@@ -208,7 +209,9 @@ export class RoomObjects {
   #makeTrack(publication: RemoteTrackPublication): RemoteTrack | undefined {
     const media = this.#options.media.get(publication.sid);
     if (!media) {
-      log.warn(`track ${publication.sid} is subscribed to, but its media is gone`);
+      log
+        .about(this.#options.subject)
+        .warn(`track ${publication.sid} is subscribed to, but its media is gone`);
       return undefined;
     }
     const { audio, video } = media;

@@ -1,6 +1,7 @@
 import type { AudioTrackFeature, TrackSource } from '@livekit/protocol';
 import type { Clock, FrameFilter } from '../audio/index.js';
 import type { Deadlines } from '../deadlines/index.js';
+import type { LogSubject } from '../logging/index.js';
 import type { Timeline } from '../timeline/index.js';
 import type { IceServer } from '../transport/index.js';
 import type { VideoCodec } from '../video/index.js';
@@ -36,7 +37,14 @@ export interface RoomFilters {
   updateToken(url: string, token: string): void;
   create(
     moduleId: string,
-    options: { sampleRate: number; numChannels: number; optionsJson: string; streamInfo: StreamInfo },
+    options: {
+      sampleRate: number;
+      numChannels: number;
+      optionsJson: string;
+      streamInfo: StreamInfo;
+      /** For logs. */
+      subject: LogSubject;
+    },
   ): RoomFilter;
 }
 

@@ -3,7 +3,8 @@ import type { FrameFilter } from '../audio/index.js';
 import { resolveDeadlines } from '../deadlines/index.js';
 import { describeError, OffhookError } from '../errors/index.js';
 import { FilterRegistry } from '../filters/index.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type Logger } from '../logging/index.js';
+import { subjectOfIdentity, subjectOfToken } from '../signal/index.js';
 import {
   describeDuration,
   logTimeline,
@@ -55,6 +56,7 @@ export class Room {
   /** Takes every event, in order. What it throws is logged and does not stop the room. */
   onEvent: (event: RoomEvent) => void = () => {};
   #options: RoomOptions;
+  #log: Logger;
   #engine: Engine | undefined;
   #objects: RoomObjects | undefined;
   #filters: FilterStreams | undefined;
@@ -65,6 +67,7 @@ export class Room {
   constructor(options: RoomOptions = {}) {
     this.#options = options;
     this.timeline = new Timeline(options.name ?? 'room');
+    this.#log = log.about(this.timeline.subject);
     logTimeline(this.timeline, log);
   }
 
@@ -104,7 +107,10 @@ export class Room {
       throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'connect: the room is connected already');
     }
     const urls = typeof url === 'string' ? [url] : url;
-    this.timeline.subject = { url: withoutQuery(urls[0] ?? '') };
+    // Of the connect before nothing is left.
+    const unknown = { room: undefined, identity: undefined, job: undefined };
+    const shownUrl = withoutQuery(urls[0] ?? '');
+    Object.assign(this.timeline.subject, { ...unknown, url: shownUrl, ...subjectOfToken(token) });
     const deadlines = resolveDeadlines(options.deadlines);
     const engine = new Engine({
       urls,
@@ -144,8 +150,8 @@ export class Room {
       await connected;
       const elapsed = describeDuration(this.timeline.elapsedMs() - startedMs);
       const steps = this.timeline.spans.filter(({ startMs }) => startMs >= startedMs);
-      log.info(
-        `${this.timeline.title}: joined ${engine.connection.url} after ${elapsed}: ${summarizeTimeline(steps)}`,
+      this.#log.info(
+        `${this.timeline.name}: joined ${engine.connection.url} after ${elapsed}: ${summarizeTimeline(steps)}`,
       );
     } catch (error) {
       engine.close(describeError(error));
@@ -182,11 +188,12 @@ export class Room {
 
   #onJoined(engine: Engine, state: RoomState, options: ConnectOptions): void {
     const { room, local } = state;
-    this.timeline.subject = { ...this.timeline.subject, room: room.name, identity: local.identity };
+    Object.assign(this.timeline.subject, { room: room.name, ...subjectOfIdentity(local.identity) });
     this.#objects = new RoomObjects({
       state,
       autoSubscribe: options.autoSubscribe ?? true,
       media: engine.media,
+      subject: this.timeline.subject,
       tracks: {
         setSubscribed: (sid, subscribed) => engine.setSubscribed(sid, subscribed),
         updateTrackSettings: (value) => engine.send({ case: 'trackSetting', value }),
@@ -249,7 +256,7 @@ export class Room {
     try {
       this.onEvent(event);
     } catch (error) {
-      log.error(`onEvent failed on ${event.type}: ${describeError(error)}`);
+      this.#log.error(`onEvent failed on ${event.type}: ${describeError(error)}`);
     }
   }
 

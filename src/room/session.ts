@@ -12,7 +12,7 @@ import {
 import type { PacketChannel, PacketKind } from '../data/index.js';
 import type { Deadlines } from '../deadlines/index.js';
 import { OffhookError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type Logger } from '../logging/index.js';
 import type { SignalClient } from '../signal/index.js';
 import type { Timeline } from '../timeline/index.js';
 import type { DataChannel, IceCandidate, IceServer, PeerConnectionState } from '../transport/index.js';
@@ -55,6 +55,7 @@ export class Session {
   readonly subscriber: Subscriber;
   readonly join: JoinResponse;
   #signal: SignalClient;
+  #log: Logger;
   #events: SessionEvents;
   #mediaUp = createDeferred<void>();
   #channelsTold = false;
@@ -68,6 +69,7 @@ export class Session {
   constructor(options: SessionOptions) {
     const { join, timeline, deadlines, iceTransportPolicy, events } = options;
     this.join = join;
+    this.#log = log.about(timeline.subject);
     this.#events = events;
     this.#signal = options.signal;
     const iceServers = options.iceServers ?? join.iceServers.map(toIceServer);
@@ -229,7 +231,7 @@ export class Session {
   #handleCandidate({ candidateInit, target }: TrickleRequest): void {
     const candidate = parseCandidate(candidateInit);
     if (!candidate) {
-      log.warn(`a candidate of the server is no JSON: ${candidateInit.slice(0, 100)}`);
+      this.#log.warn(`a candidate of the server is no JSON: ${candidateInit.slice(0, 100)}`);
     } else if (target === SignalTarget.PUBLISHER) this.publisher.media.addCandidate(candidate);
     else this.subscriber.media.addCandidate(candidate);
   }

@@ -1,4 +1,5 @@
 import { OffhookError } from '../errors/index.js';
+import type { LogSubject } from '../logging/index.js';
 
 const headerValue = /^[\x21-\x7e]+$/;
 
@@ -19,6 +20,23 @@ function claimsOf(token: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Identities of agents that chose none are made of the id of their job, by LiveKit's agent framework. */
+const agentIdentity = /^agent-(AJ_\w+)$/;
+
+/** The call that a token is for, so that records name it before the server has answered. */
+export function subjectOfToken(token: string): LogSubject {
+  const { sub, video } = claimsOf(token) ?? {};
+  const room = (video as Record<string, unknown> | undefined)?.room;
+  return {
+    ...(typeof room === 'string' ? { room } : {}),
+    ...(typeof sub === 'string' ? subjectOfIdentity(sub) : {}),
+  };
+}
+
+export function subjectOfIdentity(identity: string): LogSubject {
+  return { identity, job: agentIdentity.exec(identity)?.[1] };
 }
 
 /**

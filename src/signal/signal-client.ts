@@ -1,6 +1,6 @@
 import { Ping, type SignalRequest, type SignalResponse } from '@livekit/protocol';
 import { describeError, OffhookError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import { checkTokenFormat } from './access-token.js';
 import type { FirstAnswer } from './first-answer.js';
 import { KeepAlive } from './keep-alive.js';
@@ -40,12 +40,14 @@ export class SignalClient {
   /** The URL that answered, as it was given. */
   readonly url: string;
   #host: string;
+  #log: Logger;
   #socket: SignalSocket;
   #keepAlive: KeepAlive;
   #stopWatching: () => void;
   #rttMs: number | undefined;
 
-  private constructor({ url, socket, first }: UrlRaceWinner) {
+  private constructor({ url, socket, first }: UrlRaceWinner, subject: LogSubject) {
+    this.#log = log.about(subject);
     this.url = url;
     this.first = first;
     this.#host = hostOf(parseServerUrl(url));
@@ -85,7 +87,7 @@ export class SignalClient {
     } catch (error) {
       throw abort.aborted ? abandoned(options) : error;
     }
-    if (!abort.aborted) return new SignalClient(winner);
+    if (!abort.aborted) return new SignalClient(winner, options.timeline.subject);
     winner.socket.destroy();
     throw abandoned(options);
   }
@@ -98,7 +100,7 @@ export class SignalClient {
   /** Sends a message after those sent before it; dropped once the connection is closed. */
   send(message: SignalRequest['message']): void {
     if (this.#socket.isOpen) this.#socket.send(message);
-    else log.debug(`send: dropped ${message.case}, the connection to ${this.#host} is closed`);
+    else this.#log.debug(`send: dropped ${message.case}, the connection to ${this.#host} is closed`);
   }
 
   /** Called with each message but pongs, in order; those that came before it was set are delivered at once. */
@@ -111,7 +113,7 @@ export class SignalClient {
           listener(message);
         } catch (error) {
           // One message that nobody can deal with must not end the room, nor the process.
-          log.error(`a message (${message.case}) of ${this.#host} is dropped: ${describeError(error)}`);
+          this.#log.error(`a message (${message.case}) of ${this.#host} is dropped: ${describeError(error)}`);
         }
       }
     };

@@ -23,10 +23,11 @@ export function describeSpan(span: Readonly<SpanRecord>): string {
 
 /** Logs every step as it ends: what went wrong as a warning, the others for debugging. Returns what stops it. */
 export function logTimeline(timeline: Timeline, log: Logger): () => void {
+  const about = log.about(timeline.subject);
   return timeline.onSpanEnd((span) => {
-    const line = `${timeline.title}: ${describeSpan(span)}`;
-    if (span.outcome === 'failed' || span.outcome === 'deadline') log.warn(line);
-    else log.debug(line);
+    const line = `${timeline.name}: ${describeSpan(span)}`;
+    if (span.outcome === 'failed' || span.outcome === 'deadline') about.warn(line);
+    else about.debug(line);
   });
 }
 

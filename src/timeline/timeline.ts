@@ -1,5 +1,6 @@
 import { type Stage, withoutTokens } from '../errors/index.js';
 import { limits } from '../limits.js';
+import type { LogSubject } from '../logging/index.js';
 
 export type Outcome = 'ok' | 'failed' | 'deadline' | 'abandoned';
 
@@ -27,12 +28,9 @@ export interface SpanRecord extends SpanAttributes {
 }
 
 /** Whose steps these are, as far as it is known. */
-export interface TimelineSubject {
+export interface TimelineSubject extends LogSubject {
   /** Of the server, as it was given. */
-  url?: string;
-  room?: string;
-  /** Of the local participant. */
-  identity?: string;
+  url?: string | undefined;
 }
 
 export interface TimelineRecord extends TimelineSubject {
@@ -62,8 +60,8 @@ export class Timeline {
   readonly name: string;
   /** Wall-clock time at which the timeline began, in milliseconds since the epoch. */
   readonly startedAtMs = Date.now();
-  /** Set as it becomes known. */
-  subject: TimelineSubject = {};
+  /** Filled in as it becomes known. */
+  readonly subject: TimelineSubject = {};
   #startedMs: number;
   #spans: SpanRecord[] = [];
   #forgotten = 0;
@@ -74,12 +72,6 @@ export class Timeline {
     this.name = name;
     this.#nowMs = nowMs;
     this.#startedMs = nowMs();
-  }
-
-  /** The name with the room and who is in it, for log lines: `room kitchen (ada)`. */
-  get title(): string {
-    const { room, identity } = this.subject;
-    return [this.name, room, identity && `(${identity})`].filter(Boolean).join(' ');
   }
 
   get spans(): readonly Readonly<SpanRecord>[] {

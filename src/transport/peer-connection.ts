@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describeError, OffhookError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import { isRtcp } from '../rtp/index.js';
 import { type Certificate, ownCertificate } from './certificate.js';
 import {
@@ -31,6 +31,8 @@ export type PeerConnectionState = 'new' | 'connecting' | 'connected' | 'failed' 
 export interface PeerConnectionOptions {
   /** For logs only. */
   name: string;
+  /** For logs only. */
+  subject?: LogSubject;
   iceServers?: readonly IceServer[];
   /** Sockets of our own, over UDP and TCP by default; none of them for relays alone. */
   protocols?: readonly ('udp' | 'tcp')[];
@@ -74,6 +76,7 @@ export class PeerConnection {
   /** An RTP or RTCP packet that is no track's. */
   onPacket: (packet: Buffer) => void = () => {};
   #options: PeerConnectionOptions;
+  #log: Logger;
   #certificate: Certificate;
   #sessionId = randomBytes(6).readUIntBE(0, 6).toString();
   #version = 0;
@@ -105,6 +108,7 @@ export class PeerConnection {
 
   constructor(options: PeerConnectionOptions) {
     this.#options = options;
+    this.#log = log.about(options.subject ?? {});
     this.#certificate = options.certificate ?? ownCertificate();
     this.#channels = new DataChannels({
       localPort: sctpPort,
@@ -118,7 +122,7 @@ export class PeerConnection {
       onChannel: (channel) => this.onDataChannel(channel),
       onTimerChange: () => this.#schedule(),
       onClosed: (error) => {
-        if (error) log.debug(`${options.name}: ${describeError(error)}`);
+        if (error) this.#log.debug(`${options.name}: ${describeError(error)}`);
       },
     });
   }
@@ -297,7 +301,7 @@ export class PeerConnection {
 
   #fail(what: string): void {
     if (this.#end) return;
-    log.debug(`${this.#options.name}: ${what}`);
+    this.#log.debug(`${this.#options.name}: ${what}`);
     this.#shutDown('failed');
     this.#update();
   }
@@ -310,9 +314,18 @@ export class PeerConnection {
   }
 
   #newIce(): IceSession {
-    const { name, iceServers = [], protocols = ['udp', 'tcp'], bindAddress, shared, iceLite } = this.#options;
+    const {
+      name,
+      subject = {},
+      iceServers = [],
+      protocols = ['udp', 'tcp'],
+      bindAddress,
+      shared,
+      iceLite,
+    } = this.#options;
     const session: IceSession = new IceSession({
       name,
+      subject,
       protocols,
       bindAddress,
       shared: shared && { port: shared.port, owner: this },

@@ -4,16 +4,15 @@ import type {
   VideoDecoder as NativeDecoder,
 } from '@napi-rs/webcodecs';
 import { describeError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import type { Logger } from '../logging/index.js';
 import { codecStrings, loadCodecs, type VideoCodec } from './codec.js';
 import { type Picture, type PictureFormat, type Plane, packedPicture } from './picture.js';
-
-const log = createLogger('video');
 
 type Codecs = Awaited<ReturnType<typeof loadCodecs>>;
 
 export interface VideoDecoderOptions {
   codec: VideoCodec;
+  log: Logger;
   /** Takes pictures in the order of their frames, with the id that the frame was given. */
   onPicture(picture: Picture, id: number): void;
   /** What follows is of no use without a key frame: a frame could not be decoded, or decoding is behind. */
@@ -96,7 +95,7 @@ export class VideoDecoder {
   }
 
   #restart(reason: string): void {
-    log.debug(`the ${this.#options.codec} decoder begins again: ${reason}`);
+    this.#options.log.debug(`the ${this.#options.codec} decoder begins again: ${reason}`);
     this.#dispose();
     this.#waitsForKeyFrame = true;
     if (!this.#closed) this.#options.onKeyFrameNeeded();
@@ -115,7 +114,7 @@ export class VideoDecoder {
       this.framesDecoded++;
       this.#options.onPicture(picture, frame.timestamp);
     } catch (error) {
-      log.warn(`a decoded picture is lost: ${describeError(error)}`);
+      this.#options.log.warn(`a decoded picture is lost: ${describeError(error)}`);
     } finally {
       frame.close();
     }

@@ -1,17 +1,16 @@
 import type { VideoEncoder as NativeEncoder } from '@napi-rs/webcodecs';
 import { describeError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import type { Logger } from '../logging/index.js';
 import { codecStrings, loadCodecs, type VideoCodec } from './codec.js';
 import { convertPicture } from './convert.js';
 import type { Picture } from './picture.js';
 import { bytesOfPicture } from './video-stream.js';
 
-const log = createLogger('video');
-
 type Codecs = Awaited<ReturnType<typeof loadCodecs>>;
 
 export interface VideoEncoderOptions {
   codec: VideoCodec;
+  log: Logger;
   framesPerSecond: number;
   /** Takes frames in order, with the id that their picture was given. */
   onFrame(data: Buffer, isKeyFrame: boolean, id: number): void;
@@ -80,7 +79,7 @@ export class VideoEncoder {
       frame.close();
       return true;
     } catch (error) {
-      log.warn(`a picture could not be encoded: ${describeError(error)}`);
+      this.#options.log.warn(`a picture could not be encoded: ${describeError(error)}`);
       this.#dispose();
       return false;
     }
@@ -104,7 +103,7 @@ export class VideoEncoder {
       },
       error: (error) => {
         if (this.#encoder !== encoder) return;
-        log.warn(`the ${codec} encoder begins again: ${describeError(error)}`);
+        this.#options.log.warn(`the ${codec} encoder begins again: ${describeError(error)}`);
         this.#dispose();
       },
     });

@@ -1,5 +1,5 @@
 import { describeError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import {
   buildNack,
   buildPli,
@@ -38,6 +38,8 @@ export interface VideoReceiverOptions {
   roundTripMs?: () => number | undefined;
   /** Milliseconds, monotonic. */
   nowMs?: () => number;
+  /** For logs. */
+  subject?: LogSubject;
 }
 
 /** Takes an encoded frame before it is decoded; undefined drops it. For encryption. */
@@ -84,6 +86,7 @@ export class VideoReceiver {
   /** Undoes encryption. */
   transform: FrameTransform | undefined;
   #options: VideoReceiverOptions;
+  #log: Logger;
   #nowMs: () => number;
   #format: VideoFormat;
   #streams = new Set<VideoStream>();
@@ -109,6 +112,7 @@ export class VideoReceiver {
 
   constructor(options: VideoReceiverOptions) {
     this.#options = options;
+    this.#log = log.about(options.subject ?? {});
     this.#format = options.format;
     this.#nowMs = options.nowMs ?? (() => performance.now());
   }
@@ -212,10 +216,11 @@ export class VideoReceiver {
   #begin(codec: VideoCodec): void {
     const decoder = new VideoDecoder({
       codec,
+      log: this.#log,
       onPicture: (picture, id) => this.#show(picture, id),
       onKeyFrameNeeded: () => this.#frames?.needKeyFrame(this.#nowMs()),
       onUnavailable: (error) => {
-        log.error(`a video track cannot be decoded: ${describeError(error)}`);
+        this.#log.error(`a video track cannot be decoded: ${describeError(error)}`);
         for (const stream of [...this.#streams]) stream.close(error);
       },
     });
@@ -277,7 +282,7 @@ export class VideoReceiver {
       if (data) this.#decodeClear(frame, data);
     };
     this.#transforming = (this.#transforming ?? Promise.resolve()).then(work).catch((error: unknown) => {
-      log.debug(`a frame could not be decrypted: ${describeError(error)}`);
+      this.#log.debug(`a frame could not be decrypted: ${describeError(error)}`);
     });
   }
 

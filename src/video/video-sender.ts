@@ -1,5 +1,5 @@
 import { describeError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import { type HeaderExtension, parseRtcp, RtpSender, type RtpSenderStats } from '../rtp/index.js';
 import { payloadFormats, type VideoCodec } from './codec.js';
 import type { VideoFrame } from './picture.js';
@@ -27,6 +27,8 @@ export interface VideoSenderOptions {
   random: () => number;
   /** Encrypts. */
   transform?: FrameTransform;
+  /** For logs. */
+  subject?: LogSubject;
 }
 
 export interface VideoSenderStats extends RtpSenderStats {
@@ -57,6 +59,7 @@ const lightLoss = 0.02;
  */
 export class VideoSender {
   #options: VideoSenderOptions;
+  #log: Logger;
   #encoder: VideoEncoder;
   #rtp: RtpSender;
   #firstTimestamp: number;
@@ -82,13 +85,15 @@ export class VideoSender {
   constructor(options: VideoSenderOptions) {
     const { codec, ssrc, payloadType, repair, midExtension, cname, random, send } = options;
     this.#options = options;
+    this.#log = log.about(options.subject ?? {});
     this.#bitrateBps = options.maxBitrateBps;
     this.#firstTimestamp = Math.floor(random() * 0xffffffff);
     this.#encoder = new VideoEncoder({
       codec,
+      log: this.#log,
       framesPerSecond: options.maxFramesPerSecond,
       onFrame: (data, isKeyFrame, id) => this.#onEncoded(data, isKeyFrame, id),
-      onUnavailable: (error) => log.error(`a video track cannot be sent: ${describeError(error)}`),
+      onUnavailable: (error) => this.#log.error(`a video track cannot be sent: ${describeError(error)}`),
     });
     this.#rtp = new RtpSender({
       ssrc,
@@ -192,7 +197,7 @@ export class VideoSender {
         const encrypted = await transform(data, { codec, isKeyFrame });
         if (encrypted) this.#send(encrypted, isKeyFrame, known);
       })
-      .catch((error: unknown) => log.debug(`a frame could not be encrypted: ${describeError(error)}`));
+      .catch((error: unknown) => this.#log.debug(`a frame could not be encrypted: ${describeError(error)}`));
   }
 
   #send(

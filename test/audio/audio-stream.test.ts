@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { FilterStage } from '../../src/audio/filter-stage.js';
 import type { AudioFrame, FrameFilter } from '../../src/audio/index.js';
 import { AudioStream } from '../../src/audio/index.js';
+import { createLogger } from '../../src/logging/index.js';
 
 const tenMs = (value: number) => ({
   samples: new Int16Array(480).fill(value),
@@ -123,7 +124,12 @@ describe('a filter with rates of its own', () => {
 describe('FilterStage', () => {
   function makeStage(process: (frame: Int16Array, done: (filtered?: Int16Array) => void) => void) {
     const time = { nowMs: 0 };
-    const stage = new FilterStage({ process, close: () => {} }, 48_000, () => time.nowMs);
+    const stage = new FilterStage(
+      { process, close: () => {} },
+      48_000,
+      () => time.nowMs,
+      createLogger('test'),
+    );
     const out: number[] = [];
     const push = (value: number) =>
       stage.push(Int16Array.of(value), ({ samples: [first] }) => void out.push(first!));

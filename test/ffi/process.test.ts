@@ -59,7 +59,7 @@ describe('a program', () => {
     const { output } = await run('exports', [], { OFFHOOK_LOG: 'loud', OFFHOOK_TIMELINE: '/proc/nowhere' });
     const said = output.filter((line) => line.startsWith('offhook: '));
     expect(said).toEqual([
-      expect.stringContaining('OFFHOOK_LOG is none of error, warn, info, debug, trace: "loud"'),
+      expect.stringContaining('OFFHOOK_LOG is none of error, warn, info, debug: "loud"'),
       expect.stringContaining('OFFHOOK_TIMELINE is no folder that can be written to'),
     ]);
   });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { AccessToken } from 'livekit-server-sdk';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { AudioFrame, NamedEvent, RemoteTrack, Room, RoomEvents } from '../../src/index.js';
 import { offhook } from './engine-of-the-package.js';
 
@@ -194,6 +194,7 @@ describe('events of a room', () => {
     await room.disconnect();
     expect(heard).toEqual(['connecting', 'connected', 'disconnected']);
     expect(await room.closed).toEqual({ reason: 'clientInitiated' });
+    await vi.waitFor(() => expect(records.join()).toMatch(/a fault of the program.*a later fault/));
   });
 
   test('can be iterated over, until the room is over', async () => {

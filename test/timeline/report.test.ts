@@ -70,16 +70,23 @@ test('as a page: self-contained, every text escaped, one row for each step', () 
 test('as log lines: failures are warnings, the others are for debugging', () => {
   const lines: LogRecord[] = [];
   setLogSink((line) => lines.push(line));
-  const timeline = new Timeline('kitchen', () => 0);
+  const timeline = new Timeline('room', () => 0);
   const stop = logTimeline(timeline, createLogger('room'));
   timeline.begin('dns', { host: 'rooms.test' }).end('ok', '10.0.0.7');
+  Object.assign(timeline.subject, { room: 'kitchen', identity: 'ada' });
   timeline.begin('tcp', { host: 'rooms.test:443', attempt: 2 }).end('deadline', 'too slow');
   stop();
   timeline.begin('tls').end('ok');
   setLogSink(() => {});
-  expect(lines.map(({ level, message }) => `${level} ${message}`)).toEqual([
-    'debug kitchen: dns rooms.test: ok after 0 ms (10.0.0.7)',
-    'warn kitchen: tcp rooms.test:443 (attempt 2): deadline after 0 ms (too slow)',
+  expect(lines).toEqual([
+    { level: 'debug', module: 'room', message: 'room: dns rooms.test: ok after 0 ms (10.0.0.7)' },
+    {
+      level: 'warn',
+      module: 'room',
+      room: 'kitchen',
+      identity: 'ada',
+      message: 'room: tcp rooms.test:443 (attempt 2): deadline after 0 ms (too slow)',
+    },
   ]);
 });
 

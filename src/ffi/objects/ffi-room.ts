@@ -2,7 +2,7 @@ import type { ConnectCallback_Result } from '@livekit/rtc-ffi-bindings/proto/roo
 import { RpcError, type RpcInvocation } from '../../data/index.js';
 import { describeError, OffhookError } from '../../errors/index.js';
 import { timerMs } from '../../limits.js';
-import { createLogger } from '../../logging/index.js';
+import { createLogger, type Logger } from '../../logging/index.js';
 import type {
   LocalTrackPublication,
   RemoteParticipant,
@@ -35,6 +35,7 @@ export class FfiRoom {
   /** Called once, when the room was left, was lost, or could not be joined. */
   onOver: () => void = () => {};
   #context: Context;
+  #log: Logger;
   #handle: number;
   #localParticipantHandle = 0;
   /** Not ready for events yet, or an event must wait for the callback of a publish. */
@@ -51,6 +52,7 @@ export class FfiRoom {
   constructor(context: Context, room: Room) {
     this.#context = context;
     this.room = room;
+    this.#log = log.about(room.timeline.subject);
     this.#handle = context.handles.add(this, () => void this.disconnect());
     room.onEvent = (event) => this.#onEvent(event);
   }
@@ -70,9 +72,7 @@ export class FfiRoom {
       ({ type }) => !type.startsWith('participant') && type !== 'trackPublished',
     );
     this.#readyTimer = setTimeout(() => {
-      log.warn(
-        `room ${room.info.name}: no ReadyForRoomEvent within ${readyTimeoutMs} ms; events are delivered`,
-      );
+      this.#log.warn(`no ReadyForRoomEvent within ${readyTimeoutMs} ms; events are delivered without it`);
       this.ready();
     }, readyTimeoutMs);
     return {
@@ -214,7 +214,7 @@ export class FfiRoom {
         if (translated) this.#context.outbox.emit(this.#roomEvent(translated.message), translated.buffers);
       } catch (error) {
         // The events after it must not be lost with it.
-        log.error(`room ${this.room.info.name}: the event ${event.type} is lost: ${describeError(error)}`);
+        this.#log.error(`the event ${event.type} is lost: ${describeError(error)}`);
       }
     }
   }

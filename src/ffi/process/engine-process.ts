@@ -1,7 +1,7 @@
 import { connect, Socket } from 'node:net';
 import { describeError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
-import { Logs } from '../logs.js';
+import { captureInto, Logs } from '../logs.js';
 import { Program } from './program.js';
 
 /** Descriptors that the C library gives an engine which it started. */
@@ -25,7 +25,7 @@ function serve(requests: Socket, events: Socket): void {
     requests,
     events,
     onHello: ({ captureLogs }, server) => {
-      logs.capturedBy = captureLogs ? server.outbox : undefined;
+      logs.capturedBy = captureLogs ? captureInto(server.outbox) : undefined;
     },
     onGone: () => process.exit(0),
   });

@@ -106,9 +106,7 @@ export class Program {
       untilTaken: () => this.#untilTaken(),
       addresses: this.#arena,
     });
-    log.debug(
-      `process ${hello.processId} is here, with version ${hello.sdkVersion} of the SDK for ${hello.sdk}`,
-    );
+    log.info(`process ${hello.processId} (${hello.sdk} SDK ${hello.sdkVersion}) runs on the offhook engine`);
     this.#options.onHello?.(hello, this.#server);
   }
 

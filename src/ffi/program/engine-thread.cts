@@ -351,7 +351,7 @@ class EngineThread {
       this.#dropping.delete(message.handle);
       return;
     }
-    if (message.type === 'failure' || message.type === 'connectionState') {
+    if (message.type === 'failure' || message.type === 'connectionState' || message.type === 'logs') {
       this.onNews(message);
       return;
     }

@@ -2,7 +2,7 @@ import { DisconnectReason, LeaveRequest, LeaveRequest_Action } from '@livekit/pr
 import type { Deadlines } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
-import { createLogger } from '../../logging/index.js';
+import { createLogger, type Logger } from '../../logging/index.js';
 import type { SignalClient } from '../../signal/index.js';
 import type { Timeline } from '../../timeline/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
@@ -35,6 +35,7 @@ interface ConnectionOptions {
 /** Connects, resumes, reconnects and disconnects a room: runs `connectionTable`. */
 export class Connection {
   #options: ConnectionOptions;
+  #log: Logger;
   #state: ConnectionState = 'disconnected';
   #session: Session | undefined;
   #opener: SessionOpener;
@@ -49,6 +50,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#log = log.about(options.timeline.subject);
     this.#opener = new SessionOpener(options);
     this.#pace = new RetryPace(options.random);
   }
@@ -110,10 +112,10 @@ export class Connection {
   #input(input: ConnectionInput): void {
     const transition = transitionFor(this.#state, input);
     if (!transition) {
-      log.debug(`${input} changes nothing while ${this.#state}`);
+      this.#log.debug(`${input} changes nothing while ${this.#state}`);
       return;
     }
-    log.debug(`${this.#state} → ${transition.to} (${input})`);
+    this.#log.debug(`${this.#state} → ${transition.to} (${input})`);
     this.#state = transition.to;
     for (const action of transition.actions) this.#actions[action]();
   }
@@ -185,7 +187,7 @@ export class Connection {
       this.#input('joinFailed');
       return;
     }
-    log.info(`attempt ${this.#pace.attempts} while ${this.#state}: ${failure.toLine()}`);
+    this.#log.info(`attempt ${this.#pace.attempts} while ${this.#state}: ${failure.toLine()}`);
     if (failure.cause instanceof LeaveRequest) {
       this.#onLeave(failure.cause, failure);
       return;
@@ -285,7 +287,7 @@ export class Connection {
   #lost(input: 'signalLost' | 'mediaLost' | 'leaveReconnect', error: OffhookError): void {
     this.#failure = error;
     this.#reason = input === 'mediaLost' ? DisconnectReason.MEDIA_FAILURE : DisconnectReason.SIGNAL_CLOSE;
-    log.warn(`${input}: ${error.toLine()}`);
+    this.#log.warn(`${input}: ${error.toLine()}`);
     if (this.#state === 'connecting') this.#attempt.abandon(error);
     else this.#input(input);
   }
@@ -295,7 +297,7 @@ export class Connection {
     this.#failure = failure;
     this.#opener.leaving(leave, this.#session?.url);
     const input = inputForLeave(leave);
-    log.info(`${input}: ${failure.message}`);
+    this.#log.info(`${input}: ${failure.message}`);
     this.#input(input);
   }
 

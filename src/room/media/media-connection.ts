@@ -42,7 +42,8 @@ export class MediaConnection {
     // The server begins DTLS: as the one that is asked, pion sends a HelloVerifyRequest once and waits for ever when that
     // packet is lost.
     const protocols = iceTransportPolicy === 'relay' ? [] : (['udp', 'tcp'] as const);
-    this.pc = new PeerConnection({ name: role, iceServers, protocols, dtlsRole: 'server' });
+    const { subject } = timeline;
+    this.pc = new PeerConnection({ name: role, iceServers, protocols, dtlsRole: 'server', subject });
     this.stages = new MediaStages({ timeline, deadlines, role, onOverrun: onFailure });
     this.pc.onLocalCandidate = sendCandidate;
     this.pc.onPath = () => this.stages.begin('dtls', this.pair);
@@ -67,7 +68,9 @@ export class MediaConnection {
     try {
       this.pc.addIceCandidate(candidate);
     } catch (error) {
-      log.warn(`a candidate of the server is not usable: ${describeError(error)}`);
+      log
+        .about(this.#options.timeline.subject)
+        .warn(`a candidate of the server is not usable: ${describeError(error)}`);
     }
   }
 

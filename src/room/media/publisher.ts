@@ -1,5 +1,5 @@
 import { describeError, OffhookError } from '../../errors/index.js';
-import { createLogger } from '../../logging/index.js';
+import { createLogger, type Logger } from '../../logging/index.js';
 import {
   type DataChannel,
   dataSection,
@@ -39,6 +39,7 @@ export class Publisher {
   readonly reliable: DataChannel;
   readonly lossy: DataChannel;
   #options: PublisherOptions;
+  #log: Logger;
   /** In the order of the offers, in which none ever disappears (RFC 8829). */
   #sections: MediaSection[] = [dataSection('0')];
   #publications = new Map<string, Publication>();
@@ -49,6 +50,7 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
+    this.#log = log.about(options.timeline.subject);
     this.media = new MediaConnection('publisher', options);
     const { pc, stages } = this.media;
     this.media.onConnected = () => {
@@ -108,7 +110,7 @@ export class Publisher {
   handleAnswer(sdp: string, offerId: number): void {
     if (this.media.isClosed) return;
     if (!this.#awaitingAnswer || (offerId !== 0 && offerId !== this.#offerId)) {
-      log.warn(`answer ${offerId} answers no offer: the last one was ${this.#offerId}`);
+      this.#log.warn(`answer ${offerId} answers no offer: the last one was ${this.#offerId}`);
       return;
     }
     try {
@@ -118,7 +120,7 @@ export class Publisher {
         if (publication) publication.answered = section;
       }
     } catch (error) {
-      log.error(`the answer of the server is not usable: ${describeError(error)}`);
+      this.#log.error(`the answer of the server is not usable: ${describeError(error)}`);
       this.#options.onFailure(
         new OffhookError('OFFHOOK_TRANSPORT', 'the answer of the server is not usable', { cause: error }),
       );

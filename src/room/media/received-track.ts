@@ -1,4 +1,5 @@
 import { type AudioPayload, AudioReceiver } from '../../audio/index.js';
+import type { LogSubject } from '../../logging/index.js';
 import { extensionUris, type MediaSection, type MediaTrack } from '../../transport/index.js';
 import { type VideoFormat, type VideoPayload, VideoReceiver, videoCodec } from '../../video/index.js';
 
@@ -6,6 +7,7 @@ interface ReceivedTrackOptions {
   trackSid: string;
   participantSid: string;
   kind: 'audio' | 'video';
+  subject: LogSubject;
 }
 
 /**
@@ -22,13 +24,13 @@ export class ReceivedTrack {
   readonly video: VideoReceiver | undefined;
   #media: MediaTrack | undefined;
 
-  constructor({ trackSid, participantSid, kind }: ReceivedTrackOptions) {
+  constructor({ trackSid, participantSid, kind, subject }: ReceivedTrackOptions) {
     this.trackSid = trackSid;
     this.participantSid = participantSid;
     this.kind = kind;
     const sendRtcp = (packet: Buffer) => void this.#media?.send(packet);
-    if (kind === 'video') this.video = new VideoReceiver({ format: noVideo, sendRtcp });
-    else this.audio = new AudioReceiver({ payloadTypes: new Map(), sendRtcp });
+    if (kind === 'video') this.video = new VideoReceiver({ format: noVideo, sendRtcp, subject });
+    else this.audio = new AudioReceiver({ payloadTypes: new Map(), sendRtcp, subject });
   }
 
   get isBound(): boolean {

@@ -1,4 +1,4 @@
-import { createLogger } from '../../logging/index.js';
+import { createLogger, type LogSubject } from '../../logging/index.js';
 import type { StateInput } from '../state/reduce.js';
 import { ReceivedTrack } from './received-track.js';
 import type { OfferedTrack } from './subscriber.js';
@@ -15,9 +15,11 @@ export class RemoteMedia {
   #timers = new Map<string, NodeJS.Timeout>();
   #returnTimer: NodeJS.Timeout | undefined;
   #dispatch: (input: StateInput) => void;
+  #subject: LogSubject;
 
-  constructor(dispatch: (input: StateInput) => void) {
+  constructor(dispatch: (input: StateInput) => void, subject: LogSubject) {
     this.#dispatch = dispatch;
+    this.#subject = subject;
   }
 
   get(trackSid: string): ReceivedTrack | undefined {
@@ -39,7 +41,9 @@ export class RemoteMedia {
     }
     for (const { trackSid, participantSid, media, section } of offered) {
       const { kind } = media;
-      const track = this.#tracks.get(trackSid) ?? new ReceivedTrack({ trackSid, participantSid, kind });
+      const track =
+        this.#tracks.get(trackSid) ??
+        new ReceivedTrack({ trackSid, participantSid, kind, subject: this.#subject });
       this.#tracks.set(trackSid, track);
       track.bind(media, section);
       this.#dispatch({ type: 'mediaArrived', participantSid, trackSid });
@@ -58,7 +62,7 @@ export class RemoteMedia {
     this.#returnTimer = setTimeout(() => {
       for (const [trackSid, track] of this.#tracks) {
         if (track.isBound) continue;
-        log.warn(`track ${trackSid} did not come again after reconnecting`);
+        log.about(this.#subject).warn(`track ${trackSid} did not come again after reconnecting`);
         this.#dispatch({ type: 'mediaEnded', trackSid });
         this.forget(trackSid);
       }

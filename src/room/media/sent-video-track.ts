@@ -1,5 +1,5 @@
 import { AddTrackRequest, TrackSource, TrackType, VideoLayer, VideoQuality } from '@livekit/protocol';
-import { createLogger } from '../../logging/index.js';
+import { createLogger, type LogSubject } from '../../logging/index.js';
 import { type Codec, extensionUris } from '../../transport/index.js';
 import { loadCodecs, type VideoCodec, VideoSender } from '../../video/index.js';
 import type { LocalVideoTrack } from '../local-video-track.js';
@@ -42,6 +42,7 @@ export class SentVideoTrack extends SentTrack {
   readonly track: LocalVideoTrack;
   readonly options: PublishVideoOptions;
   #codec: VideoCodec;
+  #subject: LogSubject;
   #ssrc: number;
   #repairSsrc: number;
   #sender: VideoSender | undefined;
@@ -52,17 +53,19 @@ export class SentVideoTrack extends SentTrack {
     cid: string,
     random: () => number,
     encryption: TrackEncryption | undefined,
+    subject: LogSubject,
   ) {
     super(cid, random, encryption);
+    this.#subject = subject;
     this.#ssrc = this.newSsrc();
     this.#repairSsrc = this.newSsrc();
     this.track = track;
     this.options = options;
     this.#codec = options.codec ?? defaultCodec;
     if (!promptCodecs.includes(this.#codec)) {
-      log.info(
-        `track ${track.name} is sent as ${defaultCodec}: the ${this.#codec} encoder holds frames back`,
-      );
+      log
+        .about(subject)
+        .info(`track ${track.name} is sent as ${defaultCodec}: the ${this.#codec} encoder holds frames back`);
       this.#codec = defaultCodec;
     }
   }
@@ -119,6 +122,7 @@ export class SentVideoTrack extends SentTrack {
     const orientationExtensionId = extensionId(extensionUris.videoOrientation);
     const encryptor = this.encryptor(this.#codec);
     const sender = new VideoSender({
+      subject: this.#subject,
       source: this.track.source,
       codec: this.#codec,
       ssrc: this.#ssrc,

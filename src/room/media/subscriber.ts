@@ -60,7 +60,9 @@ export class Subscriber {
       this.#options.sendAnswer(answer, offerId);
       this.#takeTracks(sections);
     } catch (error) {
-      log.error(`an offer of the server could not be answered: ${describeError(error)}`);
+      log
+        .about(this.#options.timeline.subject)
+        .error(`an offer of the server could not be answered: ${describeError(error)}`);
       // Any other changes nothing: what was agreed before holds, and the server asks again or gives us up.
       if (error instanceof OffhookError && error.code === 'OFFHOOK_NOT_SUPPORTED')
         this.#options.onFailure(error);

@@ -137,7 +137,8 @@ function reduceMessage(state: RoomState, message: SignalResponse['message']): St
 function subscriptionFailed(state: RoomState, trackSid: string, error: SubscriptionError): Step {
   const participantIdentity = publisherOf(state, trackSid)?.info.identity;
   if (participantIdentity === undefined) {
-    log.warn(`the server refused a subscription to ${trackSid}, which nobody publishes`);
+    const subject = { room: state.room.name, identity: state.local.identity };
+    log.about(subject).warn(`the server refused a subscription to ${trackSid}, which nobody publishes`);
     return unchanged(state);
   }
   const reason = SubscriptionError[error] ?? 'SE_UNKNOWN';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describeError } from '../../errors/index.js';
-import { createLogger } from '../../logging/index.js';
+import { createLogger, type Logger, type LogSubject } from '../../logging/index.js';
 import { candidateAddress, hostCandidate } from './candidate.js';
 import { IceAgent, type IceCredentials, type IcePath } from './ice-agent.js';
 import type { StunServer, TurnServer } from './ice-servers.js';
@@ -15,6 +15,7 @@ import type { UdpPort } from './udp-port.js';
 export interface IceSessionOptions {
   /** For logs. */
   name: string;
+  subject: LogSubject;
   /** Sockets of our own, over these protocols; none of them for relays alone. */
   protocols: readonly ('udp' | 'tcp')[];
   /** Local address to send from; all of them without it. */
@@ -79,6 +80,7 @@ export class IceSession {
   /** `candidate:…` of each socket of ours so far. */
   readonly candidates: string[] = [];
   #options: IceSessionOptions;
+  #log: Logger;
   #agent: IceAgent;
   #udp = new Map<4 | 6, UdpPaths>();
   #links = new Map<string, IceLink>();
@@ -99,6 +101,7 @@ export class IceSession {
   /** @throws OffhookError `OFFHOOK_TRANSPORT` when no socket can be had */
   constructor(options: IceSessionOptions) {
     this.#options = options;
+    this.#log = log.about(options.subject);
     const { lite, protocols, onUsable, onSilent, onLost } = options;
     const shared = options.shared?.port.link(this.local.ufrag, options.shared.owner, (path, packet) =>
       this.#receive(path, packet),
@@ -282,7 +285,7 @@ export class IceSession {
       server,
       (path, packet) => this.#receive(path, packet),
       (error) => {
-        log.debug(`${name}: ${describeError(error)}`);
+        this.#log.debug(`${name}: ${describeError(error)}`);
         if (this.#selected?.protocol === 'relay') this.#onLinkLost(this.#selected);
       },
     );
@@ -293,7 +296,7 @@ export class IceSession {
       // Not as a relay's: a controlling server would wait two seconds for a better one, and there is none.
       this.#announce(relayed);
     } catch (error) {
-      log.debug(`${name}: no relay at ${server.hostname}:${server.port}: ${describeError(error)}`);
+      this.#log.debug(`${name}: no relay at ${server.hostname}:${server.port}: ${describeError(error)}`);
       return;
     }
     this.#relays.push(link);
@@ -308,7 +311,7 @@ export class IceSession {
     try {
       return this.#newUdpLink(family);
     } catch (error) {
-      log.debug(`${this.#options.name}: ${describeError(error)}`);
+      this.#log.debug(`${this.#options.name}: ${describeError(error)}`);
       return undefined;
     }
   }
@@ -355,7 +358,9 @@ export class IceSession {
 
   #onSelected(path: IcePath): void {
     const { protocol, remote } = path;
-    log.debug(`${this.#options.name}: connected to ${remote.address} port ${remote.port} over ${protocol}`);
+    this.#log.debug(
+      `${this.#options.name}: connected to ${remote.address} port ${remote.port} over ${protocol}`,
+    );
     for (const [key, link] of this.#links) {
       if (!(link instanceof TcpLink) || link.path === path) continue;
       this.#agent.remove(link.path);
