@@ -14,7 +14,7 @@ const parts = {
   Audio: ['library/audio', 'audio', 'filters/processing'],
   'Text and byte streams': ['library/data-streams', 'data'],
   Filters: ['library/filters', 'filters'],
-  'Errors, timelines and logs': ['timeline', 'library/logging'],
+  'Errors, deadlines, timelines and logs': ['errors', 'deadlines', 'timeline', 'logging', 'library/logging'],
 };
 
 const startOf =

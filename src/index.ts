@@ -21,7 +21,7 @@ export {
   rnnoiseModuleId,
 } from './filters/index.js';
 export * from './library/index.js';
-export type { LogLevel, LogRecord } from './logging/index.js';
+export type { LogLevel, LogRecord, LogSubject } from './logging/index.js';
 export {
   type Outcome,
   type PageExtras,

@@ -1,9 +1,9 @@
 import { withoutTokens } from '../errors/index.js';
 
-/** From the most severe; each level includes those before it. */
-export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
-export type LogLevel = (typeof logLevels)[number];
+/** From the most severe; each level includes those before it. */
+export const logLevels: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
 
 /** The call that a record is about, as far as it is known. */
 export interface LogSubject {
