@@ -5,6 +5,7 @@ import { Room } from '../../dist/server/room.js';
 import { Publisher } from '../../dist/server/sfu/publisher.js';
 import { Subscriber } from '../../dist/server/sfu/subscriber.js';
 import { handleRequest } from '../../dist/server/signal-requests.js';
+import { WorkMeter } from '../../dist/server/work-meter.js';
 import { join, mutateMessages, split } from '../engine/messages.mjs';
 import { check } from '../engine/target.mjs';
 
@@ -45,6 +46,7 @@ const connection = {
   onData: () => [],
   onDataOverflow: nothing,
   onTracksOverdue: nothing,
+  work: WorkMeter.forPackets(),
   onConnected: nothing,
   onFailed: nothing,
 };

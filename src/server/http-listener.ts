@@ -8,6 +8,7 @@ import { HttpError } from './http-error.js';
 import { type HttpRouter, httpErrorOf, splitUrl, tokenOf } from './http-router.js';
 import { limits } from './limits.js';
 import { startTimeout } from './timers.js';
+import { Turns } from './turns.js';
 
 const log = createLogger('server/http');
 
@@ -56,12 +57,15 @@ export class HttpListener {
   });
   #connections = new Set<Socket>();
   #webSocketRoutes: Readonly<Record<string, WebSocketRoute>>;
+  #turns: Turns;
 
   constructor(
     router: HttpRouter,
     webSocketRoutes: Readonly<Record<string, WebSocketRoute>>,
     { headerMs, requestMs, checkMs }: RequestDeadlines = requestDeadlines,
+    turns = new Turns(),
   ) {
+    this.#turns = turns;
     this.#webSocketRoutes = webSocketRoutes;
     const handle = (request: IncomingMessage, response: ServerResponse) =>
       void router.handle(request, response);
@@ -133,7 +137,28 @@ export class HttpListener {
     const route = Object.hasOwn(this.#webSocketRoutes, path) ? this.#webSocketRoutes[path] : undefined;
     if (!route) throw new HttpError(404, 'not found');
     const token = tokenOf(request.headers, query);
-    const { admit, serve } = await route({ query, token, address: request.socket.remoteAddress ?? '' });
+    const admission = await route({ query, token, address: request.socket.remoteAddress ?? '' });
+    await new Promise<void>((resolve, reject) => {
+      const enter = () => {
+        try {
+          this.#enter(path, admission, request, stream, head);
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+        return false;
+      };
+      this.#turns.request(enter);
+    });
+  }
+
+  #enter(
+    path: string,
+    { admit, serve }: Admission,
+    request: IncomingMessage,
+    stream: Duplex,
+    head: Buffer,
+  ): void {
     admit();
     this.#sockets.handleUpgrade(request, stream, head, (socket) => {
       try {

@@ -48,18 +48,37 @@ export const limits = {
     source: 'a client that subscribes to each track of a large room when it joins',
     effect: 'As signalRequestsPerSecond.',
   },
-  workPerSecond: {
+  requestWorkPerSecond: {
     value: 250,
     unit: 'ms per second',
     source: 'a quarter of the one thread',
-    effect:
-      'The client is not read until it is within its budget again. For signalling and for data each; lossy data is dropped.',
+    effect: 'What one participant asks for by signalling waits until it is within this budget again.',
   },
-  workBurst: {
+  requestWorkBurst: {
     value: 100,
     unit: 'ms',
     source: 'joining with as many tracks as are allowed',
-    effect: 'As workPerSecond.',
+    effect: 'As requestWorkPerSecond.',
+  },
+  packetWorkPerSecond: {
+    value: 500,
+    unit: 'ms per second',
+    source: 'half of the one thread',
+    effect:
+      'Reliable data of the participant waits, which slows it down; lossy data is dropped. See also overdrawnPackets.',
+  },
+  packetWorkBurst: {
+    value: 200,
+    unit: 'ms',
+    source: 'a DTLS handshake and a burst of data',
+    effect: 'As packetWorkPerSecond.',
+  },
+  overdrawnPackets: {
+    value: 1_000,
+    unit: 'per second',
+    source: 'audio, three layers of video and a shared screen: a call goes on whatever it costs to forward',
+    effect:
+      'More UDP packets of a participant are dropped while it is packetWorkBurst beyond packetWorkPerSecond.',
   },
   signalMessageBytes: {
     value: 1_048_576,

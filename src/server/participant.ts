@@ -18,6 +18,7 @@ import type { Publisher } from './sfu/publisher.js';
 import { SignalMessage } from './signal-message.js';
 import type { SignalSocket } from './signal-socket.js';
 import type { Timer } from './timers.js';
+import { WorkMeter } from './work-meter.js';
 
 /** One participant's session in a room: who it is, and the connections that it publishes and receives on. */
 export class Participant {
@@ -29,6 +30,9 @@ export class Participant {
   readonly publisher: Publisher;
   readonly subscriber: Downlink;
   readonly joinedAtMs = Date.now();
+  /** What it costs the server's thread: its signalling, and all of its packets. */
+  readonly requestWork = WorkMeter.forRequests();
+  readonly packetWork = WorkMeter.forPackets();
   /** What it does runs inside of this: an exception costs others nothing. */
   readonly boundary: Boundary;
   name: string;

@@ -16,6 +16,7 @@ import { readJoinRequest } from './join-request.js';
 import { Rooms } from './rooms.js';
 import { mediaBindAddress } from './sfu/ice-addresses.js';
 import { SignalService } from './signal-service.js';
+import { Turns } from './turns.js';
 
 const log = createLogger('server');
 
@@ -75,11 +76,13 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
     },
     dispatcher,
   );
+  const turns = new Turns();
   const signal = new SignalService({
     rooms,
     keys,
     endpoint,
     serverInfo,
+    turns,
     resumeWindowMs: options.resumeWindowMs ?? 15_000,
   });
 
@@ -114,15 +117,20 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
       serve: (socket: WebSocket) => signal.serve(socket, access, client),
     };
   };
-  const listener = new HttpListener(router, {
-    '/rtc': ({ token, query, address }) => join(token, () => readClientOptions(query, address)),
-    '/rtc/v1': ({ token, query, address }) =>
-      join(token, () => readJoinRequest(query.get('join_request'), address)),
-    '/agent': async ({ token }) => {
-      const access = await verifyAccess(token, keys);
-      return { admit: () => workers.check(access), serve: (socket) => workers.serve(socket, access) };
+  const listener = new HttpListener(
+    router,
+    {
+      '/rtc': ({ token, query, address }) => join(token, () => readClientOptions(query, address)),
+      '/rtc/v1': ({ token, query, address }) =>
+        join(token, () => readJoinRequest(query.get('join_request'), address)),
+      '/agent': async ({ token }) => {
+        const access = await verifyAccess(token, keys);
+        return { admit: () => workers.check(access), serve: (socket) => workers.serve(socket, access) };
+      },
     },
-  });
+    undefined,
+    turns,
+  );
   const boundPort = await listener.listen(port, host).catch(async (error: unknown) => {
     await udp.close();
     throw error;

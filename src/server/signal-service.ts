@@ -31,6 +31,8 @@ import { handleRequest } from './signal-requests.js';
 import { pingIntervalS, pingTimeoutS, SignalSocket } from './signal-socket.js';
 import { startTimeout } from './timers.js';
 import { TokenRefresh } from './token-refresh.js';
+import type { Turns } from './turns.js';
+import { WorkMeter } from './work-meter.js';
 
 const log = createLogger('server/signal');
 
@@ -39,6 +41,8 @@ interface SignalServiceOptions {
   keys: ApiKeys;
   endpoint: MediaEndpoint;
   serverInfo: ServerInfo;
+  /** Divides the thread among participants. */
+  turns: Turns;
   /** How long a participant whose signalling connection was lost may come back. */
   resumeWindowMs: number;
 }
@@ -142,8 +146,12 @@ export class SignalService {
     const room = this.#options.rooms.byName.get(access.grants.room);
     const participant = room?.participants.get(access.identity);
     if (!room || !participant || (sid !== '' && participant.sid !== sid)) {
-      const handlers = { onRequest: () => {}, onClose: () => {} };
-      const refused = new SignalSocket(`participant ${access.identity}`, socket, handlers);
+      const refused = new SignalSocket(`participant ${access.identity}`, socket, {
+        turns: this.#options.turns,
+        work: WorkMeter.forRequests(),
+        onRequest: () => {},
+        onClose: () => {},
+      });
       const leave = { reason: DisconnectReason.STATE_MISMATCH, action: LeaveRequest_Action.RECONNECT };
       const value = new LeaveRequest({ ...leave, canReconnect: true });
       refused.send(new SignalMessage({ case: 'leave', value }));
@@ -173,6 +181,8 @@ export class SignalService {
     const refresh = new TokenRefresh(participant, this.#options.keys);
     participant.resumeDeadline?.cancel();
     const signal = new SignalSocket(`participant ${participant.identity}`, socket, {
+      turns: this.#options.turns,
+      work: participant.requestWork,
       onRequest: (request) => handleRequest(room, participant, request),
       onClose: () => {
         refresh.stop();
@@ -204,7 +214,7 @@ export class SignalService {
     const connected = (primary: boolean) => () => {
       if (primary) room.activate(participant);
     };
-    const { boundary } = participant;
+    const { boundary, packetWork: work } = participant;
     const requireSections = (numAudios: number, numVideos: number) =>
       participant.send({
         case: 'mediaSectionsRequirement',
@@ -216,6 +226,7 @@ export class SignalService {
       endpoint,
       iceLite,
       candidates,
+      work,
       onPublished: (tracks) => room.publish(participant, tracks),
       onUnpublished: (tracks) => room.unpublish(participant, tracks),
       onData: (message, kind) => room.relayData(participant, message, kind),
@@ -248,6 +259,7 @@ export class SignalService {
           endpoint,
           iceLite,
           candidates,
+          work,
           sendOffer: (sdp, id) =>
             participant.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id }) }),
           onTrackAccepted,

@@ -7,10 +7,16 @@ import { limits } from './limits.js';
 import { RequestBudget } from './request-budget.js';
 import type { SignalMessage } from './signal-message.js';
 import { startTimeout, type Timeout } from './timers.js';
+import type { Turns } from './turns.js';
+import type { WorkMeter } from './work-meter.js';
 
 const log = createLogger('server/signal');
 
-interface SignalSocketHandlers {
+interface SignalSocketOptions {
+  /** Where its requests wait for those of others. */
+  turns: Turns;
+  /** What the client's requests cost, on this socket and on those before. */
+  work: WorkMeter;
   onRequest: (request: SignalRequest['message']) => void;
   /** The socket has ended, whoever ended it. */
   onClose: () => void;
@@ -32,40 +38,40 @@ const maxUnreadableWarnings = 5;
 export class SignalSocket {
   #name: string;
   #socket: WebSocket;
-  #handlers: SignalSocketHandlers;
+  #options: SignalSocketOptions;
   #boundary: Boundary;
   #json = false;
   #closed = false;
   #silence: Timeout;
   #requests: RequestBudget;
-  /** Milliseconds of work that the client may still cause. */
-  #work: RequestBudget;
-  /** Messages that were read before reading was paused. */
+  /** Messages that were read and wait for their turn. While there are any, no more are read. */
   #waiting: { data: RawData; isBinary: boolean }[] = [];
+  /** Ends the wait of a client that is beyond its budget. */
   #resume: Timeout | undefined;
   #unreadable = 0;
 
   /** @param name whose socket it is, for the log. */
-  constructor(name: string, socket: WebSocket, handlers: SignalSocketHandlers) {
+  constructor(name: string, socket: WebSocket, options: SignalSocketOptions) {
     this.#name = name;
     this.#socket = socket;
-    this.#handlers = handlers;
+    this.#options = options;
     this.#boundary = new Boundary(name);
     const nowMs = performance.now();
-    const { signalRequestsPerSecond, signalRequestBurst, workPerSecond, workBurst } = limits;
+    const { signalRequestsPerSecond, signalRequestBurst } = limits;
     this.#requests = new RequestBudget(signalRequestsPerSecond.value, signalRequestBurst.value, nowMs);
-    this.#work = new RequestBudget(workPerSecond.value, workBurst.value, nowMs);
     this.#silence = startTimeout(name, pingTimeoutS * 1000, () => this.close());
     const receive = (data: RawData, isBinary: boolean) => {
       if (this.#closed) return;
       this.#waiting.push({ data, isBinary });
-      if (!this.#resume) this.#serve();
+      if (this.#resume) return;
+      options.turns.request(this.#turn);
+      if (this.#waiting.length > 0) socket.pause();
     };
     socket.on('message', this.#boundary.wrap('message', receive));
     socket.on('error', (error) => log.debug(`${name}: socket error: ${error.message}`));
     const end = () => {
       this.#stop();
-      handlers.onClose();
+      options.onClose();
     };
     socket.on('close', this.#boundary.wrap('close', end));
   }
@@ -105,31 +111,36 @@ export class SignalSocket {
     this.#resume?.cancel();
   }
 
-  /** Serves what waits, as far as the budget goes. */
-  #serve(): void {
-    this.#resume = undefined;
+  #turn = (untilMs: number): boolean => this.#boundary.run('turn', () => this.#serve(untilMs)) ?? false;
+
+  /** Serves what waits, as far as the turn and the budget go. Returns whether it is to have another turn. */
+  #serve(untilMs: number): boolean {
+    const { work } = this.#options;
     let served = 0;
     while (!this.#closed && served < this.#waiting.length) {
-      const startMs = performance.now();
-      const waitMs = Math.max(this.#requests.waitMs(startMs), this.#work.waitMs(startMs));
+      const nowMs = performance.now();
+      if (served > 0 && nowMs >= untilMs) break;
+      const waitMs = Math.max(this.#requests.waitMs(nowMs), work.waitMs);
       if (waitMs > 0) {
-        this.#pause(waitMs);
+        this.#wait(waitMs);
         break;
       }
       const { data, isBinary } = this.#waiting[served++]!;
-      this.#boundary.run('request', () => this.#receive(data, isBinary));
-      const endMs = performance.now();
-      this.#requests.spend(1, endMs);
-      this.#work.spend(endMs - startMs, endMs);
+      this.#requests.spend(1, nowMs);
+      work.run(() => this.#boundary.run('request', () => this.#receive(data, isBinary)));
     }
     this.#waiting.splice(0, served);
+    if (this.#closed || this.#resume) return false;
+    if (this.#waiting.length > 0) return true;
+    if (this.#socket.isPaused) this.#socket.resume();
+    return false;
   }
 
-  #pause(waitMs: number): void {
+  #wait(waitMs: number): void {
     this.#socket.pause();
     this.#resume = startTimeout(this.#name, waitMs, () => {
-      this.#serve();
-      if (!this.#resume && !this.#closed) this.#socket.resume();
+      this.#resume = undefined;
+      this.#options.turns.request(this.#turn);
     });
   }
 
@@ -137,7 +148,7 @@ export class SignalSocket {
     this.#silence.restart();
     const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(data as Buffer[]);
     const message = this.#parse(bytes, isBinary);
-    if (message) this.#handlers.onRequest(message);
+    if (message) this.#options.onRequest(message);
   }
 
   /** Undefined when it is not a message: it costs its sender the message, never the connection of anybody else. */

@@ -8,6 +8,7 @@ export {
   type IceServer,
   localAddresses,
   localAddressTowards,
+  type PacketMeter,
   UdpPort,
 } from './ice/index.js';
 export {

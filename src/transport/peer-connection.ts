@@ -17,6 +17,7 @@ import {
   type IceCredentials,
   type IceServer,
   IceSession,
+  type PacketMeter,
   stunServers,
   turnServers,
   type UdpPort,
@@ -39,7 +40,7 @@ export interface PeerConnectionOptions {
   /** Local address to send from; all of them without it. */
   bindAddress?: string;
   /** A UDP port that is shared with other connections, and the candidates by which it is reached from outside. */
-  shared?: { port: UdpPort; candidates: readonly string[] };
+  shared?: { port: UdpPort; candidates: readonly string[]; meter?: PacketMeter };
   /** Answers ICE checks and sends none. */
   iceLite?: boolean;
   /** What to be in DTLS where the other side leaves the choice; the client begins the handshake. */
@@ -328,7 +329,7 @@ export class PeerConnection {
       subject,
       protocols,
       bindAddress,
-      shared: shared && { port: shared.port, owner: this },
+      shared: shared && { port: shared.port, owner: this, meter: shared.meter },
       lite: iceLite ?? false,
       stunServers: stunServers(iceServers),
       turnServers: turnServers(iceServers),

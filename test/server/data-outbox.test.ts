@@ -4,6 +4,7 @@ import { Boundary } from '../../src/server/boundary.js';
 import { limits } from '../../src/server/limits.js';
 import { DataInlet } from '../../src/server/sfu/data-inlet.js';
 import { DataOutbox } from '../../src/server/sfu/data-outbox.js';
+import { WorkMeter } from '../../src/server/work-meter.js';
 import type { DataChannel } from '../../src/transport/index.js';
 
 const { RELIABLE, LOSSY } = DataPacket_Kind;
@@ -97,7 +98,7 @@ function openInlet(outboxes: () => readonly DataOutbox[]) {
   let nowMs = 0;
   const inlet = new DataInlet({
     boundary: new Boundary('test'),
-    now: () => nowMs,
+    work: WorkMeter.forPackets(() => nowMs),
     relay: (bytes, kind) => {
       relayed.push(bytes[0]!);
       const to = outboxes();
@@ -160,8 +161,9 @@ test('a sender that takes too much of the server waits, and its lossy packets ar
   for (let i = 0; i < 1_000; i++) inlet.receive(message(1, 10), RELIABLE, from.channel);
   const served = relayed.length;
   // What may be used at once, and what is earned meanwhile.
-  expect(served).toBeGreaterThanOrEqual(limits.workBurst.value);
-  expect(served).toBeLessThan(1.5 * limits.workBurst.value);
+  expect(served).toBeGreaterThanOrEqual(limits.packetWorkBurst.value);
+  const earning = limits.packetWorkPerSecond.value / 1_000;
+  expect(served).toBeLessThan((1.1 * limits.packetWorkBurst.value) / (1 - earning));
   inlet.receive(message(9, 10), LOSSY, from.channel);
   expect(relayed).toHaveLength(served);
   // No more than a burst is saved up, so time has to go on for the rest.
@@ -169,7 +171,7 @@ test('a sender that takes too much of the server waits, and its lossy packets ar
     advance(100);
     return relayed.length;
   };
-  await expect.poll(servedLater).toBeGreaterThanOrEqual(served + limits.workPerSecond.value);
+  await expect.poll(servedLater).toBeGreaterThanOrEqual(served + limits.packetWorkPerSecond.value);
   inlet.close();
 });
 

@@ -52,6 +52,10 @@ export class ServerProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   get threads(): number {
     return readdirSync(`/proc/${this.#child.pid}/task`).length;
   }

@@ -2,8 +2,8 @@ import { DataPacket_Kind } from '@livekit/protocol';
 import type { DataChannel } from '../../transport/index.js';
 import type { Boundary } from '../boundary.js';
 import { limits } from '../limits.js';
-import { RequestBudget } from '../request-budget.js';
 import { startTimeout, type Timeout } from '../timers.js';
+import type { WorkMeter } from '../work-meter.js';
 import type { DataOutbox } from './data-outbox.js';
 
 interface DataInletOptions {
@@ -12,7 +12,8 @@ interface DataInletOptions {
   relay: (message: Uint8Array, kind: DataPacket_Kind) => readonly DataOutbox[];
   /** The client sends on although it was told to wait, and has to go. */
   onOverflow: () => void;
-  now?: () => number;
+  /** What the client's packets cost. */
+  work: WorkMeter;
 }
 
 /** How often an inlet that waits looks whether it may go on. */
@@ -25,9 +26,6 @@ const retryMs = 10;
  */
 export class DataInlet {
   #options: DataInletOptions;
-  #now: () => number;
-  /** Milliseconds of work that the client may still cause. */
-  #budget: RequestBudget;
   #waiting: { message: Uint8Array; channel: DataChannel }[] = [];
   #waitingBytes = 0;
   #congested: DataOutbox[] = [];
@@ -36,9 +34,6 @@ export class DataInlet {
 
   constructor(options: DataInletOptions) {
     this.#options = options;
-    this.#now = options.now ?? (() => performance.now());
-    const { workPerSecond, workBurst } = limits;
-    this.#budget = new RequestBudget(workPerSecond.value, workBurst.value, this.#now());
   }
 
   receive(message: Uint8Array, kind: DataPacket_Kind, channel: DataChannel): void {
@@ -72,15 +67,13 @@ export class DataInlet {
 
   #mayRelay(): boolean {
     this.#congested = this.#congested.filter((outbox) => outbox.isCongested);
-    return this.#congested.length === 0 && this.#budget.waitMs(this.#now()) === 0;
+    return this.#congested.length === 0 && this.#options.work.waitMs === 0;
   }
 
   #relay(message: Uint8Array, kind: DataPacket_Kind): void {
-    const startMs = this.#now();
-    const outboxes = this.#options.boundary.run('data', () => this.#options.relay(message, kind)) ?? [];
+    const { work, boundary, relay } = this.#options;
+    const outboxes = work.run(() => boundary.run('data', () => relay(message, kind))) ?? [];
     if (kind === DataPacket_Kind.RELIABLE) this.#congested = outboxes.filter((outbox) => outbox.isCongested);
-    const endMs = this.#now();
-    this.#budget.spend(endMs - startMs, endMs);
   }
 
   #retryLater(): void {

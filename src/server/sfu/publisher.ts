@@ -4,6 +4,7 @@ import { type DataChannel, type IceCandidate, PeerConnection } from '../../trans
 import type { Boundary } from '../boundary.js';
 import { limits } from '../limits.js';
 import { startTimeout, type Timeout } from '../timers.js';
+import type { WorkMeter } from '../work-meter.js';
 import { parseClientDescription } from './client-description.js';
 import { type Codec, extensionUris } from './codecs.js';
 import { dataKindOf } from './data-channels.js';
@@ -33,6 +34,8 @@ export interface PublisherOptions {
   onFailed: () => void;
   /** No offer has brought a track that was announced a while ago: the client may have to be asked for one. */
   onTracksOverdue: () => void;
+  /** What the client's packets cost. */
+  work: WorkMeter;
 }
 
 interface PendingTrack {
@@ -73,12 +76,13 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    const { name, boundary, endpoint, iceLite, onConnected, onFailed, onData, onDataOverflow } = options;
-    this.#inlet = new DataInlet({ boundary, relay: onData, onOverflow: onDataOverflow });
+    const { name, boundary, endpoint, iceLite, onConnected, onFailed, onData, onDataOverflow, work } =
+      options;
+    this.#inlet = new DataInlet({ boundary, relay: onData, onOverflow: onDataOverflow, work });
     this.#connection = new PeerConnection({
       name,
       iceLite,
-      shared: { port: endpoint.udp, candidates: options.candidates },
+      shared: { port: endpoint.udp, candidates: options.candidates, meter: work },
       certificate: endpoint.certificate,
     });
     this.#connection.onPacket = boundary.wrap('media', (packet) => this.#receive(packet));

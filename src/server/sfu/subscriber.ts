@@ -2,6 +2,7 @@ import { DataPacket_Kind } from '@livekit/protocol';
 import { isRtcp, parseRtcp } from '../../rtp/index.js';
 import { dataSection, type IceCandidate, type MediaSection, PeerConnection } from '../../transport/index.js';
 import type { Boundary } from '../boundary.js';
+import type { WorkMeter } from '../work-meter.js';
 import { parseClientDescription } from './client-description.js';
 import { forwardableCodecs, idleCodecs, offeredExtensions } from './codecs.js';
 import { dataChannelLabels } from './data-channels.js';
@@ -24,6 +25,8 @@ export interface SubscriberOptions {
   onTrackAccepted: (track: DownTrack) => void;
   onConnected: () => void;
   onFailed: () => void;
+  /** What the client's packets cost. */
+  work: WorkMeter;
 }
 
 /** A media section of the offers. It may carry another track once the client has seen it without any. */
@@ -63,7 +66,7 @@ export class Subscriber implements Downlink {
     this.#connection = new PeerConnection({
       name,
       iceLite,
-      shared: { port: endpoint.udp, candidates: options.candidates },
+      shared: { port: endpoint.udp, candidates: options.candidates, meter: options.work },
       certificate: endpoint.certificate,
     });
     this.#connection.onPacket = boundary.wrap('media', (packet) => this.#receive(packet));

@@ -10,7 +10,7 @@ import { isStun, parseStun, type TransportAddress } from './stun.js';
 import { TcpLink } from './tcp-link.js';
 import { TurnLink } from './turn-link.js';
 import { type IceLink, UdpLink, type UdpPaths } from './udp-link.js';
-import type { UdpPort } from './udp-port.js';
+import type { LinkOwner, UdpPort } from './udp-port.js';
 
 export interface IceSessionOptions {
   /** For logs. */
@@ -21,7 +21,7 @@ export interface IceSessionOptions {
   /** Local address to send from; all of them without it. */
   bindAddress: string | undefined;
   /** A port that is shared with other connections, in place of sockets of our own, TCP and relays; and whose session it is. */
-  shared: { port: UdpPort; owner: object } | undefined;
+  shared: ({ port: UdpPort } & LinkOwner) | undefined;
   /** Answers checks and sends none. */
   lite: boolean;
   stunServers: readonly StunServer[];
@@ -103,7 +103,7 @@ export class IceSession {
     this.#options = options;
     this.#log = log.about(options.subject);
     const { lite, protocols, onUsable, onSilent, onLost } = options;
-    const shared = options.shared?.port.link(this.local.ufrag, options.shared.owner, (path, packet) =>
+    const shared = options.shared?.port.link(this.local.ufrag, options.shared, (path, packet) =>
       this.#receive(path, packet),
     );
     this.#agent = new IceAgent({

@@ -3,4 +3,4 @@ export type { IceCredentials, IcePath } from './ice-agent.js';
 export { type IceServer, stunServers, turnServers } from './ice-servers.js';
 export { type CandidatePair, IceSession } from './ice-session.js';
 export { localAddresses, localAddressTowards } from './local-address.js';
-export { UdpPort } from './udp-port.js';
+export { type LinkOwner, type PacketMeter, UdpPort } from './udp-port.js';

@@ -5,6 +5,20 @@ import type { IcePath } from './ice-agent.js';
 import { isStun, stunTarget, type TransportAddress } from './stun.js';
 import { bindUdp, type PacketListener, type UdpPaths } from './udp-link.js';
 
+/** Counts what the packets of one connection cost, and refuses those that cost too much. Runs once for every packet. */
+export interface PacketMeter {
+  /** False when the packet is to be dropped. */
+  beginPacket(): boolean;
+  end(): void;
+}
+
+/** Whose paths over the shared port are asked for. */
+export interface LinkOwner {
+  /** The connection that the agent works for: its agents hand their addresses on to each other. */
+  owner: object;
+  meter?: PacketMeter | undefined;
+}
+
 interface Claim {
   link: SharedLink;
   path: IcePath;
@@ -69,10 +83,8 @@ export class UdpPort {
 
   /**
    * Paths of the agent whose user name fragment this is. Its transaction ids begin with `tag`.
-   *
-   * @param owner the connection that the agent works for: its agents hand their addresses on to each other
    */
-  link(ufrag: string, owner: object, onPacket: PacketListener): UdpPaths & { tag: Buffer } {
+  link(ufrag: string, { owner, meter }: LinkOwner, onPacket: PacketListener): UdpPaths & { tag: Buffer } {
     const tagValue = this.#nextTag;
     this.#nextTag = (this.#nextTag % 0xffff_fffe) + 1;
     const tag = Buffer.alloc(4);
@@ -81,6 +93,7 @@ export class UdpPort {
       port: this.port,
       tag,
       owner,
+      meter,
       onPacket,
       send: (packet, address, to) => this.#send(packet, address, to),
       claim: (path) => this.#claim(link, path),
@@ -146,10 +159,9 @@ export class UdpPort {
   }
 }
 
-interface SharedLinkOptions {
+interface SharedLinkOptions extends LinkOwner {
   port: number;
   tag: Buffer;
-  owner: object;
   onPacket: PacketListener;
   send: (packet: Buffer, address: string, port: number) => void;
   claim: (path: IcePath) => void;
@@ -193,14 +205,14 @@ class SharedLink implements UdpPaths {
     if (this.#closed) return;
     const key = keyOf(address, port);
     const path = this.#paths.get(key) ?? this.#newPath(address, port);
-    if (!this.#options.onPacket(path, packet) || this.#closed) return;
+    if (!this.#take(path, packet) || this.#closed) return;
     this.#paths.set(key, path);
     this.#options.claim(path);
   }
 
   /** Takes any other packet from an address that this agent has accepted. */
   deliver(path: IcePath, packet: Buffer): void {
-    if (!this.#closed) this.#options.onPacket(path, packet);
+    if (!this.#closed) this.#take(path, packet);
   }
 
   close(): void {
@@ -208,6 +220,18 @@ class SharedLink implements UdpPaths {
     this.#closed = true;
     for (const path of this.#paths.values()) this.#options.release(path);
     this.#options.onClose();
+  }
+
+  /** Returns whether the agent has accepted the path. */
+  #take(path: IcePath, packet: Buffer): boolean {
+    const { meter, onPacket } = this.#options;
+    if (!meter) return onPacket(path, packet);
+    if (!meter.beginPacket()) return false;
+    try {
+      return onPacket(path, packet);
+    } finally {
+      meter.end();
+    }
   }
 
   #newPath(address: string, port: number): IcePath {
