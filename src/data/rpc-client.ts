@@ -68,6 +68,15 @@ export class RpcClient {
     return answer;
   }
 
+  /** Whether a call to this participant waits for what it says of `requestId`. */
+  isWaiting(requestId: string, identity: string): boolean {
+    return this.#pending.get(requestId)?.destinationIdentity === identity;
+  }
+
+  get waiting(): number {
+    return this.#pending.size;
+  }
+
   handleAck(requestId: string): void {
     const call = this.#pending.get(requestId);
     if (call) call.acknowledge();

@@ -190,6 +190,12 @@ export const limits = {
     source: 'a connection of 13 kilobits per second, less than a call needs',
     effect: 'See stalledReceiverMs.',
   },
+  serverCalls: {
+    value: 1_000,
+    unit: 'count',
+    source: 'ours: calls of participants by the API that wait for an answer, in each room',
+    effect: 'A further PerformRpc is answered with resource_exhausted.',
+  },
   httpHeaderBytes: {
     value: 524_288,
     unit: 'bytes',

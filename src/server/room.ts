@@ -24,6 +24,7 @@ import { newSid } from './ids.js';
 import type { Participant } from './participant.js';
 import { isDependent, kindOf, mayPublishSource, permissionOf } from './permissions.js';
 import { QualityObserver } from './quality-observer.js';
+import { ServerCalls } from './server-calls.js';
 import type { DataOutbox } from './sfu/data-outbox.js';
 import type { UpTrack } from './sfu/up-track.js';
 import { SignalMessage } from './signal-message.js';
@@ -64,6 +65,8 @@ export class Room {
   readonly participants = new Map<string, Participant>();
   metadata: string;
   readonly options: RoomOptions;
+  /** Calls of participants' methods by the server API. */
+  readonly calls = new ServerCalls((packet, kind) => void this.sendData(packet, kind));
   /** What the room does for itself runs inside of this. */
   readonly boundary: Boundary;
   #listener: RoomListener;
@@ -94,10 +97,10 @@ export class Room {
   }
 
   info(): RoomInfo {
+    // Hidden participants are counted, as livekit-server counts them; nobody is told who they are.
     let numParticipants = 0;
     let numPublishers = 0;
-    for (const { isDependent, permission, publisher } of this.participants.values()) {
-      if (permission.hidden) continue;
+    for (const { isDependent, publisher } of this.participants.values()) {
       if (!isDependent) numParticipants++;
       if (publisher.tracks.size > 0) numPublishers++;
     }
@@ -195,6 +198,7 @@ export class Room {
     participant.close();
     this.#speakers.forget(participant.sid);
     this.#quality.forget(participant.sid);
+    this.calls.participantLeft(participant.identity);
     this.boundary.run('dispatching agents', () => this.#listener.onParticipantLeft(this, participant));
     this.#countPeople();
     if (this.participants.size > 0) this.#broadcastRoom();
@@ -260,7 +264,7 @@ export class Room {
   relayData(sender: Participant, message: Uint8Array, kind: DataPacket_Kind): DataOutbox[] {
     if (sender.hasLeft || !sender.permission.canPublishData) return [];
     const packet = stampPacket(message, kind, sender);
-    if (!packet) return [];
+    if (!packet || this.calls.handle(packet, sender.identity)) return [];
     return this.sendData(packet, kind, sender.sid);
   }
 

@@ -29,7 +29,7 @@ const methods: Record<string, { grant: VideoGrant; body?: object; status?: numbe
     status: 501,
     perRoom: true,
   },
-  'RoomService/PerformRpc': { grant: admin, status: 501, perRoom: true },
+  'RoomService/PerformRpc': { grant: admin, status: 400, perRoom: true },
   'RoomService/RemoveParticipant': { grant: admin, body: { identity: 'ada' }, perRoom: true },
   'AgentDispatchService/CreateDispatch': { grant: admin, perRoom: true },
   'AgentDispatchService/ListDispatch': { grant: admin, perRoom: true },

@@ -13,6 +13,7 @@ import {
   MuteRoomTrackRequest,
   MuteRoomTrackResponse,
   PerformRpcRequest,
+  PerformRpcResponse,
   RemoveParticipantResponse,
   RoomParticipantIdentity,
   SendDataRequest,
@@ -24,7 +25,10 @@ import {
   UpdateSubscriptionsResponse,
   UserPacket,
 } from '@livekit/protocol';
+import { type RpcError, rpcErrorCodes } from '../../data/index.js';
+import { timerMs } from '../../limits.js';
 import { isWithin, oversizedProperty } from '../checked-values.js';
+import { limits } from '../limits.js';
 import type { Participant } from '../participant.js';
 import type { Room } from '../room.js';
 import type { Rooms } from '../rooms.js';
@@ -121,14 +125,47 @@ export function roomService(rooms: Rooms): TwirpService {
       room.updateMetadata(request.metadata);
       return room.info();
     }),
-    ForwardParticipant: method(ForwardParticipantRequest, unimplemented),
-    MoveParticipant: method(MoveParticipantRequest, unimplemented),
-    PerformRpc: method(PerformRpcRequest, unimplemented),
+    ForwardParticipant: method(ForwardParticipantRequest, refuseMove),
+    MoveParticipant: method(MoveParticipantRequest, refuseMove),
+    PerformRpc: method(PerformRpcRequest, async (request) => {
+      const { destinationIdentity, method: name, payload, responseTimeoutMs } = request;
+      if (destinationIdentity === '')
+        throw new TwirpError('invalid_argument', 'destination identity is required');
+      const { calls } = find(request.room, destinationIdentity).room;
+      if (calls.waiting >= limits.serverCalls.value)
+        throw new TwirpError('resource_exhausted', 'too many calls of this room wait for an answer');
+      const timeout = responseTimeoutMs > 0 ? { responseTimeoutMs: timerMs(responseTimeoutMs) } : {};
+      const call = calls.perform({ destinationIdentity, method: name, payload, ...timeout });
+      return new PerformRpcResponse({ payload: await call.catch(throwCallError) });
+    }),
   };
 }
 
-function unimplemented(): never {
-  throw new TwirpError('unimplemented', 'this server does not move participants or call their methods');
+/** livekit-server checks the rooms and has no more than that either; only its cloud moves participants. */
+function refuseMove({ room, destinationRoom }: { room: string; destinationRoom: string }): never {
+  if (room === destinationRoom)
+    throw new TwirpError('invalid_argument', 'destination room cannot be the same as source room');
+  throw new TwirpError('unimplemented', 'not implemented: this server does not move participants');
+}
+
+/** The codes with which livekit-server reports the errors of RPC that are the protocol's own. */
+const callErrorCodes = new Map<number, TwirpError['code']>([
+  [rpcErrorCodes.connectionTimeout, 'canceled'],
+  [rpcErrorCodes.responseTimeout, 'canceled'],
+  [rpcErrorCodes.recipientDisconnected, 'unavailable'],
+  [rpcErrorCodes.unsupportedMethod, 'invalid_argument'],
+  [rpcErrorCodes.recipientNotFound, 'not_found'],
+  [rpcErrorCodes.requestPayloadTooLarge, 'invalid_argument'],
+  [rpcErrorCodes.unsupportedServer, 'unimplemented'],
+  [rpcErrorCodes.unsupportedVersion, 'unimplemented'],
+]);
+
+function throwCallError(error: RpcError): never {
+  const what = `RpcError ${error.code}: ${error.message}`;
+  throw new TwirpError(
+    callErrorCodes.get(error.code) ?? 'internal',
+    error.data ? `${what}: ${error.data}` : what,
+  );
 }
 
 /** @throws TwirpError `invalid_argument` when no room may have this name. */
