@@ -26,7 +26,7 @@ const arrows = {
   room: ['signal', 'transport', 'rtp', 'audio', 'video', 'data', 'e2ee', 'filters', ...reporting],
   ffi: ['room', 'audio', 'video', 'data', 'e2ee', 'filters', ...reporting],
   library: ['ffi', 'audio', 'data', ...reporting],
-  server: ['transport', 'rtp', 'audio', 'data', ...reporting],
+  server: ['transport', 'rtp', 'audio', 'video', 'data', ...reporting],
   sip: ['room', 'server', 'transport', 'rtp', 'audio', ...reporting],
   // The commands put everything together; doctor looks into the parts of a connection.
   cli: ['server', 'sip', 'room', 'audio', 'signal', 'transport', 'filters', ...reporting],

@@ -121,6 +121,18 @@ export const limits = {
     source: 'ours: a third request comes after the packet was due',
     effect: 'A packet is not sent to the server once more.',
   },
+  feedbackPackets: {
+    value: 4_096,
+    unit: 'count',
+    source: 'ours: a second of video at 45 Mbit/s; reports come ten times a second',
+    effect: 'A report on the packets of a transport that claims more is passed over.',
+  },
+  pacedPackets: {
+    value: 4_096,
+    unit: 'count',
+    source: 'ours: 5 MB; video stops encoding when a fraction of a second waits',
+    effect: 'A further packet of video is dropped.',
+  },
   openStreams: {
     value: 1_000,
     unit: 'count',

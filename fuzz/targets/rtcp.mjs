@@ -5,6 +5,7 @@ import {
   buildSenderReport,
   parseRtcp,
 } from '../../dist/rtp/rtcp.js';
+import { buildTransportFeedback } from '../../dist/rtp/transport-feedback.js';
 import { check } from '../engine/target.mjs';
 
 const block = {
@@ -32,6 +33,13 @@ export default {
     buildReceiverReport(1, 'c', [block, block]),
     buildNack(1, 2, [5, 6, 8, 65_535]),
     buildPli(1, 2),
+    buildTransportFeedback({
+      senderSsrc: 1,
+      mediaSsrc: 2,
+      baseSequenceNumber: 65_530,
+      feedbackCount: 3,
+      arrivalsMs: [1_000, 1_001, undefined, 1_900, 1_890, ...new Array(9).fill(1_900), undefined, undefined],
+    }),
     Buffer.from('82cb0003000000010000000200000003', 'hex'),
   ],
   run(input) {
@@ -39,6 +47,13 @@ export default {
       // 17 numbers for each word of 4 bytes.
       if (packet.type === 'nack')
         check(packet.sequenceNumbers.length <= (input.length / 4) * 17, 'few numbers');
+      if (packet.type === 'transportFeedback') {
+        check(packet.arrivalsMs.length <= 4_096, 'few packets');
+        check(
+          packet.arrivalsMs.every((arrival) => arrival === undefined || Number.isFinite(arrival)),
+          'arrivals are times',
+        );
+      }
       if ('reports' in packet) check(packet.reports.length <= 31, 'few reports');
       if (packet.type === 'bye') check(packet.ssrcs.length <= 31, 'few sources');
     }

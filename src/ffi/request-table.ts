@@ -110,7 +110,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   publishTrack: {
     handler: publishTrack,
     status: 'works',
-    note: 'Video in one layer: no simulcast, SVC or backup codec.',
+    note: 'Video in simulcast layers; no SVC, no backup codec.',
     test: 'ffi/audio',
   },
   unpublishTrack: { handler: unpublishTrack, status: 'works', test: 'ffi/audio' },
@@ -254,7 +254,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   newVideoSource: {
     handler: newVideoSource,
     status: 'works',
-    note: 'Sent as H.264 or VP8, in one layer; VP9 and AV1 as H.264. Needs the package too.',
+    note: 'Sent as H.264 or VP8, in the layers of LiveKit’s clients; VP9 and AV1 as H.264. Needs the package too.',
     test: 'ffi/video',
   },
   captureVideoFrame: {

@@ -141,11 +141,10 @@ export class LocalTracks {
     this.#published.get(sid)?.track.setMuted(muted);
   }
 
-  /** The server says which qualities of a video track anybody watches (dynacast). There is one: all or nothing. */
-  setWatched({ trackSid, subscribedQualities, subscribedCodecs }: SubscribedQualityUpdate): void {
-    const qualities = [...subscribedQualities, ...subscribedCodecs.flatMap((codec) => codec.qualities)];
-    const sent = this.#published.get(trackSid);
-    if (sent instanceof SentVideoTrack) sent.setWatched(qualities.some(({ enabled }) => enabled));
+  /** The server says which qualities of a video track anybody watches (dynacast). */
+  setWatched(update: SubscribedQualityUpdate): void {
+    const sent = this.#published.get(update.trackSid);
+    if (sent instanceof SentVideoTrack) sent.setWatched(update);
   }
 
   /** The session is gone: nothing is sent until the next one. */

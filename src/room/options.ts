@@ -62,7 +62,7 @@ export interface ConnectOptions {
   /** Subscribe to every track; default true. Otherwise `RemoteTrackPublication.setSubscribed` chooses. */
   autoSubscribe?: boolean;
   adaptiveStream?: boolean;
-  /** Video that nobody watches is not encoded; default false. */
+  /** Video that nobody watches, and layers of it that nobody watches, are not encoded; default false. */
   dynacast?: boolean;
   /** `join`: connect returns when the room answered, media comes up beside it (default). `media`: when it is up. */
   waitFor?: 'join' | 'media';
@@ -103,10 +103,15 @@ export interface PublishVideoOptions {
   source?: TrackSource;
   /** Default `h264`. What cannot be encoded in time (`vp9`, `av1`) is sent as `h264`; decision 10 has the figures. */
   codec?: VideoCodec;
-  /** Default by the source's size: 1.2 Mbit/s at 720p, 400 kbit/s at 360p. */
+  /** Of the highest layer; default by the source's size as in LiveKit's clients: 3 Mbit/s at 720p, 800 kbit/s at 360p. */
   maxBitrateBps?: number;
-  /** Default 30. */
+  /** Of the highest layer; default by the source's size: 30 from 720p on. */
   maxFramesPerSecond?: number;
+  /**
+   * Lower layers too, for those who see the track small or over a narrow path: one from 480 pixels on, two from 960 on.
+   * Default true.
+   */
+  simulcast?: boolean;
   /** Name of the stream the track belongs to. */
   stream?: string;
 }

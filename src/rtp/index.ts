@@ -1,3 +1,4 @@
+export { CongestionControl, type ControlledStream } from './congestion-control.js';
 export { PacketHistory } from './packet-history.js';
 export { ReceptionReport, type ReceptionStats } from './reception-report.js';
 export {
@@ -12,4 +13,5 @@ export {
 } from './rtcp.js';
 export { isRtcp, parseRtp, type RtpPacket, sequenceDifference, serializeRtp } from './rtp.js';
 export { type HeaderExtension, RtpSender, type RtpSenderOptions, type RtpSenderStats } from './rtp-sender.js';
+export { type TransportFeedback, TransportFeedbackRecorder } from './transport-feedback.js';
 export { Unwrapper } from './unwrap.js';

@@ -1,3 +1,9 @@
+import {
+  parseTransportFeedback,
+  type TransportFeedback,
+  transportFeedbackFormat,
+} from './transport-feedback.js';
+
 /** A report block (RFC 3550, section 6.4.1). */
 export interface ReportBlock {
   ssrc: number;
@@ -29,7 +35,8 @@ export type RtcpPacket =
   /** Generic NACK (RFC 4585, section 6.2.1). */
   | { type: 'nack'; senderSsrc: number; mediaSsrc: number; sequenceNumbers: number[] }
   /** Picture loss indication (RFC 4585, section 6.3.1), or a full intra request (RFC 5104, section 4.3.1). */
-  | { type: 'pli'; senderSsrc: number; mediaSsrc: number };
+  | { type: 'pli'; senderSsrc: number; mediaSsrc: number }
+  | TransportFeedback;
 
 const senderReportType = 200;
 const receiverReportType = 201;
@@ -93,6 +100,7 @@ function parseOne(packet: Buffer): RtcpPacket | undefined {
       return { type: 'bye', ssrcs };
     }
     case transportFeedbackType:
+      if (count === transportFeedbackFormat) return parseTransportFeedback(packet);
       if (count !== nackFormat || packet.length < 12) return undefined;
       return {
         type: 'nack',

@@ -13,12 +13,21 @@ export interface RtpSenderOptions {
   payloadType: number;
   /** Of timestamps, in Hz. */
   clockRate: number;
-  /** Takes RTP and RTCP packets. */
+  /** Takes RTP packets for the first time, and RTCP packets. */
   send: (packet: Buffer) => void;
+  /** Takes packets that were sent before, as they were; `send` by default. */
+  sendAgain?: (packet: Buffer) => void;
   /** Milliseconds since 1970. */
   wallClockMs: () => number;
   cname: string;
   midExtension?: { id: number; mid: string };
+  /** Of a simulcast layer: its name, in the extension that says so of the stream, and of its retransmissions (RFC 8852). */
+  ridExtension?: { id: number; repairedId: number | undefined; rid: string };
+  /**
+   * The extension with the number of a packet in its transport, which `send` writes at `transportSequenceAt`; but not
+   * into a packet that it is given again.
+   */
+  transportSequenceId?: number | undefined;
   random: () => number;
   /** Where packets are sent again (RFC 4588); without it, as they were. */
   repair?: { ssrc: number; payloadType: number };
@@ -42,6 +51,10 @@ export interface RtpSenderStats {
 }
 
 const reportIntervalMs = 5_000;
+/** As long as padding can be: its last byte is its length (RFC 3550, section 5.1). */
+const padding = new Uint8Array(255).fill(255, 254);
+/** Of a packet without CSRCs. */
+const firstExtensionAt = 16;
 
 /** One outgoing RTP stream: numbers packets, answers NACKs, exchanges reports. */
 export class RtpSender {
@@ -50,7 +63,8 @@ export class RtpSender {
   #sequenceNumber: number;
   #history: PacketHistory;
   #repairSequenceNumber: number;
-  #mid: HeaderExtension | undefined;
+  /** Those of every packet. */
+  #fixed: HeaderExtension[] = [];
   #nextReportMs = 0;
 
   constructor(options: RtpSenderOptions) {
@@ -59,7 +73,11 @@ export class RtpSender {
     this.#sequenceNumber = Math.floor(random() * 0x8000);
     this.#repairSequenceNumber = Math.floor(random() * 0x8000);
     this.#history = new PacketHistory(options.historyPackets);
-    this.#mid = midExtension && { id: midExtension.id, data: Buffer.from(midExtension.mid) };
+    const { ridExtension, transportSequenceId } = options;
+    if (transportSequenceId !== undefined)
+      this.#fixed.push({ id: transportSequenceId, data: Buffer.alloc(2) });
+    if (midExtension) this.#fixed.push({ id: midExtension.id, data: Buffer.from(midExtension.mid) });
+    if (ridExtension) this.#fixed.push({ id: ridExtension.id, data: Buffer.from(ridExtension.rid) });
     this.stats = {
       ssrc,
       payloadType,
@@ -92,7 +110,7 @@ export class RtpSender {
         sequenceNumber,
         timestamp,
         ssrc,
-        extensions: this.#mid ? [this.#mid, ...extensions] : extensions,
+        extensions: this.#fixed.length > 0 ? [...this.#fixed, ...extensions] : extensions,
       },
       payload,
     );
@@ -101,6 +119,17 @@ export class RtpSender {
     this.stats.packetsSent++;
     this.stats.bytesSent += payload.length;
     this.stats.headerBytesSent += packet.length - payload.length;
+    send(packet);
+  }
+
+  /** Sends a packet without content, between two frames, with the timestamp of the one before. */
+  sendPadding(timestamp: number): void {
+    const { ssrc, payloadType, send } = this.#options;
+    const sequenceNumber = this.#sequenceNumber;
+    const header = { payloadType, marker: false, sequenceNumber, timestamp, ssrc, extensions: this.#fixed };
+    const packet = serializeRtp(header, padding);
+    packet[0]! |= 0x20;
+    this.#sequenceNumber = (sequenceNumber + 1) & 0xffff;
     send(packet);
   }
 
@@ -135,7 +164,9 @@ export class RtpSender {
     this.stats.nackCount++;
     for (const packet of this.#history.take(sequenceNumbers)) {
       this.stats.retransmittedPackets++;
-      this.#options.send(this.#options.repair ? this.#repaired(packet, this.#options.repair) : packet);
+      const { repair, send, sendAgain = send } = this.#options;
+      if (repair) send(this.#repaired(packet, repair));
+      else sendAgain(packet);
     }
   }
 
@@ -150,7 +181,19 @@ export class RtpSender {
     repaired.writeUInt16BE(this.#repairSequenceNumber, 2);
     repaired.writeUInt32BE(ssrc, 8);
     this.#repairSequenceNumber = (this.#repairSequenceNumber + 1) & 0xffff;
+    this.#renameLayer(repaired);
     return repaired;
+  }
+
+  /** In the stream of retransmissions another extension says of which layer they are. */
+  #renameLayer(packet: Buffer): void {
+    const { id, repairedId } = this.#options.ridExtension ?? {};
+    if (id === undefined || repairedId === undefined) return;
+    let at = firstExtensionAt;
+    for (const extension of this.#fixed) {
+      if (extension.id === id) packet[at] = (repairedId << 4) | (packet[at]! & 0x0f);
+      at += 1 + extension.data.length;
+    }
   }
 
   #handleReport(block: ReportBlock): void {

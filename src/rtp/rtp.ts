@@ -18,7 +18,7 @@ export interface RtpHeader {
   sequenceNumber: number;
   timestamp: number;
   ssrc: number;
-  /** One-byte header extensions (RFC 8285, section 4.2): ids 1 to 14, 1 to 16 bytes each. */
+  /** Header extensions (RFC 8285): ids 1 to 255, at most 255 bytes each. With short ones alone their form is shorter. */
   extensions?: readonly { id: number; data: Uint8Array }[];
 }
 
@@ -26,6 +26,13 @@ const fixedHeaderBytes = 12;
 const oneByteProfile = 0xbede;
 const twoByteProfileMask = 0xfff0;
 const twoByteProfile = 0x1000;
+/**
+ * Where the value of the first header extension of a packet without CSRCs is: its number in the transport, of a packet
+ * that has one.
+ */
+export function transportSequenceAt(packet: Buffer): number {
+  return packet.readUInt16BE(fixedHeaderBytes) === oneByteProfile ? 17 : 18;
+}
 const noExtensions: ReadonlyMap<number, Buffer> = new Map();
 
 /** Tells RTCP from RTP on a shared port (RFC 5761, section 4). */
@@ -92,7 +99,9 @@ function parseExtensions(profile: number, block: Buffer): ReadonlyMap<number, Bu
 /** Writes a packet. The result is a buffer of its own. */
 export function serializeRtp(header: RtpHeader, payload: Uint8Array): Buffer {
   const extensions = header.extensions ?? [];
-  const extensionBytes = extensions.reduce((sum, { data }) => sum + 1 + data.length, 0);
+  const isOneByte = extensions.every(({ id, data }) => id <= 14 && data.length >= 1 && data.length <= 16);
+  const prefixBytes = isOneByte ? 1 : 2;
+  const extensionBytes = extensions.reduce((sum, { data }) => sum + prefixBytes + data.length, 0);
   const paddedBytes = (extensionBytes + 3) & ~3;
   const headerBytes = fixedHeaderBytes + (extensions.length > 0 ? 4 + paddedBytes : 0);
   const packet = Buffer.allocUnsafe(headerBytes + payload.length);
@@ -102,13 +111,14 @@ export function serializeRtp(header: RtpHeader, payload: Uint8Array): Buffer {
   packet.writeUInt32BE(header.timestamp, 4);
   packet.writeUInt32BE(header.ssrc, 8);
   if (extensions.length > 0) {
-    packet.writeUInt16BE(oneByteProfile, 12);
+    packet.writeUInt16BE(isOneByte ? oneByteProfile : twoByteProfile, 12);
     packet.writeUInt16BE(paddedBytes / 4, 14);
     let at = 16;
     for (const { id, data } of extensions) {
-      packet[at] = (id << 4) | (data.length - 1);
-      packet.set(data, at + 1);
-      at += 1 + data.length;
+      packet[at] = isOneByte ? (id << 4) | (data.length - 1) : id;
+      if (!isOneByte) packet[at + 1] = data.length;
+      packet.set(data, at + prefixBytes);
+      at += prefixBytes + data.length;
     }
     packet.fill(0, at, headerBytes);
   }

@@ -14,6 +14,7 @@ import {
   type SignalResponse,
   SpeakerInfo,
   SpeakersChanged,
+  SubscribedQualityUpdate,
   TrackUnpublishedResponse,
 } from '@livekit/protocol';
 import { createLogger } from '../logging/index.js';
@@ -213,6 +214,15 @@ export class Room {
       track.onAudioLevel = (dbov) => {
         if (!track.info.muted) this.#speakers.observe(participant.sid, dbov);
       };
+      track.onDemand = (qualities) => {
+        const codec = track.info.mimeType.replace('video/', '').toLowerCase();
+        const value = new SubscribedQualityUpdate({
+          trackSid: track.sid,
+          subscribedQualities: [...qualities],
+          subscribedCodecs: [{ codec, qualities: [...qualities] }],
+        });
+        participant.send({ case: 'subscribedQualityUpdate', value });
+      };
     }
     this.broadcastUpdate(participant);
     for (const other of this.participants.values()) {
@@ -239,6 +249,7 @@ export class Room {
     const { sid } = track;
     if (wantsTrack(subscriber, publisher, sid)) subscriber.subscriber.addTrack(track, publisher.sid);
     else subscriber.subscriber.removeTrack(sid);
+    track.updateDemand(performance.now());
   }
 
   /** Settles every subscription between two participants anew. */
@@ -333,8 +344,12 @@ export class Room {
 
   #report(): void {
     const nowMs = performance.now();
-    for (const { boundary, publisher } of this.participants.values()) {
-      boundary.run('report', () => publisher.report(nowMs));
+    for (const { boundary, publisher, subscriber } of this.participants.values()) {
+      boundary.run('report', () => {
+        publisher.report(nowMs);
+        subscriber.update(nowMs);
+        for (const track of publisher.tracks.values()) track.updateDemand(nowMs);
+      });
     }
     for (const participant of [...this.participants.values()]) {
       if (!participant.outbox.isStalled(nowMs)) continue;

@@ -17,6 +17,7 @@ import {
   type TrickleRequest,
   type UpdateParticipantMetadata,
   type UpdateSubscription,
+  VideoQuality,
 } from '@livekit/protocol';
 import { describeError } from '../errors/index.js';
 import { createLogger } from '../logging/index.js';
@@ -27,6 +28,7 @@ import type { Participant } from './participant.js';
 import { mayPublishSource } from './permissions.js';
 import type { Room } from './room.js';
 import { LimitError } from './sfu/client-description.js';
+import type { TrackWish } from './sfu/down-track.js';
 import { simulate } from './simulate.js';
 import { isPermitted } from './subscription.js';
 import { trackInfoOf } from './track-info.js';
@@ -54,8 +56,10 @@ const handlers: Handlers = {
   addTrack,
   mute: (room, participant, { sid, muted }) => muteTrack(room, participant, sid, muted),
   subscription: updateSubscription,
-  trackSetting: (_room, participant, { trackSids, disabled }) =>
-    pauseTracks(participant, trackSids, disabled),
+  trackSetting: (_room, participant, { trackSids, disabled, quality, width, height }) => {
+    const size = width > 0 && height > 0 ? { width, height } : undefined;
+    setWish(participant, trackSids, { isDisabled: disabled, quality, size });
+  },
   subscriptionPermission: setSubscriptionPermission,
   updateMetadata,
   updateAudioTrack: (room, participant, { trackSid, features }) =>
@@ -247,11 +251,9 @@ export function mergeAttributes(
   );
 }
 
-function pauseTracks({ subscriber }: Participant, sids: readonly string[], paused: boolean): void {
-  for (const sid of sids) {
-    const track = subscriber.downTracks.get(sid);
-    if (track) track.paused = paused;
-  }
+function setWish({ subscriber }: Participant, sids: readonly string[], wish: TrackWish): void {
+  const nowMs = performance.now();
+  for (const sid of sids) subscriber.downTracks.get(sid)?.setWish(wish, nowMs);
 }
 
 function updateTrack(room: Room, participant: Participant, sid: string, changes: Partial<TrackInfo>): void {
@@ -262,7 +264,8 @@ function updateTrack(room: Room, participant: Participant, sid: string, changes:
 }
 
 function syncState(room: Room, participant: Participant, state: SyncState): void {
-  pauseTracks(participant, state.trackSidsDisabled, true);
+  const disabled = { isDisabled: true, quality: VideoQuality.HIGH, size: undefined };
+  setWish(participant, state.trackSidsDisabled, disabled);
   if (state.subscription) updateSubscription(room, participant, state.subscription);
 }
 

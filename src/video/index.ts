@@ -1,4 +1,4 @@
-export { loadCodecs, type VideoCodec, videoCodec } from './codec.js';
+export { loadCodecs, payloadFormats, type VideoCodec, videoCodec } from './codec.js';
 export { convertPicture } from './convert.js';
 export {
   flipped,
@@ -11,6 +11,8 @@ export {
   type Rotation,
   type VideoFrame,
 } from './picture.js';
+export type { VideoLayerStats } from './video-layer.js';
+export { planVideoLayers, type VideoLayerPlan } from './video-layers.js';
 export {
   type FrameTransform,
   type VideoFormat,

@@ -108,7 +108,7 @@ export class VideoEncoder {
       },
     });
     encoder.configure({
-      codec: codecStrings[codec],
+      codec: codecString(codec, settings),
       width: settings.width,
       height: settings.height,
       bitrate: settings.bitrateBps,
@@ -130,6 +130,12 @@ export class VideoEncoder {
     this.#waiting = 0;
     if (encoder && encoder.state !== 'closed') encoder.close();
   }
+}
+
+/** The level of H.264 that `codecStrings` names ends at 720p; the next ones at 1080p and at 4K. */
+function codecString(codec: VideoCodec, { width, height }: Settings): string {
+  if (codec !== 'h264' || width * height <= 1_280 * 720) return codecStrings[codec];
+  return width * height <= 1_920 * 1_088 ? 'avc1.42e028' : 'avc1.42e033';
 }
 
 /** Codecs work on blocks of two by two pixels: of an odd size the last row or column is not sent. */

@@ -10,6 +10,7 @@ import {
   ReceptionReport,
   type ReceptionStats,
   type RtpPacket,
+  type TransportFeedbackRecorder,
 } from '../rtp/index.js';
 import { payloadFormats, type VideoCodec } from './codec.js';
 import { type EncodedFrame, FrameBuffer, type FrameBufferStats } from './frame-buffer.js';
@@ -29,6 +30,8 @@ export interface VideoFormat {
   repairs: ReadonlyMap<number, number>;
   /** Id of the header extension with the rotation of a picture (3GPP TS 26.114, section 7.4.5). */
   orientationExtensionId: number | undefined;
+  /** Of the one with the packet's number on its connection, where the sender wants to know which numbers came. */
+  transportSequenceId: number | undefined;
 }
 
 export interface VideoReceiverOptions {
@@ -68,6 +71,8 @@ const reportIntervalMs = 1_000;
 const defaultRoundTripMs = 100;
 /** Frames at the decoder of which more than their pixels is kept. */
 const maxUnderWay = 100;
+/** A second of frames: as many as the decoder takes at once. */
+const maxEarlyFrames = 30;
 const noFrames: FrameBufferStats = {
   framesReceived: 0,
   keyFramesReceived: 0,
@@ -80,7 +85,8 @@ const rotations: readonly Rotation[] = [0, 90, 180, 270];
 /**
  * One received video track. The way of a packet is [parse, unwrap what came again, put frames together in order, undo
  * encryption, decode]; a picture then goes to every open stream (`VideoStream`). While no stream is open, packets are
- * only counted.
+ * only counted, but for those of the first second: a program opens its stream a little later than a server sends the
+ * key frame to begin with, and servers are slow to ask for a second one.
  */
 export class VideoReceiver {
   /** Undoes encryption. */
@@ -89,12 +95,15 @@ export class VideoReceiver {
   #log: Logger;
   #nowMs: () => number;
   #format: VideoFormat;
+  #feedback: TransportFeedbackRecorder | undefined;
   #streams = new Set<VideoStream>();
   #reception: ReceptionReport | undefined;
   #payloadType: number | undefined;
   #codec: VideoCodec | undefined;
   #frames: FrameBuffer | undefined;
   #decoder: VideoDecoder | undefined;
+  /** From a key frame on, until a stream is opened; undefined once that is too long ago to be of use. */
+  #early: EncodedFrame[] | undefined = [];
   #timer: NodeJS.Timeout | undefined;
   #nextReportMs = 0;
   #rotation: Rotation = 0;
@@ -117,8 +126,10 @@ export class VideoReceiver {
     this.#nowMs = options.nowMs ?? (() => performance.now());
   }
 
-  setFormat(format: VideoFormat): void {
+  /** @param feedback of the connection that the packets come over */
+  setFormat(format: VideoFormat, feedback?: TransportFeedbackRecorder): void {
     this.#format = format;
+    this.#feedback = feedback;
   }
 
   /** Takes an RTP or RTCP packet as it came; it is the receiver's from now on. Runs once for every packet. */
@@ -133,6 +144,7 @@ export class VideoReceiver {
       return;
     }
     const rtp = parseRtp(packet);
+    if (rtp) this.#recordArrival(rtp, nowMs);
     const payload = rtp && this.#format.payloadTypes.get(rtp.payloadType);
     if (!rtp || !payload) {
       this.#packetsDiscarded++;
@@ -152,7 +164,7 @@ export class VideoReceiver {
     }
     this.#streams.add(stream);
     this.#timer ??= setInterval(() => this.#tick(), tickMs);
-    if (this.#codec && !this.#frames) this.#begin(this.#codec);
+    if (this.#codec) this.#begin(this.#codec);
     return stream;
   }
 
@@ -182,6 +194,13 @@ export class VideoReceiver {
     return this.#options.roundTripMs?.() ?? defaultRoundTripMs;
   }
 
+  #recordArrival({ extensions, ssrc }: RtpPacket, nowMs: number): void {
+    const id = this.#format.transportSequenceId;
+    if (id === undefined) return;
+    const report = this.#feedback?.received(extensions.get(id), ssrc, nowMs);
+    if (report) this.#options.sendRtcp(report);
+  }
+
   #receive(rtp: RtpPacket, codec: VideoCodec, bytes: number, nowMs: number): void {
     if (this.#reception?.ssrc !== rtp.ssrc) this.#follow(rtp.ssrc, nowMs);
     this.#reception?.received(rtp, bytes, nowMs);
@@ -190,8 +209,9 @@ export class VideoReceiver {
       this.#codec = codec;
       this.#rest();
     }
-    if (this.#streams.size === 0) return;
-    if (!this.#frames) this.#begin(codec);
+    if (this.#streams.size === 0 && !this.#early) return;
+    if (this.#streams.size > 0) this.#begin(codec);
+    else this.#frames ??= this.#frameBuffer(codec);
     this.#readOrientation(rtp);
     this.#frames?.insert(rtp, nowMs, this.#roundTripMs);
   }
@@ -213,8 +233,11 @@ export class VideoReceiver {
     this.#firstTimestamp = undefined;
   }
 
+  /** Runs once for every packet. */
   #begin(codec: VideoCodec): void {
-    const decoder = new VideoDecoder({
+    if (this.#decoder) return;
+    this.#frames ??= this.#frameBuffer(codec);
+    this.#decoder = new VideoDecoder({
       codec,
       log: this.#log,
       onPicture: (picture, id) => this.#show(picture, id),
@@ -224,8 +247,14 @@ export class VideoReceiver {
         for (const stream of [...this.#streams]) stream.close(error);
       },
     });
-    this.#decoder = decoder;
-    this.#frames = new FrameBuffer({
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    if (early.length === 0) this.#requestKeyFrame();
+    for (const frame of early) this.#decode(frame, codec);
+  }
+
+  #frameBuffer(codec: VideoCodec): FrameBuffer {
+    return new FrameBuffer({
       format: payloadFormats[codec],
       onFrame: (frame) => this.#decode(frame, codec),
       onMissing: (sequenceNumbers) => {
@@ -234,7 +263,14 @@ export class VideoReceiver {
       },
       onKeyFrameNeeded: () => this.#requestKeyFrame(),
     });
-    this.#requestKeyFrame();
+  }
+
+  #keepEarly(frame: EncodedFrame): void {
+    if (frame.isKeyFrame) this.#early = [];
+    this.#early?.push(frame);
+    if (this.#early && this.#early.length <= maxEarlyFrames) return;
+    this.#early = undefined;
+    this.#rest();
   }
 
   /** Frees the decoder; the next packet for an open stream begins again. */
@@ -242,6 +278,7 @@ export class VideoReceiver {
     this.#decoder?.close();
     this.#decoder = undefined;
     this.#frames = undefined;
+    if (this.#early) this.#early = [];
     this.#underWay.clear();
     if (this.#streams.size > 0) return;
     clearInterval(this.#timer);
@@ -269,6 +306,10 @@ export class VideoReceiver {
   }
 
   #decode(frame: EncodedFrame, codec: VideoCodec): void {
+    if (!this.#decoder) {
+      this.#keepEarly(frame);
+      return;
+    }
     const { transform } = this;
     if (!transform) {
       this.#decodeClear(frame, frame.data);

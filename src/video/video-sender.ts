@@ -1,224 +1,165 @@
-import { describeError } from '../errors/index.js';
-import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
-import { type HeaderExtension, parseRtcp, RtpSender, type RtpSenderStats } from '../rtp/index.js';
-import { payloadFormats, type VideoCodec } from './codec.js';
-import type { VideoFrame } from './picture.js';
-import { VideoEncoder } from './video-encoder.js';
-import type { FrameTransform } from './video-receiver.js';
+import { type CongestionControl, type ControlledStream, isRtcp, parseRtcp } from '../rtp/index.js';
+import type { VideoCodec } from './codec.js';
+import { convertPicture } from './convert.js';
+import type { Picture, VideoFrame } from './picture.js';
+import { scalePicture } from './scale.js';
+import {
+  VideoLayer,
+  type VideoLayerContext,
+  type VideoLayerOptions,
+  type VideoLayerStats,
+} from './video-layer.js';
 import type { VideoSource } from './video-source.js';
 
-const log = createLogger('video');
-
-export interface VideoSenderOptions {
+export interface VideoSenderOptions extends Omit<VideoLayerContext, 'send' | 'sendAgain'> {
   source: VideoSource;
-  codec: VideoCodec;
-  ssrc: number;
-  payloadType: number;
-  /** The stream of retransmissions (RFC 4588), where it was agreed on. */
-  repair?: { ssrc: number; payloadType: number };
-  maxBitrateBps: number;
-  maxFramesPerSecond: number;
+  /** The lowest first. */
+  layers: readonly VideoLayerOptions[];
   /** Takes RTP and RTCP packets. */
   send: (packet: Buffer) => void;
-  midExtension?: { id: number; mid: string };
-  orientationExtensionId?: number;
-  cname: string;
-  /** 0 to 1, for the first sequence number and timestamp (RFC 3550, section 5.1). */
-  random: () => number;
-  /** Encrypts. */
-  transform?: FrameTransform;
-  /** For logs. */
-  subject?: LogSubject;
+  /** Of the transport, where it was agreed that its packets are numbered. */
+  congestion?: CongestionControl | undefined;
 }
 
-export interface VideoSenderStats extends RtpSenderStats {
+export interface VideoSenderStats {
   codec: VideoCodec;
-  framesEncoded: number;
-  keyFramesEncoded: number;
-  /** Captured while the encoder was behind, or faster than the track's frame rate. */
-  framesDropped: number;
-  pliCount: number;
-  width: number;
-  height: number;
-  targetBitrateBps: number;
+  /** The lowest first. */
+  layers: VideoLayerStats[];
 }
 
-/** With RTP, SRTP and an IPv6 header below 1,280 bytes, which every path carries. */
-const maxPayloadBytes = 1_150;
-const historyPackets = 1_024;
-const keyFrameIntervalMs = 300;
 const minBitrateBps = 60_000;
-/** The encoder begins anew with another bit rate, so it changes seldom. */
 const adaptIntervalMs = 2_000;
 const heavyLoss = 0.1;
 const lightLoss = 0.02;
+/** With less of what a layer wants it is left out. */
+const leastShare = 0.5;
+/** A layer that was left out returns when the path carries so much more than it needs. */
+const returnShare = 0.75;
+/** With so much before it a picture would come too late. */
+const maxQueueMs = 250;
 
 /**
- * Sends one source. The way of a picture is [limit the rate, encode, encrypt, cut into packets, number and send]; what
- * receivers lost is sent again, and a key frame is made when one asks.
+ * Sends one source, in one layer or in several. What receivers lost is sent again, and a key frame is made when one
+ * asks; a path that carries less than is wanted gets lower layers, less of them, and fewer frames.
  */
-export class VideoSender {
+export class VideoSender implements ControlledStream {
   #options: VideoSenderOptions;
-  #log: Logger;
-  #encoder: VideoEncoder;
-  #rtp: RtpSender;
-  #firstTimestamp: number;
-  #startedMs = performance.now();
-  #lastFrameMs = Number.NEGATIVE_INFINITY;
-  #keyFrameWanted = true;
-  #lastKeyFrameMs = Number.NEGATIVE_INFINITY;
+  #layers: VideoLayer[];
+  #watched: Set<VideoLayer>;
   #muted = false;
   #closed = false;
-  /** Nobody watches. */
-  #paused = false;
+  /** What all layers together may send. */
   #bitrateBps: number;
+  /** Where nothing but loss is known of the path. */
   #adaptedMs = 0;
-  #nextId = 0;
-  #pictureId = 0;
-  #underWay = new Map<number, { atMs: number; rotation: VideoFrame['rotation'] }>();
-  #transforming: Promise<void> | undefined;
-  #size = { width: 0, height: 0 };
-  #framesDropped = 0;
-  #keyFramesEncoded = 0;
-  #pliCount = 0;
 
   constructor(options: VideoSenderOptions) {
-    const { codec, ssrc, payloadType, repair, midExtension, cname, random, send } = options;
+    const { layers, send, congestion } = options;
     this.#options = options;
-    this.#log = log.about(options.subject ?? {});
-    this.#bitrateBps = options.maxBitrateBps;
-    this.#firstTimestamp = Math.floor(random() * 0xffffffff);
-    this.#encoder = new VideoEncoder({
-      codec,
-      log: this.#log,
-      framesPerSecond: options.maxFramesPerSecond,
-      onFrame: (data, isKeyFrame, id) => this.#onEncoded(data, isKeyFrame, id),
-      onUnavailable: (error) => this.#log.error(`a video track cannot be sent: ${describeError(error)}`),
-    });
-    this.#rtp = new RtpSender({
-      ssrc,
-      payloadType,
-      clockRate: 90_000,
-      send,
-      wallClockMs: Date.now,
-      cname,
-      random,
-      historyPackets,
-      ...(repair ? { repair } : {}),
-      ...(midExtension ? { midExtension } : {}),
-    });
+    const context: VideoLayerContext = {
+      ...options,
+      send: congestion ? (packet) => (isRtcp(packet) ? send(packet) : congestion.send(packet)) : send,
+      sendAgain: send,
+    };
+    this.#layers = layers.map((layer) => new VideoLayer(layer, context));
+    this.#watched = new Set(this.#layers);
+    this.#bitrateBps = this.wantedBps;
   }
 
   start(): void {
     this.#options.source.attach(this.#sink);
+    this.#options.congestion?.add(this);
   }
 
   /** While muted nothing is sent. */
   setMuted(muted: boolean): void {
-    if (this.#muted && !muted) this.#keyFrameWanted = true;
+    if (this.#muted && !muted) for (const layer of this.#layers) layer.wantKeyFrame();
     this.#muted = muted;
   }
 
-  /** While nobody watches nothing is encoded (dynacast). */
-  setPaused(paused: boolean): void {
-    if (this.#paused && !paused) this.#keyFrameWanted = true;
-    this.#paused = paused;
+  /** Whether somebody watches each layer, the lowest first; nothing else is encoded (dynacast). */
+  setWatched(watched: readonly boolean[]): void {
+    this.#watched = new Set(this.#layers.filter((_layer, index) => watched[index] ?? true));
+    this.#options.congestion?.shareOut();
+    this.#share();
+  }
+
+  get wantedBps(): number {
+    let wanted = 0;
+    for (const layer of this.#watched) wanted += layer.plan.maxBitrateBps;
+    return wanted;
+  }
+
+  onBitrate(bitrateBps: number): void {
+    this.#bitrateBps = bitrateBps;
+    this.#share();
+  }
+
+  sendPadding(): boolean {
+    return !this.#muted && this.#layers.some((layer) => layer.sendPadding());
   }
 
   /** Takes reports, requests for lost packets, and requests for key frames. */
   handleRtcp(packet: Buffer): void {
     if (this.#closed) return;
-    this.#rtp.handleRtcp(packet);
     for (const report of parseRtcp(packet)) {
-      if (report.type === 'pli' && report.mediaSsrc === this.#options.ssrc) {
-        this.#pliCount++;
-        this.#keyFrameWanted = true;
-      }
-      if (report.type === 'receiverReport' || report.type === 'senderReport') {
-        const block = report.reports.find(({ ssrc }) => ssrc === this.#options.ssrc);
-        if (block) this.#adapt(block.fractionLost);
-      }
+      if (report.type === 'transportFeedback') this.#options.congestion?.handleFeedback(report);
+      if (report.type === 'pli') this.#layers.find(({ ssrc }) => ssrc === report.mediaSsrc)?.handlePli();
+      if (report.type !== 'receiverReport' && report.type !== 'senderReport') continue;
+      const losses = report.reports.filter(({ ssrc }) => this.#layers.some((layer) => layer.ssrc === ssrc));
+      if (losses.length > 0 && !this.#options.congestion)
+        this.#adapt(Math.max(...losses.map(({ fractionLost }) => fractionLost)));
     }
+    for (const layer of this.#layers) layer.handleRtcp(packet);
   }
 
   stats(): VideoSenderStats {
-    return {
-      ...this.#rtp.stats,
-      codec: this.#options.codec,
-      framesEncoded: this.#encoder.framesEncoded,
-      keyFramesEncoded: this.#keyFramesEncoded,
-      framesDropped: this.#framesDropped + this.#encoder.framesDropped,
-      pliCount: this.#pliCount,
-      ...this.#size,
-      targetBitrateBps: this.#bitrateBps,
-    };
+    return { codec: this.#options.codec, layers: this.#layers.map((layer) => layer.stats()) };
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#options.source.detach(this.#sink);
-    this.#encoder.close();
+    this.#options.congestion?.remove(this);
+    for (const layer of this.#layers) layer.close();
   }
 
   #sink = {
     onFrame: ({ picture, rotation }: VideoFrame): void => {
-      if (this.#closed || this.#muted || this.#paused) return;
+      if (this.#closed || this.#muted) return;
+      if ((this.#options.congestion?.queueMs ?? 0) > maxQueueMs) return;
       const nowMs = performance.now();
-      // A program's timer is not exact: what comes a little early counts.
-      if (nowMs - this.#lastFrameMs < 800 / this.#options.maxFramesPerSecond) {
-        this.#framesDropped++;
-        return;
+      let larger: Picture = picture;
+      // From the largest down, each made of the one before.
+      for (let index = this.#layers.length - 1; index >= 0; index--) {
+        const layer = this.#layers[index]!;
+        if (!layer.wants(nowMs)) continue;
+        larger = scaledTo(larger, picture, layer.plan.scale);
+        layer.encode(larger, rotation, nowMs);
       }
-      const isKeyFrame = this.#keyFrameWanted && nowMs - this.#lastKeyFrameMs > keyFrameIntervalMs;
-      const id = this.#nextId++;
-      if (!this.#encoder.encode(picture, this.#bitrateBps, isKeyFrame, id)) return;
-      this.#lastFrameMs = nowMs;
-      this.#size = { width: picture.width, height: picture.height };
-      this.#underWay.set(id, { atMs: nowMs, rotation });
-      if (!isKeyFrame) return;
-      this.#keyFrameWanted = false;
-      this.#lastKeyFrameMs = nowMs;
     },
   };
 
-  #onEncoded(data: Buffer, isKeyFrame: boolean, id: number): void {
-    const known = this.#underWay.get(id);
-    for (const earlier of this.#underWay.keys()) if (earlier <= id) this.#underWay.delete(earlier);
-    if (!known || this.#closed) return;
-    if (isKeyFrame) this.#keyFramesEncoded++;
-    const { transform, codec } = this.#options;
-    if (!transform) {
-      this.#send(data, isKeyFrame, known);
-      return;
+  /** The lowest layers first: whoever has a narrow path watches those. */
+  #share(): void {
+    let leftBps = this.#bitrateBps;
+    let isFull = false;
+    for (const [index, layer] of this.#layers.entries()) {
+      if (!this.#watched.has(layer)) {
+        layer.setActive(false);
+        continue;
+      }
+      const { maxBitrateBps } = layer.plan;
+      const least = maxBitrateBps * (layer.isActive ? leastShare : returnShare);
+      const isFirst = this.#layers.slice(0, index).every((lower) => !this.#watched.has(lower));
+      isFull ||= !isFirst && leftBps < least;
+      layer.setActive(!isFull);
+      if (isFull) continue;
+      const bitrateBps = Math.max(minBitrateBps, Math.min(maxBitrateBps, leftBps));
+      layer.setBitrate(bitrateBps);
+      leftBps -= bitrateBps;
     }
-    this.#transforming = (this.#transforming ?? Promise.resolve())
-      .then(async () => {
-        const encrypted = await transform(data, { codec, isKeyFrame });
-        if (encrypted) this.#send(encrypted, isKeyFrame, known);
-      })
-      .catch((error: unknown) => this.#log.debug(`a frame could not be encrypted: ${describeError(error)}`));
-  }
-
-  #send(
-    data: Buffer,
-    isKeyFrame: boolean,
-    { atMs, rotation }: { atMs: number; rotation: VideoFrame['rotation'] },
-  ): void {
-    if (this.#closed) return;
-    const { codec, orientationExtensionId } = this.#options;
-    const timestamp = (this.#firstTimestamp + Math.round((atMs - this.#startedMs) * 90)) >>> 0;
-    const pictureId = this.#pictureId++;
-    const payloads = payloadFormats[codec].packetize({ data, isKeyFrame, pictureId }, maxPayloadBytes);
-    for (const [index, payload] of payloads.entries()) {
-      const isLast = index === payloads.length - 1;
-      const extensions: HeaderExtension[] =
-        isLast && orientationExtensionId !== undefined
-          ? [{ id: orientationExtensionId, data: Uint8Array.of(rotation / 90) }]
-          : [];
-      this.#rtp.send(payload, timestamp, isLast, extensions);
-    }
-    this.#rtp.reportIfDue(timestamp, performance.now());
   }
 
   /** Less where much is lost, slowly more where little is. */
@@ -227,9 +168,24 @@ export class VideoSender {
     if (nowMs - this.#adaptedMs < adaptIntervalMs) return;
     const before = this.#bitrateBps;
     if (fractionLost > heavyLoss) this.#bitrateBps = Math.max(minBitrateBps, before * (1 - fractionLost / 2));
-    else if (fractionLost < lightLoss)
-      this.#bitrateBps = Math.min(this.#options.maxBitrateBps, before * 1.25);
-    this.#bitrateBps = Math.round(this.#bitrateBps);
-    if (this.#bitrateBps !== before) this.#adaptedMs = nowMs;
+    else if (fractionLost < lightLoss) this.#bitrateBps = Math.min(this.wantedBps, before * 1.25);
+    if (this.#bitrateBps === before) return;
+    this.#adaptedMs = nowMs;
+    this.#share();
   }
+}
+
+/** `larger` at the size that `original` divided by `scale` has. */
+function scaledTo(larger: Picture, original: Picture, scale: number): Picture {
+  const width = Math.max(2, Math.round(original.width / scale));
+  const height = Math.max(2, Math.round(original.height / scale));
+  if (larger.width === width && larger.height === height) return larger;
+  let picture = larger.format === 'i420' ? larger : convertPicture(larger, 'i420');
+  // One step goes to half the size at most.
+  while (picture.width >= 2 * width && picture.height >= 2 * height) {
+    picture = scalePicture(picture, picture.width >> 1, picture.height >> 1);
+  }
+  return picture.width === width && picture.height === height
+    ? picture
+    : scalePicture(picture, width, height);
 }

@@ -1,4 +1,4 @@
-import { TrackInfo, TrackType } from '@livekit/protocol';
+import { TrackInfo, TrackType, VideoQuality } from '@livekit/protocol';
 import { expect, test } from 'vitest';
 import { parseRed } from '../../src/audio/index.js';
 import { buildRed } from '../../src/audio/red.js';
@@ -112,9 +112,9 @@ test('a packet that never came is asked of the publisher', () => {
 test('while paused nothing is forwarded, and afterwards there is no gap', () => {
   const { down, sent, publish } = subscription([opus], ['opus']);
   publish(opus, Uint8Array.of(1));
-  down.paused = true;
+  down.setWish({ isDisabled: true, quality: VideoQuality.HIGH, size: undefined }, 0);
   publish(opus, Uint8Array.of(2));
-  down.paused = false;
+  down.setWish({ isDisabled: false, quality: VideoQuality.HIGH, size: undefined }, 0);
   publish(opus, Uint8Array.of(3));
   expect(sent.map(({ payload }) => [...payload])).toEqual([[1], [3]]);
   expect(sent[1]!.sequenceNumber - sent[0]!.sequenceNumber).toBe(1);

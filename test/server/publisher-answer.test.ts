@@ -62,12 +62,12 @@ describe('the answer to a publisher', () => {
     expect(text).not.toContain('usedtx');
   });
 
-  test('takes the best stream of a simulcast, and no codec that cannot be forwarded', () => {
+  test('takes all streams of a simulcast, and no codec that cannot be forwarded', () => {
     const { sections, text } = answer(simulcastOffer);
     expect(sections[0]?.codecs.map(({ payloadType }) => payloadType)).toEqual([96]);
-    expect(text).toContain('a=simulcast:recv f');
+    expect(text).toContain('a=simulcast:recv q;h;f');
     expect(text).toContain('a=rid:f recv');
-    expect(text).not.toContain('a=rid:q');
+    expect(text).toContain('a=rid:q recv');
     expect(sections[1]).toMatchObject({ kind: 'application', mid: '2' });
     expect(text).toContain('a=group:BUNDLE 1 2\r\n');
   });

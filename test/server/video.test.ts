@@ -88,4 +88,75 @@ describeWith(['chromium', 'native engine'], 'the room server carries video', () 
     },
     testTimeoutMs,
   );
+
+  const publishInLayers = `(async () => {
+    LivekitClient.setLogLevel('silent');
+    const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 });
+    const context = canvas.getContext('2d');
+    let count = 0;
+    setInterval(() => {
+      context.fillStyle = ['#606060', '#808080'][count++ % 2];
+      context.fillRect(0, 0, 1280, 720);
+    }, 50);
+    globalThis.media = canvas.captureStream(20).getVideoTracks()[0];
+  })()`;
+  /** Shows the video of others; width() is that of the picture shown now. */
+  const watch = `(() => {
+    LivekitClient.setLogLevel('silent');
+    globalThis.room = new LivekitClient.Room();
+    room.on('trackSubscribed', (track, publication) => {
+      globalThis.publication = publication;
+      globalThis.video = document.body.appendChild(track.attach());
+      video.muted = true;
+    });
+    globalThis.width = () => globalThis.video?.videoWidth ?? 0;
+  })()`;
+
+  test(
+    'in the layer that a subscriber asks for, and its publisher sends no layer that nobody asks for',
+    async () => {
+      const publisher = await browser.newPage();
+      const viewer = await browser.newPage();
+      const grant = { roomJoin: true, room: 'layers' };
+      await publisher.evaluate(publishInLayers);
+      await publisher.evaluate(`(async () => {
+        globalThis.room = new LivekitClient.Room({ dynacast: true });
+        await room.connect('${server.url}', '${await signToken('publisher', grant)}');
+        await room.localParticipant.publishTrack(media, { simulcast: true, videoCodec: 'vp8', source: 'camera' });
+        globalThis.active = () => [...room.localParticipant.videoTrackPublications.values()][0]
+          .track.sender.getParameters().encodings.map(({ rid, active }) => active ? rid : '').join('');
+      })()`);
+      await viewer.evaluate(watch);
+      await viewer.evaluate(`room.connect('${server.url}', '${await signToken('viewer', grant)}')`);
+      const poll = { timeout: firstFrameMs };
+      await expect.poll(() => viewer.evaluate('width()'), poll).toBe(1_280);
+      await viewer.evaluate('publication.setVideoQuality(LivekitClient.VideoQuality.LOW)');
+      await expect.poll(() => viewer.evaluate('width()'), poll).toBe(320);
+      await expect.poll(() => publisher.evaluate('active()'), poll).toBe('q');
+      await viewer.evaluate('publication.setVideoQuality(LivekitClient.VideoQuality.HIGH)');
+      await expect.poll(() => viewer.evaluate('width()'), poll).toBe(1_280);
+      await Promise.all([publisher.close(), viewer.close()]);
+    },
+    testTimeoutMs,
+  );
+
+  test(
+    'of a program on this engine in the layer that a page asks for',
+    async () => {
+      const ours = await join('offhook', 'our-layers', 'ours');
+      await ours.call('publishVideo', { width: 1_280, height: 720, fps: 20, publish: { videoCodec: 0 } });
+      const viewer = await browser.newPage();
+      await viewer.evaluate(watch);
+      const token = await signToken('viewer', { roomJoin: true, room: 'our-layers' });
+      await viewer.evaluate(`room.connect('${server.url}', '${token}')`);
+      const poll = { timeout: firstFrameMs };
+      await expect.poll(() => viewer.evaluate('width()'), poll).toBe(1_280);
+      await viewer.evaluate('publication.setVideoQuality(LivekitClient.VideoQuality.LOW)');
+      await expect.poll(() => viewer.evaluate('width()'), poll).toBe(320);
+      await viewer.evaluate('publication.setVideoQuality(LivekitClient.VideoQuality.HIGH)');
+      await expect.poll(() => viewer.evaluate('width()'), poll).toBe(1_280);
+      await viewer.close();
+    },
+    testTimeoutMs,
+  );
 });

@@ -1,7 +1,7 @@
 import type { RtcStats } from '@livekit/rtc-ffi-bindings/proto/stats_pb.js';
 import type { AudioReceiverStats, AudioSenderStats } from '../../audio/index.js';
 import type { TransportStats } from '../../room/index.js';
-import type { VideoReceiverStats, VideoSenderStats } from '../../video/index.js';
+import type { VideoLayerStats, VideoReceiverStats, VideoSenderStats } from '../../video/index.js';
 import type { InitOf } from '../messages.js';
 import { statsMessages } from '../protocol.js';
 
@@ -75,7 +75,7 @@ const redPayloadType = 63;
 
 function videoCodec(
   sid: string,
-  { payloadType, codec: name }: VideoReceiverStats | VideoSenderStats,
+  { payloadType, codec: name }: VideoReceiverStats | VideoLayerStats,
   nowMs: number,
 ): Stats {
   return {
@@ -93,13 +93,20 @@ function videoCodec(
   };
 }
 
-/** What is known of a video track that is sent. */
-export function videoSenderStats(sid: string, sender: VideoSenderStats, nowMs: number): Stats[] {
-  const outbound: Stats = {
+/** What is known of a video track that is sent: each layer of a simulcast has an entry of its own. */
+export function videoSenderStats(sid: string, { layers }: VideoSenderStats, nowMs: number): Stats[] {
+  return [
+    ...layers.slice(0, 1).map((layer) => videoCodec(sid, layer, nowMs)),
+    ...layers.map((layer) => videoLayerStats(sid, layer, nowMs)),
+  ];
+}
+
+function videoLayerStats(sid: string, sender: VideoLayerStats, nowMs: number): Stats {
+  return {
     stats: {
       case: 'outboundRtp',
       value: {
-        rtc: rtc(`outbound-${sid}`, nowMs),
+        rtc: rtc(`outbound-${sid}${sender.rid ?? ''}`, nowMs),
         stream: withZeros(RtpStreamStats, {
           ssrc: sender.ssrc,
           kind: 'video',
@@ -121,12 +128,12 @@ export function videoSenderStats(sid: string, sender: VideoSenderStats, nowMs: n
           keyFramesEncoded: sender.keyFramesEncoded,
           nackCount: sender.nackCount,
           pliCount: sender.pliCount,
-          active: true,
+          active: sender.isActive,
+          rid: sender.rid ?? '',
         }),
       },
     },
   };
-  return [videoCodec(sid, sender, nowMs), outbound];
 }
 
 /** What is known of a video track that is received. */

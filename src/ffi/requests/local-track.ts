@@ -65,13 +65,14 @@ const codecs: Partial<Record<FfiVideoCodec, VideoCodec>> = {
 };
 
 function videoOptions({ options }: RequestOf<'publishTrack'>, name: string): PublishVideoOptions {
-  const { videoCodec, videoEncoding, source, stream } = options ?? {};
+  const { videoCodec, videoEncoding, simulcast, source, stream } = options ?? {};
   return {
     name,
     source: source as number | undefined,
     codec: videoCodec === undefined ? undefined : codecs[videoCodec],
     maxBitrateBps: videoEncoding?.maxBitrate ? Number(videoEncoding.maxBitrate) : undefined,
     maxFramesPerSecond: videoEncoding?.maxFramerate || undefined,
+    simulcast,
     stream,
   };
 }

@@ -1,5 +1,6 @@
 import { describeError, OffhookError } from '../../errors/index.js';
 import { createLogger, type Logger } from '../../logging/index.js';
+import { CongestionControl } from '../../rtp/index.js';
 import {
   type DataChannel,
   dataSection,
@@ -19,6 +20,8 @@ export interface PublisherOptions extends MediaConnectionOptions {
 /** What is published on one section. */
 export type PublishedMedia = Pick<MediaSection, 'codecs' | 'extensions' | 'msid' | 'sources' | 'rids'> & {
   kind: 'audio' | 'video';
+  /** Of the layers of a simulcast, which the offer names by RID alone. */
+  ssrcs?: readonly number[];
 };
 
 /** A media section of the publisher, sending. */
@@ -36,6 +39,8 @@ interface Publication extends PublishedSection {
 /** The peer connection over which we send: we offer, the server answers. It carries the data channels from its start. */
 export class Publisher {
   readonly media: MediaConnection;
+  /** Of the video that is sent where the server numbers packets. */
+  readonly congestion: CongestionControl;
   readonly reliable: DataChannel;
   readonly lossy: DataChannel;
   #options: PublisherOptions;
@@ -53,6 +58,7 @@ export class Publisher {
     this.#log = log.about(options.timeline.subject);
     this.media = new MediaConnection('publisher', options);
     const { pc, stages } = this.media;
+    this.congestion = new CongestionControl({ send: (packet) => void pc.sendPacket(packet) });
     this.media.onConnected = () => {
       stages.begin('data', this.media.pair);
       this.#openSections();
@@ -67,11 +73,11 @@ export class Publisher {
   }
 
   /** Adds a sending media section; `negotiate` offers it. */
-  addTrack({ kind, ...media }: PublishedMedia): PublishedSection {
+  addTrack({ kind, ssrcs = [], ...media }: PublishedMedia): PublishedSection {
     const mid = String(this.#sections.length);
     const opening = createDeferred<MediaSection>();
     const publication: Publication = {
-      media: this.media.pc.addTrack({ mid, kind, ssrcs: ssrcsOf(media) }),
+      media: this.media.pc.addTrack({ mid, kind, ssrcs: [...ssrcs, ...ssrcsOf(media)] }),
       opened: opening.promise,
       answered: undefined,
       opening,
@@ -132,6 +138,7 @@ export class Publisher {
   }
 
   close(): void {
+    this.congestion.close();
     this.media.close();
     for (const { opening } of this.#publications.values()) opening.reject(closedError());
   }

@@ -1,5 +1,6 @@
 import { type AudioPayload, AudioReceiver } from '../../audio/index.js';
 import type { LogSubject } from '../../logging/index.js';
+import type { TransportFeedbackRecorder } from '../../rtp/index.js';
 import { extensionUris, type MediaSection, type MediaTrack } from '../../transport/index.js';
 import { type VideoFormat, type VideoPayload, VideoReceiver, videoCodec } from '../../video/index.js';
 
@@ -38,12 +39,12 @@ export class ReceivedTrack {
   }
 
   /** Takes packets from `media` from now on, as the media section `section` describes them. */
-  bind(media: MediaTrack, section: MediaSection): void {
+  bind(media: MediaTrack, section: MediaSection, feedback: TransportFeedbackRecorder): void {
     if (this.#media && this.#media !== media) this.#media.onPacket = () => {};
     this.#media = media;
     const { audio, video } = this;
     audio?.setPayloadTypes(audioPayloads(section));
-    video?.setFormat(videoFormat(section));
+    video?.setFormat(videoFormat(section), feedback);
     const receiver = audio ?? video;
     media.onPacket = (packet) => receiver?.handlePacket(packet);
   }
@@ -75,6 +76,7 @@ const noVideo: VideoFormat = {
   payloadTypes: new Map(),
   repairs: new Map(),
   orientationExtensionId: undefined,
+  transportSequenceId: undefined,
 };
 
 function videoFormat({ codecs, sources = [], extensions }: MediaSection): VideoFormat {
@@ -87,6 +89,12 @@ function videoFormat({ codecs, sources = [], extensions }: MediaSection): VideoF
   }
   const repairs = new Map<number, number>();
   for (const { ssrc, repairSsrc } of sources) if (repairSsrc !== undefined) repairs.set(repairSsrc, ssrc);
-  const orientationExtensionId = extensions.find(({ uri }) => uri === extensionUris.videoOrientation)?.id;
-  return { payloadTypes, repairs, orientationExtensionId };
+  const extensionId = (wanted: string) => extensions.find(({ uri }) => uri === wanted)?.id;
+  const isReported = codecs.some(({ feedback }) => feedback.includes('transport-cc'));
+  return {
+    payloadTypes,
+    repairs,
+    orientationExtensionId: extensionId(extensionUris.videoOrientation),
+    transportSequenceId: isReported ? extensionId(extensionUris.transportSequence) : undefined,
+  };
 }

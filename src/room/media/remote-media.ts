@@ -39,13 +39,13 @@ export class RemoteMedia {
       this.#dispatch({ type: 'mediaEnded', trackSid });
       this.forget(trackSid);
     }
-    for (const { trackSid, participantSid, media, section } of offered) {
+    for (const { trackSid, participantSid, media, section, feedback } of offered) {
       const { kind } = media;
       const track =
         this.#tracks.get(trackSid) ??
         new ReceivedTrack({ trackSid, participantSid, kind, subject: this.#subject });
       this.#tracks.set(trackSid, track);
-      track.bind(media, section);
+      track.bind(media, section, feedback);
       this.#dispatch({ type: 'mediaArrived', participantSid, trackSid });
       this.#awaitClaim(trackSid);
     }

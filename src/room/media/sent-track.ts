@@ -1,6 +1,7 @@
 import { type AddTrackRequest, Encryption_Type, TrackInfo } from '@livekit/protocol';
 import type { FrameCodec, FrameEncryptor } from '../../e2ee/index.js';
 import { OffhookError } from '../../errors/index.js';
+import type { CongestionControl } from '../../rtp/index.js';
 import { type Codec, extensionUris, type MediaSection } from '../../transport/index.js';
 import type { RoomEncryption } from '../encryption.js';
 import type { LocalAudioTrack } from '../local-audio-track.js';
@@ -16,6 +17,7 @@ export interface AcceptedSection {
   codec(name: string): Codec | undefined;
   extensionId(uri: string): number | undefined;
   midExtension: { id: number; mid: string } | undefined;
+  congestion: CongestionControl | undefined;
   section: MediaSection;
 }
 
@@ -37,6 +39,7 @@ export abstract class SentTrack {
   /** Undefined in a room that is not encrypted. */
   protected readonly encryption: TrackEncryption | undefined;
   #section: PublishedSection | undefined;
+  #congestion: CongestionControl | undefined;
 
   constructor(cid: string, random: () => number, encryption: TrackEncryption | undefined) {
     this.cid = cid;
@@ -61,6 +64,7 @@ export abstract class SentTrack {
   /** Adds the track's media section. The sender starts when the section opens. */
   addTo(publisher: Publisher): void {
     this.#section = publisher.addTrack(this.offer());
+    this.#congestion = publisher.congestion;
   }
 
   /**
@@ -76,6 +80,7 @@ export abstract class SentTrack {
     const midId = extensionId(extensionUris.mid);
     this.begin({
       media,
+      congestion: this.#congestion,
       section,
       codec: (wanted) =>
         section.rejected ? undefined : section.codecs.find(({ name }) => name.toLowerCase() === wanted),

@@ -1,7 +1,20 @@
-import { AddTrackRequest, TrackSource, TrackType, VideoLayer, VideoQuality } from '@livekit/protocol';
+import {
+  AddTrackRequest,
+  type SubscribedQualityUpdate,
+  TrackSource,
+  TrackType,
+  VideoLayer,
+  VideoQuality,
+} from '@livekit/protocol';
 import { createLogger, type LogSubject } from '../../logging/index.js';
-import { type Codec, extensionUris } from '../../transport/index.js';
-import { loadCodecs, type VideoCodec, VideoSender } from '../../video/index.js';
+import { type Codec, extensionUris, type MediaSection } from '../../transport/index.js';
+import {
+  loadCodecs,
+  planVideoLayers,
+  type VideoCodec,
+  type VideoLayerPlan,
+  VideoSender,
+} from '../../video/index.js';
 import type { LocalVideoTrack } from '../local-video-track.js';
 import type { PublishVideoOptions } from '../options.js';
 import type { PublishedMedia } from './publisher.js';
@@ -9,10 +22,15 @@ import { type AcceptedSection, SentTrack, type TrackEncryption } from './sent-tr
 
 const log = createLogger('room/tracks');
 const extensions = [
+  { id: 3, uri: extensionUris.transportSequence },
   { id: 4, uri: extensionUris.mid },
   { id: 13, uri: extensionUris.videoOrientation },
 ];
-const feedback = ['nack', 'nack pli', 'ccm fir'];
+const layerExtensions = [
+  { id: 10, uri: extensionUris.rid },
+  { id: 11, uri: extensionUris.repairedRid },
+];
+const feedback = ['transport-cc', 'nack', 'nack pli', 'ccm fir'];
 /** With BUNDLE a payload type is one codec in all sections; the one above it is its retransmissions. */
 const payloadTypes: Record<VideoCodec, number> = { vp8: 96, vp9: 98, h264: 102, av1: 104 };
 const parameters: Partial<Record<VideoCodec, string>> = {
@@ -22,10 +40,7 @@ const names: Record<VideoCodec, string> = { vp8: 'VP8', vp9: 'VP9', h264: 'H264'
 /** Encoders that give a frame when they were given a picture; the others hold many back (decision 10). */
 const promptCodecs: readonly VideoCodec[] = ['h264', 'vp8'];
 const defaultCodec: VideoCodec = 'h264';
-const defaultFramesPerSecond = 30;
-/** Bits a second for one pixel at 30 frames a second: 1.2 Mbit/s at 720p, more for each where there are few. */
-const bitratePerPixel = { large: 1.3, small: 1.74 };
-const largePixels = 640 * 480;
+const qualities = { q: VideoQuality.LOW, h: VideoQuality.MEDIUM, f: VideoQuality.HIGH } as const;
 
 function codecAndRepair(codec: VideoCodec): Codec[] {
   const payloadType = payloadTypes[codec];
@@ -37,14 +52,23 @@ function codecAndRepair(codec: VideoCodec): Codec[] {
   ];
 }
 
+interface SentLayer {
+  plan: VideoLayerPlan;
+  quality: VideoQuality;
+  ssrc: number;
+  repairSsrc: number;
+}
+
 /** A video track on its way to the server. */
 export class SentVideoTrack extends SentTrack {
   readonly track: LocalVideoTrack;
   readonly options: PublishVideoOptions;
   #codec: VideoCodec;
   #subject: LogSubject;
-  #ssrc: number;
-  #repairSsrc: number;
+  /** The lowest first. */
+  #layers: SentLayer[];
+  /** What the server took of them. */
+  #sent: SentLayer[] = [];
   #sender: VideoSender | undefined;
 
   constructor(
@@ -57,10 +81,15 @@ export class SentVideoTrack extends SentTrack {
   ) {
     super(cid, random, encryption);
     this.#subject = subject;
-    this.#ssrc = this.newSsrc();
-    this.#repairSsrc = this.newSsrc();
     this.track = track;
     this.options = options;
+    const { width, height, isScreencast } = track.source;
+    this.#layers = planVideoLayers({ ...options, width, height, isScreencast }).map((plan) => ({
+      plan,
+      quality: plan.rid ? qualities[plan.rid] : VideoQuality.HIGH,
+      ssrc: this.newSsrc(),
+      repairSsrc: this.newSsrc(),
+    }));
     this.#codec = options.codec ?? defaultCodec;
     if (!promptCodecs.includes(this.#codec)) {
       log
@@ -75,13 +104,17 @@ export class SentVideoTrack extends SentTrack {
     const { stream = '', source = video.isScreencast ? TrackSource.SCREEN_SHARE : TrackSource.CAMERA } =
       this.options;
     const { width, height } = video;
-    const layer = {
-      quality: VideoQuality.HIGH,
-      width,
-      height,
-      bitrate: this.#bitrateBps(),
-      ssrc: this.#ssrc,
-    };
+    const layers = this.#layers.map(
+      ({ plan: { scale, maxBitrateBps }, quality, ssrc }) =>
+        new VideoLayer({
+          quality,
+          width: Math.round(width / scale),
+          height: Math.round(height / scale),
+          bitrate: maxBitrateBps,
+          // The server finds the layers of a simulcast by RID.
+          ssrc: this.#isSimulcast ? 0 : ssrc,
+        }),
+    );
     return new AddTrackRequest({
       cid: this.cid,
       name,
@@ -92,8 +125,8 @@ export class SentVideoTrack extends SentTrack {
       height,
       stream,
       encryption: this.encryptionType,
-      layers: [new VideoLayer(layer)],
-      simulcastCodecs: [{ codec: this.#codec, cid: this.cid }],
+      layers,
+      simulcastCodecs: [{ codec: this.#codec, cid: this.cid, layers }],
     });
   }
 
@@ -102,37 +135,55 @@ export class SentVideoTrack extends SentTrack {
       kind: 'video',
       // The server takes from the first offer which codecs there will ever be: ours comes first, the others are named.
       codecs: [this.#codec, ...promptCodecs.filter((codec) => codec !== this.#codec)].flatMap(codecAndRepair),
-      extensions,
+      extensions: this.#isSimulcast ? [...extensions, ...layerExtensions] : extensions,
       msid: { streamId: this.options.stream || 'offhook', trackId: this.cid },
-      sources: [{ ssrc: this.#ssrc, repairSsrc: this.#repairSsrc, cname: 'offhook' }],
+      ...(this.#isSimulcast
+        ? {
+            rids: this.#layers.flatMap(({ plan: { rid } }) => (rid ? [{ id: rid, direction: 'send' }] : [])),
+            ssrcs: this.#layers.flatMap(({ ssrc, repairSsrc }) => [ssrc, repairSsrc]),
+          }
+        : { sources: this.#layers.map(({ ssrc, repairSsrc }) => ({ ssrc, repairSsrc, cname: 'offhook' })) }),
     };
+  }
+
+  get #isSimulcast(): boolean {
+    return this.#layers.length > 1;
   }
 
   override async prepare(): Promise<void> {
     await loadCodecs();
   }
 
-  protected begin({ media, section, codec, extensionId, midExtension }: AcceptedSection): void {
-    const accepted = codec(this.#codec);
-    if (!accepted) throw this.refused(names[this.#codec]);
+  protected begin(accepted: AcceptedSection): void {
+    const { media, section, extensionId, midExtension, congestion } = accepted;
+    const format = accepted.codec(this.#codec);
+    if (!format) throw this.refused(names[this.#codec]);
     const rtx = section.codecs.find(
       ({ name, parameters }) =>
-        name.toLowerCase() === 'rtx' && parameters.includes(`apt=${accepted.payloadType}`),
+        name.toLowerCase() === 'rtx' && parameters.includes(`apt=${format.payloadType}`),
     );
     const orientationExtensionId = extensionId(extensionUris.videoOrientation);
+    const transportSequenceId = extensionId(extensionUris.transportSequence);
+    const isNumbered = transportSequenceId !== undefined && format.feedback.includes('transport-cc');
+    const ridId = extensionId(extensionUris.rid);
     const encryptor = this.encryptor(this.#codec);
     const sender = new VideoSender({
       subject: this.#subject,
       source: this.track.source,
       codec: this.#codec,
-      ssrc: this.#ssrc,
-      payloadType: accepted.payloadType,
-      maxBitrateBps: this.#bitrateBps(),
-      maxFramesPerSecond: this.options.maxFramesPerSecond ?? defaultFramesPerSecond,
+      layers: this.#accepted(section).map(({ plan, ssrc, repairSsrc }) => ({
+        plan,
+        ssrc,
+        ...(rtx ? { repair: { ssrc: repairSsrc, payloadType: rtx.payloadType } } : {}),
+      })),
+      payloadType: format.payloadType,
       send: (packet) => void media.send(packet),
       cname: 'offhook',
       random: this.random,
-      ...(rtx ? { repair: { ssrc: this.#repairSsrc, payloadType: rtx.payloadType } } : {}),
+      ...(isNumbered ? { congestion, transportSequenceId } : {}),
+      ...(this.#isSimulcast && ridId !== undefined
+        ? { ridExtension: { id: ridId, repairedId: extensionId(extensionUris.repairedRid) } }
+        : {}),
       ...(orientationExtensionId === undefined ? {} : { orientationExtensionId }),
       ...(midExtension === undefined ? {} : { midExtension }),
       ...(encryptor
@@ -145,9 +196,28 @@ export class SentVideoTrack extends SentTrack {
     sender.start();
   }
 
-  /** The server says whether anybody watches (dynacast). */
-  setWatched(watched: boolean): void {
-    this.#sender?.setPaused(!watched);
+  /** Those layers that the server takes (RFC 8853, section 5.3.2): without simulcast the highest. */
+  #accepted({ rids = [] }: MediaSection): SentLayer[] {
+    const names = rids.filter(({ direction }) => direction === 'recv').map(({ id }) => id);
+    const taken = this.#layers.filter(({ plan: { rid } }) => rid === undefined || names.includes(rid));
+    this.#sent = taken.length > 0 ? taken : this.#layers.slice(-1);
+    return this.#sent;
+  }
+
+  /** The server says which layers anybody watches (dynacast). One that it does not name is watched. */
+  setWatched(update: SubscribedQualityUpdate): void {
+    const { subscribedQualities, subscribedCodecs } = update;
+    const ofCodec =
+      subscribedCodecs.find(({ codec }) => codec.toLowerCase() === this.#codec) ?? subscribedCodecs[0];
+    const named = ofCodec?.qualities ?? subscribedQualities;
+    const isWatched = (quality: VideoQuality) =>
+      named.find((each) => each.quality === quality)?.enabled ?? named.some(({ enabled }) => enabled);
+    // The only layer is whatever quality there is.
+    const watched =
+      this.#sent.length > 1
+        ? this.#sent.map(({ quality }) => isWatched(quality))
+        : [named.length === 0 || named.some(({ enabled }) => enabled)];
+    this.#sender?.setWatched(watched);
   }
 
   stop(): void {
@@ -155,12 +225,5 @@ export class SentVideoTrack extends SentTrack {
     this.#sender = undefined;
     this.track.attach(undefined);
     this.forgetEncryptor();
-  }
-
-  #bitrateBps(): number {
-    const { width, height } = this.track.source;
-    const pixels = width * height;
-    const perPixel = pixels >= largePixels ? bitratePerPixel.large : bitratePerPixel.small;
-    return this.options.maxBitrateBps ?? Math.round(pixels * perPixel);
   }
 }

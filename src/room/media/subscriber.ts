@@ -1,5 +1,6 @@
 import { describeError, OffhookError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
+import { TransportFeedbackRecorder } from '../../rtp/index.js';
 import {
   type DataChannel,
   extensionUris,
@@ -11,6 +12,8 @@ import {
 import { MediaConnection, type MediaConnectionOptions } from './media-connection.js';
 
 const log = createLogger('room/subscriber');
+/** Under which the server is told which packets came: any that is no stream's. */
+const feedbackSsrc = 1;
 
 /** A media section that carries a track of somebody, as its msid says. */
 export interface OfferedTrack {
@@ -18,6 +21,8 @@ export interface OfferedTrack {
   section: MediaSection;
   participantSid: string;
   trackSid: string;
+  /** Of the connection that it comes over. */
+  feedback: TransportFeedbackRecorder;
 }
 
 export interface SubscriberOptions extends MediaConnectionOptions {
@@ -35,6 +40,7 @@ export class Subscriber {
   #tracks = new Map<string, OfferedTrack>();
   #offer: string | undefined;
   #answer: string | undefined;
+  #feedback = new TransportFeedbackRecorder(feedbackSsrc);
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
@@ -81,7 +87,7 @@ export class Subscriber {
       if (!isSame) known?.media.close();
       const media = isSame ? known.media : this.media.pc.addTrack({ mid, kind });
       media.listenTo(ssrcsOf(section));
-      tracks.set(mid, { media, section, ...ids });
+      tracks.set(mid, { media, section, feedback: this.#feedback, ...ids });
     }
     for (const [mid, { media }] of this.#tracks) if (!tracks.has(mid)) media.close();
     this.#tracks = tracks;
@@ -90,10 +96,13 @@ export class Subscriber {
 }
 
 /** What the receiver of a track does for its sender, by kind: asks again for packets, and for key frames. */
-const feedback: Record<'audio' | 'video', readonly string[]> = { audio: [], video: ['nack', 'nack pli'] };
+const feedback: Record<'audio' | 'video', readonly string[]> = {
+  audio: [],
+  video: ['nack', 'nack pli', 'transport-cc'],
+};
 const extensions: Record<'audio' | 'video', readonly string[]> = {
   audio: [],
-  video: [extensionUris.videoOrientation],
+  video: [extensionUris.videoOrientation, extensionUris.transportSequence],
 };
 
 /** We take whatever is offered, and send nothing: the server offers to send and receive what it only sends. */

@@ -1,29 +1,35 @@
-import { type Codec, type MediaSection, extensionUris as transportUris } from '../../transport/index.js';
+import { type Codec, extensionUris, type MediaSection } from '../../transport/index.js';
 import { limits } from '../limits.js';
 
 export type { Codec };
 
-/** Header extensions that the server understands or passes on. */
-export const extensionUris = {
-  mid: transportUris.mid,
-  rid: transportUris.rid,
-  audioLevel: transportUris.audioLevel,
-  videoOrientation: 'urn:3gpp:video-orientation',
-  playoutDelay: 'http://www.webrtc.org/experiments/rtp-hdrext/playout-delay',
-} as const;
+/** Header extensions that publishers may use: what the server reads, and what it passes on. */
+export const publisherExtensions: Record<'audio' | 'video', readonly string[]> = {
+  audio: [extensionUris.mid, extensionUris.audioLevel, extensionUris.absoluteCaptureTime],
+  video: Object.values(extensionUris).filter((uri) => uri !== extensionUris.audioLevel),
+};
 
-/** What subscribers are offered; MID and RID are read of publishers only. */
+/**
+ * What subscribers are offered. MID and RID are read of publishers only, and each connection has its own count of packets.
+ * The time at which a packet left its publisher (abs-send-time) says nothing of the way to a subscriber.
+ */
 export const offeredExtensions: Record<'audio' | 'video', readonly { id: number; uri: string }[]> = {
-  audio: [{ id: 1, uri: extensionUris.audioLevel }],
+  audio: [
+    { id: 1, uri: extensionUris.audioLevel },
+    { id: 6, uri: extensionUris.absoluteCaptureTime },
+  ],
   video: [
     { id: 2, uri: extensionUris.videoOrientation },
     { id: 3, uri: extensionUris.playoutDelay },
+    { id: 4, uri: extensionUris.dependencyDescriptor },
+    { id: 5, uri: extensionUris.transportSequence },
+    { id: 6, uri: extensionUris.absoluteCaptureTime },
   ],
 };
 
 const videoNames = ['vp8', 'h264', 'vp9', 'av1'];
 const audioFeedback = ['nack'];
-const videoFeedback = ['nack', 'nack pli', 'goog-remb'];
+const videoFeedback = ['nack', 'nack pli', 'goog-remb', 'transport-cc'];
 
 export const isRed = (codec: Codec): boolean => codec.name.toLowerCase() === 'red';
 export const isOpus = (codec: Codec): boolean => codec.name.toLowerCase() === 'opus';
@@ -75,7 +81,7 @@ export function subscriberCodecs(
     return codecs.map((codec, index) => ({
       ...codec,
       payloadType: 96 + index,
-      feedback: ['nack', 'nack pli'],
+      feedback: ['nack', 'nack pli', 'transport-cc'],
       publisherPayloadType: publisherPayloadType(codec),
     }));
   }

@@ -1,11 +1,15 @@
+import type { VideoQuality } from '@livekit/protocol';
 import { parseRed } from '../../audio/index.js';
 import {
   buildSenderReport,
+  type CongestionControl,
+  type ControlledStream,
   PacketHistory,
   type RtcpPacket,
   type RtpPacket,
   serializeRtp,
 } from '../../rtp/index.js';
+import { extensionUris } from '../../transport/index.js';
 import {
   type Codec,
   isOpus,
@@ -16,6 +20,7 @@ import {
 } from './codecs.js';
 import { RtpRewriter } from './rtp-rewriter.js';
 import type { Forwarder, UpTrack } from './up-track.js';
+import { Vp8Rewriter } from './vp8-rewriter.js';
 
 interface DownTrackOptions {
   upTrack: UpTrack;
@@ -24,17 +29,37 @@ interface DownTrackOptions {
   ssrc: number;
   /** Sends RTP and RTCP to the subscriber. */
   send: (packet: Buffer) => void;
+  /** Of the video on the subscriber's connection. */
+  congestion?: CongestionControl;
 }
 
+/** What a subscriber asks for of a track. */
+export interface TrackWish {
+  isDisabled: boolean;
+  quality: VideoQuality;
+  /** In place of the quality where it is known. */
+  size: { width: number; height: number } | undefined;
+}
+
+/** With so much before it video would come too late: it pauses, until so little waits. */
+const pauseQueueMs = 600;
+const resumeQueueMs = 150;
+const heavyLoss = 0.1;
+const lightLoss = 0.02;
+/** After so long with little loss a subscriber that reports nothing else gets a higher layer. */
+const recoveredMs = 10_000;
+/** A layer that is higher than the one now needs more room than one that is kept. */
+const upMargin = 1.1;
+/** As long as padding can be: its last byte is its length (RFC 3550, section 5.1). */
+const padding = new Uint8Array(255).fill(255, 254);
+
 /** One subscription to a track: the publisher's packets, made into one stream of the subscriber's own. */
-export class DownTrack implements Forwarder {
+export class DownTrack implements Forwarder, ControlledStream {
   readonly upTrack: UpTrack;
   readonly publisherSid: string;
   readonly ssrc: number;
   /** What the subscriber is offered, or has offered to receive. */
   codecs: readonly OfferedCodec[];
-  /** While paused (the subscriber asked for that) nothing is forwarded. */
-  paused = false;
   /** Last loss that the subscriber reported, 0 to 1. */
   fractionLost = 0;
   #options: DownTrackOptions;
@@ -45,6 +70,20 @@ export class DownTrack implements Forwarder {
   #accepted: readonly OfferedCodec[] | undefined;
   #packets = 0;
   #bytes = 0;
+  /** Undefined before the subscriber has asked for anything: it gets the best. */
+  #wish: TrackWish | undefined;
+  /** The layer that is forwarded, and the one that is to be from its next key frame on. */
+  #layer: number | undefined;
+  #target = 0;
+  /** What of the subscriber's path is for this track; unknown where it reports nothing of its packets. */
+  #bitrateBps = Number.POSITIVE_INFINITY;
+  #lossCap = Number.POSITIVE_INFINITY;
+  #lossSinceMs = 0;
+  #isPathFull = false;
+  #vp8 = new Vp8Rewriter();
+  /** Of the header extension with a packet's number on the subscriber's connection, where that was agreed on. */
+  #transportSequenceId: number | undefined;
+  #isBetweenFrames = false;
 
   constructor(options: DownTrackOptions) {
     this.#options = options;
@@ -62,20 +101,92 @@ export class DownTrack implements Forwarder {
     this.#extensions = extensions;
   }
 
+  /** What the subscriber may be sent of header extensions. */
+  get extensions(): readonly { id: number; uri: string }[] {
+    return this.#extensions;
+  }
+
   get isAccepted(): boolean {
     return this.#accepted !== undefined;
   }
 
-  /** Begins forwarding, as what the subscriber's answer left of the offered codecs. */
-  accept(answered: readonly Codec[]): void {
-    if (this.#accepted === undefined) this.upTrack.requestKeyFrame(performance.now());
+  /** Begins forwarding, as what the subscriber's answer left of the offered codecs and extensions. */
+  accept(answered: readonly Codec[], extensions: readonly { id: number; uri: string }[] = []): void {
+    const { congestion, upTrack } = this.#options;
+    const isNumbered =
+      upTrack.kind === 'video' && answered.some(({ feedback }) => feedback.includes('transport-cc'));
+    const numbers = extensions.find(({ uri }) => uri === extensionUris.transportSequence);
+    this.#transportSequenceId = congestion && isNumbered ? numbers?.id : undefined;
+    const isNew = this.#accepted === undefined;
     const payloadTypes = answered.map(({ payloadType }) => payloadType);
     this.#accepted = this.codecs.filter(({ payloadType }) => payloadTypes.includes(payloadType));
+    if (!isNew) return;
+    const nowMs = performance.now();
+    if (this.#transportSequenceId !== undefined) congestion?.add(this);
+    this.#aim(nowMs);
+    upTrack.requestKeyFrame(nowMs);
   }
 
-  forward(packet: RtpPacket, codec: Codec, nowMs: number): void {
+  /** Takes what the subscriber asks for of a video track; `disabled` holds for audio too. */
+  setWish(wish: TrackWish, nowMs: number): void {
+    const wasDisabled = this.#wish?.isDisabled ?? false;
+    this.#wish = wish;
+    // What is decoded next must need nothing of what was not sent.
+    if (wasDisabled !== wish.isDisabled && this.upTrack.kind === 'video') this.#layer = undefined;
+    this.#aim(nowMs);
+    if (wasDisabled && !wish.isDisabled) this.upTrack.requestKeyFrame(nowMs);
+    this.upTrack.updateDemand(nowMs);
+    this.#options.congestion?.shareOut();
+  }
+
+  get wantedLayer(): number | undefined {
+    if (this.#wish?.isDisabled) return undefined;
+    const { upTrack } = this;
+    const { size, quality } = this.#wish ?? {};
+    if (size) return upTrack.layerForSize(size.width, size.height);
+    return quality === undefined ? upTrack.layerCount - 1 : upTrack.layerForQuality(quality);
+  }
+
+  get wantedBps(): number {
+    const wanted = this.wantedLayer;
+    return wanted === undefined || !this.isAccepted ? 0 : upMargin * this.upTrack.layerBitrateBps(wanted);
+  }
+
+  onBitrate(bitrateBps: number): void {
+    this.#bitrateBps = bitrateBps;
+    this.#aim(performance.now());
+  }
+
+  sendPadding(): boolean {
+    const [codec] = this.#accepted ?? [];
+    if (!codec || !this.#isBetweenFrames || this.#layer === undefined) return false;
+    const header = { payloadType: codec.payloadType, marker: false, ssrc: this.ssrc };
+    const packet = serializeRtp(
+      { ...header, ...this.#rewriter.insert(), extensions: this.#numberExtension() },
+      padding,
+    );
+    packet[0]! |= 0x20;
+    this.#options.congestion?.send(packet);
+    return true;
+  }
+
+  /** Once a second: aims at what the publisher sends now, and asks again for the key frame that is awaited. */
+  update(nowMs: number): void {
+    if (this.upTrack.kind !== 'video' || !this.isAccepted) return;
+    this.#aim(nowMs);
+    if (this.#layer !== this.#target && this.wantedLayer !== undefined)
+      this.upTrack.requestKeyFrame(nowMs, this.#target);
+  }
+
+  close(): void {
+    this.#options.congestion?.remove(this);
+  }
+
+  forward(packet: RtpPacket, codec: Codec, nowMs: number, layer = 0, isStart = false): void {
     if (!this.#accepted) return;
-    const form = this.paused || packet.payload.length === 0 ? undefined : this.#formFor(packet, codec);
+    if (this.upTrack.layerCount > 1 && !this.#follows(layer, isStart)) return;
+    const isWanted = !this.#wish?.isDisabled && packet.payload.length > 0 && !this.#isOverdue(nowMs, isStart);
+    const form = isWanted ? this.#formFor(packet, codec) : undefined;
     if (!form) {
       this.#rewriter.skip(packet.ssrc, packet.sequenceNumber);
       return;
@@ -89,16 +200,62 @@ export class DownTrack implements Forwarder {
         ssrc: this.ssrc,
         extensions: this.#extensionsOf(packet),
       },
-      form.payload,
+      this.upTrack.layerCount > 1 && isVp8(codec)
+        ? this.#vp8.rewrite(packet.ssrc, form.payload)
+        : form.payload,
     );
     this.#packets++;
     this.#bytes += form.payload.length;
+    this.#isBetweenFrames = packet.marker;
     this.#history.add(position.sequenceNumber, rewritten);
-    this.#options.send(rewritten);
+    if (this.#transportSequenceId === undefined) this.#options.send(rewritten);
+    else this.#options.congestion?.send(rewritten);
+  }
+
+  /** Whether a packet of this layer is sent on. A layer begins with a key frame. */
+  #follows(layer: number, isStart: boolean): boolean {
+    if (layer === this.#layer) return true;
+    const isBetter = this.#layer === undefined ? layer <= this.#target : layer === this.#target;
+    if (!isStart || !isBetter) return false;
+    this.#layer = layer;
+    return true;
+  }
+
+  /** Aims at the highest layer that is wanted, that the publisher sends, and that the path carries. */
+  #aim(nowMs: number): void {
+    const { upTrack } = this;
+    const wanted = this.wantedLayer;
+    if (wanted === undefined || upTrack.kind !== 'video') return;
+    const most = Math.min(wanted, this.#lossCap);
+    let target: number | undefined;
+    let lowestSent: number | undefined;
+    for (let layer = 0; layer < upTrack.layerCount; layer++) {
+      if (!upTrack.isLayerSent(layer, nowMs)) continue;
+      lowestSent ??= layer;
+      const margin = layer > (this.#layer ?? -1) ? upMargin : 1;
+      const fits = layer === lowestSent || upTrack.layerBitrateBps(layer) * margin <= this.#bitrateBps;
+      if (layer <= most && fits) target = layer;
+    }
+    // Better another layer than none, and before anything has come the one that is wanted.
+    const next = target ?? lowestSent ?? most;
+    if (next === this.#target) return;
+    this.#target = next;
+    if (this.#layer !== next) upTrack.requestKeyFrame(nowMs, next);
+  }
+
+  /** The path does not even carry what is sent: video stops until it does, so that the queue does not grow. */
+  #isOverdue(nowMs: number, isStart: boolean): boolean {
+    if (this.#transportSequenceId === undefined) return false;
+    const queueMs = this.#options.congestion?.queueMs ?? 0;
+    if (this.#isPathFull && queueMs < resumeQueueMs) {
+      if (isStart) this.#isPathFull = false;
+      else this.upTrack.requestKeyFrame(nowMs, this.#layer);
+    } else if (queueMs > pauseQueueMs) this.#isPathFull = true;
+    return this.#isPathFull;
   }
 
   forwardSenderReport(report: Extract<RtcpPacket, { type: 'senderReport' }>): void {
-    if (this.#packets === 0) return;
+    if (this.#packets === 0 || report.ssrc !== this.#rewriter.source) return;
     this.#options.send(
       buildSenderReport({
         ssrc: this.ssrc,
@@ -116,11 +273,23 @@ export class DownTrack implements Forwarder {
     if (packet.type === 'nack' && packet.mediaSsrc === this.ssrc) {
       for (const lost of this.#history.take(packet.sequenceNumbers)) this.#options.send(lost);
     } else if (packet.type === 'pli' && packet.mediaSsrc === this.ssrc) {
-      this.upTrack.requestKeyFrame(nowMs);
+      this.upTrack.requestKeyFrame(nowMs, this.#layer);
     } else if (packet.type === 'receiverReport') {
       const block = packet.reports.find(({ ssrc }) => ssrc === this.ssrc);
-      if (block) this.fractionLost = block.fractionLost;
+      if (block) this.#handleLoss(block.fractionLost, nowMs);
     }
+  }
+
+  #handleLoss(fractionLost: number, nowMs: number): void {
+    this.fractionLost = fractionLost;
+    if (this.#transportSequenceId !== undefined || this.upTrack.layerCount === 1) return;
+    if (fractionLost > lightLoss) this.#lossSinceMs = nowMs;
+    if (fractionLost > heavyLoss) this.#lossCap = Math.max(0, (this.#layer ?? 0) - 1);
+    else if (nowMs - this.#lossSinceMs > recoveredMs) {
+      this.#lossCap++;
+      this.#lossSinceMs = nowMs;
+    }
+    this.#aim(nowMs);
   }
 
   /** Payload and type as the subscriber can take them: RED is unwrapped for one that cannot. */
@@ -141,15 +310,26 @@ export class DownTrack implements Forwarder {
     };
   }
 
+  #numberExtension(): { id: number; data: Buffer }[] {
+    return this.#transportSequenceId === undefined
+      ? []
+      : [{ id: this.#transportSequenceId, data: Buffer.alloc(2) }];
+  }
+
   #extensionsOf(packet: RtpPacket): { id: number; data: Buffer }[] {
-    const extensions = [];
+    const extensions = this.#numberExtension();
     for (const { id, uri } of this.#extensions) {
+      if (uri === extensionUris.transportSequence) continue;
+      // It counts the frames of one stream, which end where another layer is sent on.
+      if (uri === extensionUris.dependencyDescriptor && this.upTrack.layerCount > 1) continue;
       const data = this.upTrack.extension(packet, uri);
       if (data && data.length > 0) extensions.push({ id, data });
     }
     return extensions;
   }
 }
+
+const isVp8 = ({ name }: Codec) => name.toLowerCase() === 'vp8';
 
 /** A RED payload whose blocks are of another payload type (RFC 2198, section 3). */
 function withPayloadType(red: Buffer, blocks: number, payloadType: number): Buffer {

@@ -17,5 +17,7 @@ export interface Downlink {
   addIceCandidate(candidate: IceCandidate): void;
   /** The client has resumed its session: repeats what may have been lost with the signalling connection. */
   resumed(): void;
+  /** Once a second: shares out the path to the client among its tracks, and chooses their layers. */
+  update(nowMs: number): void;
   close(): void;
 }

@@ -1,5 +1,11 @@
-import { dataSection, isReceiving, isSending, type MediaSection } from '../../transport/index.js';
-import { type Codec, extensionUris, forwardableCodecs, isOpus, isRed } from './codecs.js';
+import {
+  dataSection,
+  extensionUris,
+  isReceiving,
+  isSending,
+  type MediaSection,
+} from '../../transport/index.js';
+import { type Codec, forwardableCodecs, isOpus, isRed, publisherExtensions } from './codecs.js';
 
 /** One media section of a publisher's offer. */
 export interface OfferedMedia {
@@ -27,8 +33,6 @@ interface TrackWishes {
   dtx: boolean;
 }
 
-const knownUris: readonly string[] = Object.values(extensionUris);
-
 /** Reads the audio and video sections of a publisher's offer. */
 export function readOffer(offer: readonly MediaSection[]): OfferedMedia[] {
   const read: OfferedMedia[] = [];
@@ -43,7 +47,7 @@ export function readOffer(offer: readonly MediaSection[]): OfferedMedia[] {
       streamId: msid?.streamId ?? '',
       trackId: msid?.trackId ?? '',
       codecs: forwardableCodecs(section),
-      extensions: section.extensions.filter(({ uri }) => knownUris.includes(uri)),
+      extensions: section.extensions.filter(({ uri }) => publisherExtensions[kind].includes(uri)),
       ssrcs: sources.map(({ ssrc }) => ssrc),
       rids: rids.filter((rid) => rid.direction === 'send').map(({ id }) => id),
     });
@@ -62,7 +66,8 @@ export function answerSections(
     const { mid, rejected = false } = section;
     const offered = byMid.get(mid);
     if (section.kind === 'application' || !offered) return { ...dataSection(mid), rejected };
-    const codecs = offered.kind === 'audio' ? audioCodecs(offered.codecs, wishesFor(mid)) : offered.codecs;
+    const codecs =
+      offered.kind === 'audio' ? audioCodecs(offered.codecs, wishesFor(mid)) : videoCodecs(offered);
     return {
       kind: offered.kind,
       mid,
@@ -75,10 +80,19 @@ export function answerSections(
   });
 }
 
-/** Of a simulcast only the last stream is taken, the best one: everybody gets the same. */
+/** All layers of a simulcast are taken: each subscriber gets the one that it wants, and that its path carries. */
 function simulcastOf({ rids }: OfferedMedia): Pick<MediaSection, 'rids'> {
-  const best = rids.at(-1);
-  return best === undefined ? {} : { rids: [{ id: best, direction: 'recv' }] };
+  return rids.length > 0 ? { rids: rids.map((id) => ({ id, direction: 'recv' as const })) } : {};
+}
+
+/** How much the publisher may send it finds out by reports on its packets, where it numbers them, and is told otherwise. */
+function videoCodecs({ codecs, extensions }: OfferedMedia): Codec[] {
+  const isNumbered = extensions.some(({ uri }) => uri === extensionUris.transportSequence);
+  const unwanted = isNumbered ? 'goog-remb' : 'transport-cc';
+  return codecs.map((codec) => ({
+    ...codec,
+    feedback: codec.feedback.filter((kind) => kind !== unwanted),
+  }));
 }
 
 /** RED first where it is wanted: a sender takes the first codec of the answer. */

@@ -1,12 +1,19 @@
 import { type AddTrackRequest, type DataPacket_Kind, type TrackInfo, TrackType } from '@livekit/protocol';
-import { buildReceiverReport, isRtcp, parseRtcp, parseRtp, type RtpPacket } from '../../rtp/index.js';
-import { type DataChannel, type IceCandidate, PeerConnection } from '../../transport/index.js';
+import {
+  buildReceiverReport,
+  isRtcp,
+  parseRtcp,
+  parseRtp,
+  type RtpPacket,
+  TransportFeedbackRecorder,
+} from '../../rtp/index.js';
+import { type DataChannel, extensionUris, type IceCandidate, PeerConnection } from '../../transport/index.js';
 import type { Boundary } from '../boundary.js';
 import { limits } from '../limits.js';
 import { startTimeout, type Timeout } from '../timers.js';
 import type { WorkMeter } from '../work-meter.js';
 import { parseClientDescription } from './client-description.js';
-import { type Codec, extensionUris } from './codecs.js';
+import type { Codec } from './codecs.js';
 import { dataKindOf } from './data-channels.js';
 import { DataInlet } from './data-inlet.js';
 import { DataOutbox } from './data-outbox.js';
@@ -72,6 +79,9 @@ export class Publisher {
   #byMid = new Map<string, { track: UpTrack; trackId: string }>();
   #bySsrc = new Map<number, UpTrack>();
   #midExtensionId: number | undefined;
+  /** Of the number that each packet of video has, where the client numbers them. */
+  #transportSequenceId: number | undefined;
+  #feedback = new TransportFeedbackRecorder(serverSsrc);
   #overdue: Timeout | undefined;
 
   constructor(options: PublisherOptions) {
@@ -167,7 +177,7 @@ export class Publisher {
     if (blocks.length > 0) this.#connection.sendPacket(buildReceiverReport(serverSsrc, 'offhook', blocks));
     const video = [...this.#bySsrc].flatMap(([ssrc, { kind }]) => (kind === 'video' ? [ssrc] : []));
     video.splice(maxRembStreams);
-    if (video.length > 0)
+    if (video.length > 0 && this.#transportSequenceId === undefined)
       this.#connection.sendPacket(buildRemb(serverSsrc, videoBitrateBps * video.length, video));
   }
 
@@ -215,6 +225,8 @@ export class Publisher {
       if (!section.sending) continue;
       const midExtension = section.extensions.find(({ uri }) => uri === extensionUris.mid);
       if (midExtension) this.#midExtensionId = midExtension.id;
+      const numbers = section.extensions.find(({ uri }) => uri === extensionUris.transportSequence);
+      if (numbers) this.#transportSequenceId = numbers.id;
       const track = this.#byMid.get(section.mid)?.track ?? this.#publish(section);
       if (!track) continue;
       track.negotiated(section, codecs.get(section.mid) ?? []);
@@ -285,7 +297,13 @@ export class Publisher {
       return;
     }
     const packet = parseRtp(bytes);
-    if (packet) this.#trackOf(packet)?.handleRtp(packet, bytes.length, nowMs);
+    if (!packet) return;
+    if (this.#transportSequenceId !== undefined) {
+      const number = packet.extensions.get(this.#transportSequenceId);
+      const report = this.#feedback.received(number, packet.ssrc, nowMs);
+      if (report) this.#connection.sendPacket(report);
+    }
+    this.#trackOf(packet)?.handleRtp(packet, bytes.length, nowMs);
   }
 
   /** By SSRC, or by MID for streams whose SSRC was not signalled (RFC 9143). */

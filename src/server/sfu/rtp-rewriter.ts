@@ -46,6 +46,19 @@ export class RtpRewriter {
     return position;
   }
 
+  /** What it follows now. */
+  get source(): number | undefined {
+    return this.#source;
+  }
+
+  /** The position of a packet that no publisher has sent, right behind the last one; those after it make room. */
+  insert(): RewrittenPosition {
+    this.#sequenceOffset = (this.#sequenceOffset + 1) & 0xffff;
+    const sequenceNumber = (this.#lastOut.sequenceNumber + 1) & 0xffff;
+    this.#lastOut = { ...this.#lastOut, sequenceNumber };
+    return { sequenceNumber, timestamp: this.#lastOut.timestamp };
+  }
+
   /** Leaves a packet out: those after it close the gap. */
   skip(ssrc: number, sequenceNumber: number): void {
     if (ssrc !== this.#source || sequenceDifference(sequenceNumber, this.#lastIn) <= 0) return;

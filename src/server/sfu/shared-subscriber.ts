@@ -1,6 +1,6 @@
-import type { RtcpPacket } from '../../rtp/index.js';
+import { CongestionControl, type RtcpPacket } from '../../rtp/index.js';
 import type { MediaSection } from '../../transport/index.js';
-import { codecsFor, extensionUris } from './codecs.js';
+import { codecsFor, offeredExtensions } from './codecs.js';
 import type { DataOutbox } from './data-outbox.js';
 import { DownTrack } from './down-track.js';
 import type { Downlink } from './downlink.js';
@@ -19,12 +19,6 @@ interface SharedSubscriberOptions {
 /** What one of the client's sections carries to it. */
 type Placement = Pick<MediaSection, 'direction' | 'codecs' | 'extensions' | 'msid' | 'sources'>;
 
-const forwardedUris: readonly string[] = [
-  extensionUris.audioLevel,
-  extensionUris.videoOrientation,
-  extensionUris.playoutDelay,
-];
-
 /**
  * Receiving on the peer connection that the participant publishes on (`/rtc/v1`): the client makes every offer, and
  * tracks are sent on those of its sections that are to receive.
@@ -33,6 +27,7 @@ export class SharedSubscriber implements Downlink {
   readonly downTracks = new Map<string, DownTrack>();
   readonly outbox: DataOutbox;
   #options: SharedSubscriberOptions;
+  #congestion: CongestionControl;
   /** What each section carried in the last answer, by MID. */
   #placed = new Map<string, DownTrack>();
   /** Sections of the last offer that carry nothing. */
@@ -43,6 +38,7 @@ export class SharedSubscriber implements Downlink {
   constructor(options: SharedSubscriberOptions) {
     this.#options = options;
     this.outbox = options.outbox;
+    this.#congestion = new CongestionControl({ send: options.send });
   }
 
   start(): void {}
@@ -50,7 +46,8 @@ export class SharedSubscriber implements Downlink {
   addTrack(upTrack: UpTrack, publisherSid: string): void {
     if (this.downTracks.has(upTrack.sid)) return;
     const { send } = this.#options;
-    const track = new DownTrack({ upTrack, publisherSid, ssrc: this.#nextSsrc++ >>> 0, send });
+    const ssrc = this.#nextSsrc++ >>> 0;
+    const track = new DownTrack({ upTrack, publisherSid, ssrc, send, congestion: this.#congestion });
     this.downTracks.set(upTrack.sid, track);
     upTrack.downTracks.add(track);
     this.#require();
@@ -98,7 +95,7 @@ export class SharedSubscriber implements Downlink {
   placed(): void {
     for (const track of this.#placed.values()) {
       if (track.isAccepted) continue;
-      track.accept(track.codecs);
+      track.accept(track.codecs, track.extensions);
       this.#options.onTrackAccepted(track);
     }
     if (this.#unplaced().length > 0) this.#require();
@@ -110,6 +107,7 @@ export class SharedSubscriber implements Downlink {
   }
 
   handleRtcp(report: RtcpPacket, nowMs: number): void {
+    if (report.type === 'transportFeedback') this.#congestion.handleFeedback(report);
     for (const track of this.downTracks.values()) track.handleRtcp(report, nowMs);
   }
 
@@ -123,14 +121,21 @@ export class SharedSubscriber implements Downlink {
     if (this.#unplaced().length > 0) this.#require();
   }
 
+  update(nowMs: number): void {
+    this.#congestion.shareOut();
+    for (const track of this.downTracks.values()) track.update(nowMs);
+  }
+
   close(): void {
     for (const track of this.downTracks.values()) track.upTrack.downTracks.delete(track);
     this.downTracks.clear();
+    this.#congestion.close();
   }
 
   #drop(track: DownTrack): void {
     this.downTracks.delete(track.upTrack.sid);
     track.upTrack.downTracks.delete(track);
+    track.close();
   }
 
   #unplaced(): DownTrack[] {
@@ -149,7 +154,8 @@ export class SharedSubscriber implements Downlink {
 }
 
 function placementOf(track: DownTrack, media: OfferedMedia): Placement {
-  const extensions = media.extensions.filter(({ uri }) => forwardedUris.includes(uri));
+  const known = offeredExtensions[media.kind].map(({ uri }) => uri);
+  const extensions = media.extensions.filter(({ uri }) => known.includes(uri));
   const { upTrack, publisherSid, ssrc } = track;
   track.offer(codecsFor(upTrack.codecs, media.codecs), extensions);
   const streamId = `${publisherSid}|${upTrack.sid}`;

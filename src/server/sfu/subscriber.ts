@@ -1,5 +1,5 @@
 import { DataPacket_Kind } from '@livekit/protocol';
-import { isRtcp, parseRtcp } from '../../rtp/index.js';
+import { CongestionControl, isRtcp, parseRtcp } from '../../rtp/index.js';
 import { dataSection, type IceCandidate, type MediaSection, PeerConnection } from '../../transport/index.js';
 import type { Boundary } from '../boundary.js';
 import type { WorkMeter } from '../work-meter.js';
@@ -52,6 +52,7 @@ export class Subscriber implements Downlink {
   readonly outbox = new DataOutbox();
   #options: SubscriberOptions;
   #connection: PeerConnection;
+  #congestion: CongestionControl;
   #started = false;
   #slots: Slot[] = [];
   #offerId = 0;
@@ -69,6 +70,7 @@ export class Subscriber implements Downlink {
       shared: { port: endpoint.udp, candidates: options.candidates, meter: options.work },
       certificate: endpoint.certificate,
     });
+    this.#congestion = new CongestionControl({ send: (packet) => void this.#connection.sendPacket(packet) });
     this.#connection.onPacket = boundary.wrap('media', (packet) => this.#receive(packet));
     this.#connection.onStateChange = boundary.wrap('connecting', (state) => {
       if (state === 'connected') onConnected();
@@ -93,6 +95,7 @@ export class Subscriber implements Downlink {
       publisherSid,
       ssrc: this.#nextSsrc++ >>> 0,
       send: (packet) => void this.#connection.sendPacket(packet),
+      congestion: this.#congestion,
     });
     this.downTracks.set(upTrack.sid, track);
     upTrack.downTracks.add(track);
@@ -105,6 +108,7 @@ export class Subscriber implements Downlink {
     if (!track) return;
     this.downTracks.delete(sid);
     track.upTrack.downTracks.delete(track);
+    track.close();
     for (const slot of this.#slots) if (slot.track === track) slot.track = undefined;
     this.#negotiate();
   }
@@ -126,7 +130,7 @@ export class Subscriber implements Downlink {
       slot.answered = track;
       if (!track || section.rejected || section.direction === 'inactive') continue;
       const isNew = !track.isAccepted;
-      track.accept(forwardableCodecs(section));
+      track.accept(forwardableCodecs(section), section.extensions);
       if (isNew) this.#options.onTrackAccepted(track);
     }
     if (this.#offerAgain) this.#negotiate();
@@ -142,10 +146,16 @@ export class Subscriber implements Downlink {
     this.#negotiate({ iceRestart: this.#connection.state !== 'new' });
   }
 
+  update(nowMs: number): void {
+    this.#congestion.shareOut();
+    for (const track of this.downTracks.values()) track.update(nowMs);
+  }
+
   close(): void {
     this.#closed = true;
     for (const track of this.downTracks.values()) track.upTrack.downTracks.delete(track);
     this.downTracks.clear();
+    this.#congestion.close();
     this.outbox.close();
     this.#connection.close();
   }
@@ -176,6 +186,7 @@ export class Subscriber implements Downlink {
     if (!isRtcp(packet)) return;
     const nowMs = performance.now();
     for (const report of parseRtcp(packet)) {
+      if (report.type === 'transportFeedback') this.#congestion.handleFeedback(report);
       for (const track of this.downTracks.values()) track.handleRtcp(report, nowMs);
     }
   }

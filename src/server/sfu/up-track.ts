@@ -1,4 +1,4 @@
-import type { TrackInfo } from '@livekit/protocol';
+import { type TrackInfo, type VideoLayer, VideoQuality } from '@livekit/protocol';
 import { decodeAudioLevel } from '../../audio/index.js';
 import {
   buildNack,
@@ -8,8 +8,10 @@ import {
   type RtcpPacket,
   type RtpPacket,
 } from '../../rtp/index.js';
+import { extensionUris } from '../../transport/index.js';
+import { payloadFormats, videoCodec } from '../../video/index.js';
 import { limits } from '../limits.js';
-import { type Codec, extensionUris } from './codecs.js';
+import type { Codec } from './codecs.js';
 import type { OfferedMedia } from './publisher-answer.js';
 
 interface UpTrackOptions {
@@ -21,13 +23,38 @@ interface UpTrackOptions {
 /** The SSRC under which the server sends reports and requests. */
 export const serverSsrc = 1;
 const keyFrameIntervalMs = 500;
+/** A layer that sent nothing for so long is not sent now: its publisher was told so, or its path does not carry it. */
+const layerSilentMs = 1_500;
+const rateWindowMs = 1_000;
+/** What is no longer watched may be watched again in a moment, and a key frame takes its time. */
+const lessDemandAfterMs = 5_000;
+/** A picture that is a little smaller than it is shown is not worth the next layer. */
+const sizeTolerance = 0.9;
+const qualities = [VideoQuality.LOW, VideoQuality.MEDIUM, VideoQuality.HIGH] as const;
 
 type SenderReport = Extract<RtcpPacket, { type: 'senderReport' }>;
 
 /** Takes what a track's publisher sends on to one subscriber. */
 export interface Forwarder {
-  forward(packet: RtpPacket, codec: Codec, nowMs: number): void;
+  /**
+   * @param layer of a simulcast, 0 the lowest; 0 for other tracks
+   * @param isStart whether a receiver can begin here: with the first packet of a key frame
+   */
+  forward(packet: RtpPacket, codec: Codec, nowMs: number, layer: number, isStart: boolean): void;
   forwardSenderReport(report: SenderReport): void;
+  /** The highest layer that the subscriber wants; undefined for none. */
+  readonly wantedLayer: number | undefined;
+}
+
+/** What is known of one layer of a video track. */
+interface Layer {
+  ssrc: number;
+  lastPacketMs: number;
+  keyFrameAskedMs: number;
+  /** Bytes since `sinceMs`, and the rate of the time before. */
+  bytes: number;
+  sinceMs: number;
+  bitrateBps: number;
 }
 
 /** One published track: takes its publisher's RTP and hands it to every subscription. */
@@ -39,12 +66,22 @@ export class UpTrack {
   codecs: readonly Codec[] = [];
   /** Level of one packet in dBov. */
   onAudioLevel: (dbov: number) => void = () => {};
+  /** The layers that subscribers want have changed (dynacast). */
+  onDemand: (enabled: readonly { quality: VideoQuality; enabled: boolean }[]) => void = () => {};
+  /** Of a simulcast, as they were offered. */
+  #rids: readonly string[] = [];
+  /** By SSRC, where they were signalled so; the lowest first. */
+  #layerSsrcs: readonly number[] = [];
+  #layers = new Map<number, Layer>();
+  #layerBySsrc = new Map<number, number>();
+  /** The highest layer that was last announced to be wanted: at first it is all of them. */
+  #announced: number | undefined = qualities.length - 1;
+  #lessSinceMs: number | undefined;
   #options: UpTrackOptions;
   #extensions = new Map<string, number>();
   /** What was received by SSRC; undefined before the first packet. The one that was silent for longest comes first. */
   #streams = new Map<number, ReceptionReport | undefined>();
   #lastSsrc: number | undefined;
-  #keyFrameAskedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: UpTrackOptions, kind: 'audio' | 'video') {
     this.#options = options;
@@ -62,6 +99,67 @@ export class UpTrack {
     const [first] = codecs;
     if (first) this.info.mimeType = `${this.kind}/${first.name}`;
     this.#extensions = new Map(media.extensions.map(({ uri, id }) => [uri, id]));
+    this.#rids = media.rids;
+    // Layers are called by their SSRCs only where there are several, which RIDs do not name.
+    const isBySsrc = media.rids.length === 0 && this.info.layers.length > 1 && media.ssrcs.length > 1;
+    this.#layerSsrcs = isBySsrc ? media.ssrcs : [];
+  }
+
+  /** Layers that the publisher may send; 1 for audio, and for video without simulcast. */
+  get layerCount(): number {
+    return Math.max(1, this.#rids.length, this.#layerSsrcs.length);
+  }
+
+  /** Whether the publisher sends a layer now. */
+  isLayerSent(layer: number, nowMs: number): boolean {
+    const known = this.#layers.get(layer);
+    return known !== undefined && nowMs - known.lastPacketMs < layerSilentMs;
+  }
+
+  /** What a layer takes of a path: as measured, or as announced while nothing of it has come. */
+  layerBitrateBps(layer: number): number {
+    const measured = this.#layers.get(layer)?.bitrateBps ?? 0;
+    return measured > 0 ? measured : (this.#announcedLayer(layer)?.bitrate ?? 0);
+  }
+
+  /** The layer to show at so many pixels: the lowest that has as many, or the highest. */
+  layerForSize(width: number, height: number): number {
+    for (let layer = 0; layer < this.layerCount - 1; layer++) {
+      const announced = this.#announcedLayer(layer);
+      if (announced && announced.width * announced.height >= sizeTolerance * width * height) return layer;
+    }
+    return this.layerCount - 1;
+  }
+
+  /** What the publisher said of a layer, which it calls by its quality. */
+  #announcedLayer(layer: number): VideoLayer | undefined {
+    return this.info.layers.find(({ quality }) => quality === (layer as VideoQuality));
+  }
+
+  layerForQuality(quality: VideoQuality): number {
+    return quality === VideoQuality.OFF ? 0 : Math.min(quality, this.layerCount - 1);
+  }
+
+  /** After subscriptions or their wishes have changed, and now and then. */
+  updateDemand(nowMs: number): void {
+    if (this.kind !== 'video') return;
+    let wanted: number | undefined;
+    for (const { wantedLayer } of this.downTracks) {
+      if (wantedLayer !== undefined) wanted = Math.max(wanted ?? 0, wantedLayer);
+    }
+    // Without layers all qualities are one.
+    const demand = wanted !== undefined && this.layerCount === 1 ? qualities.length - 1 : wanted;
+    if ((demand ?? -1) >= (this.#announced ?? -1)) this.#lessSinceMs = undefined;
+    if (demand === this.#announced) return;
+    if ((demand ?? -1) < (this.#announced ?? -1)) {
+      this.#lessSinceMs ??= nowMs;
+      if (nowMs - this.#lessSinceMs < lessDemandAfterMs) return;
+      this.#lessSinceMs = undefined;
+    }
+    this.#announced = demand;
+    this.onDemand(
+      qualities.map((quality) => ({ quality, enabled: demand !== undefined && quality <= demand })),
+    );
   }
 
   handleRtp(packet: RtpPacket, bytes: number, nowMs: number): void {
@@ -75,12 +173,20 @@ export class UpTrack {
     const level = this.extension(packet, extensionUris.audioLevel);
     const decoded = level && decodeAudioLevel(level);
     if (decoded) this.onAudioLevel(decoded.dbov);
-    for (const downTrack of this.downTracks) downTrack.forward(packet, codec, nowMs);
+    if (this.kind === 'audio') {
+      for (const downTrack of this.downTracks) downTrack.forward(packet, codec, nowMs, 0, false);
+      return;
+    }
+    const layer = this.#layerOf(packet);
+    if (layer === undefined) return;
+    // Padding says nothing of what the layer needs.
+    if (packet.payload.length > 0) this.#measure(layer, packet.ssrc, bytes, nowMs);
+    const isStart = isKeyFrameStart(packet, codec);
+    for (const downTrack of this.downTracks) downTrack.forward(packet, codec, nowMs, layer, isStart);
   }
 
   handleSenderReport(report: SenderReport, nowMs: number): void {
     this.#streams.get(report.ssrc)?.senderReport(report, nowMs);
-    if (report.ssrc !== this.#lastSsrc) return;
     for (const downTrack of this.downTracks) downTrack.forwardSenderReport(report);
   }
 
@@ -90,12 +196,14 @@ export class UpTrack {
     return id === undefined ? undefined : packet.extensions.get(id);
   }
 
-  /** Asks the publisher for a key frame, unless it was asked a moment ago. */
-  requestKeyFrame(nowMs: number): void {
-    if (this.kind !== 'video' || this.#lastSsrc === undefined) return;
-    if (nowMs - this.#keyFrameAskedMs < keyFrameIntervalMs) return;
-    this.#keyFrameAskedMs = nowMs;
-    this.#options.sendRtcp(buildPli(serverSsrc, this.#lastSsrc));
+  /** Asks the publisher for a key frame of a layer, or of all, unless it was asked a moment ago. */
+  requestKeyFrame(nowMs: number, layer?: number): void {
+    for (const [index, known] of this.#layers) {
+      if (layer !== undefined && index !== layer) continue;
+      if (nowMs - known.keyFrameAskedMs < keyFrameIntervalMs) continue;
+      known.keyFrameAskedMs = nowMs;
+      this.#options.sendRtcp(buildPli(serverSsrc, known.ssrc));
+    }
   }
 
   takeReports(nowMs: number): ReportBlock[] {
@@ -111,7 +219,7 @@ export class UpTrack {
   retainStreams(ssrcs: readonly number[]): number[] {
     const kept = new Set(ssrcs);
     const forgotten = [...this.#streams.keys()].filter((ssrc) => !kept.has(ssrc));
-    for (const ssrc of forgotten) this.#streams.delete(ssrc);
+    for (const ssrc of forgotten) this.#forget(ssrc);
     return forgotten;
   }
 
@@ -122,10 +230,43 @@ export class UpTrack {
     const forgotten: number[] = [];
     for (const oldest of this.#streams.keys()) {
       if (this.#streams.size <= limits.streamsPerTrack.value) break;
-      this.#streams.delete(oldest);
+      this.#forget(oldest);
       forgotten.push(oldest);
     }
     return forgotten;
+  }
+
+  #forget(ssrc: number): void {
+    this.#streams.delete(ssrc);
+    this.#layerBySsrc.delete(ssrc);
+  }
+
+  /** Which layer a packet is of: as its SSRC was signalled, or as its RID says; undefined where neither is known. */
+  #layerOf(packet: RtpPacket): number | undefined {
+    if (this.layerCount === 1) return 0;
+    const known = this.#layerBySsrc.get(packet.ssrc);
+    if (known !== undefined) return known;
+    const rid = this.extension(packet, extensionUris.rid)?.toString('latin1');
+    const found = rid === undefined ? this.#layerSsrcs.indexOf(packet.ssrc) : this.#rids.indexOf(rid);
+    if (found < 0) return undefined;
+    this.#layerBySsrc.set(packet.ssrc, found);
+    return found;
+  }
+
+  #measure(layer: number, ssrc: number, bytes: number, nowMs: number): void {
+    let known = this.#layers.get(layer);
+    if (known?.ssrc !== ssrc) {
+      const keyFrameAskedMs = Number.NEGATIVE_INFINITY;
+      known = { ssrc, lastPacketMs: nowMs, keyFrameAskedMs, bytes: 0, sinceMs: nowMs, bitrateBps: 0 };
+      this.#layers.set(layer, known);
+    }
+    known.lastPacketMs = nowMs;
+    known.bytes += bytes;
+    const elapsedMs = nowMs - known.sinceMs;
+    if (elapsedMs < rateWindowMs) return;
+    known.bitrateBps = Math.round((known.bytes * 8_000) / elapsedMs);
+    known.bytes = 0;
+    known.sinceMs = nowMs;
   }
 
   #streamOf(ssrc: number, clockRate: number): ReceptionReport {
@@ -138,4 +279,10 @@ export class UpTrack {
     }
     return report;
   }
+}
+
+function isKeyFrameStart({ payload }: RtpPacket, { name }: Codec): boolean {
+  const codec = videoCodec(name);
+  const part = codec && payload.length > 0 ? payloadFormats[codec].parse(payload) : undefined;
+  return part?.isFrameStart === true && part.isKeyFrame;
 }

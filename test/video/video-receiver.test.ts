@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest';
+import { parseRtcp, serializeRtp } from '../../src/rtp/index.js';
+import { type VideoFormat, VideoReceiver } from '../../src/video/index.js';
+import { vp8 } from '../../src/video/payload/vp8.js';
+
+const format: VideoFormat = {
+  payloadTypes: new Map([[96, { codec: 'vp8' as const }]]),
+  repairs: new Map(),
+  orientationExtensionId: undefined,
+  transportSequenceId: undefined,
+};
+
+/** A receiver, what it asks for, and a publisher whose frames are of one packet. */
+function subscription() {
+  const keyFrameRequests: number[] = [];
+  const receiver = new VideoReceiver({
+    format,
+    sendRtcp: (packet) => {
+      for (const { type } of parseRtcp(packet)) if (type === 'pli') keyFrameRequests.push(1);
+    },
+  });
+  let count = 0;
+  const publish = (isKeyFrame: boolean) => {
+    // The lowest bit of a frame's first byte is 0 where it needs no other.
+    const data = Buffer.from([isKeyFrame ? 0x10 : 0x11, 0, 0, 0x9d, 0x01, 0x2a, 2, 0, 2, 0]);
+    const [payload] = vp8.packetize({ data, isKeyFrame, pictureId: count }, 1_000);
+    const header = {
+      payloadType: 96,
+      marker: true,
+      sequenceNumber: count,
+      timestamp: count * 3_000,
+      ssrc: 7,
+    };
+    count++;
+    receiver.handlePacket(serializeRtp(header, payload!));
+  };
+  const open = () => receiver.openStream({ onFrame: () => {}, onEnd: () => {} });
+  return { receiver, publish, open, keyFrameRequests };
+}
+
+test('a stream that is opened a little after the key frame begins with it, and asks for no other', () => {
+  const { receiver, publish, open, keyFrameRequests } = subscription();
+  publish(true);
+  publish(false);
+  open();
+  expect(receiver.stats()).toMatchObject({ framesReceived: 2, keyFramesReceived: 1 });
+  expect(keyFrameRequests).toEqual([]);
+  receiver.close();
+});
+
+test('a stream that is opened long after the key frame asks for another one, and nothing was kept for it', () => {
+  const { receiver, publish, open, keyFrameRequests } = subscription();
+  publish(true);
+  for (let i = 0; i < 40; i++) publish(false);
+  expect(receiver.stats().framesReceived).toBe(0);
+  open();
+  expect(keyFrameRequests).toHaveLength(1);
+  receiver.close();
+});
