@@ -144,7 +144,7 @@ describeWith(['chromium', 'native engine'], 'the room server carries video', () 
     'of a program on this engine in the layer that a page asks for',
     async () => {
       const ours = await join('offhook', 'our-layers', 'ours');
-      await ours.call('publishVideo', { width: 1_280, height: 720, fps: 20, publish: { videoCodec: 0 } });
+      await ours.call('publishVideo', { width: 1_280, height: 720, fps: 20, publish: { videoCodec: 1 } });
       const viewer = await browser.newPage();
       await viewer.evaluate(watch);
       const token = await signToken('viewer', { roomJoin: true, room: 'our-layers' });
