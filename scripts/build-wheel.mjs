@@ -88,6 +88,14 @@ function installFor({ tag, npm }) {
     ['ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', ...flags],
     { cwd: folder },
   );
+  const { koffi } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).devDependencies;
+  run(
+    'npm',
+    ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', ...flags, `koffi@${koffi}`],
+    {
+      cwd: folder,
+    },
+  );
   return folder;
 }
 
@@ -98,7 +106,9 @@ function stageEngine(platform, isHere) {
   const base = isHere ? root.replace(/\/$/, '') : installFor(platform);
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   cpSync(join(root, 'dist'), join(engine, 'dist'), { recursive: true, filter: isUsedAtRunTime });
-  copyDependencies(manifest, base, base, engine);
+  // Nobody installs a package of npm beside a wheel: what native filters need comes with it.
+  const { koffi } = manifest.devDependencies;
+  copyDependencies({ dependencies: { ...manifest.dependencies, koffi } }, base, base, engine);
   cpSync(join(root, 'examples/python'), join(engine, 'examples/python'), { recursive: true });
   cpSync(join(root, 'examples/speech'), join(engine, 'examples/speech'), { recursive: true });
   const { name, version, description, type, license, engines } = manifest;

@@ -1,6 +1,6 @@
 // Makes one file of the engine, after tsc, for its thread and its processes: reading some three hundred modules one by one took
 // two thirds of the thread's start. What is loaded on demand stays apart.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -16,13 +16,8 @@ const external = [
   '@ennuicastr/webrtcaec3.js',
   '@evan/opus',
   '@jitsi/rnnoise-wasm',
-  // One file already, which the rest of the package needs too.
-  '@livekit/protocol',
   '@opentelemetry/api',
   'koffi',
-  // Of commands and of the room server, which start once.
-  'commander',
-  'jose',
 ];
 
 /** Puts the messages that the engine uses in the place of the bindings'. */
@@ -74,6 +69,41 @@ const programSide = {
   },
 };
 
+/** Modules that files outside of the bundle load on demand: these find there, in their places, what the bundle has. */
+const loadedFromOutside = ['ffi/owed-events', 'filters/index', 'timeline/index'];
+
+/** Packages whose types declarations name and whose code is in the bundle, or is not needed by most programs. */
+const bundledTypes = ['@bufbuild/protobuf', '@livekit/protocol', '@opentelemetry/api', 'koffi', 'ws'];
+
+/**
+ * Gives declarations of internal modules types of their own in place of those of packages that are not installed with this
+ * one. No signature of the public API names them.
+ */
+function replaceTypes() {
+  const names = new Map();
+  for (const entry of readdirSync(dist, { recursive: true })) {
+    if (!entry.endsWith('.d.ts')) continue;
+    const path = join(dist, entry);
+    const text = readFileSync(path, 'utf8');
+    const shown = relative(dirname(path), join(dist, 'bundled-types.js')).replace(/^(?!\.)/, './');
+    const replaced = text.replace(
+      /import (?:type )?(?:(\w+), )?(\{[^}]*\}|\* as \w+|\w+) from '([^']+)';/g,
+      (whole, _first, bindings, from) => {
+        if (!bundledTypes.includes(from)) return whole;
+        const wanted = bindings.startsWith('{') ? bindings.slice(1, -1).split(',') : [bindings];
+        const imported = wanted.map((name) => name.replace(/\btype\b|\* as/g, '').trim()).filter(Boolean);
+        for (const name of imported) names.set(name.split(' as ')[0].trim(), true);
+        return `import type { ${imported.join(', ')} } from '${shown}';`;
+      },
+    );
+    if (replaced !== text) writeFileSync(path, replaced);
+  }
+  const lines = [...names.keys()]
+    .sort()
+    .flatMap((name) => [`export declare const ${name}: any;`, `export type ${name}<_T = any> = any;`]);
+  writeFileSync(`${dist}/bundled-types.d.ts`, `${lines.join('\n')}\n`);
+}
+
 /** What is loaded by a `require`: the modules in it, alone, whose exports are used. */
 const pureModules = {
   name: 'pure-modules',
@@ -90,6 +120,7 @@ const pureModules = {
 
 export async function bundleEngine() {
   await replaceProtocol();
+  replaceTypes();
   const common = {
     outdir,
     bundle: true,
@@ -119,6 +150,7 @@ export async function bundleEngine() {
       index: `${dist}/index.js`,
       server: `${dist}/server/index.js`,
       cli: `${dist}/cli/main.js`,
+      ...Object.fromEntries(loadedFromOutside.map((path) => [path, `${dist}/${path}.js`])),
     },
     splitting: true,
     format: 'esm',
@@ -131,4 +163,8 @@ export async function bundleEngine() {
     minifyWhitespace: true,
     minifySyntax: true,
   });
+  for (const path of loadedFromOutside) {
+    const bundled = relative(dirname(join(dist, path)), join(outdir, path));
+    writeFileSync(`${dist}/${path}.js`, `export * from '${bundled}.js';\n`);
+  }
 }

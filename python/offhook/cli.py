@@ -17,7 +17,7 @@ def main() -> None:
     except FileNotFoundError as error:
         print(f"offhook: {error}", file=sys.stderr)
         sys.exit(1)
-    command = [node, str(engine_folder() / "dist" / "cli" / "main.js"), *sys.argv[1:]]
+    command = [node, str(engine_folder() / "dist" / "engine" / "cli.js"), *sys.argv[1:]]
     # The demo plays its agent with the Python that has this package.
     os.environ.setdefault("OFFHOOK_PYTHON", sys.executable)
     if sys.platform == "win32":

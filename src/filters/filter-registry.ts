@@ -11,7 +11,7 @@ import { FilterSession, type FilterSessionOptions } from './filter-session.js';
 import type { FilterStatus } from './filter-status.js';
 import { NativeHost } from './native-host.js';
 import { ScriptHost } from './script-host.js';
-import { checkSharedLibrary } from './shared-library.js';
+import { checkNativeCalls, checkSharedLibrary } from './shared-library.js';
 
 export interface FilterRegistryOptions {
   /** Default 5,000; a room's own deadline goes before it. */
@@ -71,11 +71,12 @@ export class FilterRegistry {
   /**
    * Makes a native plugin known and starts the process that holds it; its on_load runs for every room that is open and
    * for each that connects. The same module id and path again is ignored; another path replaces the filter.
-   * @throws OffhookError `OFFHOOK_FILTER` when a path is not that of a shared library
+   * @throws OffhookError `OFFHOOK_FILTER` when a path is not that of a shared library, or koffi is not installed
    */
   loadNative({ moduleId, pluginPath, dependencies = [], environment }: NativeFilter): void {
     for (const dependency of dependencies) checkSharedLibrary(dependency, 'dependency');
     checkSharedLibrary(pluginPath, 'plugin');
+    checkNativeCalls();
     const hostEntry = new URL('host/main.js', this.#compiledCode);
     this.#add(
       moduleId,

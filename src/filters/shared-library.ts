@@ -1,5 +1,23 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { OffhookError } from '../errors/index.js';
+
+/** @throws OffhookError `OFFHOOK_FILTER` when the package by which native plugins are called is not installed */
+export function checkNativeCalls(): void {
+  try {
+    createRequire(import.meta.url).resolve('koffi');
+  } catch (cause) {
+    throw new OffhookError(
+      'OFFHOOK_FILTER',
+      'native filters need the package koffi, which is not installed',
+      {
+        stage: 'filter-load',
+        advice: 'Run: npm install koffi',
+        cause,
+      },
+    );
+  }
+}
 
 /** First bytes of ELF, Mach-O (64-bit, and several architectures in one file) and PE files. */
 const magics = ['7f454c46', 'cffaedfe', 'cafebabe', '4d5a'];

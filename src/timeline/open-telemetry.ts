@@ -10,5 +10,11 @@ const registry = Symbol.for('opentelemetry.js.api.1');
  * takes 6 MB, which a program without it need not pay.
  */
 export function openTelemetry(): typeof Api | undefined {
-  return registry in globalThis ? (require('@opentelemetry/api') as typeof Api) : undefined;
+  if (!(registry in globalThis)) return undefined;
+  try {
+    return require('@opentelemetry/api') as typeof Api;
+  } catch {
+    // Where packages are kept apart, the program's own may be out of reach: it then gets no spans.
+    return undefined;
+  }
 }

@@ -91,6 +91,8 @@ test('a server that is not there: what is wrong, what to do, exit code 1', async
   const { status, output } = await doctor(`ws://127.0.0.1:${await freeTcpPort()}`, '--token', 'a.b.c');
   expect(status).toBe(1);
   expect(output).toContain('ECONNREFUSED');
+  // The advice once below the step, and once in the summary.
+  expect(output.match(/Nothing listens there/g)).toHaveLength(2);
   expect(output).toContain('Nothing listens there');
 });
 

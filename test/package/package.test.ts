@@ -52,6 +52,16 @@ describe('the package', () => {
     expect(paths()).not.toContain('dist/.built');
   });
 
+  test('needs four packages at most, and its declarations name no other', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+    expect(Object.keys(dependencies).length).toBeLessThanOrEqual(4);
+    const named = paths()
+      .filter((path) => path.endsWith('.d.ts'))
+      .flatMap((path) => [...readFileSync(join(installed, path), 'utf8').matchAll(/ from '([^.'][^']*)'/g)])
+      .map(([, name]) => name);
+    expect(named.filter((name) => !name?.startsWith('node:') && !(name! in dependencies))).toEqual([]);
+  });
+
   test('holds every file that its entry points name', () => {
     expect(entryPoints().filter((path) => !paths().includes(path))).toEqual([]);
   });

@@ -53,7 +53,7 @@ class CallProbe {
     const finding = await withDeadline(deadline, work).catch(
       (error: unknown): Finding => ({
         outcome: 'failed',
-        says: error instanceof OffhookError ? error.message : describeError(error),
+        says: error instanceof OffhookError ? error.summary : describeError(error),
         advice: error instanceof OffhookError ? error.advice : undefined,
         code: error instanceof OffhookError ? error.code : undefined,
       }),

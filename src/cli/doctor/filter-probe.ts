@@ -30,7 +30,7 @@ export async function probeFilter({ pluginPath, url, token }: FilterProbeOptions
   });
   const failed = (says: string, advice: string) =>
     step({ outcome: 'failed', code: 'OFFHOOK_FILTER', says, advice });
-  const textOf = (error: unknown) => (error instanceof OffhookError ? error.message : describeError(error));
+  const textOf = (error: unknown) => (error instanceof OffhookError ? error.summary : describeError(error));
   try {
     const settled = new Promise<FilterStatus>((resolve) => {
       registry.onStatus = (status) => {

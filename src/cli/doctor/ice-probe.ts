@@ -182,7 +182,7 @@ export async function probeMediaPath(path: MediaPath, options: IceProbeOptions):
   try {
     return step(await connectOver(path, options));
   } catch (error) {
-    const says = error instanceof OffhookError ? error.message : describeError(error);
+    const says = error instanceof OffhookError ? error.summary : describeError(error);
     const code = error instanceof OffhookError ? error.code : undefined;
     return step({ outcome: 'failed', code, says, advice: advices[path] });
   }

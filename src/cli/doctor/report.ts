@@ -36,7 +36,8 @@ export function describeStep(step: ProbeStep): string {
 /** The result in a sentence: the first step that failed, and what to do about it. */
 export function summarizeDiagnosis({ url, steps }: Diagnosis): string {
   const failed = steps.find(({ outcome }) => outcome === 'failed');
-  if (failed) return `${url}: ${failed.name} failed. ${failed.says}. ${failed.advice ?? ''}`.trim();
+  if (failed)
+    return `${url}: ${failed.name} failed. ${failed.says.replace(/\.$/, '')}. ${failed.advice ?? ''}`.trim();
   const warnings = steps.filter(({ outcome }) => outcome === 'warning').length;
   // Without a token, everything behind HTTP is left out.
   const asFar = steps.some(({ name }) => name === 'HTTP')

@@ -5,16 +5,30 @@ import type { Opened, TracedStep } from '../wire.js' with { 'resolution-mode': '
 /** Where version 1 of OpenTelemetry's API keeps what programs register with it. */
 const registry = Symbol.for('opentelemetry.js.api.1');
 
+let loaded: typeof Api | 'out of reach' | undefined;
+
+/** OpenTelemetry's API; undefined where packages are kept apart and the program's own is out of reach. */
+function loadApi(): typeof Api | undefined {
+  if (loaded === undefined) {
+    try {
+      loaded = require('@opentelemetry/api') as typeof Api;
+    } catch {
+      loaded = 'out of reach';
+    }
+  }
+  return loaded === 'out of reach' ? undefined : loaded;
+}
+
 /** Brings what the engine's thread did to OpenTelemetry, which knows only what is registered in the program's thread. */
 class Telemetry {
-  #api: typeof Api = require('@opentelemetry/api');
+  #api = loadApi()!;
   #timeline = import('../../timeline/index.js');
   /** By `asyncId` of the connect: what was active when the program asked for it. */
   #parents = new Map<bigint, Api.Context>();
 
-  /** Whether the program has registered anything with OpenTelemetry. */
+  /** Whether the program has registered anything with OpenTelemetry. Runs for every request. */
   static get isWanted(): boolean {
-    return registry in globalThis;
+    return registry in globalThis && loadApi() !== undefined;
   }
 
   /** @param readStatuses is called when the program's meter reads */

@@ -66,7 +66,7 @@ function describeWelcome({ serverInfo, room, participant }: JoinResponse): strin
 export async function probeJoin(server: URL, token: string, options: ProbeOptions): Promise<ProbeStep[]> {
   const timeline = new Timeline('probe');
   let welcome = '';
-  let failure: Pick<ProbeStep, 'advice' | 'code'> = {};
+  let failure: Partial<Pick<ProbeStep, 'says' | 'advice' | 'code'>> = {};
   try {
     const connection = connectionFor(options, timeline);
     const { socket, first } = await openServer(server, { ...connection, ...session, token });
@@ -78,7 +78,8 @@ export async function probeJoin(server: URL, token: string, options: ProbeOption
     socket.close();
     if (first.case === 'join') welcome = describeWelcome(first.value);
   } catch (error) {
-    if (error instanceof OffhookError) failure = { advice: error.advice, code: error.code };
+    if (error instanceof OffhookError)
+      failure = { says: error.summary, advice: error.advice, code: error.code };
   }
   const stepOf = (stage: 'websocket' | 'join', name: string, good: string): ProbeStep => {
     const row = timeline.spans.find((span) => span.stage === stage);

@@ -31,7 +31,7 @@ export interface ProbeOptions {
 /** What was thrown, as a finding. */
 export function findingOf(error: unknown): Finding {
   if (!(error instanceof OffhookError)) return { outcome: 'failed', says: describeError(error) };
-  return { outcome: 'failed', code: error.code, says: error.message, advice: error.advice };
+  return { outcome: 'failed', code: error.code, says: error.summary, advice: error.advice };
 }
 
 /** Runs one step; it fails with what it throws. */
