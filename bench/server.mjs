@@ -1,0 +1,99 @@
+// node bench/server.mjs [clients,clients] [--profile FOLDER]: CPU and memory of the room server beside livekit-server's, in one run. So
+// many clients, in calls of two, each with one audio track both ways; they are on the native engine, in a process of their own,
+// the same for both servers.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { startLivekitServer } from '../test/support/livekit-server.mjs';
+import { Bench } from './bench.mjs';
+
+const { values, positionals } = parseArgs({
+  options: { profile: { type: 'string' }, settle: { type: 'string', default: '15' } },
+  allowPositionals: true,
+});
+const counts = (positionals[0] ?? '20,50').split(',').map(Number);
+const settleMs = Number(values.settle) * 1_000;
+const measureMs = 15_000;
+/** Speech in frames of 20 ms; less was lost on the way. */
+const fullFramesPerSecond = 50;
+
+const command = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+
+async function startOffhook() {
+  const profile = values.profile ? ['--cpu-prof', '--cpu-prof-dir', values.profile] : [];
+  const child = spawn(process.execPath, [...profile, command, 'dev', '--port', '0', '--log', 'warn'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = await once(createInterface({ input: child.stdout }), 'line');
+  return {
+    url: /ws:\S+/.exec(line)[0],
+    apiKey: 'devkey',
+    apiSecret: 'secret',
+    pid: child.pid,
+    async stop() {
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+/** CPU in milliseconds so far, and memory in MB. */
+function usageOf(pid) {
+  const tasks = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  const [, rssKb] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return { cpuMs: (Number(tasks[11]) + Number(tasks[12])) * 10, rssMb: Number(rssKb) / 1_024 };
+}
+
+async function measure(server, clients) {
+  const bench = new Bench(server, () => {});
+  const joins = [];
+  for (let call = 0; call < clients / 2; call++) {
+    const room = bench.newRoom();
+    for (const side of ['a', 'b']) joins.push(await bench.join(room, `${call}${side}`));
+  }
+  const program = await bench.start('native');
+  try {
+    await program.call('openRooms', { joins }, 120_000);
+    await delay(settleMs);
+    const heardBefore = await program.call('usage', {}, 30_000);
+    const before = usageOf(server.pid);
+    await delay(measureMs);
+    const after = usageOf(server.pid);
+    const heardAfter = await program.call('usage', {}, 30_000);
+    const seconds = (heardAfter.atMs - heardBefore.atMs) / 1_000;
+    return {
+      cpuMsPerSecondAndClient: (after.cpuMs - before.cpuMs) / (measureMs / 1_000) / clients,
+      rssMb: after.rssMb,
+      heard: (heardAfter.framesHeard - heardBefore.framesHeard) / seconds / clients,
+    };
+  } finally {
+    await bench.stop(program);
+  }
+}
+
+const starts = { offhook: startOffhook, livekit: startLivekitServer };
+const results = [];
+for (const clients of counts) {
+  const result = { clients };
+  for (const [name, start] of Object.entries(starts)) {
+    const server = await start();
+    try {
+      result[name] = await measure(server, clients);
+    } finally {
+      await server.stop();
+    }
+  }
+  const ratio = (key) => (result.offhook[key] / result.livekit[key]).toFixed(2);
+  const figures = ({ cpuMsPerSecondAndClient, rssMb, heard }) =>
+    `${cpuMsPerSecondAndClient.toFixed(2)} ms CPU per second and client, ${Math.round(rssMb)} MB, ${heard.toFixed(1)} of ${2 * fullFramesPerSecond} frames heard`;
+  console.log(`${clients} clients: CPU ${ratio('cpuMsPerSecondAndClient')}, memory ${ratio('rssMb')}`);
+  console.log(`    offhook dev:    ${figures(result.offhook)}`);
+  console.log(`    livekit-server: ${figures(result.livekit)}`);
+  results.push(result);
+}
+console.log(JSON.stringify(results));
