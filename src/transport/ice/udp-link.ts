@@ -128,7 +128,7 @@ export class UdpLink implements UdpPaths {
       local,
       remote: { address, port },
       send: (packet) => {
-        if (!this.#closed) this.#socket.send(packet, port, address, ignoreFailure);
+        if (!this.#closed) this.#socket.send(packet, port, address);
       },
     };
   }

@@ -24,7 +24,6 @@ interface Claim {
   path: IcePath;
 }
 
-const ignoreFailure = () => {};
 /** Packets of many connections arrive between two turns of the event loop; the system grants what it allows. */
 const receiveBufferBytes = 4 * 1024 * 1024;
 
@@ -143,7 +142,8 @@ export class UdpPort {
   #send(packet: Buffer, address: string, port: number): void {
     if (this.#closed) return;
     const socket = address.includes(':') ? this.#sockets.v6 : this.#sockets.v4;
-    socket?.send(packet, port, address, ignoreFailure);
+    // Without a callback, whose turn would come after every packet, a failure is passed over.
+    socket?.send(packet, port, address);
   }
 
   /** An address belongs to the first connection that accepts it, until that gives it up: nobody can take it away. */
