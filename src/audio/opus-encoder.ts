@@ -14,6 +14,11 @@ export interface OpusEncoderOptions {
  * after a second the other end hears comfort noise in its place. Above 7 speech at these bit rates sounds the same.
  */
 const complexity = 7;
+/**
+ * An encoder that expects no loss at all predicts each packet from the ones before without bound: at 8 kHz one lost packet of
+ * a steady tone (a dial tone, a held note) leaves it at full scale for seconds.
+ */
+const minExpectedLossPercent = 1;
 
 const encoders = new CodecPool(
   (rate, channels) => new Encoder({ sample_rate: rate, channels, application: 'voip' }),
@@ -31,7 +36,7 @@ export class OpusEncoder {
     encoder.dtx = options.dtx;
     encoder.complexity = complexity;
     encoder.inband_fec = true;
-    encoder.packet_loss = 0;
+    encoder.packet_loss = minExpectedLossPercent;
   }
 
   /** Encodes 20 ms of interleaved samples. A result of two bytes or less means that silence goes on. */
@@ -42,7 +47,8 @@ export class OpusEncoder {
 
   /** Tells the encoder what share of packets is lost (0 to 1), so that it spends bits on in-band correction. */
   setExpectedLoss(fraction: number): void {
-    if (this.#encoder) this.#encoder.packet_loss = Math.round(Math.min(1, fraction) * 100);
+    const percent = Math.round(Math.min(1, fraction) * 100);
+    if (this.#encoder) this.#encoder.packet_loss = Math.max(minExpectedLossPercent, percent);
   }
 
   close(): void {

@@ -91,9 +91,12 @@ export class RtpSocket {
 const ignoreError = (): void => {};
 
 function bind(host: string, port: number): Promise<Socket> {
+  const family = isIPv6(host) ? 6 : 4;
   const socket = createSocket({
-    type: isIPv6(host) ? 'udp6' : 'udp4',
+    type: family === 6 ? 'udp6' : 'udp4',
     recvBufferSize: receiveBufferBytes,
+    // Addresses only: without it each packet asks the resolver.
+    lookup: (address, _, found) => found(null, address, family),
   });
   return new Promise((resolve, reject) => {
     socket.once('error', (error) => {
