@@ -49,6 +49,28 @@ function firstSliceBytes(frame: Uint8Array, codec: 'h264' | 'h265'): number {
   return 0;
 }
 
+/**
+ * Whether the first slice of two H.264 frames names the same picture parameter set. libwebrtc drops a key frame whose
+ * set it does not know before it is decrypted, and the name may lie behind the bytes that stay clear.
+ */
+export function haveSamePpsId(frame: Uint8Array, encrypted: Uint8Array, clear: number): boolean {
+  return clear < sliceHeaderBytes || ppsId(frame, clear - 1) === ppsId(encrypted, clear - 1);
+}
+
+/** The third number of a slice header (H.264, section 7.3.3), which begins at `begin`; undefined when it is too long. */
+function ppsId(frame: Uint8Array, begin: number): number | undefined {
+  let bit = begin * 8;
+  const next = () => ((frame[bit >> 3] ?? 0) >> (7 - (bit++ & 7))) & 1;
+  let value = 0;
+  for (let number = 0; number < 3; number++) {
+    let zeros = 0;
+    while (next() === 0) if (++zeros > 16) return undefined;
+    value = 1;
+    for (let read = 0; read < zeros; read++) value = value * 2 + next();
+  }
+  return value - 1;
+}
+
 const emulationByte = 3;
 
 /** Whether the bytes hold an emulation prevention byte (H.264, section 7.4.1). */

@@ -4,6 +4,7 @@ import {
   clearBytes,
   type FrameCodec,
   hasEmulationPrevention,
+  haveSamePpsId,
   removeEmulationPrevention,
   usesStartCodes,
 } from './clear-bytes.js';
@@ -20,24 +21,40 @@ export type EncryptionState =
   | 'internalError';
 
 export const ivBytes = 12;
+const randomIvBytes = 8;
 export const tagBytes = 16;
 /** Length of the IV, then the index of the key, at the end of each frame. */
 const trailerBytes = 2;
 const algorithm = 'aes-128-gcm';
+/** Of a key frame of H.264. One in two does for parameter set 0, the only one that encoders have in practice. */
+const maxSealAttempts = 64;
 
-/** Initialization vectors that never repeat: 8 random bytes, then a counter; new random bytes when it wraps. */
+/**
+ * Initialization vectors that never repeat: 8 random bytes, then a counter; new random bytes when it wraps. No byte is
+ * zero: the native engine reads the vector of an H.264 frame without taking emulation prevention bytes out of it.
+ */
 export class IvSequence {
-  readonly #iv = randomBytes(ivBytes);
-  #counter = 0;
+  readonly #iv = Buffer.alloc(ivBytes);
+
+  constructor() {
+    this.#begin();
+  }
 
   /** The next one. The buffer is written again at the next call. */
   next(): Buffer {
-    if (this.#counter === 0xffff_ffff) {
-      randomBytes(8).copy(this.#iv);
-      this.#counter = 0;
+    const iv = this.#iv;
+    for (let at = ivBytes - 1; at >= randomIvBytes; at--) {
+      const digit = (iv[at] ?? 0) + 1;
+      iv[at] = digit > 0xff ? 1 : digit;
+      if (digit <= 0xff) return iv;
     }
-    this.#iv.writeUInt32BE(this.#counter++, 8);
-    return this.#iv;
+    this.#begin();
+    return iv;
+  }
+
+  #begin(): void {
+    this.#iv.fill(1);
+    for (const [at, byte] of randomBytes(randomIvBytes).entries()) this.#iv[at] = byte || 1;
   }
 }
 
@@ -102,7 +119,13 @@ export class FrameEncryptor extends FrameCryptor {
     }
     if (!keySet.frameKey) return undefined;
     const clear = clearBytes(frame, this.codec, isKeyFrame);
-    const encrypted = this.#seal(frame, clear, keySet.frameKey);
+    let encrypted = this.#seal(frame, clear, keySet.frameKey);
+    if (this.codec === 'h264' && isKeyFrame) {
+      for (let attempt = 1; attempt < maxSealAttempts; attempt++) {
+        if (haveSamePpsId(frame, encrypted, clear)) break;
+        encrypted = this.#seal(frame, clear, keySet.frameKey);
+      }
+    }
     this.enter('ok');
     if (!usesStartCodes(this.codec)) return encrypted;
     return Buffer.concat([encrypted.subarray(0, clear), addEmulationPrevention(encrypted.subarray(clear))]);

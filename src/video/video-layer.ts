@@ -237,7 +237,8 @@ export class VideoLayer {
     }
     this.#transforming = (this.#transforming ?? Promise.resolve())
       .then(async () => {
-        const encrypted = await transform(data, { codec, isKeyFrame });
+        const plain = payloadFormats[codec].forEncryption?.(data) ?? data;
+        const encrypted = await transform(plain, { codec, isKeyFrame });
         if (encrypted) this.#send(encrypted, isKeyFrame, known);
       })
       .catch((error: unknown) => this.#log.debug(`a frame could not be encrypted: ${describeError(error)}`));

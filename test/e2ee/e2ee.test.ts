@@ -115,6 +115,25 @@ describe('an encrypted frame', () => {
     expect(ivs.size).toBe(5_000);
   });
 
+  test('of H.264 has an IV without zeros, which the native engine reads as it was sent', async () => {
+    const { encryptor } = await pair({ codec: 'h264', derivation: 'hkdf' });
+    for (let run = 0; run < 1_000; run++) {
+      const encrypted = encryptor.encrypt(h264KeyFrame(Buffer.from([0x84, 1, 2]))) as Buffer;
+      expect(encrypted.subarray(-14, -2)).not.toContain(0);
+    }
+  });
+
+  test('of H.264 names the picture parameters of the frame, where they are behind the clear bytes', async () => {
+    const { encryptor, decryptor } = await pair({ codec: 'h264', derivation: 'hkdf' });
+    for (let run = 0; run < 100; run++) {
+      // The slice header goes on with the bit 1, which is parameter set 0.
+      const frame = h264KeyFrame(Buffer.from([0x84, ...randomBytes(20)]));
+      const encrypted = encryptor.encrypt(frame, true) as Buffer;
+      expect((encrypted[clearBytes(encrypted, 'h264', true)] as number) >> 7).toBe(1);
+      expect(decryptor.decrypt(encrypted, true)).toEqual(frame);
+    }
+  });
+
   test('holds no start code that a packetizer of H.264 would split it at', async () => {
     const { encryptor } = await pair({ codec: 'h264', derivation: 'hkdf' });
     for (let run = 0; run < 200; run++) {

@@ -91,12 +91,16 @@ const commands = {
     const { data } = slope(from, width, height).convert(VideoBufferType[to], flip);
     return { data: [...data] };
   },
-  async connect({ url, token, look: lookOptions = {}, options = {} }) {
+  /** @param sharedKey encrypts the room, with this as the key of everybody */
+  async connect({ url, token, look: lookOptions = {}, options = {}, sharedKey }) {
     room.on(RoomEvent.TrackSubscribed, (track, publication, { identity }) => {
       if (track.kind === TrackKind.KIND_VIDEO && lookOptions)
         void look(track, publication, identity, lookOptions.slowMs);
     });
-    await room.connect(url, token, { autoSubscribe: true, dynacast: true, ...options });
+    const encryption = sharedKey !== undefined && {
+      encryption: { keyProviderOptions: { sharedKey: new TextEncoder().encode(sharedKey) } },
+    };
+    await room.connect(url, token, { autoSubscribe: true, dynacast: true, ...encryption, ...options });
   },
   async publishVideo({ name = 'camera', width = 320, height = 180, fps = 15, publish = {} }) {
     const source = new VideoSource(width, height);

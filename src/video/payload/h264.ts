@@ -2,7 +2,7 @@ import { evenPieces, type OutgoingFrame, type PayloadFormat, type PayloadPart } 
 
 const startCode = Buffer.from([0, 0, 0, 1]);
 const typeMask = 0x1f;
-const nalType = { slice: 1, idr: 5, sps: 7, pps: 8, delimiter: 9, stapA: 24, fuA: 28 } as const;
+const nalType = { slice: 1, idr: 5, sei: 6, sps: 7, pps: 8, delimiter: 9, stapA: 24, fuA: 28 } as const;
 const fragmentHeaderBytes = 2;
 const aggregateLengthBytes = 2;
 
@@ -76,6 +76,18 @@ export const h264: PayloadFormat = {
     return splitNalUnits(data)
       .filter((unit) => typeOf(unit) !== nalType.delimiter)
       .flatMap((unit) => packetizeUnit(unit, maxBytes));
+  },
+
+  /**
+   * Start codes of four bytes, and no SEI: the encoder's own has hundreds of bytes, and LiveKit's native engine counts the
+   * bytes that stay clear modulo 256.
+   */
+  forEncryption(data: Buffer): Buffer {
+    const units = splitNalUnits(data).filter((unit) => {
+      const type = typeOf(unit);
+      return type !== nalType.delimiter && type !== nalType.sei;
+    });
+    return Buffer.concat(units.flatMap((unit) => [startCode, unit]));
   },
 
   parse(payload: Buffer): PayloadPart | undefined {

@@ -21,6 +21,8 @@ export interface PayloadPart {
 export interface PayloadFormat {
   /** Cuts a frame into payloads of at most `maxBytes` each; the last one is to be sent with the marker bit. */
   packetize(frame: OutgoingFrame, maxBytes: number): Buffer[];
+  /** The frame as receivers put it together, where that is not as the encoder made it: its head is authenticated. */
+  forEncryption?(data: Buffer): Buffer;
   /** Once for each received packet. Undefined for a payload that is malformed. */
   parse(payload: Buffer): PayloadPart | undefined;
   /** Puts a frame together from all its payloads, in order. Undefined when they do not make one. */
