@@ -8,7 +8,7 @@ import { describeWith } from '../support/parts.js';
 import { startParticipant } from '../support/program.mjs';
 import { TcpRelay } from '../support/tcp-relay.js';
 import { dominantFrequencyHz } from '../support/tone.js';
-import { ClientBrowser } from './browser.js';
+import { ClientBrowser, loudestHz } from './browser.js';
 import { takeHeard } from './room-of-two.js';
 import { SignalPeer, signToken } from './signal-peer.js';
 
@@ -142,20 +142,3 @@ describeWith(['chromium', 'native engine'], 'livekit-client in Chromium', () => 
     testTimeoutMs,
   );
 });
-
-/** The strongest frequency of what a page hears of a participant. */
-async function loudestHz(page: Page, identity: string): Promise<number> {
-  return page.evaluate<number>(`(async () => {
-    const [publication] = room.remoteParticipants.get('${identity}').audioTrackPublications.values();
-    const { track } = publication;
-    // Chromium decodes a remote track only while an element plays it.
-    track.attach();
-    const source = audio.createMediaStreamSource(new MediaStream([track.mediaStreamTrack]));
-    const analyser = new AnalyserNode(audio, { fftSize: 8192 });
-    source.connect(analyser);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const spectrum = new Float32Array(analyser.frequencyBinCount);
-    analyser.getFloatFrequencyData(spectrum);
-    return (spectrum.indexOf(Math.max(...spectrum)) * audio.sampleRate) / analyser.fftSize;
-  })()`);
-}

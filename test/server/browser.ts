@@ -6,7 +6,10 @@ import type { AddressInfo } from 'node:net';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
 const require = createRequire(import.meta.url);
-const client = readFileSync(require.resolve('livekit-client'));
+const scripts: Record<string, Buffer> = {
+  '/livekit-client.umd.js': readFileSync(require.resolve('livekit-client')),
+  '/e2ee-worker.js': readFileSync(require.resolve('livekit-client/e2ee-worker')),
+};
 const page = '<!doctype html><title>test</title><script src="/livekit-client.umd.js"></script>';
 const executablePath = '/usr/bin/chromium';
 const flags = [
@@ -22,7 +25,7 @@ const flags = [
   '--no-first-run',
 ];
 
-/** Headless Chromium with pages that have livekit-client as `LivekitClient`. */
+/** Headless Chromium with pages that have livekit-client as `LivekitClient`, and its worker for encryption at `/e2ee-worker.js`. */
 export class ClientBrowser {
   #browser!: Browser;
   #server!: Server;
@@ -30,10 +33,8 @@ export class ClientBrowser {
 
   async open(): Promise<void> {
     this.#server = createServer((request, response) => {
-      const isScript = request.url === '/livekit-client.umd.js';
-      response
-        .setHeader('Content-Type', isScript ? 'text/javascript' : 'text/html')
-        .end(isScript ? client : page);
+      const script = scripts[request.url ?? ''];
+      response.setHeader('Content-Type', script ? 'text/javascript' : 'text/html').end(script ?? page);
     }).listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
     this.#url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
@@ -54,4 +55,21 @@ export class ClientBrowser {
     this.#server.close();
     this.#server.closeAllConnections();
   }
+}
+
+/** The strongest frequency of what a page with `room` and the AudioContext `audio` hears of a participant. */
+export async function loudestHz(page: Page, identity: string): Promise<number> {
+  return page.evaluate<number>(`(async () => {
+    const [publication] = room.remoteParticipants.get('${identity}').audioTrackPublications.values();
+    const { track } = publication;
+    // Chromium decodes a remote track only while an element plays it.
+    track.attach();
+    const source = audio.createMediaStreamSource(new MediaStream([track.mediaStreamTrack]));
+    const analyser = new AnalyserNode(audio, { fftSize: 8192 });
+    source.connect(analyser);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const spectrum = new Float32Array(analyser.frequencyBinCount);
+    analyser.getFloatFrequencyData(spectrum);
+    return (spectrum.indexOf(Math.max(...spectrum)) * audio.sampleRate) / analyser.fftSize;
+  })()`);
 }
