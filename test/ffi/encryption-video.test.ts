@@ -107,6 +107,7 @@ for (const [name, start] of Object.entries(servers)) {
       ['H264', 1],
     ] as const)(
       'that the native engine publishes as %s is seen',
+      { timeout: testTimeoutMs },
       async ([codec, videoCodec]) => {
         const track = `native ${codec}`;
         await native.call('publishVideo', { name: track, publish: { videoCodec, simulcast: false } });
@@ -114,7 +115,6 @@ for (const [name, start] of Object.entries(servers)) {
         await native.call('stopVideo', { name: track });
         await ours.waitFor('videoEnded', { identity: 'native', name: track });
       },
-      testTimeoutMs,
     );
 
     test.for([
@@ -122,6 +122,7 @@ for (const [name, start] of Object.entries(servers)) {
       ['H264', 1],
     ] as const)(
       'that we publish as %s is seen by the native engine and by us',
+      { timeout: testTimeoutMs },
       async ([codec, videoCodec]) => {
         const track = `our ${codec}`;
         await ours.call('publishVideo', { name: track, publish: { videoCodec, simulcast: false } });
@@ -130,7 +131,6 @@ for (const [name, start] of Object.entries(servers)) {
         await ours.call('stopVideo', { name: track });
         await native.waitFor('trackUnsubscribed', { identity: 'ours', name: track });
       },
-      testTimeoutMs,
     );
 
     test(

@@ -113,6 +113,7 @@ describeWith(['chromium', 'native engine'], 'encryption with livekit-client in C
     ['H264', 1],
   ] as const)(
     'video of ours as %s is seen in the page, and that of the page by us',
+    { timeout: testTimeoutMs },
     async ([codec, videoCodec]) => {
       const room = `pictures ${codec}`;
       const ours = await joined(new Program(videoScript, { engine: 'offhook' }), room, 'ours');
@@ -146,7 +147,6 @@ describeWith(['chromium', 'native engine'], 'encryption with livekit-client in C
       );
       expect(await page.evaluate('errors')).toEqual([]);
     },
-    testTimeoutMs,
   );
 
   test(
