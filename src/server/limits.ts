@@ -196,6 +196,12 @@ export const limits = {
     source: 'ours: calls of participants by the API that wait for an answer, in each room',
     effect: 'A further PerformRpc is answered with resource_exhausted.',
   },
+  jobsOfDispatch: {
+    value: 100,
+    unit: 'count',
+    source: 'ours: with metadata and attributes as large as is allowed 13 MB',
+    effect: 'Of the jobs that a dispatch has had, the oldest that has ended is forgotten.',
+  },
   httpHeaderBytes: {
     value: 524_288,
     unit: 'bytes',

@@ -2,6 +2,7 @@ import { AgentDispatch, AgentDispatchState, Job, JobType, type RoomAgentDispatch
 import { describeError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
 import { newSid } from '../ids.js';
+import { limits } from '../limits.js';
 import type { Participant } from '../participant.js';
 import type { Room, RoomListener } from '../room.js';
 import type { AgentWorker } from './agent-worker.js';
@@ -136,7 +137,7 @@ export class Dispatcher implements RoomListener {
       .assign(job, refusers)
       .then((taken) => {
         if (!taken) return;
-        dispatch.state?.jobs.push(job);
+        if (dispatch.state) remember(job, dispatch.state);
         // Withdrawn while the worker was making up its mind.
         if (!this.#waiting.delete(waiting)) this.#workers.terminate(job.id);
       })
@@ -157,4 +158,12 @@ export class Dispatcher implements RoomListener {
       this.#wait({ job: job.clone(), room, dispatch, refusers: new Set(), offering: false });
     }
   }
+}
+
+/** Each participant that comes and goes may be another job: those that have ended are not kept for ever. */
+function remember(job: Job, { jobs }: AgentDispatchState): void {
+  jobs.push(job);
+  if (jobs.length <= limits.jobsOfDispatch.value) return;
+  const ended = jobs.findIndex(({ state }) => state !== undefined && state.endedAt > 0n);
+  if (ended >= 0) jobs.splice(ended, 1);
 }
