@@ -30,6 +30,10 @@ const maxTrendDeltas = 60;
 const thresholdUp = 0.0087;
 const thresholdDown = 0.039;
 const overuseMs = 40;
+/** Queues that stay: with the first the estimate does not grow, with the second it falls until they are empty. */
+const standingQueueMs = 50;
+const longQueueMs = 100;
+const shortestDelayMs = 15_000;
 const rateWindowMs = 500;
 const lossWindowMs = 500;
 const minLossPackets = 20;
@@ -57,6 +61,11 @@ export class BandwidthEstimator {
   #windowMs = 0;
   #windowBytes = 0;
   #windowBefore = { bytes: 0, ms: 0 };
+  /** Delays on clocks that differ, of which only the differences count. */
+  #shortestMs = Number.POSITIVE_INFINITY;
+  #shortestBeforeMs = Number.POSITIVE_INFINITY;
+  #shortestSinceMs = Number.NEGATIVE_INFINITY;
+  #queueMs = 0;
   #burst: Burst | undefined;
   #previous: Burst | undefined;
   #accumulatedMs = 0;
@@ -107,6 +116,7 @@ export class BandwidthEstimator {
 
   feedback({ baseSequenceNumber, arrivalsMs }: TransportFeedback, nowMs: number): void {
     this.#usage = this.#usage === 'under' ? 'normal' : this.#usage;
+    let delayMs = Number.POSITIVE_INFINITY;
     for (const [index, arrivalMs] of arrivalsMs.entries()) {
       const sequenceNumber = (baseSequenceNumber + index) & 0xffff;
       const slot = sequenceNumber % historyPackets;
@@ -116,8 +126,12 @@ export class BandwidthEstimator {
       this.#sent[slot] = undefined;
       this.#reported++;
       if (arrivalMs === undefined) this.#lost++;
-      else this.#arrive(packet, arrivalMs);
+      else {
+        this.#arrive(packet, arrivalMs);
+        delayMs = Math.min(delayMs, arrivalMs - packet.sentMs);
+      }
     }
+    if (delayMs < Number.POSITIVE_INFINITY) this.#updateQueue(delayMs, nowMs);
     this.#updateLoss(nowMs);
     this.#updateRate(nowMs);
   }
@@ -198,6 +212,17 @@ export class BandwidthEstimator {
     this.#thresholdMs = Math.min(600, Math.max(6, next));
   }
 
+  /** How much longer packets take than the fastest of the last while: the trend does not see a queue that stays. */
+  #updateQueue(delayMs: number, nowMs: number): void {
+    if (nowMs - this.#shortestSinceMs > shortestDelayMs) {
+      this.#shortestBeforeMs = this.#shortestMs;
+      this.#shortestMs = delayMs;
+      this.#shortestSinceMs = nowMs;
+    }
+    this.#shortestMs = Math.min(this.#shortestMs, delayMs);
+    this.#queueMs = delayMs - Math.min(this.#shortestMs, this.#shortestBeforeMs);
+  }
+
   #updateLoss(nowMs: number): void {
     this.#lossSinceMs ??= nowMs;
     if (nowMs - this.#lossSinceMs < lossWindowMs || this.#reported < minLossPackets) return;
@@ -212,7 +237,7 @@ export class BandwidthEstimator {
   #updateRate(nowMs: number): void {
     const elapsedS = Math.min(1, (nowMs - (this.#updatedMs ?? nowMs)) / 1_000);
     this.#updatedMs = nowMs;
-    if (this.#usage === 'over') {
+    if (this.#usage === 'over' || this.#queueMs > longQueueMs) {
       if (nowMs - this.#decreasedMs > decreaseIntervalMs) {
         // A delay that others cause, or a machine that is busy, says little of what the path carries.
         const isFilling = this.#sentBps(nowMs) > fillingShare * this.#bitrateBps;
@@ -221,7 +246,8 @@ export class BandwidthEstimator {
       }
       return;
     }
-    if (this.#usage === 'under' || this.#lossFraction > lightLoss) return;
+    const isFree = this.#usage === 'normal' && this.#queueMs < standingQueueMs;
+    if (!isFree || this.#lossFraction > lightLoss) return;
     const growth = this.isSearching(nowMs) ? searchGrowth : carefulGrowth;
     const grown = this.#bitrateBps * growth ** elapsedS;
     // What was never sent was never shown to fit.

@@ -22,8 +22,11 @@ export interface CongestionControlOptions {
 const defaultStartBps = 1_500_000;
 const minBps = 60_000;
 const maxBps = 50_000_000;
-/** Faster than the estimate, so that a key frame does not wait long; slower than all at once, which fills queues. */
-const pacingFactor = 2.5;
+/**
+ * Faster than the estimate, so that a key frame does not wait long; slower than all at once, which fills queues. Where
+ * the path was full a moment ago, its queue is what audio waits in.
+ */
+const pacingFactor = { wide: 2.5, narrow: 1.2 };
 const pacingIntervalMs = 5;
 /** What may leave at once after a pause. */
 const burstMs = 20;
@@ -68,7 +71,12 @@ export class CongestionControl {
 
   /** How long what is queued takes to leave. */
   get queueMs(): number {
-    return (this.#queuedBytes * 8_000) / (this.bitrateBps * pacingFactor);
+    return this.#queuedBytes / this.#bytesPerMs;
+  }
+
+  get #bytesPerMs(): number {
+    const isWide = this.#estimator.isSearching(this.#nowMs());
+    return (this.bitrateBps * (isWide ? pacingFactor.wide : pacingFactor.narrow)) / 8_000;
   }
 
   add(stream: ControlledStream): void {
@@ -118,7 +126,7 @@ export class CongestionControl {
 
   #flush(): void {
     const nowMs = this.#nowMs();
-    const bytesPerMs = (this.bitrateBps * pacingFactor) / 8_000;
+    const bytesPerMs = this.#bytesPerMs;
     const most = Math.max(packetBytes, bytesPerMs * burstMs);
     this.#budgetBytes = Math.min(most, this.#budgetBytes + (nowMs - this.#budgetAtMs) * bytesPerMs);
     this.#budgetAtMs = nowMs;

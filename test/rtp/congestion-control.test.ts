@@ -129,7 +129,8 @@ const newEstimator = () =>
 test('on a narrow link the estimate falls to what it carries, and the queue stays short', () => {
   const estimator = newEstimator();
   const link = { bps: () => 300_000, queueMs: 500, jitterMs: 5 };
-  const { deliveredBps } = runOverLink(estimator, link, { seconds: 30, offeredBps: 2_000_000 });
+  const { deliveredBps, worstQueueMs } = runOverLink(estimator, link, { seconds: 30, offeredBps: 2_000_000 });
+  expect(worstQueueMs).toBeLessThan(250);
   expect(estimator.bitrateBps).toBeLessThan(360_000);
   expect(deliveredBps).toBeGreaterThan(180_000);
 });

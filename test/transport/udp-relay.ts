@@ -7,6 +7,8 @@ export interface UdpRelay {
   candidate: string;
   /** Whether a packet goes on; all of them at first. */
   passes: (packet: Buffer, to: 'server' | 'client') => boolean;
+  /** How long a packet that goes on is held back; not at all at first. */
+  heldMs: (packet: Buffer, to: 'server' | 'client') => number;
   close(): void;
 }
 
@@ -14,21 +16,30 @@ export interface UdpRelay {
 export async function startUdpRelay(port: number): Promise<UdpRelay> {
   const front = createSocket('udp4');
   const back = createSocket('udp4');
+  let closed = false;
+  const pass = (packet: Buffer, to: 'server' | 'client', send: () => void) => {
+    if (!relay.passes(packet, to)) return;
+    const heldMs = relay.heldMs(packet, to);
+    if (heldMs <= 0) send();
+    else setTimeout(() => closed || send(), heldMs);
+  };
   let client: { address: string; port: number } | undefined;
   const relay: UdpRelay = {
     candidate: '',
     passes: () => true,
+    heldMs: () => 0,
     close: () => {
+      closed = true;
       front.close();
       back.close();
     },
   };
   front.on('message', (packet, from) => {
     client = from;
-    if (relay.passes(packet, 'server')) back.send(packet, port, '127.0.0.1');
+    pass(packet, 'server', () => back.send(packet, port, '127.0.0.1'));
   });
   back.on('message', (packet) => {
-    if (client && relay.passes(packet, 'client')) front.send(packet, client.port, client.address);
+    pass(packet, 'client', () => client && front.send(packet, client.port, client.address));
   });
   front.bind(0, '127.0.0.1');
   back.bind(0, '127.0.0.1');
