@@ -46,7 +46,7 @@ export function rowsOf(result) {
       offhook: [offhook.q1, offhook.q3],
       native: native.q1 === undefined ? undefined : [native.q1, native.q3],
     },
-    higherIsBetter: unit === 'MB/s',
+    higherIsBetter: unit === 'MB/s' || unit === 'frames per second',
   };
   if (native.notWithinMs !== undefined) {
     row.note = `the native engine did not return within ${native.notWithinMs / 1_000} s`;

@@ -13,11 +13,12 @@ import { data } from './measures/data.mjs';
 import { firstAudio } from './measures/first-audio.mjs';
 import { rooms } from './measures/rooms.mjs';
 import { rpc } from './measures/rpc.mjs';
+import { video } from './measures/video.mjs';
 import { describePythonResult, pythonMeasures } from './python/index.mjs';
 import { describeResult } from './report.mjs';
 import { renderSnapshot } from './snapshot.mjs';
 
-const nodeMeasures = [connect, blockedFilter, firstAudio, rpc, ...data, ...rooms];
+const nodeMeasures = [connect, blockedFilter, firstAudio, rpc, ...data, ...rooms, ...video];
 const folder = fileURLToPath(new URL('../out/bench', import.meta.url));
 const snapshotFolder = fileURLToPath(new URL('../docs/bench', import.meta.url));
 
@@ -32,8 +33,8 @@ const { values: args } = parseArgs({
   },
 });
 const sizes = args.quick
-  ? { pairs: 3, dataPairs: 1, measureMs: 3_000, calls: 2 }
-  : { pairs: Number(args.pairs), dataPairs: 5, measureMs: 20_000, calls: 20 };
+  ? { pairs: 3, dataPairs: 1, measureMs: 3_000, calls: 2, videoPairs: 1, videoMs: 3_000 }
+  : { pairs: Number(args.pairs), dataPairs: 5, measureMs: 20_000, calls: 20, videoPairs: 3, videoMs: 8_000 };
 const measures = args.python ? pythonMeasures : nodeMeasures;
 const wanted = args.only?.split(',');
 const chosen = measures.filter(({ name }) => !wanted || wanted.some((word) => name.startsWith(word)));

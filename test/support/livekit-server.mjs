@@ -87,7 +87,7 @@ async function tryStart(binary, keys) {
     return { failure: lines.slice(-3).join('\n') };
   }
   return {
-    server: { url, httpUrl, ...keys, pid: child.pid, lines, stop: () => kill(child) },
+    server: { url, httpUrl, ...keys, pid: child.pid, udpPort: ports.udpPort, lines, stop: () => kill(child) },
   };
 }
 

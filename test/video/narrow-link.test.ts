@@ -28,7 +28,7 @@ const withoutCandidates = (sdp: string) => sdp.replace(/a=candidate:.*\r\n/g, ''
 /** A picture that no encoder makes small. */
 function noise(count: number) {
   const picture = packedPicture('i420', width, height);
-  const [{ bytes }] = picture.planes as [{ bytes: Uint8Array }];
+  const { bytes } = picture.planes[0]!;
   let seed = count + 1;
   for (let at = 0; at < width * height; at++) {
     if (at % 16 === 0) seed = (seed * 1_103_515_245 + 12_345) & 0x7fffffff;
