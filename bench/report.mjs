@@ -50,7 +50,7 @@ export function rowsOf(result) {
   };
   if (native.notWithinMs !== undefined) {
     row.note = `the native engine did not return within ${native.notWithinMs / 1_000} s`;
-  } else {
+  } else if (native.median > 0) {
     row.ratio = offhook.median / native.median;
   }
   if (result.offhookWithoutFilter) {

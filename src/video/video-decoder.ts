@@ -31,6 +31,8 @@ export class VideoDecoder {
   #decoder: NativeDecoder | undefined;
   #waitsForKeyFrame = true;
   #early: [data: Uint8Array, isKeyFrame: boolean, id: number][] = [];
+  /** More frames came than are kept before the codecs are loaded. */
+  #lostEarly = false;
   #closed = false;
   /** Copying out of the codec's memory is asynchronous: pictures are handed over one after another. */
   #copying: Promise<void> = Promise.resolve();
@@ -42,7 +44,7 @@ export class VideoDecoder {
       (codecs) => {
         this.#codecs = codecs;
         for (const [data, isKeyFrame, id] of this.#early.splice(0)) this.decode(data, isKeyFrame, id);
-        if (this.#waitsForKeyFrame && !this.#closed) options.onKeyFrameNeeded();
+        if (this.#lostEarly && !this.#closed) options.onKeyFrameNeeded();
       },
       (error: unknown) => {
         if (!this.#closed) options.onUnavailable(error);
@@ -56,7 +58,10 @@ export class VideoDecoder {
     if (!this.#codecs) {
       // A server takes its time for a second key frame: the first is kept until the codecs are loaded.
       if (this.#early.length < maxWaiting) this.#early.push([data, isKeyFrame, id]);
-      else this.#early = [];
+      else {
+        this.#early = [];
+        this.#lostEarly = true;
+      }
       return;
     }
     if (this.#waitsForKeyFrame && !isKeyFrame) return;

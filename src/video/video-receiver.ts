@@ -164,7 +164,10 @@ export class VideoReceiver {
     }
     this.#streams.add(stream);
     this.#timer ??= setInterval(() => this.#tick(), tickMs);
+    const isLate = this.#codec !== undefined && (this.#early ?? []).length === 0 && !this.#decoder;
     if (this.#codec) this.#begin(this.#codec);
+    // Before the first packet there is nothing to ask: what comes first is a key frame, or else it is asked for.
+    if (isLate) this.#requestKeyFrame();
     return stream;
   }
 
@@ -249,7 +252,6 @@ export class VideoReceiver {
     });
     const early = this.#early ?? [];
     this.#early = undefined;
-    if (early.length === 0) this.#requestKeyFrame();
     for (const frame of early) this.#decode(frame, codec);
   }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseRtcp, serializeRtp } from '../../src/rtp/index.js';
-import { type VideoFormat, VideoReceiver } from '../../src/video/index.js';
+import { loadCodecs, type VideoFormat, VideoReceiver } from '../../src/video/index.js';
 import { vp8 } from '../../src/video/payload/vp8.js';
 
 const format: VideoFormat = {
@@ -55,5 +55,23 @@ test('a stream that is opened long after the key frame asks for another one, and
   expect(receiver.stats().framesReceived).toBe(0);
   open();
   expect(keyFrameRequests).toHaveLength(1);
+  receiver.close();
+});
+
+test('a stream that is opened before the first packet takes a key frame of many packets as it comes', async () => {
+  const { receiver, open, keyFrameRequests } = subscription();
+  open();
+  const data = Buffer.concat([Buffer.from([0x10, 0, 0, 0x9d, 0x01, 0x2a, 2, 0, 2, 0]), Buffer.alloc(3_000)]);
+  const payloads = vp8.packetize({ data, isKeyFrame: true, pictureId: 0 }, 1_000);
+  for (const [index, payload] of payloads.entries()) {
+    const marker = index === payloads.length - 1;
+    const header = { payloadType: 96, marker, sequenceNumber: index, timestamp: 0, ssrc: 7 };
+    receiver.handlePacket(serializeRtp(header, payload));
+    // The codecs are loaded by then.
+    await loadCodecs();
+    await Promise.resolve();
+  }
+  expect(receiver.stats()).toMatchObject({ framesReceived: 1, keyFramesReceived: 1 });
+  expect(keyFrameRequests).toEqual([]);
   receiver.close();
 });

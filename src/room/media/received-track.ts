@@ -1,8 +1,8 @@
 import { type AudioPayload, AudioReceiver } from '../../audio/index.js';
 import type { LogSubject } from '../../logging/index.js';
-import type { TransportFeedbackRecorder } from '../../rtp/index.js';
 import { extensionUris, type MediaSection, type MediaTrack } from '../../transport/index.js';
 import { type VideoFormat, type VideoPayload, VideoReceiver, videoCodec } from '../../video/index.js';
+import type { OfferedTrack } from './subscriber.js';
 
 interface ReceivedTrackOptions {
   trackSid: string;
@@ -24,13 +24,16 @@ export class ReceivedTrack {
   /** Of a video track. */
   readonly video: VideoReceiver | undefined;
   #media: MediaTrack | undefined;
+  #roundTripMs: () => number | undefined = () => undefined;
 
   constructor({ trackSid, participantSid, kind, subject }: ReceivedTrackOptions) {
     this.trackSid = trackSid;
     this.participantSid = participantSid;
     this.kind = kind;
     const sendRtcp = (packet: Buffer) => void this.#media?.send(packet);
-    if (kind === 'video') this.video = new VideoReceiver({ format: noVideo, sendRtcp, subject });
+    // A packet that is lost twice is asked for again after a round trip: with a guess in its place the picture stands still.
+    const roundTripMs = () => this.#roundTripMs();
+    if (kind === 'video') this.video = new VideoReceiver({ format: noVideo, sendRtcp, subject, roundTripMs });
     else this.audio = new AudioReceiver({ payloadTypes: new Map(), sendRtcp, subject });
   }
 
@@ -38,10 +41,11 @@ export class ReceivedTrack {
     return this.#media !== undefined;
   }
 
-  /** Takes packets from `media` from now on, as the media section `section` describes them. */
-  bind(media: MediaTrack, section: MediaSection, feedback: TransportFeedbackRecorder): void {
+  /** Takes the packets of `media` from now on, as its media section describes them. */
+  bind({ media, section, feedback, roundTripMs }: OfferedTrack): void {
     if (this.#media && this.#media !== media) this.#media.onPacket = () => {};
     this.#media = media;
+    this.#roundTripMs = roundTripMs;
     const { audio, video } = this;
     audio?.setPayloadTypes(audioPayloads(section));
     video?.setFormat(videoFormat(section), feedback);

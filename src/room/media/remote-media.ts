@@ -39,13 +39,14 @@ export class RemoteMedia {
       this.#dispatch({ type: 'mediaEnded', trackSid });
       this.forget(trackSid);
     }
-    for (const { trackSid, participantSid, media, section, feedback } of offered) {
+    for (const carried of offered) {
+      const { trackSid, participantSid, media } = carried;
       const { kind } = media;
       const track =
         this.#tracks.get(trackSid) ??
         new ReceivedTrack({ trackSid, participantSid, kind, subject: this.#subject });
       this.#tracks.set(trackSid, track);
-      track.bind(media, section, feedback);
+      track.bind(carried);
       this.#dispatch({ type: 'mediaArrived', participantSid, trackSid });
       this.#awaitClaim(trackSid);
     }

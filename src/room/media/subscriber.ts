@@ -23,6 +23,8 @@ export interface OfferedTrack {
   trackSid: string;
   /** Of the connection that it comes over. */
   feedback: TransportFeedbackRecorder;
+  /** Of the path that it comes over, in milliseconds; undefined before it was measured. */
+  roundTripMs: () => number | undefined;
 }
 
 export interface SubscriberOptions extends MediaConnectionOptions {
@@ -87,7 +89,8 @@ export class Subscriber {
       if (!isSame) known?.media.close();
       const media = isSame ? known.media : this.media.pc.addTrack({ mid, kind });
       media.listenTo(ssrcsOf(section));
-      tracks.set(mid, { media, section, feedback: this.#feedback, ...ids });
+      const roundTripMs = () => this.media.pc.rttMs;
+      tracks.set(mid, { media, section, feedback: this.#feedback, roundTripMs, ...ids });
     }
     for (const [mid, { media }] of this.#tracks) if (!tracks.has(mid)) media.close();
     this.#tracks = tracks;
