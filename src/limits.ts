@@ -48,6 +48,24 @@ export const limits = {
     source: 'ours',
     effect: 'Of a longer list of regions, the first are used.',
   },
+  sections: {
+    value: 1_024,
+    unit: 'count',
+    source: 'ours: what the parser of descriptions takes',
+    effect: 'Sections that a server wants in order to send more tracks are not offered.',
+  },
+  withoutSingleConnection: {
+    value: 64,
+    unit: 'count',
+    source: 'ours: the regions of a cluster',
+    effect: 'The server that was found first to have no `/rtc/v1` is asked for it again.',
+  },
+  withoutSingleConnectionMs: {
+    value: 600_000,
+    unit: 'ms',
+    source: 'ours: a server is replaced by a newer one within minutes',
+    effect: 'A server that had no `/rtc/v1` is asked for it again.',
+  },
   minSampleRate: {
     value: 8_000,
     unit: 'Hz',

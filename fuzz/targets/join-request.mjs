@@ -37,7 +37,11 @@ export default {
     for (const strict of [false, true]) {
       tell(refusesWith([HttpError], () => readClientOptions(query, '127.0.0.1', { strict })));
     }
-    tell(refusesWith([HttpError], () => readJoinRequest(input.toString('base64'), '127.0.0.1')));
-    tell(refusesWith([HttpError], () => readJoinRequest(query.get('join_request'), '127.0.0.1')));
+    tell(
+      refusesWith([HttpError], () =>
+        readJoinRequest(new URLSearchParams({ join_request: input.toString('base64') }), '127.0.0.1'),
+      ),
+    );
+    tell(refusesWith([HttpError], () => readJoinRequest(query, '127.0.0.1')));
   },
 };

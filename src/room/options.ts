@@ -64,6 +64,11 @@ export interface ConnectOptions {
   adaptiveStream?: boolean;
   /** Video that nobody watches, and layers of it that nobody watches, are not encoded; default false. */
   dynacast?: boolean;
+  /**
+   * One peer connection for both directions, which is up a round trip sooner, where the server has that (`/rtc/v1`); one
+   * for each otherwise. Default true.
+   */
+  singlePeerConnection?: boolean;
   /** `join`: connect returns when the room answered, media comes up beside it (default). `media`: when it is up. */
   waitFor?: 'join' | 'media';
   /** In milliseconds; the others keep their defaults (and their environment variables). */

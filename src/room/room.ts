@@ -1,4 +1,4 @@
-import { DisconnectReason, SimulateScenario } from '@livekit/protocol';
+import { CandidateProtocol, DisconnectReason, SimulateScenario } from '@livekit/protocol';
 import type { FrameFilter } from '../audio/index.js';
 import { resolveDeadlines } from '../deadlines/index.js';
 import { describeError, OffhookError } from '../errors/index.js';
@@ -47,6 +47,8 @@ export type SimulatedScenario =
   | 'nodeFailure'
   | 'serverLeave'
   | 'migration'
+  | 'forceTcp'
+  | 'forceTls'
   | 'disconnectSignalOnResume';
 
 /** One participant's connection to a LiveKit room. */
@@ -175,6 +177,8 @@ export class Room {
     else
       engine.send({ case: 'simulate', value: new SimulateScenario({ scenario: serverScenarios[scenario] }) });
     if (scenario === 'disconnectSignalOnResume') engine.connection.simulate('signalLost');
+    // The next session of this participant gets candidates of that kind alone.
+    if (scenario === 'forceTcp' || scenario === 'forceTls') engine.connection.simulate('leaveReconnect');
   }
 
   stats(): RoomStats {
@@ -285,6 +289,8 @@ const serverScenarios: Record<
   nodeFailure: { case: 'nodeFailure', value: true },
   serverLeave: { case: 'serverLeave', value: true },
   migration: { case: 'migration', value: true },
+  forceTcp: { case: 'switchCandidateProtocol', value: CandidateProtocol.TCP },
+  forceTls: { case: 'switchCandidateProtocol', value: CandidateProtocol.TLS },
   disconnectSignalOnResume: { case: 'disconnectSignalOnResume', value: true },
 };
 

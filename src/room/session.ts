@@ -15,18 +15,20 @@ import { OffhookError } from '../errors/index.js';
 import { createLogger, type Logger } from '../logging/index.js';
 import type { SignalClient } from '../signal/index.js';
 import type { Timeline } from '../timeline/index.js';
-import type { DataChannel, IceCandidate, IceServer, PeerConnectionState } from '../transport/index.js';
+import type { DataChannel, IceCandidate, IceServer } from '../transport/index.js';
 import { createDeferred, type Deferred } from './deferred.js';
+import type { MediaConnection, MediaConnectionOptions } from './media/media-connection.js';
 import { Publisher } from './media/publisher.js';
-import { type OfferedTrack, Subscriber } from './media/subscriber.js';
+import { type OfferedTrack, ReceivedSections } from './media/received-sections.js';
+import { Subscriber } from './media/subscriber.js';
 
 const log = createLogger('room/session');
 /** After a resume the server restarts ICE of its own accord: before that, connected means nothing. */
 const settleMs = 500;
+/** Candidates that were found while the server let us in. */
+const maxEarlyMessages = 64;
 
 interface SessionOptions {
-  signal: SignalClient;
-  join: JoinResponse;
   timeline: Timeline;
   deadlines: Deadlines;
   /** Used instead of the server's. */
@@ -49,12 +51,19 @@ export interface SessionEvents {
   onTracks(tracks: readonly OfferedTrack[]): void;
 }
 
-/** One session with a server: its signal connection, which may be replaced, and its two peer connections. */
+/**
+ * One session with a server: its signal connection, which may be replaced, and its peer connections, one for both
+ * directions or one for each. It is prepared first, so that its offer can travel with the request to join, and begins
+ * with the answer.
+ */
 export class Session {
-  readonly publisher: Publisher;
-  readonly subscriber: Subscriber;
-  readonly join: JoinResponse;
-  #signal: SignalClient;
+  #options: SessionOptions;
+  #publisher: Publisher | undefined;
+  #subscriber: Subscriber | undefined;
+  #join: JoinResponse | undefined;
+  #signal: SignalClient | undefined;
+  /** What is to be sent once there is a signal connection. */
+  #early: SignalRequest['message'][] = [];
   #log: Logger;
   #events: SessionEvents;
   #mediaUp = createDeferred<void>();
@@ -67,41 +76,89 @@ export class Session {
   #controller = new AbortController();
 
   constructor(options: SessionOptions) {
-    const { join, timeline, deadlines, iceTransportPolicy, events } = options;
-    this.join = join;
-    this.#log = log.about(timeline.subject);
-    this.#events = events;
-    this.#signal = options.signal;
-    const iceServers = options.iceServers ?? join.iceServers.map(toIceServer);
-    const common = {
+    this.#options = options;
+    this.#log = log.about(options.timeline.subject);
+    this.#events = options.events;
+  }
+
+  /** The offer of a session with one peer connection, for the request to join. */
+  firstOffer(): SessionDescription {
+    const { iceServers = [] } = this.#options;
+    this.#publisher = this.#newPublisher(iceServers);
+    return new SessionDescription({ type: 'offer', ...this.#publisher.firstOffer() });
+  }
+
+  /** The server has let us in. */
+  begin(signal: SignalClient, join: JoinResponse): void {
+    this.#join = join;
+    this.#signal = signal;
+    const iceServers = this.#options.iceServers ?? join.iceServers.map(toIceServer);
+    if (this.#publisher && signal.isSingle) {
+      this.#publisher.media.pc.setIceServers(iceServers);
+      return;
+    }
+    this.#publisher?.close();
+    this.#early = [];
+    this.#publisher = this.#newPublisher(iceServers);
+    this.#subscriber = new Subscriber({
+      ...this.#mediaOptions(iceServers, SignalTarget.SUBSCRIBER),
+      sendAnswer: (sdp, id) =>
+        this.send({ case: 'answer', value: new SessionDescription({ type: 'answer', sdp, id }) }),
+      onTracks: (tracks) => this.#events.onTracks(tracks),
+      onDataChannel: (channel) => this.#receive(channel),
+    });
+  }
+
+  get join(): JoinResponse {
+    return begun(this.#join);
+  }
+
+  /** One peer connection carries both directions. */
+  get isSingle(): boolean {
+    return this.#join !== undefined && this.#subscriber === undefined;
+  }
+
+  /** Over which we send, and receive as well where it is the only one. */
+  get publisher(): Publisher {
+    return begun(this.#publisher);
+  }
+
+  /** Over which we receive, where there are two. */
+  get subscriber(): Subscriber | undefined {
+    return this.#subscriber;
+  }
+
+  #newPublisher(iceServers: readonly IceServer[]): Publisher {
+    const { events } = this.#options;
+    const publisher: Publisher = new Publisher({
+      ...this.#mediaOptions(iceServers, SignalTarget.PUBLISHER),
+      sendOffer: (sdp, id) =>
+        this.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id }) }),
+      onAnswered: (sections, trackSids) => {
+        if (!this.#subscriber) events.onTracks(received.take(sections, trackSids));
+      },
+    });
+    const received = new ReceivedSections(publisher.media.pc);
+    publisher.media.pc.onDataChannel = (channel) => this.#receive(channel);
+    for (const channel of [publisher.lossy, publisher.reliable]) {
+      channel.onOpen = () => this.#checkMedia();
+      channel.onMessage = (message) => events.onPacket(message, kindOf(channel));
+    }
+    return publisher;
+  }
+
+  #mediaOptions(iceServers: readonly IceServer[], target: SignalTarget): MediaConnectionOptions {
+    const { timeline, deadlines, iceTransportPolicy } = this.#options;
+    return {
       timeline,
       deadlines,
       iceServers,
       iceTransportPolicy,
+      sendCandidate: (candidate) => this.#sendCandidate(candidate, target),
       onSilent: () => this.#onPathLost('the server no longer answers on the path of media'),
+      onStateChange: () => this.#checkMedia(),
+      onFailure: (error) => this.#onMediaLost(error),
     };
-    this.publisher = new Publisher({
-      ...common,
-      sendOffer: (sdp, id) =>
-        this.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id }) }),
-      sendCandidate: (candidate) => this.#sendCandidate(candidate, SignalTarget.PUBLISHER),
-      onStateChange: () => this.#checkMedia(),
-      onFailure: (error) => this.#onMediaLost(error),
-    });
-    this.subscriber = new Subscriber({
-      ...common,
-      sendAnswer: (sdp, id) =>
-        this.send({ case: 'answer', value: new SessionDescription({ type: 'answer', sdp, id }) }),
-      sendCandidate: (candidate) => this.#sendCandidate(candidate, SignalTarget.SUBSCRIBER),
-      onTracks: (tracks) => events.onTracks(tracks),
-      onDataChannel: (channel) => this.#receive(channel),
-      onStateChange: () => this.#checkMedia(),
-      onFailure: (error) => this.#onMediaLost(error),
-    });
-    for (const channel of [this.publisher.lossy, this.publisher.reliable]) {
-      channel.onOpen = () => this.#checkMedia();
-      channel.onMessage = (message) => events.onPacket(message, kindOf(channel));
-    }
   }
 
   /** Aborts when the session is closed. */
@@ -114,11 +171,11 @@ export class Session {
   }
 
   get url(): string {
-    return this.#signal.url;
+    return this.#signal?.url ?? '';
   }
 
   get signalRttMs(): number | undefined {
-    return this.#signal.rttMs;
+    return this.#signal?.rttMs;
   }
 
   /** Resolves when everything that was agreed on is connected; rejects when the session is closed before. */
@@ -130,14 +187,16 @@ export class Session {
   start(): void {
     if (this.#started) return;
     this.#started = true;
-    this.#listen(this.#signal);
-    this.publisher.negotiate();
+    this.#listen(begun(this.#signal));
+    for (const message of this.#early.splice(0)) this.send(message);
+    if (this.#subscriber) this.publisher.negotiate();
+    else this.publisher.begin();
   }
 
   /** Ends the signal connection, for another one to take its place: the server would end it then, as if it broke. */
   closeSignal(): void {
     this.#resuming = true;
-    this.#signal.close();
+    this.#signal?.close();
   }
 
   /** Goes on with another signal connection to the same session. */
@@ -167,7 +226,8 @@ export class Session {
   }
 
   send(message: SignalRequest['message']): void {
-    this.#signal.send(message);
+    if (this.#signal) this.#signal.send(message);
+    else if (this.#early.length < maxEarlyMessages) this.#early.push(message);
   }
 
   /** What SyncState says of the channels that exist. */
@@ -182,9 +242,18 @@ export class Session {
     ];
   }
 
-  /** Whether both peer connections can still carry something. */
+  get #media(): MediaConnection[] {
+    return [this.#publisher, this.#subscriber].flatMap((side) => side?.media ?? []);
+  }
+
+  /** What was last agreed on for the tracks that the server sends; SyncState tells it. */
+  get descriptions(): { offer: string | undefined; answer: string | undefined } {
+    return (this.#subscriber ?? this.publisher).descriptions;
+  }
+
+  /** Whether the peer connections can still carry something. */
   get mediaIsAlive(): boolean {
-    return [this.publisher.media.state, this.subscriber.media.state].every(isAlive);
+    return this.#media.every(({ state }) => state !== 'failed' && state !== 'closed');
   }
 
   /** Leaves nothing behind. */
@@ -192,9 +261,9 @@ export class Session {
     if (this.#closed) return;
     const error = new OffhookError('OFFHOOK_CLOSED', 'the session is over');
     this.#controller.abort(error);
-    this.#signal.close();
-    this.publisher.close();
-    this.subscriber.media.close();
+    this.#signal?.close();
+    this.#publisher?.close();
+    this.#subscriber?.media.close();
     this.#mediaUp.reject(error);
     this.#restart?.done.reject(error);
   }
@@ -212,10 +281,13 @@ export class Session {
   #handle(message: SignalResponse['message']): void {
     switch (message.case) {
       case 'offer':
-        this.subscriber.handleOffer(message.value.sdp, message.value.id);
+        this.#subscriber?.handleOffer(message.value.sdp, message.value.id);
         break;
       case 'answer':
-        this.publisher.handleAnswer(message.value.sdp, message.value.id);
+        this.publisher.handleAnswer(message.value.sdp, message.value.id, message.value.midToTrackId);
+        break;
+      case 'mediaSectionsRequirement':
+        if (!this.#subscriber) this.publisher.offerToReceive(message.value);
         break;
       case 'trickle':
         this.#handleCandidate(message.value);
@@ -232,8 +304,10 @@ export class Session {
     const candidate = parseCandidate(candidateInit);
     if (!candidate) {
       this.#log.warn(`a candidate of the server is no JSON: ${candidateInit.slice(0, 100)}`);
-    } else if (target === SignalTarget.PUBLISHER) this.publisher.media.addCandidate(candidate);
-    else this.subscriber.media.addCandidate(candidate);
+      return;
+    }
+    const connection = target === SignalTarget.SUBSCRIBER ? this.#subscriber : undefined;
+    (connection ?? this.publisher).media.addCandidate(candidate);
   }
 
   #sendCandidate(candidate: IceCandidate, target: SignalTarget): void {
@@ -257,7 +331,8 @@ export class Session {
       this.publisher.dataIsOpen();
       this.#events.onChannels({ reliable, lossy });
     }
-    if (this.join.subscriberPrimary && this.subscriber.media.state !== 'connected') return;
+    if (this.join.subscriberPrimary && this.#subscriber && this.#subscriber.media.state !== 'connected')
+      return;
     this.#mediaUp.resolve();
     if (this.publisher.media.state === 'connected' && this.#restart?.settled) this.#restart.done.resolve();
   }
@@ -273,8 +348,9 @@ export class Session {
   }
 }
 
-function isAlive(state: PeerConnectionState): boolean {
-  return state !== 'failed' && state !== 'closed';
+function begun<Part>(part: Part | undefined): Part {
+  if (part === undefined) throw new OffhookError('OFFHOOK_CLOSED', 'the session has not begun');
+  return part;
 }
 
 function kindOf({ label }: DataChannel): PacketKind {

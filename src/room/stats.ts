@@ -42,7 +42,7 @@ export function roomStats({ connection, tracks, media }: Engine): RoomStats {
   const { session } = connection;
   return {
     publisher: session && transportStats(session.publisher.media.pc),
-    subscriber: session && transportStats(session.subscriber.media.pc),
+    subscriber: session?.subscriber && transportStats(session.subscriber.media.pc),
     sent,
     received,
     sentVideo,

@@ -14,7 +14,7 @@ interface SyncStateSources {
 
 /** What a server must know of us to take a session up again (SyncState). */
 export function syncState({ session, tracks, data, autoSubscribe, differing }: SyncStateSources): SyncState {
-  const { offer, answer } = session.subscriber.descriptions;
+  const { offer, answer } = session.descriptions;
   return new SyncState({
     ...(offer === undefined ? {} : { offer: new SessionDescription({ type: 'offer', sdp: offer }) }),
     ...(answer === undefined ? {} : { answer: new SessionDescription({ type: 'answer', sdp: answer }) }),

@@ -15,13 +15,14 @@ const maxBytes = 1024 * 1024;
  *
  * @throws HttpError 400 when it is missing or not one.
  */
-export function readJoinRequest(encoded: string | null, address: string): ClientOptions {
+export function readJoinRequest(query: URLSearchParams, address: string): ClientOptions {
+  const encoded = query.get('join_request');
   if (encoded === null || encoded === '') throw new HttpError(400, 'join_request is required');
   const request = unwrap(encoded);
   const { clientInfo, connectionSettings } = request;
   return {
     autoSubscribe: connectionSettings?.autoSubscribe ?? false,
-    iceLite: false,
+    iceLite: query.get('ice_lite') === '1',
     singleConnection: true,
     addTracks: request.addTrackRequests,
     offer: request.publisherOffer,

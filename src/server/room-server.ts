@@ -99,7 +99,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
   const router = new HttpRouter()
     .page('/', () => ({ contentType: 'text/plain', body: 'OK' }))
     .page('/rtc/v1/validate', (request) =>
-      validate(request, () => readJoinRequest(request.query.get('join_request'), request.address)),
+      validate(request, () => readJoinRequest(request.query, request.address)),
     )
     .page('/rtc/validate', (request) =>
       validate(request, () => readClientOptions(request.query, request.address, { strict: true })),
@@ -121,8 +121,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
     router,
     {
       '/rtc': ({ token, query, address }) => join(token, () => readClientOptions(query, address)),
-      '/rtc/v1': ({ token, query, address }) =>
-        join(token, () => readJoinRequest(query.get('join_request'), address)),
+      '/rtc/v1': ({ token, query, address }) => join(token, () => readJoinRequest(query, address)),
       '/agent': async ({ token }) => {
         const access = await verifyAccess(token, keys);
         return { admit: () => workers.check(access), serve: (socket) => workers.serve(socket, access) };

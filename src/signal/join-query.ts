@@ -1,6 +1,16 @@
 import { createRequire } from 'node:module';
 import os from 'node:os';
-import type { ReconnectReason } from '@livekit/protocol';
+import { gzipSync } from 'node:zlib';
+import {
+  ClientInfo,
+  ClientInfo_SDK,
+  ConnectionSettings,
+  JoinRequest,
+  type ReconnectReason,
+  type SessionDescription,
+  WrappedJoinRequest,
+  WrappedJoinRequest_Compression,
+} from '@livekit/protocol';
 
 /** LiveKit's signalling protocol as this engine speaks it; servers choose by it what they send. */
 const protocolVersion = 16;
@@ -14,7 +24,15 @@ export interface JoinQueryOptions {
   clientProtocol?: number;
   /** Resume of a session that the server still holds. */
   resume?: { participantSid: string; reason: ReconnectReason };
+  /**
+   * One peer connection for both directions (`/rtc/v1`), where the server has that; two (`/rtc`) otherwise. The offer
+   * begins a session; a resumed one has none.
+   */
+  singleConnection?: { offer: SessionDescription | undefined };
 }
+
+/** Asks `offhook dev` to answer our ICE checks and send none, so that we nominate; other servers pass it over. */
+const iceLite = ['ice_lite', '1'] as const;
 
 /** The query of `/rtc`: how the session shall be, and who asks (livekit-server `ParseClientInfo`). */
 export function joinQuery(options: JoinQueryOptions): URLSearchParams {
@@ -27,14 +45,47 @@ export function joinQuery(options: JoinQueryOptions): URLSearchParams {
     os_version: os.release(),
     auto_subscribe: options.autoSubscribe ? '1' : '0',
     adaptive_stream: options.adaptiveStream ? '1' : '0',
-    // Asks `offhook dev` to answer our ICE checks and send none, so that we nominate on both connections; other servers
-    // pass it over.
-    ice_lite: '1',
   });
+  query.set(...iceLite);
   if (options.resume) {
     query.set('reconnect', '1');
     query.set('sid', options.resume.participantSid);
     query.set('reconnect_reason', String(options.resume.reason));
   }
   return query;
+}
+
+/** The query of `/rtc/v1`: the same, and the first offer, as a JoinRequest. */
+export function singleConnectionQuery(
+  options: JoinQueryOptions,
+  offer: SessionDescription | undefined,
+): URLSearchParams {
+  const { autoSubscribe, adaptiveStream, clientProtocol = 0, resume } = options;
+  const request = new JoinRequest({
+    clientInfo: new ClientInfo({
+      sdk: ClientInfo_SDK.NODE,
+      version,
+      protocol: protocolVersion,
+      clientProtocol,
+      os: os.platform(),
+      osVersion: os.release(),
+    }),
+    connectionSettings: new ConnectionSettings({ autoSubscribe, adaptiveStream }),
+    ...(offer && { publisherOffer: offer }),
+    ...(resume && {
+      reconnect: true,
+      participantSid: resume.participantSid,
+      reconnectReason: resume.reason,
+    }),
+  });
+  const wrapped = new WrappedJoinRequest({
+    compression: WrappedJoinRequest_Compression.GZIP,
+    joinRequest: new Uint8Array(gzipSync(request.toBinary())),
+  });
+  // Servers in Go want the padding, which base64url of Node.js leaves out.
+  const encoded = Buffer.from(wrapped.toBinary())
+    .toString('base64')
+    .replaceAll('+', '-')
+    .replaceAll('/', '_');
+  return new URLSearchParams([['join_request', encoded], [...iceLite]]);
 }

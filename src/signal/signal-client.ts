@@ -39,6 +39,8 @@ export class SignalClient {
   readonly first: FirstAnswer;
   /** The URL that answered, as it was given. */
   readonly url: string;
+  /** The session has one peer connection for both directions. */
+  readonly isSingle: boolean;
   #host: string;
   #log: Logger;
   #socket: SignalSocket;
@@ -46,10 +48,11 @@ export class SignalClient {
   #stopWatching: () => void;
   #rttMs: number | undefined;
 
-  private constructor({ url, socket, first }: UrlRaceWinner, subject: LogSubject) {
+  private constructor({ url, socket, first, isSingle }: UrlRaceWinner, subject: LogSubject) {
     this.#log = log.about(subject);
     this.url = url;
     this.first = first;
+    this.isSingle = isSingle;
     this.#host = hostOf(parseServerUrl(url));
     this.#socket = socket;
     const { pingInterval, pingTimeout } = first.case === 'join' ? first.value : resumedPings;

@@ -251,6 +251,13 @@ export class PeerConnection {
     this.#schedule();
   }
 
+  /** The servers are known later than the first offer was made; before its answer is taken. */
+  setIceServers(iceServers: readonly IceServer[]): void {
+    this.#options = { ...this.#options, iceServers };
+    const servers = { stunServers: stunServers(iceServers), turnServers: turnServers(iceServers) };
+    for (const ice of [this.#ice, this.#nextIce]) ice?.setServers(servers);
+  }
+
   /** The packets of one section from now on. */
   addTrack(options: MediaTrackOptions): MediaTrack {
     this.#assertOpen();

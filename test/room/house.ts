@@ -28,7 +28,10 @@ const chatter = new Set<RoomEvent['type']>([
   'roomSidChanged',
 ]);
 
-/** A livekit-server and the guests in its rooms, all of whom leave when it closes. */
+/**
+ * A livekit-server and the guests in its rooms, all of whom leave when it closes. With PEER_CONNECTIONS=2 in the environment
+ * they have two peer connections each.
+ */
 export class House {
   readonly server: TestServer;
   #guests: Guest[] = [];
@@ -54,7 +57,11 @@ export class House {
     const { url = this.server.url, random = Math.random, ...connect } = options;
     const guest = createGuest(identity, random);
     this.#guests.push(guest);
-    await guest.room.connect(url, await this.token(roomName, identity), { iceServers: [], ...connect });
+    await guest.room.connect(url, await this.token(roomName, identity), {
+      iceServers: [],
+      singlePeerConnection: process.env.PEER_CONNECTIONS !== '2',
+      ...connect,
+    });
     return guest;
   }
 

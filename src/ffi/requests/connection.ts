@@ -80,6 +80,7 @@ function fromFfiOptions(options: FfiRoomOptions | undefined): ConnectOptions {
     autoSubscribe: options?.autoSubscribe ?? true,
     adaptiveStream: options?.adaptiveStream ?? false,
     dynacast: options?.dynacast ?? false,
+    singlePeerConnection: options?.singlePeerConnection ?? true,
     ...(encryption && { encryption }),
     ...(iceServers.length > 0 && { iceServers }),
     ...(rtcConfig?.iceTransportType === IceTransportType.TRANSPORT_RELAY && { iceTransportPolicy: 'relay' }),
@@ -113,6 +114,8 @@ const scenarios: Partial<Record<SimulateScenarioKind, SimulatedScenario>> = {
   [SimulateScenarioKind.SIMULATE_NODE_FAILURE]: 'nodeFailure',
   [SimulateScenarioKind.SIMULATE_SERVER_LEAVE]: 'serverLeave',
   [SimulateScenarioKind.SIMULATE_MIGRATION]: 'migration',
+  [SimulateScenarioKind.SIMULATE_FORCE_TCP]: 'forceTcp',
+  [SimulateScenarioKind.SIMULATE_FORCE_TLS]: 'forceTls',
   [SimulateScenarioKind.SIMULATE_FULL_RECONNECT]: 'fullReconnect',
   [SimulateScenarioKind.SIMULATE_DISCONNECT_SIGNAL_ON_RESUME]: 'disconnectSignalOnResume',
 };

@@ -41,17 +41,20 @@ export const getSessionStats: Handler<'getSessionStats'> = ({ roomHandle, reques
   return context.call('getSessionStats', requestAsyncId, async () => {
     const { publisher, subscriber, sent, received, sentVideo, receivedVideo } = room.stats();
     const nowMs = Date.now();
+    const receiving = [
+      ...[...received].flatMap(([sid, stats]) => receiverStats(sid, stats, nowMs)),
+      ...[...receivedVideo].flatMap(([sid, stats]) => videoReceiverStats(sid, stats, nowMs)),
+    ];
+    const isSingle = publisher !== undefined && subscriber === undefined;
     const value = {
       publisherStats: [
         ...transportStats('publisher', publisher, nowMs),
         ...[...sent].flatMap(([sid, stats]) => senderStats(sid, stats, nowMs)),
         ...[...sentVideo].flatMap(([sid, stats]) => videoSenderStats(sid, stats, nowMs)),
+        ...(isSingle ? receiving : []),
       ],
-      subscriberStats: [
-        ...transportStats('subscriber', subscriber, nowMs),
-        ...[...received].flatMap(([sid, stats]) => receiverStats(sid, stats, nowMs)),
-        ...[...receivedVideo].flatMap(([sid, stats]) => videoReceiverStats(sid, stats, nowMs)),
-      ],
+      // As the native engine: what comes over the one connection is the publisher's.
+      subscriberStats: isSingle ? [] : [...transportStats('subscriber', subscriber, nowMs), ...receiving],
     };
     return { message: { case: 'result' as const, value } };
   });

@@ -3,7 +3,6 @@ import type { Deadlines } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
-import type { SignalClient } from '../../signal/index.js';
 import type { Timeline } from '../../timeline/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
 import type { ConnectOptions } from '../options.js';
@@ -200,7 +199,7 @@ export class Connection {
   async #open(attempt: Attempt): Promise<void> {
     const { deadlines, connect, host } = this.#options;
     attempt.limit(deadlines.connect, 'connect');
-    const session = this.#newSession(await this.#opener.openSignal(attempt.signal));
+    const session = await this.#openSession(attempt);
     // What the server says next is said of the room as it was joined.
     host.onJoined(session.join);
     if (connect.waitFor === 'media') {
@@ -217,8 +216,7 @@ export class Connection {
       throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'there is no session to resume');
     session.closeSignal();
     const answerMs = await this.#nextAttempt(attempt);
-    const participantSid = session.join.participant?.sid ?? '';
-    const signal = await this.#opener.openSignal(attempt.signal, { participantSid, answerMs });
+    const signal = await this.#opener.openSignal(attempt.signal, { resumed: session, answerMs });
     attempt.end();
     session.resume(signal);
     if (signal.first.case === 'reconnect') this.#options.host.onSessionResumed(session, signal.first.value);
@@ -230,7 +228,7 @@ export class Connection {
 
   async #rejoin(attempt: Attempt): Promise<void> {
     const answerMs = await this.#nextAttempt(attempt);
-    const session = this.#newSession(await this.#opener.openSignal(attempt.signal, { answerMs }));
+    const session = await this.#openSession(attempt, answerMs);
     attempt.end();
     const { deadlines, host } = this.#options;
     attempt.limit(deadlines.ice + deadlines.dtls + deadlines.data, 'media after a reconnect');
@@ -259,20 +257,26 @@ export class Connection {
     return answerMs;
   }
 
-  /** Makes the session that counts from now on; what an older one still tells is not heard. */
-  #newSession(signal: SignalClient): Session {
+  /** Opens the session that counts from now on; what an older one still reports is ignored. */
+  async #openSession(attempt: Attempt, answerMs?: number): Promise<Session> {
     const { host } = this.#options;
+    let session: Session | undefined;
+    const isCurrent = () => session !== undefined && this.#session === session;
     const events: SessionEvents = {
-      onMessage: (message) => this.#session === session && host.onMessage(message),
-      onPacket: (bytes, kind) => this.#session === session && host.onPacket(bytes, kind),
-      onReliableChannel: () => this.#session === session && host.onReliableChannel(),
-      onTracks: (tracks) => this.#session === session && host.onTracks(tracks),
-      onChannels: (channels) => this.#session === session && host.onChannels(channels),
-      onLeave: (leave) => this.#session === session && this.#onLeave(leave),
-      onSignalLost: (error) => this.#session === session && this.#lost('signalLost', error),
-      onMediaLost: (error) => this.#session === session && this.#lost('mediaLost', error),
+      onMessage: (message) => isCurrent() && host.onMessage(message),
+      onPacket: (bytes, kind) => isCurrent() && host.onPacket(bytes, kind),
+      onReliableChannel: () => isCurrent() && host.onReliableChannel(),
+      onTracks: (tracks) => isCurrent() && host.onTracks(tracks),
+      onChannels: (channels) => isCurrent() && host.onChannels(channels),
+      onLeave: (leave) => isCurrent() && this.#onLeave(leave),
+      onSignalLost: (error) => isCurrent() && this.#lost('signalLost', error),
+      onMediaLost: (error) => isCurrent() && this.#lost('mediaLost', error),
     };
-    const session = this.#opener.createSession(signal, events);
+    session = await this.#opener.openSession(attempt.signal, events, { answerMs });
+    if (attempt.isOver) {
+      session.close();
+      throw attempt.signal.reason;
+    }
     this.#session = session;
     return session;
   }

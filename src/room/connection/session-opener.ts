@@ -1,4 +1,9 @@
-import { DisconnectReason, type LeaveRequest, ReconnectReason } from '@livekit/protocol';
+import {
+  DisconnectReason,
+  type LeaveRequest,
+  ReconnectReason,
+  type SessionDescription,
+} from '@livekit/protocol';
 import type { Deadlines } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
@@ -16,8 +21,10 @@ interface SessionOpenerOptions {
 }
 
 interface SignalWishes {
-  /** Of the session to resume; a new one begins without it. */
-  participantSid?: string;
+  /** The session to resume; a new one begins without it. */
+  resumed?: Session;
+  /** Of a new session that is to have one peer connection. */
+  offer?: SessionDescription | undefined;
   /** How long the server has to accept the WebSocket, if that is less than its deadline. */
   answerMs?: number | undefined;
 }
@@ -38,10 +45,7 @@ export class SessionOpener {
    * @throws OffhookError whatever SignalClient.open throws; `OFFHOOK_NOT_SUPPORTED` when a session was to be resumed
    *   and the server began another one
    */
-  async openSignal(
-    abort: AbortSignal,
-    { participantSid, answerMs }: SignalWishes = {},
-  ): Promise<SignalClient> {
+  async openSignal(abort: AbortSignal, { resumed, offer, answerMs }: SignalWishes): Promise<SignalClient> {
     const { urls, timeline, deadlines, connect } = this.#options;
     const signal = await SignalClient.open({
       urls: [...new Set([...this.#regionUrls, ...urls])],
@@ -55,32 +59,52 @@ export class SessionOpener {
       autoSubscribe: connect.autoSubscribe ?? true,
       adaptiveStream: connect.adaptiveStream ?? false,
       avoid: this.#avoid,
-      ...(participantSid === undefined
-        ? {}
-        : { resume: { participantSid, reason: ReconnectReason.RR_SIGNAL_DISCONNECTED } }),
+      ...(resumed && {
+        resume: {
+          participantSid: resumed.join.participant?.sid ?? '',
+          reason: ReconnectReason.RR_SIGNAL_DISCONNECTED,
+        },
+      }),
+      ...((offer || resumed?.isSingle) && { singleConnection: { offer } }),
     });
     if (abort.aborted) {
       signal.close();
       throw abort.reason;
     }
-    const resumed = signal.first.case === 'reconnect';
-    if (resumed === (participantSid !== undefined)) return signal;
+    if ((signal.first.case === 'reconnect') === (resumed !== undefined)) return signal;
     signal.close();
     throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'the server does not know the session any more');
   }
 
-  createSession(signal: SignalClient, events: SessionEvents): Session {
+  /**
+   * Joins; the session carries nothing yet.
+   *
+   * @throws as `openSignal`
+   */
+  async openSession(
+    abort: AbortSignal,
+    events: SessionEvents,
+    { answerMs }: Pick<SignalWishes, 'answerMs'> = {},
+  ): Promise<Session> {
     const { timeline, deadlines, connect } = this.#options;
-    if (signal.first.case !== 'join') throw new OffhookError('OFFHOOK_PROTOCOL', 'the server did not join');
-    return new Session({
-      signal,
-      join: signal.first.value,
+    const session = new Session({
       timeline,
       deadlines,
       iceServers: connect.iceServers,
       iceTransportPolicy: connect.iceTransportPolicy ?? 'all',
       events,
     });
+    try {
+      const offer = (connect.singlePeerConnection ?? true) ? session.firstOffer() : undefined;
+      const signal = await this.openSignal(abort, { offer, answerMs });
+      const { first } = signal;
+      if (first.case !== 'join') throw new OffhookError('OFFHOOK_PROTOCOL', 'the server did not join');
+      session.begin(signal, first.value);
+      return session;
+    } catch (error) {
+      session.close();
+      throw error;
+    }
   }
 
   /** The server at `url` sent us away: where else to go, and whether it will be there. */

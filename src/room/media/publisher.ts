@@ -1,4 +1,5 @@
 import { describeError, OffhookError } from '../../errors/index.js';
+import { limits } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
 import { CongestionControl } from '../../rtp/index.js';
 import {
@@ -10,12 +11,18 @@ import {
 } from '../../transport/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
 import { MediaConnection, type MediaConnectionOptions } from './media-connection.js';
+import { receivingSection } from './received-sections.js';
 
 const log = createLogger('room/publisher');
 
 export interface PublisherOptions extends MediaConnectionOptions {
   sendOffer: (sdp: string, offerId: number) => void;
+  /** The server's sections, as it has answered them. */
+  onAnswered: (sections: readonly MediaSection[], trackSids: Readonly<Record<string, string>>) => void;
 }
+
+/** Sections for tracks of others that a session with one connection begins with, of each kind, as the native engine. */
+const firstReceivingSections = 3;
 
 /** What is published on one section. */
 export type PublishedMedia = Pick<MediaSection, 'codecs' | 'extensions' | 'msid' | 'sources' | 'rids'> & {
@@ -36,7 +43,10 @@ interface Publication extends PublishedSection {
   opening: Deferred<MediaSection>;
 }
 
-/** The peer connection over which we send: we offer, the server answers. It carries the data channels from its start. */
+/**
+ * The peer connection over which we send, and receive where there is only one: we offer, the server answers. It carries
+ * the data channels from its start.
+ */
 export class Publisher {
   readonly media: MediaConnection;
   /** Of the video that is sent where the server numbers packets. */
@@ -48,6 +58,14 @@ export class Publisher {
   /** In the order of the offers, in which none ever disappears (RFC 8829). */
   #sections: MediaSection[] = [dataSection('0')];
   #publications = new Map<string, Publication>();
+  /** The sections of the last offer, and MIDs of those that both sides know to be inactive: for other tracks to use. */
+  #offered: readonly MediaSection[] = [];
+  #free = new Set<string>();
+  #lastOffer: string | undefined;
+  #agreed: { offer: string | undefined; answer: string | undefined } = {
+    offer: undefined,
+    answer: undefined,
+  };
   #offerId = 0;
   /** Something changed that is in no offer yet. */
   #changed = false;
@@ -74,7 +92,9 @@ export class Publisher {
 
   /** Adds a sending media section; `negotiate` offers it. */
   addTrack({ kind, ssrcs = [], ...media }: PublishedMedia): PublishedSection {
-    const mid = String(this.#sections.length);
+    const free = this.#sections.find((section) => section.kind === kind && this.#free.has(section.mid));
+    const mid = free?.mid ?? String(this.#sections.length);
+    this.#free.delete(mid);
     const opening = createDeferred<MediaSection>();
     const publication: Publication = {
       media: this.media.pc.addTrack({ mid, kind, ssrcs: [...ssrcs, ...ssrcsOf(media)] }),
@@ -82,7 +102,9 @@ export class Publisher {
       answered: undefined,
       opening,
     };
-    this.#sections.push({ ...media, kind, mid, direction: 'sendonly' });
+    const section: MediaSection = { ...media, kind, mid, direction: 'sendonly' };
+    if (free) this.#sections = this.#sections.map((before) => (before === free ? section : before));
+    else this.#sections.push(section);
     this.#publications.set(mid, publication);
     return publication;
   }
@@ -96,6 +118,29 @@ export class Publisher {
     );
     publication.media.close();
     publication.opening.reject(closedError());
+  }
+
+  /** What was last agreed with the server, for resuming the session. */
+  get descriptions(): { offer: string | undefined; answer: string | undefined } {
+    return this.#agreed;
+  }
+
+  /** The offer that begins a session with one connection, sent by the one who calls; its stages begin with `begin`. */
+  firstOffer(): { sdp: string; id: number } {
+    this.#addReceiving({ numAudios: firstReceivingSections, numVideos: firstReceivingSections });
+    this.#awaitingAnswer = true;
+    return this.#writeOffer();
+  }
+
+  /** The session of `firstOffer` has begun, and its answer will come. */
+  begin(): void {
+    this.media.stages.begin('ice');
+  }
+
+  /** The server wants to send more tracks than there are sections for, or to have another offer. */
+  offerToReceive(wanted: { numAudios: number; numVideos: number }): void {
+    this.#addReceiving(wanted);
+    this.negotiate();
   }
 
   /** Offers what there is now. While an answer is awaited, once it has come. */
@@ -113,7 +158,7 @@ export class Publisher {
     this.#offer({ iceRestart: true });
   }
 
-  handleAnswer(sdp: string, offerId: number): void {
+  handleAnswer(sdp: string, offerId: number, trackSids: Readonly<Record<string, string>>): void {
     if (this.media.isClosed) return;
     if (!this.#awaitingAnswer || (offerId !== 0 && offerId !== this.#offerId)) {
       this.#log.warn(`answer ${offerId} answers no offer: the last one was ${this.#offerId}`);
@@ -125,6 +170,9 @@ export class Publisher {
         const publication = this.#publications.get(section.mid);
         if (publication) publication.answered = section;
       }
+      this.#agreed = { offer: this.#lastOffer, answer: sdp };
+      this.#findFree();
+      this.#options.onAnswered(sections, trackSids);
     } catch (error) {
       this.#log.error(`the answer of the server is not usable: ${describeError(error)}`);
       this.#options.onFailure(
@@ -148,14 +196,39 @@ export class Publisher {
     for (const { answered, opening } of this.#publications.values()) if (answered) opening.resolve(answered);
   }
 
+  #addReceiving({ numAudios, numVideos }: { numAudios: number; numVideos: number }): void {
+    const add = (kind: 'audio' | 'video', count: number) => {
+      const room = limits.sections.value - this.#sections.length;
+      for (let added = 0; added < Math.min(count, room); added++)
+        this.#sections.push(receivingSection(kind, String(this.#sections.length)));
+    };
+    add('audio', numAudios);
+    add('video', numVideos);
+  }
+
+  /** A section is used again once the server has seen that its track ended. */
+  #findFree(): void {
+    const isInactive = ({ direction }: MediaSection) => direction === 'inactive';
+    for (const section of this.#offered) {
+      if (isInactive(section) && this.#sections.includes(section)) this.#free.add(section.mid);
+    }
+  }
+
+  #writeOffer({ iceRestart = false } = {}): { sdp: string; id: number } {
+    const sdp = this.media.pc.offer(this.#sections, { iceRestart });
+    this.#offered = [...this.#sections];
+    this.#lastOffer = sdp;
+    this.#offerId++;
+    return { sdp, id: this.#offerId };
+  }
+
   #offer({ iceRestart = false } = {}): void {
     if (this.media.isClosed) return;
     this.#changed = false;
     try {
-      const sdp = this.media.pc.offer(this.#sections, { iceRestart });
+      const { sdp, id } = this.#writeOffer({ iceRestart });
       this.media.stages.begin('ice');
-      this.#offerId++;
-      this.#options.sendOffer(sdp, this.#offerId);
+      this.#options.sendOffer(sdp, id);
     } catch (cause) {
       if (iceRestart && cause instanceof OffhookError && cause.code === 'OFFHOOK_NOT_SUPPORTED') {
         this.#offer();

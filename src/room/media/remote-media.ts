@@ -1,7 +1,7 @@
 import { createLogger, type LogSubject } from '../../logging/index.js';
 import type { StateInput } from '../state/reduce.js';
+import type { OfferedTrack } from './received-sections.js';
 import { ReceivedTrack } from './received-track.js';
-import type { OfferedTrack } from './subscriber.js';
 
 const log = createLogger('room/media');
 /** Media normally comes after its publication was announced; the other way round, the announcement may take this long. */

@@ -7,6 +7,19 @@ import type { PublishedMedia } from './publisher.js';
 import { type AcceptedSection, SentTrack, type TrackEncryption } from './sent-track.js';
 
 const payloadTypes = { opus: 111, red: 63 };
+const opusCodec = {
+  payloadType: payloadTypes.opus,
+  name: 'opus',
+  clockRate: 48_000,
+  channels: 2,
+  feedback: [],
+};
+const redParameters = `${payloadTypes.opus}/${payloadTypes.opus}`;
+/** What we take, where we offer to receive: whether it comes in stereo is not known then. */
+export const audioCodecs: readonly Codec[] = [
+  { ...opusCodec, payloadType: payloadTypes.red, name: 'red', parameters: redParameters },
+  { ...opusCodec, parameters: 'minptime=10;useinbandfec=1;stereo=1' },
+];
 const extensions = [
   { id: 1, uri: extensionUris.audioLevel },
   { id: 4, uri: extensionUris.mid },
@@ -111,17 +124,9 @@ export class SentAudioTrack extends SentTrack {
 
   /** The order of payload types is the order of preference: RED first where it is wanted. */
   #codecs(): Codec[] {
-    const opus = {
-      payloadType: payloadTypes.opus,
-      name: 'opus',
-      clockRate: 48_000,
-      channels: 2,
-      parameters: this.#opusParameters(),
-      feedback: [],
-    };
+    const opus = { ...opusCodec, parameters: this.#opusParameters() };
     if (!this.#wantsRed) return [opus];
-    const parameters = `${payloadTypes.opus}/${payloadTypes.opus}`;
-    return [{ ...opus, payloadType: payloadTypes.red, name: 'red', parameters }, opus];
+    return [{ ...opus, payloadType: payloadTypes.red, name: 'red', parameters: redParameters }, opus];
   }
 
   #opusParameters(): string {

@@ -52,6 +52,14 @@ function codecAndRepair(codec: VideoCodec): Codec[] {
   ];
 }
 
+const highProfile = 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640032';
+/** What we take, where we offer to receive. */
+export const videoCodecs: readonly Codec[] = [
+  ...(['vp8', 'vp9', 'h264', 'av1'] as const).flatMap(codecAndRepair),
+  { payloadType: 112, name: names.h264, clockRate: 90_000, parameters: highProfile, feedback },
+  { payloadType: 113, name: 'rtx', clockRate: 90_000, parameters: 'apt=112', feedback: [] },
+];
+
 interface SentLayer {
   plan: VideoLayerPlan;
   quality: VideoQuality;

@@ -24,6 +24,7 @@ export interface IceSessionOptions {
   shared: ({ port: UdpPort } & LinkOwner) | undefined;
   /** Answers checks and sends none. */
   lite: boolean;
+  /** As `setServers` changes them. */
   stunServers: readonly StunServer[];
   turnServers: readonly TurnServer[];
   /** TCP and relays are tried together with UDP: what there was stopped working. */
@@ -168,15 +169,21 @@ export class IceSession {
     this.#agent.setRemote(remote, controlling);
     this.#options.onEarlier();
     if (this.#options.shared) return;
-    const { hurried, protocols, turnServers } = this.#options;
+    const { hurried, protocols } = this.#options;
     this.#later(() => this.#tryTcp(), hurried ? 0 : tcpAfterMs);
     this.#later(
       () => {
         if (this.#agent.usable) return;
-        for (const server of turnServers) void this.#addRelay(server);
+        for (const server of this.#options.turnServers) void this.#addRelay(server);
       },
       hurried || protocols.length === 0 ? 0 : turnAfterMs,
     );
+  }
+
+  /** The servers are known later than the session began. Before `start`. */
+  setServers(servers: Pick<IceSessionOptions, 'stunServers' | 'turnServers'>): void {
+    this.#options = { ...this.#options, ...servers };
+    this.#findReflexive();
   }
 
   /** Runs once for every packet. Returns false while there is no path. */
@@ -329,14 +336,19 @@ export class IceSession {
   }
 
   #openUdp(): void {
-    const { bindAddress, stunServers } = this.#options;
+    const { bindAddress } = this.#options;
     const family = bindAddress === undefined ? 4 : familyOf(bindAddress);
     const link = this.#newUdpLink(family);
     const addresses = bindAddress === undefined ? localAddresses(family) : [bindAddress];
     for (const address of addresses) this.#announce({ address, port: link.port });
-    if (family !== 4) return;
+    this.#findReflexive();
+  }
+
+  #findReflexive(): void {
+    const link = this.#udp.get(4);
+    if (!(link instanceof UdpLink) || this.#closed || this.#reflexive.length > 0) return;
     // Announced as a host's address: for a server-reflexive one a controlling server waits half a second.
-    this.#reflexive = stunServers
+    this.#reflexive = this.#options.stunServers
       .slice(0, stunServersAsked)
       .map((server) => new ReflexiveAddress({ link, server, onAddress: (seen) => this.#announce(seen) }));
   }
