@@ -66,7 +66,7 @@ export interface ConnectOptions {
   dynacast?: boolean;
   /**
    * One peer connection for both directions, which is up a round trip sooner, where the server has that (`/rtc/v1`); one
-   * for each otherwise. Default true.
+   * for each otherwise. Default false.
    */
   singlePeerConnection?: boolean;
   /** `join`: connect returns when the room answered, media comes up beside it (default). `media`: when it is up. */
@@ -81,6 +81,8 @@ export interface ConnectOptions {
   iceServers?: readonly IceServer[];
   /** `relay`: only through TURN servers. */
   iceTransportPolicy?: 'all' | 'relay';
+  /** How often joining is tried again, within the deadline of connecting, when no server lets us in; default 0. */
+  joinRetries?: number;
   /** Reconnects tried before the room gives up; default 20. */
   maxReconnectAttempts?: number;
 }

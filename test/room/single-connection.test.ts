@@ -58,7 +58,7 @@ describeWith(['livekit-server'], 'a room with one peer connection on livekit-ser
   });
 
   it('comes back over TCP when the server is to offer nothing else', async () => {
-    const ada = await house.join('tcp', 'ada', { waitFor: 'media' });
+    const ada = await house.join('tcp', 'ada', { singlePeerConnection: true, waitFor: 'media' });
     expect(ada.room.stats().publisher?.pair?.remote.protocol).toBe('udp');
     ada.room.simulate('forceTcp');
     await ada.event('reconnected');
@@ -76,7 +76,11 @@ describe('a room with one peer connection on offhook dev', () => {
       for (const room of rooms) {
         const token = new AccessToken('devkey', 'secret', { identity: room.timeline.name });
         token.addGrant({ roomJoin: true, room: 'room' });
-        await room.connect(server.url, await token.toJwt(), { iceServers: [], waitFor: 'media' });
+        await room.connect(server.url, await token.toJwt(), {
+          iceServers: [],
+          singlePeerConnection: true,
+          waitFor: 'media',
+        });
         expect(room.stats().subscriber).toBeUndefined();
       }
       for (const scenario of ['signalReconnect', 'fullReconnect'] as const) {

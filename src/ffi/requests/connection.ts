@@ -80,7 +80,7 @@ function fromFfiOptions(options: FfiRoomOptions | undefined): ConnectOptions {
     autoSubscribe: options?.autoSubscribe ?? true,
     adaptiveStream: options?.adaptiveStream ?? false,
     dynacast: options?.dynacast ?? false,
-    singlePeerConnection: options?.singlePeerConnection ?? true,
+    singlePeerConnection: options?.singlePeerConnection ?? false,
     ...(encryption && { encryption }),
     ...(iceServers.length > 0 && { iceServers }),
     ...(rtcConfig?.iceTransportType === IceTransportType.TRANSPORT_RELAY && { iceTransportPolicy: 'relay' }),

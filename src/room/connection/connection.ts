@@ -1,6 +1,6 @@
 import { DisconnectReason, LeaveRequest, LeaveRequest_Action } from '@livekit/protocol';
 import type { Deadlines } from '../../deadlines/index.js';
-import { OffhookError } from '../../errors/index.js';
+import { describeError, type ErrorCode, OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
 import type { Timeline } from '../../timeline/index.js';
@@ -17,6 +17,16 @@ import { RetryPace } from './retry-pace.js';
 import { SessionOpener } from './session-opener.js';
 
 const log = createLogger('room/connection');
+
+/** Failures of joining that may be over at the next try. */
+const mayPass: readonly ErrorCode[] = [
+  'OFFHOOK_UNREACHABLE',
+  'OFFHOOK_DEADLINE',
+  'OFFHOOK_PROTOCOL',
+  'OFFHOOK_SERVER_REFUSED',
+  'OFFHOOK_TRANSPORT',
+];
+const joinAgainMs = 200;
 
 /** What an attempt comes to when it fails. */
 type FailedAttempt = 'joinFailed' | 'resumeFailed' | 'rejoinFailed';
@@ -199,7 +209,7 @@ export class Connection {
   async #open(attempt: Attempt): Promise<void> {
     const { deadlines, connect, host } = this.#options;
     attempt.limit(deadlines.connect, 'connect');
-    const session = await this.#openSession(attempt);
+    const session = await this.#join(attempt);
     // What the server says next is said of the room as it was joined.
     host.onJoined(session.join);
     if (connect.waitFor === 'media') {
@@ -208,6 +218,20 @@ export class Connection {
     }
     this.#input('joined');
     session.start();
+  }
+
+  /** Joins, and tries again as often as the program asked for. */
+  async #join(attempt: Attempt): Promise<Session> {
+    for (let retries = this.#options.connect.joinRetries ?? 0; ; retries--) {
+      try {
+        return await this.#openSession(attempt);
+      } catch (error) {
+        const { code } = failureOf(error);
+        if (retries <= 0 || attempt.isOver || !mayPass.includes(code)) throw error;
+        this.#log.info(`joining failed, ${retries} more tries: ${describeError(error)}`);
+        await attempt.wait(joinAgainMs);
+      }
+    }
   }
 
   async #resume(attempt: Attempt): Promise<void> {
