@@ -103,7 +103,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   simulateScenario: {
     handler: simulateScenario,
     status: 'partly',
-    note: 'Not the scenarios that force TCP or TLS.',
+    note: 'Forcing TCP and TLS needs a server that offers them: livekit-server. TLS is not tested.',
     test: 'ffi/reconnect',
   },
 
