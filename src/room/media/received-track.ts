@@ -2,7 +2,7 @@ import { type AudioPayload, AudioReceiver } from '../../audio/index.js';
 import type { LogSubject } from '../../logging/index.js';
 import { extensionUris, type MediaSection, type MediaTrack } from '../../transport/index.js';
 import { type VideoFormat, type VideoPayload, VideoReceiver, videoCodec } from '../../video/index.js';
-import type { OfferedTrack } from './subscriber.js';
+import type { OfferedTrack } from './received-sections.js';
 
 interface ReceivedTrackOptions {
   trackSid: string;
