@@ -1,4 +1,5 @@
-// node bench/sip/run.mjs [calls]: what the SIP gateway costs and how long it takes, on this machine, in one run.
+// node bench/sip/run.mjs [calls] [cancels]: what the SIP gateway costs and how long it takes, on this machine, in one run.
+// node bench/sip/run.mjs rate [calls a second] [seconds]: calls that come all the time, of which each talks for five seconds.
 //   1. Calls at once: CPU of the gateway's process for each, and packets that a telephone did not get.
 //   2. From dialling to the answer, with an agent that needs nothing to decide.
 //   3. Latency: from a telephone to a participant, beside the same participant hearing another one of the room.
@@ -9,9 +10,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+const isRate = process.argv[2] === 'rate';
 const calls = Number(process.argv[2] ?? 50);
-const talkMs = 15_000;
 const cancels = Number(process.argv[3] ?? 100);
+const talkMs = 15_000;
 
 const child = (name, ...args) => {
   const program = fork(fileURLToPath(new URL(`programs/${name}.mjs`, import.meta.url)), args, {
@@ -57,6 +59,20 @@ const agents = child('agents', url);
 await agents.ask('start');
 const phones = child('phones', String(port));
 await phones.ask('start');
+
+if (isRate) {
+  const [perSecond, seconds] = [Number(process.argv[3] ?? 10), Number(process.argv[4] ?? 300)];
+  const before = cpuMs(gateway.program.pid);
+  const { answerMs, ...sums } = await phones.ask('rate', { perSecond, seconds, talkMs: 5_000 });
+  const cpuShare = (cpuMs(gateway.program.pid) - before) / 1_000 / seconds;
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  const left = { ...(await gateway.ask('counts')), jobs: (await agents.ask('counts')).jobs };
+  console.log(
+    JSON.stringify({ perSecond, seconds, answerMs: spread(answerMs), ...sums, cpuShare, left }, null, 2),
+  );
+  for (const one of [phones, agents, gateway, server]) await one.stop();
+  process.exit(0);
+}
 
 const result = { machine: { cores: (await import('node:os')).cpus().length }, calls };
 const before = cpuMs(gateway.program.pid);

@@ -131,6 +131,45 @@ const acts = {
       lost: sum('lost'),
     };
   },
+  // Calls that come all the time, each of which talks for a while and hangs up.
+  rate: async ({ perSecond, seconds, talkMs }) => {
+    const answerMs = [];
+    const ended = [];
+    const sums = { failed: 0, received: 0, lost: 0, mostAtOnce: 0 };
+    let over = false;
+    const talking = (async () => {
+      const startedMs = performance.now();
+      for (let n = 1; !over; n++) {
+        for (const phone of calls) phone.say();
+        await sleep(Math.max(0, startedMs + n * 20 - performance.now()));
+      }
+    })();
+    const oneCall = async (i) => {
+      const phone = await new Phone().open();
+      try {
+        answerMs.push(await phone.dial(`caller${i}`));
+        calls.add(phone);
+        sums.mostAtOnce = Math.max(sums.mostAtOnce, calls.size);
+        await sleep(talkMs);
+        calls.delete(phone);
+        sums.received += phone.received;
+        sums.lost += phone.lost;
+        phone.close();
+      } catch {
+        sums.failed++;
+        phone.socket.close();
+      }
+    };
+    const startedMs = performance.now();
+    for (let i = 0; i < perSecond * seconds; i++) {
+      ended.push(oneCall(i));
+      await sleep(Math.max(0, startedMs + ((i + 1) * 1_000) / perSecond - performance.now()));
+    }
+    await Promise.all(ended);
+    over = true;
+    await talking;
+    return { answerMs, ...sums };
+  },
   hangUp: async () => {
     for (const phone of calls) phone.close();
     calls.clear();
