@@ -159,6 +159,25 @@ test('a scanner gets no answer, and what is malformed costs nothing', async () =
   }
 });
 
+test('a call from which nothing is heard is hung up on', async () => {
+  const house = await GatewayHouse.open({ times: { mediaMs: 500 } });
+  const worker = await ToneWorker.start(house.server);
+  const peer = await RawPeer.open(house.gateway.port);
+  try {
+    peer.send(request(peer, 'INVITE', 'silent', [], sdp));
+    const { to } = await peer.final('silent');
+    const tagged = `To: <sip:1234@127.0.0.1>;tag=${to.params.get('tag')}`;
+    peer.send(request(peer, 'ACK', 'silent').replace('To: <sip:1234@127.0.0.1>', tagged));
+    await until(() => peer.methods.includes('BYE'), 'the telephone is hung up on');
+    await until(() => house.records.length === 1, 'the call is recorded');
+    expect(house.records[0]!.outcome).toBe('nothing was heard from the phone');
+  } finally {
+    peer.close();
+    await worker.stop();
+    await house.close();
+  }
+});
+
 test('the gateway logs in at a provider, and out when it closes', async () => {
   const provider = await GatewayHouse.open({ users: new Map([['office', 'secret']]) });
   const house = await GatewayHouse.open({

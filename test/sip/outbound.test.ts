@@ -45,7 +45,11 @@ class CalledPhone {
     return this.call!.session;
   }
 
-  async answer(codecs?: string[]): Promise<void> {
+  /** Speaks from now on; `accept` says by which response. */
+  async answer(
+    codecs?: string[],
+    accept: (sdp: Buffer) => void = (sdp) => this.call!.accept(sdp),
+  ): Promise<void> {
     const call = this.call!;
     const media = await PhoneMedia.open({
       bindAddress: '127.0.0.1',
@@ -61,7 +65,7 @@ class CalledPhone {
     this.media = media;
     const negotiated = media.answer(call.request.body);
     if (!negotiated.ok) throw new Error(negotiated.reason);
-    call.accept(negotiated.sdp);
+    accept(negotiated.sdp);
     call.session.onEnded = (why) => {
       this.ended = why;
     };
@@ -156,6 +160,13 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
     await until(() => agent.attributes()['sip.callStatus'] === 'active', 'it is active');
     await until(() => endsWith(phone.heard, 8_000, 1_000), 'the phone hears the agent');
     await until(() => endsWith(agent.heard, 16_000, 600), 'the agent hears the phone');
+  });
+
+  test('lets the room hear what the network says before the answer', async () => {
+    phone.onCall = (call) => void phone.answer(['PCMU'], (sdp) => call.progress(sdp));
+    await dial();
+    await until(() => endsWith(agent.heard, 16_000, 600), 'the agent hears the announcement');
+    await until(() => agent.attributes()['sip.callStatus'] === 'ringing', 'the call is not answered');
   });
 
   test('waits until the call is answered, presses the extension, and hears keys', async () => {

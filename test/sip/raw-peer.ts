@@ -1,10 +1,12 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { parseMessage, type SipResponse } from '../../src/sip/message/index.js';
+import { parseMessage, type SipRequest, type SipResponse } from '../../src/sip/message/index.js';
 import { until } from './until.js';
 
 /** A UDP socket that sends text and keeps what comes back: a peer that does whatever a test wants. */
 export class RawPeer {
   readonly received: Buffer[] = [];
+  /** Requests so far, of whichever call. */
+  readonly requests: SipRequest[] = [];
   readonly #responses = new Map<string, SipResponse[]>();
   readonly #socket: Socket;
   readonly #port: number;
@@ -15,11 +17,15 @@ export class RawPeer {
     socket.on('message', (bytes) => {
       this.received.push(bytes);
       const parsed = parseMessage(bytes);
-      if (parsed.kind !== 'message' || parsed.message.kind !== 'response') return;
-      const { callId } = parsed.message;
-      const known = this.#responses.get(callId);
-      if (known) known.push(parsed.message);
-      else this.#responses.set(callId, [parsed.message]);
+      if (parsed.kind !== 'message') return;
+      const { message } = parsed;
+      if (message.kind === 'request') {
+        this.requests.push(message);
+        return;
+      }
+      const known = this.#responses.get(message.callId);
+      if (known) known.push(message);
+      else this.#responses.set(message.callId, [message]);
     });
   }
 
@@ -35,6 +41,17 @@ export class RawPeer {
 
   send(message: Buffer | string): void {
     this.#socket.send(message, this.#port, '127.0.0.1');
+  }
+
+  /** Methods of the requests so far, in their order, each as often as it came anew. */
+  get methods(): string[] {
+    const seen = new Set<string>();
+    return this.requests.flatMap(({ method, cseq, to }) => {
+      const key = `${method} ${cseq.sequence} ${to.params.get('tag')}`;
+      if (seen.has(key)) return [];
+      seen.add(key);
+      return [method];
+    });
   }
 
   /** Responses so far to a Call-ID. */

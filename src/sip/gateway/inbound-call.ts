@@ -88,7 +88,10 @@ export class InboundCall implements GatewayCall {
       this.#refuse(480, reason);
       return;
     }
-    this.#incoming.session.bye(this.#byeReason(200, reason));
+    const { session } = this.#incoming;
+    // What is recorded is why we hang up, not that we do.
+    session.onEnded = () => {};
+    session.bye(this.#byeReason(200, reason));
     this.#finish('ok', reason);
   }
 

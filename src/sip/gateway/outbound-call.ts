@@ -171,7 +171,11 @@ export class OutboundCall implements GatewayCall {
 
   end(reason: string): void {
     if (this.#finished) return;
-    if (this.#session) this.#session.bye(`SIP;cause=200;text="${reason.replace(/["\\\r\n]/g, ' ')}"`);
+    if (this.#session) {
+      // What is recorded is why we hang up, not that we do.
+      this.#session.onEnded = () => {};
+      this.#session.bye(`SIP;cause=200;text="${reason.replace(/["\\\r\n]/g, ' ')}"`);
+    }
     this.#outgoing?.cancel();
     this.#finish('ok', 487, reason);
   }

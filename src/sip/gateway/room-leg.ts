@@ -30,7 +30,7 @@ const queueSizeMs = 50;
  * How long a server may take to let in a caller who has given up. One that never says that it leaves is held by the server
  * as lost, and its agent with it, for longer than that.
  */
-const abandonedJoinMs = 2_000;
+const abandonedJoinMs = 10_000;
 const deleteRoomMs = 5_000;
 
 /** The room server that calls are brought to. */
