@@ -9,6 +9,7 @@ const dist = `${root}/dist`;
 /** Title of a part of the page: the modules of dist/ that it has, in order. */
 const parts = {
   Rooms: ['library/room', 'library/events', 'library/emitter'],
+  Encryption: ['library/encryption'],
   Participants: ['library/participant', 'library/local-participant'],
   Tracks: ['library/tracks', 'library/values'],
   Audio: ['library/audio', 'audio', 'filters/processing'],

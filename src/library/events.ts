@@ -1,3 +1,4 @@
+import type { EncryptionState } from './encryption.js';
 import type { TranscriptionSegment } from './local-participant.js';
 import type { Participant, RemoteParticipant } from './participant.js';
 import type { ConnectionState, RoomInfo } from './room.js';
@@ -21,6 +22,15 @@ export interface RoomEvents {
   participantAttributesChanged: { participant: Participant; changed: Readonly<Record<string, string>> };
   participantPermissionChanged: { participant: Participant };
   participantEncryptionChanged: { participant: Participant; isEncrypted: boolean };
+  /**
+   * What is received of a participant cannot be decrypted, or can again; or what we send cannot be encrypted. `participant` is
+   * undefined when it has left.
+   */
+  encryptionStateChanged: {
+    participant: Participant | undefined;
+    participantIdentity: string;
+    state: EncryptionState;
+  };
   trackPublished: { participant: RemoteParticipant; publication: RemoteTrackPublication };
   trackUnpublished: { participant: RemoteParticipant; publication: RemoteTrackPublication };
   trackSubscribed: {
@@ -84,6 +94,7 @@ const names: Record<keyof RoomEvents, true> = {
   participantAttributesChanged: true,
   participantPermissionChanged: true,
   participantEncryptionChanged: true,
+  encryptionStateChanged: true,
   trackPublished: true,
   trackUnpublished: true,
   trackSubscribed: true,

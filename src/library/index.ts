@@ -17,6 +17,13 @@ export {
   TextStreamWriter,
 } from './data-streams.js';
 export type { EventHandler, NamedEvent } from './emitter.js';
+export {
+  type EncryptedTrack,
+  type EncryptionOptions,
+  type EncryptionState,
+  type KeyDerivation,
+  RoomEncryption,
+} from './encryption.js';
 export type { RoomEvents } from './events.js';
 export { type NativeFilter, registerAudioFilter, type ScriptFilter } from './filters.js';
 export {

@@ -20,6 +20,7 @@ import {
 } from './check.js';
 import { ByteStreamReader, byteInfo, TextStreamReader, textInfo } from './data-streams.js';
 import { Emitter, type EventHandler, type NamedEvent, runHandler } from './emitter.js';
+import { type EncryptionOptions, encryptionState, ffiEncryption, RoomEncryption } from './encryption.js';
 import { LibraryEngine } from './engine.js';
 import { type RoomEvents, roomEventNames } from './events.js';
 import { LocalParticipant } from './local-participant.js';
@@ -69,6 +70,8 @@ export interface ConnectOptions {
   iceTransportPolicy?: 'all' | 'relay';
   /** Reconnects that are tried before the room gives up; default 10. */
   maxReconnectAttempts?: number;
+  /** Encrypts media and data end to end, and decrypts those of others. */
+  encryption?: EncryptionOptions;
 }
 
 /** What the server says of the room. A snapshot: it does not change. */
@@ -132,6 +135,7 @@ const connectOptions = [
   'iceServers',
   'iceTransportPolicy',
   'maxReconnectAttempts',
+  'encryption',
 ];
 
 /**
@@ -158,6 +162,7 @@ export class Room {
   #startedAtMs = Date.now();
   #spans: SpanRecord[] = [];
   #connect: bigint | undefined;
+  #encryption: RoomEncryption | undefined;
   #closed = closing();
 
   /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for an option that there is not */
@@ -189,6 +194,14 @@ export class Room {
   /** @throws OffhookError `OFFHOOK_CLOSED` before the room was joined. */
   get localParticipant(): LocalParticipant {
     return this.#joined(this.#localParticipant);
+  }
+
+  /** Keys and what is encrypted. @throws OffhookError `OFFHOOK_CLOSED` in a room that is not joined with `encryption`. */
+  get encryption(): RoomEncryption {
+    if (this.#encryption) return this.#encryption;
+    throw new OffhookError('OFFHOOK_CLOSED', 'the room is not joined with encryption', {
+      advice: 'Give connect the option `encryption`, and await it.',
+    });
   }
 
   /** By identity. Empty before the room was joined. */
@@ -252,6 +265,7 @@ export class Room {
     checkName('the access token', token);
     const library = this.#libraryOptions(options);
     const { autoSubscribe = true, signal } = options;
+    const encryption = options.encryption && ffiEncryption(options.encryption);
     checkFlag('autoSubscribe', autoSubscribe);
     if (this.#state !== 'disconnected') {
       throw new OffhookError('OFFHOOK_INVALID_REQUEST', `connect: the room is ${this.#state} already`, {
@@ -263,11 +277,16 @@ export class Room {
     const startedMs = performance.now();
     const connect = this.#engine.newConnect((news) => this.#onNews(news));
     this.#connect = connect;
-    const request = { url, token, options: { autoSubscribe }, requestAsyncId: connect };
+    const request = {
+      url,
+      token,
+      options: { autoSubscribe, ...(encryption && { encryption }) },
+      requestAsyncId: connect,
+    };
     const connected = this.#engine.callback('connect', this.#engine.request('connect', request, library));
     try {
       const { message } = await untilAborted(connected, signal);
-      if (message.case === 'result') this.#onJoined(message.value);
+      if (message.case === 'result') this.#onJoined(message.value, encryption !== undefined);
     } catch (error) {
       this.#over();
       this.#abandon(connected);
@@ -361,10 +380,11 @@ export class Room {
     );
   }
 
-  #onJoined(result: EventValue_<'connect', 'result'>): void {
+  #onJoined(result: EventValue_<'connect', 'result'>, isEncrypted: boolean): void {
     const { room, localParticipant, participants } = result;
     const handle = room?.handle?.id ?? 0n;
     this.#handle = handle;
+    if (isEncrypted) this.#encryption = new RoomEncryption(this.#engine, handle);
     this.#info = roomInfo(room?.info);
     this.#localParticipant = new LocalParticipant(
       participantInfo(localParticipant?.info),
@@ -453,6 +473,13 @@ export class Room {
     participantEncryptionStatusChanged: ({ participantIdentity, isEncrypted = false }) => {
       const participant = this.#participant(participantIdentity);
       if (participant) this.#emitter.emit('participantEncryptionChanged', { participant, isEncrypted });
+    },
+    e2eeStateChanged: ({ participantIdentity = '', state }) => {
+      this.#emitter.emit('encryptionStateChanged', {
+        participant: this.#participant(participantIdentity),
+        participantIdentity,
+        state: encryptionState(state),
+      });
     },
     trackPublished: ({ participantIdentity, publication }) => {
       const participant = this.#remote(participantIdentity);
@@ -607,6 +634,7 @@ export class Room {
   #over(): void {
     this.#engine.drop(this.#handle);
     this.#handle = undefined;
+    this.#encryption = undefined;
     this.#localParticipant?.close();
     if (this.#connect !== undefined) this.#engine.connectOver(this.#connect);
     this.#connect = undefined;

@@ -58,6 +58,22 @@ describe('the examples', () => {
     expect(lines.join('\n')).toMatch(/join +127\.0\.0\.1:\d+ .* ok/);
   });
 
+  test('encrypted.mjs: who has the key hears and reads, who has another gets a state and nothing else', async () => {
+    const room = stage.newRoom();
+    const tokens = await Promise.all(
+      ['ada', 'bob', 'eve'].map((identity) => makeToken(stage.server, room, identity)),
+    );
+    const output = await run('encrypted.mjs', 'native', [stage.server.url, ...tokens]);
+    expect(output).toEqual(
+      expect.arrayContaining([
+        'Bob hears Ada',
+        'Bob reads: a secret',
+        'Eve cannot read ada: decryptionFailed',
+      ]),
+    );
+    expect(output.join('\n')).not.toMatch(/Eve (hears|reads)/);
+  });
+
   test('library.mjs: a wrong token is one line that says so', async () => {
     const program = new Program(join(examples, 'library.mjs'), {
       engine: 'native',

@@ -2,7 +2,14 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { AccessToken } from 'livekit-server-sdk';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { AudioFrame, NamedEvent, RemoteTrack, Room, RoomEvents } from '../../src/index.js';
+import type {
+  AudioFrame,
+  EncryptionOptions,
+  NamedEvent,
+  RemoteTrack,
+  Room,
+  RoomEvents,
+} from '../../src/index.js';
 import { offhook } from './engine-of-the-package.js';
 
 let server: { url: string; close(): Promise<unknown> };
@@ -360,4 +367,74 @@ test('a track that ended ends its streams', async () => {
   })();
   await ada.localParticipant.unpublish(publication.sid);
   await reading;
+});
+
+describe('a room that is encrypted', () => {
+  async function joinEncrypted(identity: string, encryption: EncryptionOptions): Promise<Room> {
+    const room = new offhook.Room({ name: identity });
+    rooms.push(room);
+    await room.connect(server.url, await tokenOf(identity), { encryption });
+    return room;
+  }
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const text = (payload: Uint8Array | undefined) => new TextDecoder().decode(payload);
+
+  test('is read by who has the key, and is a state for who has another', async () => {
+    const ada = await joinEncrypted('ada', { key: 'the key' });
+    const bob = await joinEncrypted('bob', { key: bytes('the key') });
+    const eve = await joinEncrypted('eve', { key: 'another', ratchetWindowSize: 0 });
+    const read = next(bob, 'dataReceived');
+    const state = next(eve, 'encryptionStateChanged');
+    const received: string[] = [];
+    eve.on('dataReceived', ({ payload }) => received.push(text(payload)));
+    await ada.localParticipant.publishData(bytes('a secret'));
+    expect(text((await read).payload)).toBe('a secret');
+    expect(await state).toMatchObject({ participantIdentity: 'ada', state: 'decryptionFailed' });
+    eve.encryption.setKey('the key');
+    const readAtLast = next(eve, 'dataReceived');
+    await ada.localParticipant.publishData(bytes('another secret'));
+    expect(text((await readAtLast).payload)).toBe('another secret');
+    expect(received).toEqual(['another secret']);
+  });
+
+  test('has keys of each participant, by index, that can be ratcheted', async () => {
+    const options = { derivation: 'hkdf' } as const;
+    const ada = await joinEncrypted('ada', options);
+    const bob = await joinEncrypted('bob', options);
+    await expect(ada.localParticipant.publishData(bytes('too early'))).rejects.toThrow(/no key 0/);
+    for (const room of [ada, bob]) room.encryption.setParticipantKey('ada', 'of Ada', 2);
+    expect(text(ada.encryption.participantKey('ada', 2))).toBe('of Ada');
+    expect(ada.encryption.participantKey('ada', 0)).toBeUndefined();
+    const ratcheted = ada.encryption.ratchetParticipantKey('ada', 2);
+    expect(ada.encryption.participantKey('ada', 2)).toEqual(ratcheted);
+    const read = next(bob, 'dataReceived');
+    await ada.localParticipant.publishData(bytes('with the ratcheted key'));
+    expect(text((await read).payload)).toBe('with the ratcheted key');
+    expect(bob.encryption.participantKey('ada', 2)).toEqual(ratcheted);
+  });
+
+  test('lists its tracks, each of which can be switched and re-keyed', async () => {
+    const ada = await joinEncrypted('ada', { key: 'the key', derivation: 'hkdf' });
+    const source = new offhook.AudioSource({ sampleRate: 48_000 });
+    const { sid, info } = await ada.localParticipant.publishAudio(source);
+    expect(info.isEncrypted).toBe(true);
+    await vi.waitFor(() => expect(ada.encryption.tracks).toHaveLength(1));
+    const track = { participantIdentity: 'ada', trackSid: sid };
+    expect(ada.encryption.tracks).toEqual([{ ...track, keyIndex: 0, isEnabled: true }]);
+    ada.encryption.setKey('the next key', 1);
+    ada.encryption.setTrackKeyIndex(ada.encryption.tracks[0]!, 1);
+    ada.encryption.setTrackEnabled(ada.encryption.tracks[0]!, false);
+    expect(ada.encryption.tracks).toEqual([{ ...track, keyIndex: 1, isEnabled: false }]);
+    ada.encryption.setEnabled(true);
+    expect(ada.encryption.tracks).toMatchObject([{ isEnabled: true }]);
+    expect(() => ada.encryption.ratchetKey(7)).toThrow(/no key 7/);
+  });
+
+  test('refuses options that there are not, and is not asked for keys without encryption', async () => {
+    const wrong = { key: 'k', cipher: 'rot13' } as EncryptionOptions;
+    await expect(joinEncrypted('ada', wrong)).rejects.toThrow(/no option "cipher"/);
+    await expect(joinEncrypted('ada', { key: '' })).rejects.toThrow(/encryption.key/);
+    const bob = await join('bob');
+    expect(() => bob.encryption).toThrow(/not joined with encryption/);
+  });
 });
