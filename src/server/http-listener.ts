@@ -161,6 +161,8 @@ export class HttpListener {
   ): void {
     admit();
     this.#sockets.handleUpgrade(request, stream, head, (socket) => {
+      // Also of a socket that nobody serves: a frame that is none would end the process.
+      socket.on('error', (error) => log.debug(`${path}: ${error.message}`));
       try {
         serve(socket);
       } catch (error) {
