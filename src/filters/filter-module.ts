@@ -82,6 +82,12 @@ export class FilterModule {
         const { attachment } = changed;
         attachment?.host.updateStreamInfo(attachment.slot, JSON.stringify(changed.streamInfo));
       },
+      onFirstFailure: (failing, reason) =>
+        this.#log
+          .about(failing.options.subject ?? {})
+          .warn(
+            `failed on a frame, which passes unfiltered: ${reason} (track ${failing.streamInfo.trackId}; later failures are only counted)`,
+          ),
       onTakenOut: (taken, reason) => this.#takeOut(taken, reason),
       onClose: (closed) => {
         this.#log.about(closed.options.subject ?? {}).info(describeStreamEnd(closed.status));
@@ -131,8 +137,7 @@ export class FilterModule {
       },
       onFrameFailed: (slot, sequence, reason) => {
         this.#framesBack++;
-        this.#log.debug(`process: ${reason}`);
-        this.#slots.get(slot)?.onFrameFailed(sequence);
+        this.#slots.get(slot)?.onFrameFailed(sequence, reason);
       },
       onEnd: (reason, final) => this.#onHostEnd(reason, final),
     });

@@ -172,6 +172,7 @@ export class FilterRegistry {
     const rates = { inputRate: options.sampleRate, outputRate: options.sampleRate };
     const session = new FilterSession(options, rates, {
       onInfo: () => {},
+      onFirstFailure: () => {},
       onTakenOut: () => {},
       onClose: () => {},
     });

@@ -28,6 +28,8 @@ export interface FilterRates {
 /** What a session asks of the filter that it belongs to. */
 export interface FilterSessionOwner {
   onInfo(session: FilterSession): void;
+  /** The filter failed on a frame of the stream for the first time: told once, not for each frame. */
+  onFirstFailure(session: FilterSession, reason: string): void;
   /** Too many frames were missed: the session will send no more. */
   onTakenOut(session: FilterSession, reason: string): void;
   onClose(session: FilterSession): void;
@@ -71,6 +73,8 @@ export class FilterSession {
   #sequence = 0;
   #timer: NodeJS.Timeout | undefined;
   #misses = new MissWindow();
+  /** What the filter said when it failed last. */
+  #failure: string | undefined;
   #latency = new LatencyHistogram();
   #counts = { processed: 0, late: 0, bypassed: 0, failed: 0 };
 
@@ -192,11 +196,14 @@ export class FilterSession {
     }
     this.#counts.processed++;
     this.#latency.add(elapsedMs);
-    this.#misses.add(false);
+    this.#misses.add('processed');
     pending.done(toInt16(filtered));
   }
 
-  onFrameFailed(sequence: number): void {
+  onFrameFailed(sequence: number, reason: string): void {
+    const isFirst = this.#failure === undefined;
+    this.#failure = reason;
+    if (isFirst) this.#owner.onFirstFailure(this, reason);
     const pending = this.#take(sequence);
     if (pending) this.#miss('failed', pending.done);
   }
@@ -227,10 +234,10 @@ export class FilterSession {
   #miss(kind: 'late' | 'failed', done: PendingFrame['done']): void {
     this.#counts[kind]++;
     done(undefined);
-    if (!this.#misses.add(true) || this.over) return;
+    if (!this.#misses.add(kind) || this.over) return;
     this.#takenOut = true;
     this.#timesTakenOut++;
-    this.#owner.onTakenOut(this, this.#misses.describe());
+    this.#owner.onTakenOut(this, this.#misses.describe(this.#failure));
   }
 
   #setState(state: FilterState, reason: string | undefined): void {

@@ -1,5 +1,5 @@
 import { RoomConfiguration, TrackSource } from '@livekit/protocol';
-import { jwtVerify, SignJWT } from 'jose';
+import { errors, jwtVerify, SignJWT } from 'jose';
 import { isTextRecord } from './checked-values.js';
 import { HttpError } from './http-error.js';
 
@@ -89,9 +89,15 @@ export async function verifyAccess(token: string | undefined, keys: ApiKeys): Pr
     });
     return readClaims(apiKey, payload);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = describeTokenFault(cause);
     throw new HttpError(401, `invalid authorization token: ${reason}`, { cause });
   }
+}
+
+function describeTokenFault(fault: unknown): string {
+  if (fault instanceof errors.JWSSignatureVerificationFailed)
+    return 'signature verification failed: it was signed with another secret than that of its API key';
+  return fault instanceof Error ? fault.message : String(fault);
 }
 
 /**

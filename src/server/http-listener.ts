@@ -189,8 +189,27 @@ export class HttpListener {
   }
 }
 
+/** Refusals that are shown in a minute; the others are for debugging, so that no client fills a disk. */
+const refusalsShown = 60;
+const minuteMs = 60_000;
+let shown = { sinceMs: 0, count: 0 };
+
+/** The path without its query, which may hold a token. */
+function logRefusal(request: IncomingMessage, status: number, message: string): void {
+  if (status >= 500) return;
+  const nowMs = performance.now();
+  if (nowMs - shown.sinceMs > minuteMs) shown = { sinceMs: nowMs, count: 0 };
+  shown.count++;
+  const { path } = splitUrl(request.url);
+  const who = path === '/agent' ? 'a worker' : `a client of ${path}`;
+  const line = `${who} at ${request.socket.remoteAddress ?? 'an unknown address'} is refused: ${status} ${message}`;
+  if (shown.count <= refusalsShown) log.info(line);
+  else log.debug(line);
+}
+
 function refuse(request: IncomingMessage, stream: Duplex, error: unknown): void {
   const { status, message } = httpErrorOf(error, request.url ?? '');
+  logRefusal(request, status, message);
   const lines = [
     `HTTP/1.1 ${status} ${message.replace(/[^\x20-\x7e]/g, ' ')}`,
     'Content-Type: text/plain; charset=utf-8',

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test, vi } from 'vitest';
+import { setLogSink } from '../../src/logging/index.js';
 import {
   filtered,
   filterFrame,
@@ -111,11 +112,21 @@ describe('a filter in JavaScript', () => {
     ['returns another type', 'process: () => "audio"'],
   ])('whose process %s lets the frame pass, and is taken out when it goes on', async (name, text) => {
     const path = moduleOf(name.replaceAll(' ', '-'), `export default { create: () => ({ ${text} }) };`);
+    const warnings: string[] = [];
+    setLogSink(({ message }) => warnings.push(message), 'warn');
     const { registry, session } = open(path);
     await untilStatus(registry, streamIs('ready'));
     for (let i = 0; i < 50; i++) expect(await filterFrame(session, level(1000))).toBeUndefined();
+    setLogSink(() => {});
+    // Its error once when it first fails, and once with the reason for which it is taken out.
+    expect(warnings).toEqual([
+      expect.stringMatching(/^failed on a frame, which passes unfiltered: (oops|process returned)/),
+      expect.stringMatching(/taken out until 5 s have passed/),
+    ]);
     expect(session.status).toMatchObject({ state: 'unavailable', frames: { failed: 50 } });
-    expect(session.status.reason).toMatch(/taken out until 5 s have passed: 50 of the last 50 frames/);
+    expect(session.status.reason).toMatch(
+      /taken out until 5 s have passed: of the last 50 frames it failed on 50 \(/,
+    );
   });
 
   test('that spins in process is taken out, and its worker is started again', async () => {

@@ -27,6 +27,7 @@ export class Dispatcher implements RoomListener {
   #workers: AgentWorkers;
   #dispatches = new Map<Room, Map<string, AgentDispatch>>();
   #waiting = new Set<WaitingJob>();
+  #announced = new WeakSet<AgentDispatch>();
   /** Participants that have published, and were sent the agents for that. */
   #publishers = new WeakSet<Participant>();
 
@@ -136,7 +137,10 @@ export class Dispatcher implements RoomListener {
     this.#workers
       .assign(job, refusers)
       .then((taken) => {
-        if (!taken) return;
+        if (!taken) {
+          this.#announceWaiting(waiting);
+          return;
+        }
         if (dispatch.state) remember(job, dispatch.state);
         // Withdrawn while the worker was making up its mind.
         if (!this.#waiting.delete(waiting)) this.#workers.terminate(job.id);
@@ -145,6 +149,18 @@ export class Dispatcher implements RoomListener {
       .finally(() => {
         waiting.offering = false;
       });
+  }
+
+  /** Logs once for each dispatch that its job waits. */
+  #announceWaiting(waiting: WaitingJob): void {
+    const { job, room, dispatch, refusers } = waiting;
+    // A dispatch makes jobs of several types, and a worker takes those of one.
+    if (this.#announced.has(dispatch) || !this.#waiting.has(waiting)) return;
+    this.#announced.add(dispatch);
+    const kind = job.agentName === '' ? 'an agent without a name' : `agent "${job.agentName}"`;
+    const why =
+      refusers.size === 0 ? 'no worker of it is registered and has room' : 'every worker of it has refused';
+    log.info(`${room.name}: job ${job.id} waits for ${kind}: ${why}`);
   }
 
   /** Gives jobs of a worker that has gone to another, unless their agents have made it into the room. */
