@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 import { protocolModule } from './protocol-messages.mjs';
 
 const dist = fileURLToPath(new URL('../dist', import.meta.url));
@@ -65,6 +65,28 @@ const programSide = {
     bundler.onResolve({ filter: /engine-thread\.cjs$/ }, ({ path, importer }) => ({
       path: `./${relative(outdir, join(dirname(importer), path))}`.replace('./../', '../'),
       external: true,
+    }));
+  },
+};
+
+/** Code of others, which nobody reads here, gets short names: a fifteenth of the package. */
+const shortNamesOfPackages = {
+  name: 'short-names-of-packages',
+  setup(bundler) {
+    bundler.onLoad({ filter: /\/node_modules\/.*\.m?js$/ }, async ({ path }) => {
+      const { code } = await transform(readFileSync(path, 'utf8'), { minifyIdentifiers: true });
+      return { contents: code, loader: 'js' };
+    });
+  },
+};
+
+/** Where a limit comes from, and what happens beyond it, is for docs/limits.md. */
+const limitsWithoutTexts = {
+  name: 'limits-without-texts',
+  setup(bundler) {
+    bundler.onLoad({ filter: /\/dist\/(?:server\/)?limits\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace(/^\s+(?:source|effect): (?:'.*'|".*"|`.*`),$/gm, ''),
+      loader: 'js',
     }));
   },
 };
@@ -154,12 +176,12 @@ export async function bundleEngine() {
     },
     splitting: true,
     format: 'esm',
-    plugins: [ownUrls, programSide],
+    plugins: [limitsWithoutTexts, ownUrls, programSide, shortNamesOfPackages],
     // For the CommonJS packages in it, which require Node's own modules.
     banner: {
       js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
     },
-    // Names stay: stack traces are read by people.
+    // Our own names stay: stack traces and errors are read by people.
     minifyWhitespace: true,
     minifySyntax: true,
   });

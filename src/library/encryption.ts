@@ -57,9 +57,13 @@ const optionNames = [
 const defaultSalt = 'LKFrameEncryptionKey';
 const maxKeyIndex = 255;
 
+/** @internal */
 type FfiEncryption = NonNullable<NonNullable<InitOf<RequestOf<'connect'>>['options']>['encryption']>;
 
-/** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for an option that there is not, or that is out of its range */
+/**
+ * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for an option that there is not, or that is out of its range
+ * @internal
+ */
 export function ffiEncryption(options: EncryptionOptions): FfiEncryption {
   checkOptions('encryption', options, optionNames);
   const { key, derivation = 'pbkdf2', ratchetSalt, ratchetWindowSize = 16 } = options;
@@ -95,11 +99,14 @@ const states: Record<number, EncryptionState> = {
   [protocol.EncryptionState.KEY_RATCHETED]: 'keyRatcheted',
 };
 
+/** @internal */
 export function encryptionState(number: number | undefined): EncryptionState {
   return states[number ?? -1] ?? 'internalError';
 }
 
+/** @internal */
 type Message = NonNullable<InitOf<RequestOf<'e2ee'>>['message']>;
+/** @internal */
 type Answer<Name extends Message['case']> = Extract<ResponseOf<'e2ee'>['message'], { case: Name }>['value'];
 
 /** The keys of a room that was joined with `encryption`, and what is encrypted with them. */
