@@ -157,6 +157,25 @@ export const limits = {
     source: 'ours, for each sender',
     effect: 'A further data stream of this sender is dropped with a warning.',
   },
+  inlineStream: {
+    value: 256 * 1024,
+    unit: 'bytes',
+    source: 'ours: 1 MiB took 1.5 to 5 ms of a busy machine',
+    effect:
+      'Compressed content of a stream header that is longer is decompressed outside of the engine thread.',
+  },
+  rpcStream: {
+    value: 64 * 1024 * 1024,
+    unit: 'bytes',
+    source: 'ours: the payload is a string in memory, before and after a handler sees it',
+    effect: 'The call fails; nothing else does.',
+  },
+  streamPayload: {
+    value: 5_000_000_000,
+    unit: 'bytes',
+    source: 'LiveKit default; `data_stream.max_payload_byte_length` of connect sets it',
+    effect: 'An incoming data stream that is longer ends with an error for its reader.',
+  },
   unreadStreams: {
     value: 256 * 1024 * 1024,
     unit: 'bytes',

@@ -1,6 +1,7 @@
 import type { DataStream_Chunk, DataStream_Header, DataStream_Trailer } from '@livekit/protocol';
 import { limits } from '../limits.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
+import { tooLong } from './inflater.js';
 import { byteInfoOf, textInfoOf } from './stream-header.js';
 import { ByteStreamReader, TextStreamReader, type UnreadBytes } from './stream-reader.js';
 
@@ -22,9 +23,12 @@ export class IncomingStreams {
   /** Open streams of each sender. */
   #counts = new Map<string, number>();
   #unread: UnreadBytes = { bytes: 0 };
+  #maxBytes: number;
   #log: Logger;
 
-  constructor(subject: LogSubject = {}) {
+  /** @param maxBytes of one stream; a longer one fails its reader */
+  constructor(subject: LogSubject = {}, maxBytes: number = limits.streamPayload.value) {
+    this.#maxBytes = maxBytes;
     this.#log = log.about(subject);
   }
 
@@ -46,6 +50,8 @@ export class IncomingStreams {
     if (opened) {
       this.#open.set(key, { reader: opened.reader, participantIdentity, nextIndex: 0n });
       this.#counts.set(participantIdentity, count + 1);
+      if ((opened.reader.info.totalLength ?? 0) > this.#maxBytes)
+        this.#fail(key, opened.reader, tooLong(this.#maxBytes));
     }
     return opened;
   }
@@ -57,17 +63,18 @@ export class IncomingStreams {
     if (chunkIndex !== stream.nextIndex) {
       // A lower number is a chunk that came twice.
       if (chunkIndex < stream.nextIndex) return;
-      this.#forget(key);
-      stream.reader.fail(`chunk ${stream.nextIndex} is missing`);
+      this.#fail(key, stream.reader, `chunk ${stream.nextIndex} is missing`);
       return;
     }
     stream.nextIndex++;
-    if (this.#unread.bytes + content.length > limits.unreadStreams.value) {
-      this.#forget(key);
-      stream.reader.fail(`more than ${limits.unreadStreams.value} bytes of streams wait to be read`);
-      return;
-    }
-    stream.reader.push(content);
+    const { reader } = stream;
+    const receivedBytes = reader.receivedBytes + content.length;
+    if (receivedBytes > this.#maxBytes) this.#fail(key, reader, tooLong(this.#maxBytes));
+    else if (receivedBytes > (reader.info.totalLength ?? receivedBytes))
+      this.#fail(key, reader, `it has more than the ${reader.info.totalLength} bytes of its header`);
+    else if (this.#unread.bytes + content.length > limits.unreadStreams.value)
+      this.#fail(key, reader, `more than ${limits.unreadStreams.value} bytes of streams wait to be read`);
+    else reader.push(content);
   }
 
   trailer(participantIdentity: string, { streamId, reason, attributes }: DataStream_Trailer): void {
@@ -92,6 +99,11 @@ export class IncomingStreams {
     for (const { reader } of this.#open.values()) reader.fail('the room was closed');
     this.#open.clear();
     this.#counts.clear();
+  }
+
+  #fail(key: string, reader: OpenStream['reader'], reason: string): void {
+    this.#forget(key);
+    reader.fail(reason);
   }
 
   #forget(key: string): void {

@@ -5,11 +5,13 @@ import { limits } from '../limits.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import type { PacketSender } from './packet.js';
 import { RpcError, rpcLimits } from './rpc-error.js';
+import { noRpcStreams, type RpcStreams, rpcAttributes, rpcTopics, streamRpcVersion } from './rpc-streams.js';
+import type { TextStreamReader } from './stream-reader.js';
 
 export interface PerformRpcOptions {
   destinationIdentity: string;
   method: string;
-  /** At most 15 KiB of UTF-8. */
+  /** At most 15 KiB of UTF-8 for a participant whose client takes RPC as packets only. */
   payload: string;
   /** How long the whole call may take; default 15 s. */
   responseTimeoutMs?: number;
@@ -35,17 +37,21 @@ const minHandlerTimeMs = 1_000;
 export class RpcClient {
   #sender: PacketSender;
   #log: Logger;
+  #streams: RpcStreams;
   #pending = new Map<string, PendingCall>();
 
-  constructor(sender: PacketSender, subject: LogSubject = {}) {
+  constructor(sender: PacketSender, subject: LogSubject = {}, streams: RpcStreams = noRpcStreams) {
     this.#log = log.about(subject);
     this.#sender = sender;
+    this.#streams = streams;
   }
 
   /** @throws RpcError, or OffhookError `OFFHOOK_INVALID_REQUEST` for a time that is none */
   async perform(options: PerformRpcOptions): Promise<string> {
-    const { destinationIdentity, method, payload } = options;
-    if (Buffer.byteLength(payload) > rpcLimits.payloadBytes) throw RpcError.builtIn('requestPayloadTooLarge');
+    const { destinationIdentity, payload } = options;
+    const isStream = this.#streams.reaches(destinationIdentity);
+    if (!isStream && Buffer.byteLength(payload) > rpcLimits.payloadBytes)
+      throw RpcError.builtIn('requestPayloadTooLarge');
     const responseTimeoutMs = wholeMs(
       'responseTimeoutMs',
       options.responseTimeoutMs ?? defaultResponseTimeoutMs,
@@ -53,19 +59,34 @@ export class RpcClient {
     const roundTripMs = wholeMs('maxRoundTripLatencyMs', options.maxRoundTripLatencyMs ?? defaultRoundTripMs);
     const id = randomUUID();
     const answer = this.#await(id, destinationIdentity, responseTimeoutMs, roundTripMs);
-    const request = new RpcRequest({
-      id,
-      method,
-      payload,
-      responseTimeoutMs: Math.max(responseTimeoutMs - roundTripMs, minHandlerTimeMs),
-      version: protocolVersion,
-    });
-    this.#sender
-      .send({ case: 'rpcRequest', value: request }, 'reliable', {
-        destinationIdentities: [destinationIdentity],
-      })
-      .catch((error) => this.#pending.get(id)?.fail(RpcError.builtIn('sendFailed', describeError(error))));
+    const handlerTimeMs = Math.max(responseTimeoutMs - roundTripMs, minHandlerTimeMs);
+    const sent = isStream
+      ? this.#sendStream(id, options, handlerTimeMs)
+      : this.#sendPacket(id, options, handlerTimeMs);
+    sent.catch((error) => this.#pending.get(id)?.fail(RpcError.builtIn('sendFailed', describeError(error))));
     return answer;
+  }
+
+  #sendPacket(id: string, options: PerformRpcOptions, responseTimeoutMs: number): Promise<void> {
+    const { destinationIdentity, method, payload } = options;
+    const value = new RpcRequest({ id, method, payload, responseTimeoutMs, version: protocolVersion });
+    return this.#sender.send({ case: 'rpcRequest', value }, 'reliable', {
+      destinationIdentities: [destinationIdentity],
+    });
+  }
+
+  async #sendStream(id: string, options: PerformRpcOptions, responseTimeoutMs: number): Promise<void> {
+    const { destinationIdentity, method, payload } = options;
+    await this.#streams.sendText(payload, {
+      topic: rpcTopics.request,
+      destinationIdentities: [destinationIdentity],
+      attributes: {
+        [rpcAttributes.requestId]: id,
+        [rpcAttributes.method]: method,
+        [rpcAttributes.responseTimeoutMs]: String(responseTimeoutMs),
+        [rpcAttributes.version]: String(streamRpcVersion),
+      },
+    });
   }
 
   /** Whether a call to this participant waits for what it says of `requestId`. */
@@ -93,6 +114,22 @@ export class RpcClient {
       call.fail(new RpcError(value.value.code, value.value.message, value.value.data));
     } else {
       call.fail(RpcError.builtIn('applicationError', 'the response has no content that this engine reads'));
+    }
+  }
+
+  /** A response that succeeded, as a stream. */
+  async handleResponseStream(reader: TextStreamReader): Promise<void> {
+    const requestId = reader.info.attributes[rpcAttributes.requestId] ?? '';
+    if (!this.isWaiting(requestId, reader.participantIdentity)) {
+      this.#log.debug(`handleResponseStream: no call ${requestId} is waiting`);
+      reader.cancel();
+      return;
+    }
+    try {
+      const payload = await reader.readAll();
+      this.#pending.get(requestId)?.succeed(payload);
+    } catch (error) {
+      this.#pending.get(requestId)?.fail(RpcError.builtIn('applicationError', describeError(error)));
     }
   }
 

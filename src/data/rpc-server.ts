@@ -4,6 +4,8 @@ import { limits } from '../limits.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import type { PacketContent, PacketSender } from './packet.js';
 import { RpcError, rpcLimits } from './rpc-error.js';
+import { noRpcStreams, type RpcStreams, rpcAttributes, rpcTopics, streamRpcVersion } from './rpc-streams.js';
+import type { TextStreamReader } from './stream-reader.js';
 
 export interface RpcInvocation {
   requestId: string;
@@ -18,6 +20,7 @@ export type RpcHandler = (invocation: RpcInvocation) => string | Promise<string>
 
 const log = createLogger('data/rpc');
 const protocolVersion = 1;
+const defaultResponseTimeoutMs = 15_000;
 
 /** Methods that others may call. */
 export class RpcServer {
@@ -26,10 +29,12 @@ export class RpcServer {
   #handlers = new Map<string, RpcHandler>();
   /** Calls that a handler has not answered yet. */
   #unanswered = 0;
+  #streams: RpcStreams;
 
-  constructor(sender: PacketSender, subject: LogSubject = {}) {
+  constructor(sender: PacketSender, subject: LogSubject = {}, streams: RpcStreams = noRpcStreams) {
     this.#log = log.about(subject);
     this.#sender = sender;
+    this.#streams = streams;
   }
 
   register(method: string, handler: RpcHandler): void {
@@ -44,16 +49,44 @@ export class RpcServer {
     const requestId = request.id;
     this.#send(callerIdentity, { case: 'rpcAck', value: new RpcAck({ requestId }) });
     const value = await this.#answer(callerIdentity, request);
+    this.#respond(callerIdentity, requestId, value);
+  }
+
+  /** A request as a stream: acknowledgement and errors are packets all the same, the answer is a stream. */
+  async handleRequestStream(reader: TextStreamReader): Promise<void> {
+    const { participantIdentity: callerIdentity } = reader;
+    const { attributes } = reader.info;
+    const requestId = attributes[rpcAttributes.requestId] ?? '';
+    const method = attributes[rpcAttributes.method] ?? '';
+    this.#send(callerIdentity, { case: 'rpcAck', value: new RpcAck({ requestId }) });
+    try {
+      if (Number(attributes[rpcAttributes.version]) !== streamRpcVersion)
+        throw RpcError.builtIn('unsupportedVersion');
+      const payload = await this.#call(method, {
+        requestId,
+        callerIdentity,
+        payload: await reader.readAll(),
+        responseTimeoutMs: Number(attributes[rpcAttributes.responseTimeoutMs]) || defaultResponseTimeoutMs,
+      });
+      await this.#streams.sendText(payload, {
+        topic: rpcTopics.response,
+        destinationIdentities: [callerIdentity],
+        attributes: { [rpcAttributes.requestId]: requestId },
+      });
+    } catch (error) {
+      reader.cancel();
+      this.#respond(callerIdentity, requestId, { case: 'error', value: this.#toMessage(error, method) });
+    }
+  }
+
+  #respond(callerIdentity: string, requestId: string, value: RpcResponse['value']): void {
     this.#send(callerIdentity, { case: 'rpcResponse', value: new RpcResponse({ requestId, value }) });
   }
 
   async #answer(callerIdentity: string, request: RpcRequest): Promise<RpcResponse['value']> {
     try {
       if (request.version !== protocolVersion) throw RpcError.builtIn('unsupportedVersion');
-      const handler = this.#handlers.get(request.method);
-      if (!handler) throw RpcError.builtIn('unsupportedMethod');
-      if (this.#unanswered >= limits.unansweredCalls.value) throw RpcError.builtIn('applicationError');
-      const payload = await this.#call(handler, {
+      const payload = await this.#call(request.method, {
         requestId: request.id,
         callerIdentity,
         payload: request.payload,
@@ -67,7 +100,10 @@ export class RpcServer {
     }
   }
 
-  async #call(handler: RpcHandler, invocation: RpcInvocation): Promise<string> {
+  async #call(method: string, invocation: RpcInvocation): Promise<string> {
+    const handler = this.#handlers.get(method);
+    if (!handler) throw RpcError.builtIn('unsupportedMethod');
+    if (this.#unanswered >= limits.unansweredCalls.value) throw RpcError.builtIn('applicationError');
     this.#unanswered++;
     try {
       return await handler(invocation);

@@ -1,3 +1,5 @@
+import { wholeCharacterBytes } from './utf8.js';
+
 /** Bytes of content in one chunk: with its header it fits the 16 KiB that every WebRTC stack takes. */
 export const chunkBytes = 15_000;
 
@@ -10,13 +12,9 @@ export function* splitUtf8(text: string): Generator<Uint8Array> {
   const bytes = Buffer.from(text, 'utf8');
   let at = 0;
   while (at < bytes.length) {
-    let end = Math.min(at + chunkBytes, bytes.length);
-    while (end < bytes.length && isContinuation(bytes[end]!)) end--;
+    const piece = bytes.subarray(at, at + chunkBytes);
+    const end = at + wholeCharacterBytes(piece);
     yield bytes.subarray(at, end);
     at = end;
   }
-}
-
-function isContinuation(byte: number): boolean {
-  return (byte & 0xc0) === 0x80;
 }

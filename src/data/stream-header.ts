@@ -6,10 +6,16 @@ import {
 } from '@livekit/protocol';
 import type { ByteStreamInfo, ByteStreamOptions, TextStreamInfo, TextStreamOptions } from './stream-info.js';
 
+/** What is new with each stream. */
+interface Fresh {
+  streamId: string;
+  timestampMs: number;
+}
+
 /** @param totalLength in bytes, where the whole text is known */
 export function textHeader(
   options: TextStreamOptions,
-  fresh: { streamId: string; timestampMs: number; totalLength?: number },
+  fresh: Fresh & { totalLength?: number },
 ): { header: DataStream_Header; info: TextStreamInfo } {
   const value = new DataStream_TextHeader({
     operationType: options.operationType ?? DataStream_OperationType.CREATE,
@@ -32,7 +38,7 @@ export function textHeader(
 
 export function byteHeader(
   options: ByteStreamOptions,
-  fresh: { streamId: string; timestampMs: number },
+  fresh: Fresh,
 ): { header: DataStream_Header; info: ByteStreamInfo } {
   const value = new DataStream_ByteHeader({ name: options.name ?? 'unknown' });
   const header = new DataStream_Header({

@@ -31,6 +31,8 @@ interface StreamOptions {
   senderIdentity?: string;
   /** Default: a random one. */
   streamId?: string;
+  /** Whether what is sent whole may be compressed where all receivers can decompress it; default true. */
+  compress?: boolean;
 }
 
 export interface TextStreamOptions extends StreamOptions {

@@ -40,6 +40,11 @@ abstract class StreamWriter<Info extends TextStreamInfo | ByteStreamInfo> {
     );
   }
 
+  /** Sends bytes as they are, as content that was compressed must be. */
+  writeBytes(bytes: Uint8Array): Promise<void> {
+    return this.writeChunks(splitBytes(bytes));
+  }
+
   protected async writeChunks(contents: Iterable<Uint8Array>): Promise<void> {
     if (this.#closed) throw this.#closedError();
     await this.#inOrder(async () => {
@@ -75,6 +80,6 @@ export class TextStreamWriter extends StreamWriter<TextStreamInfo> {
 export class ByteStreamWriter extends StreamWriter<ByteStreamInfo> {
   /** Resolves when the bytes have been handed over and little enough waits before them. */
   write(bytes: Uint8Array): Promise<void> {
-    return this.writeChunks(splitBytes(bytes));
+    return this.writeBytes(bytes);
   }
 }

@@ -1,4 +1,4 @@
-import { DataPacket } from '@livekit/protocol';
+import { ClientInfo_Capability, DataPacket } from '@livekit/protocol';
 import {
   IncomingStreams,
   OutgoingStreams,
@@ -8,15 +8,22 @@ import {
   PacketLane,
   type PacketRouting,
   type PacketSender,
+  PlainStreams,
+  type ReceiverAbilities,
   ReliableInbox,
   ReorderBuffer,
   RpcClient,
   RpcServer,
+  type RpcStreams,
+  rpcTopics,
+  type StreamPacket,
 } from '../data/index.js';
 import { describeError, type OffhookError } from '../errors/index.js';
+import { limits } from '../limits.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import type { DataEncryption } from './data-encryption.js';
 import type { DataEvent } from './events.js';
+import type { ParticipantInfo } from './info.js';
 
 const log = createLogger('room/data');
 const kinds: readonly PacketKind[] = ['reliable', 'lossy'];
@@ -25,6 +32,31 @@ interface NumberedPacket {
   publisherSid: string;
   sequence: number;
   packet: DataPacket;
+}
+
+/** What senders need to know of those in the room. */
+export interface DataReceivers {
+  /** Client protocol and abilities of a participant; undefined for one that is not there. */
+  find(identity: string): DataReceiver | undefined;
+  all(): Iterable<DataReceiver>;
+}
+
+export type DataReceiver = Pick<ParticipantInfo, 'clientProtocol' | 'capabilities'>;
+
+/** Client protocols (ClientInfo.client_protocol) from which a participant can do what. */
+const fromClientProtocol = { rpcStreams: 1, inlineStreams: 2 } as const;
+
+/** What we say of ourselves when we join. */
+export const clientProtocol = fromClientProtocol.inlineStreams;
+export const clientCapabilities = [ClientInfo_Capability.CAP_COMPRESSION_DEFLATE_RAW] as const;
+
+export interface DataPlaneOptions {
+  emit: (event: DataEvent) => void;
+  subject: LogSubject;
+  receivers: DataReceivers;
+  encryption: DataEncryption | undefined;
+  /** Bytes of an incoming stream beyond which its reader fails. */
+  maxStreamBytes: number | undefined;
 }
 
 /** Everything that goes over a room's data channels, in both directions. It outlives the sessions that carry it. */
@@ -42,19 +74,34 @@ export class DataPlane implements PacketSender {
   #lastReceived: number | undefined;
   #inbox = new ReliableInbox();
   #order = this.#newOrder();
+  #plain: PlainStreams;
   #incoming: IncomingStreams;
+  /** Streams that carry RPC, which no program sees. */
+  #rpcStreams: IncomingStreams;
+  #rpcStreamKeys = new Set<string>();
   #log: Logger;
   #emit: (event: DataEvent) => void;
   #encryption: DataEncryption | undefined;
 
-  constructor(emit: (event: DataEvent) => void, subject: LogSubject, encryption?: DataEncryption) {
+  constructor({ emit, subject, receivers, encryption, maxStreamBytes }: DataPlaneOptions) {
     this.#log = log.about(subject);
     this.#encryption = encryption;
     this.#emit = emit;
-    this.streams = new OutgoingStreams(this);
-    this.#incoming = new IncomingStreams(subject);
-    this.rpcClient = new RpcClient(this, subject);
-    this.rpcServer = new RpcServer(this, subject);
+    const maxBytes = maxStreamBytes ?? limits.streamPayload.value;
+    this.streams = new OutgoingStreams(this, (identities) => abilitiesOf(receivers, identities));
+    this.#plain = new PlainStreams(
+      maxBytes,
+      (identity, packet) => this.#handleStream(identity, packet),
+      subject,
+    );
+    this.#incoming = new IncomingStreams(subject, maxBytes);
+    this.#rpcStreams = new IncomingStreams(subject, limits.rpcStream.value);
+    const rpcStreams: RpcStreams = {
+      reaches: (identity) => (receivers.find(identity)?.clientProtocol ?? 0) >= fromClientProtocol.rpcStreams,
+      sendText: (text, options) => this.streams.sendText(text, options),
+    };
+    this.rpcClient = new RpcClient(this, subject, rpcStreams);
+    this.rpcServer = new RpcServer(this, subject, rpcStreams);
   }
 
   send(content: PacketContent, kind: PacketKind, routing: PacketRouting = {}): Promise<void> {
@@ -115,7 +162,11 @@ export class DataPlane implements PacketSender {
 
   participantLeft(identity: string): void {
     this.#encryption?.participantLeft(identity);
+    this.#plain.participantLeft(identity);
     this.#incoming.participantLeft(identity);
+    this.#rpcStreams.participantLeft(identity);
+    for (const key of this.#rpcStreamKeys)
+      if (key.startsWith(`${identity}\n`)) this.#rpcStreamKeys.delete(key);
     this.rpcClient.participantLeft(identity);
   }
 
@@ -123,7 +174,10 @@ export class DataPlane implements PacketSender {
     this.#emit = () => {};
     for (const lane of Object.values(this.#lanes)) lane.close(error);
     this.#order.stop();
+    this.#plain.close();
     this.#incoming.close();
+    this.#rpcStreams.close();
+    this.#rpcStreamKeys.clear();
     this.rpcClient.close();
   }
 
@@ -194,15 +248,21 @@ export class DataPlane implements PacketSender {
       case 'rpcResponse':
         this.rpcClient.handleResponse(content.value);
         break;
+      case 'streamHeader':
+      case 'streamChunk':
+      case 'streamTrailer':
+        this.#plain.handle(participantIdentity, content);
+        break;
       default:
-        this.#handleStream(participantIdentity, content);
+        this.#log.debug(`a packet with ${content.case ?? 'nothing'} is not used here`);
     }
   }
 
-  #handleStream(participantIdentity: string, content: PacketContent): void {
-    switch (content.case) {
+  #handleStream(participantIdentity: string, packet: StreamPacket): void {
+    if (this.#handleRpcStream(participantIdentity, packet)) return;
+    switch (packet.case) {
       case 'streamHeader': {
-        const { value: header } = content;
+        const { value: header } = packet;
         this.#emit({ type: 'streamHeaderReceived', participantIdentity, header });
         const opened = this.#incoming.header(participantIdentity, header);
         if (opened?.kind === 'text') {
@@ -213,15 +273,51 @@ export class DataPlane implements PacketSender {
         break;
       }
       case 'streamChunk':
-        this.#emit({ type: 'streamChunkReceived', participantIdentity, chunk: content.value });
-        this.#incoming.chunk(participantIdentity, content.value);
+        this.#emit({ type: 'streamChunkReceived', participantIdentity, chunk: packet.value });
+        this.#incoming.chunk(participantIdentity, packet.value);
         break;
       case 'streamTrailer':
-        this.#emit({ type: 'streamTrailerReceived', participantIdentity, trailer: content.value });
-        this.#incoming.trailer(participantIdentity, content.value);
+        this.#emit({ type: 'streamTrailerReceived', participantIdentity, trailer: packet.value });
+        this.#incoming.trailer(participantIdentity, packet.value);
         break;
-      default:
-        this.#log.debug(`a packet with ${content.case ?? 'nothing'} is not used here`);
     }
   }
+
+  /** True when the packet belongs to a stream of RPC. */
+  #handleRpcStream(identity: string, packet: StreamPacket): boolean {
+    const key = `${identity}\n${packet.value.streamId}`;
+    if (packet.case === 'streamHeader') {
+      const { topic } = packet.value;
+      if (topic !== rpcTopics.request && topic !== rpcTopics.response) return false;
+      const opened = this.#rpcStreams.header(identity, packet.value);
+      if (opened?.kind !== 'text') return true;
+      this.#rpcStreamKeys.add(key);
+      const { reader } = opened;
+      void (topic === rpcTopics.request
+        ? this.rpcServer.handleRequestStream(reader)
+        : this.rpcClient.handleResponseStream(reader));
+      return true;
+    }
+    if (!this.#rpcStreamKeys.has(key)) return false;
+    if (packet.case === 'streamChunk') this.#rpcStreams.chunk(identity, packet.value);
+    else {
+      this.#rpcStreamKeys.delete(key);
+      this.#rpcStreams.trailer(identity, packet.value);
+    }
+    return true;
+  }
+}
+
+/** What all of these receivers, or everybody in the room, can read. */
+function abilitiesOf(receivers: DataReceivers, identities: readonly string[]): ReceiverAbilities {
+  const all =
+    identities.length > 0 ? identities.map((identity) => receivers.find(identity)) : receivers.all();
+  const abilities = { inline: true, compression: true };
+  for (const receiver of all) {
+    if ((receiver?.clientProtocol ?? 0) < fromClientProtocol.inlineStreams)
+      return { inline: false, compression: false };
+    if (!receiver!.capabilities.includes(ClientInfo_Capability.CAP_COMPRESSION_DEFLATE_RAW))
+      abilities.compression = false;
+  }
+  return abilities;
 }

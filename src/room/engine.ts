@@ -79,11 +79,17 @@ export class Engine implements ConnectionHost, LocalTracksHost {
       options.onEncryption({ type: 'e2eeStateChanged', participantIdentity, trackSid, state });
     this.encryption = encryption && new RoomEncryption(encryption, tell);
     const { subject } = options.timeline;
-    this.data = new DataPlane(
-      options.onData,
+    this.data = new DataPlane({
+      emit: options.onData,
       subject,
-      this.encryption && new DataEncryption(this.encryption, () => this.identity(), tell, subject),
-    );
+      receivers: {
+        find: (identity) => this.#state?.remotes.get(identity)?.info,
+        all: () => [...(this.#state?.remotes.values() ?? [])].map(({ info }) => info),
+      },
+      encryption:
+        this.encryption && new DataEncryption(this.encryption, () => this.identity(), tell, subject),
+      maxStreamBytes: options.connect.maxStreamBytes,
+    });
     this.media = new RemoteMedia((input) => this.dispatch(input), subject);
     this.tracks = new LocalTracks(this);
     this.connection = new Connection({ ...options, host: this });

@@ -1,5 +1,6 @@
 import type {
   AudioTrackFeature,
+  ClientInfo_Capability,
   DisconnectReason,
   Encryption_Type,
   ParticipantInfo_Kind,
@@ -41,6 +42,8 @@ export interface ParticipantInfo {
   joinedAtMs: number;
   permission: ParticipantPermission | undefined;
   clientProtocol: number;
+  /** What its client can read beyond that. */
+  capabilities: readonly ClientInfo_Capability[];
 }
 
 /** What the server says of a published track. A snapshot: it does not change. */

@@ -83,6 +83,8 @@ export interface ConnectOptions {
   iceTransportPolicy?: 'all' | 'relay';
   /** How often joining is tried again, within the deadline of connecting, when no server lets us in; default 0. */
   joinRetries?: number;
+  /** Bytes of an incoming data stream beyond which its reader fails; default 5 GB. */
+  maxStreamBytes?: number;
   /** Reconnects tried before the room gives up; default 20. */
   maxReconnectAttempts?: number;
 }

@@ -63,6 +63,7 @@ function fromFfiStreamOptions(options: StreamTextOptions | StreamByteOptions | u
     destinationIdentities: options?.destinationIdentities ?? [],
     senderIdentity: options?.senderIdentity,
     streamId: options?.id,
+    compress: options?.compress,
   };
 }
 

@@ -82,6 +82,9 @@ function fromFfiOptions(options: FfiRoomOptions | undefined): ConnectOptions {
     dynacast: options?.dynacast ?? false,
     singlePeerConnection: options?.singlePeerConnection ?? false,
     ...(encryption && { encryption }),
+    ...(options?.dataStream?.maxPayloadByteLength !== undefined && {
+      maxStreamBytes: Number(options.dataStream.maxPayloadByteLength),
+    }),
     ...(iceServers.length > 0 && { iceServers }),
     ...(rtcConfig?.iceTransportType === IceTransportType.TRANSPORT_RELAY && { iceTransportPolicy: 'relay' }),
     ...(connectTimeoutMs && { deadlines: { candidateUrl: Number(connectTimeoutMs) } }),

@@ -34,6 +34,7 @@ export function toParticipantInfo(participant: ParticipantMessage): ParticipantI
     joinedAtMs: Number(participant.joinedAtMs || participant.joinedAt * 1000n),
     permission: participant.permission,
     clientProtocol: participant.clientProtocol,
+    capabilities: participant.capabilities,
   };
 }
 
