@@ -204,7 +204,7 @@ export const limits = {
   rpcPayload: {
     value: 15_360,
     unit: 'bytes',
-    source: "LiveKit's RPC: 15 KiB",
+    source: "LiveKit's RPC in packets: 15 KiB; as a stream, to current clients, it has no such limit",
     effect: 'A call or answer with more fails with REQUEST_ or RESPONSE_PAYLOAD_TOO_LARGE.',
   },
   rpcErrorMessage: {

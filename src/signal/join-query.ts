@@ -3,6 +3,7 @@ import os from 'node:os';
 import { gzipSync } from 'node:zlib';
 import {
   ClientInfo,
+  ClientInfo_Capability,
   ClientInfo_SDK,
   ConnectionSettings,
   JoinRequest,
@@ -22,6 +23,8 @@ export interface JoinQueryOptions {
   adaptiveStream: boolean;
   /** What other clients may assume of this one (ClientInfo.client_protocol); 0 when not given. */
   clientProtocol?: number;
+  /** What it can read beyond that (ClientInfo.capabilities). */
+  capabilities?: readonly ClientInfo_Capability[];
   /** Resume of a session that the server still holds. */
   resume?: { participantSid: string; reason: ReconnectReason };
   /**
@@ -46,6 +49,9 @@ export function joinQuery(options: JoinQueryOptions): URLSearchParams {
     auto_subscribe: options.autoSubscribe ? '1' : '0',
     adaptive_stream: options.adaptiveStream ? '1' : '0',
   });
+  const { capabilities = [] } = options;
+  if (capabilities.length > 0)
+    query.set('capabilities', capabilities.map((capability) => ClientInfo_Capability[capability]).join(','));
   query.set(...iceLite);
   if (options.resume) {
     query.set('reconnect', '1');
@@ -60,13 +66,14 @@ export function singleConnectionQuery(
   options: JoinQueryOptions,
   offer: SessionDescription | undefined,
 ): URLSearchParams {
-  const { autoSubscribe, adaptiveStream, clientProtocol = 0, resume } = options;
+  const { autoSubscribe, adaptiveStream, clientProtocol = 0, capabilities = [], resume } = options;
   const request = new JoinRequest({
     clientInfo: new ClientInfo({
       sdk: ClientInfo_SDK.NODE,
       version,
       protocol: protocolVersion,
       clientProtocol,
+      capabilities: [...capabilities],
       os: os.platform(),
       osVersion: os.release(),
     }),

@@ -9,6 +9,7 @@ import { OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
 import { isServerUrl, SignalClient } from '../../signal/index.js';
 import type { Timeline } from '../../timeline/index.js';
+import { clientCapabilities, clientProtocol } from '../data-plane.js';
 import type { ConnectOptions } from '../options.js';
 import { Session, type SessionEvents } from '../session.js';
 
@@ -58,6 +59,8 @@ export class SessionOpener {
       abort,
       autoSubscribe: connect.autoSubscribe ?? true,
       adaptiveStream: connect.adaptiveStream ?? false,
+      clientProtocol,
+      capabilities: clientCapabilities,
       avoid: this.#avoid,
       ...(resumed && {
         resume: {
