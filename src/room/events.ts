@@ -11,11 +11,11 @@ import type {
 import type { ByteStreamReader, PacketKind, TextStreamReader } from '../data/index.js';
 import type { EncryptionState } from '../e2ee/index.js';
 import type { RoomInfo, Speaker } from './info.js';
-import type { LocalTrackPublication } from './local-track-publication.js';
-import type { Participant } from './participant.js';
-import type { RemoteParticipant } from './remote-participant.js';
-import type { RemoteTrack } from './remote-track.js';
-import type { RemoteTrackPublication } from './remote-track-publication.js';
+import type { Participant } from './participants/participant.js';
+import type { RemoteParticipant } from './participants/remote-participant.js';
+import type { LocalTrackPublication } from './tracks/local-track-publication.js';
+import type { RemoteTrack } from './tracks/remote-track.js';
+import type { RemoteTrackPublication } from './tracks/remote-track-publication.js';
 
 /** Events of the state reducer: what changed for participants and tracks, by identity and sid. */
 export type StateEvent =

@@ -2,10 +2,6 @@ export type { ConnectionState } from './connection/connection-state.js';
 export type { EncryptionOptions, RoomEncryption, TrackCryptor } from './encryption.js';
 export type { DataEvent, EncryptionEvent, RoomEvent, StateEvent } from './events.js';
 export type { ParticipantInfo, RoomInfo, Speaker, TrackPublicationInfo } from './info.js';
-export { LocalAudioTrack } from './local-audio-track.js';
-export { LocalParticipant } from './local-participant.js';
-export { LocalTrackPublication } from './local-track-publication.js';
-export { LocalVideoTrack } from './local-video-track.js';
 export type {
   ConnectOptions,
   ParticipantTrackPermission,
@@ -18,12 +14,16 @@ export type {
   StreamFilter,
   StreamInfo,
 } from './options.js';
-export { Participant } from './participant.js';
-export { RemoteAudioTrack, type TrackStreamOptions } from './remote-audio-track.js';
-export { RemoteParticipant } from './remote-participant.js';
-export { RemoteTrack } from './remote-track.js';
-export { RemoteTrackPublication } from './remote-track-publication.js';
-export { RemoteVideoTrack } from './remote-video-track.js';
+export { LocalParticipant } from './participants/local-participant.js';
+export { Participant } from './participants/participant.js';
+export { RemoteParticipant } from './participants/remote-participant.js';
 export { Room, type SimulatedScenario } from './room.js';
 export type { RoomStats, TransportStats } from './stats.js';
-export { TrackPublication } from './track-publication.js';
+export { LocalAudioTrack } from './tracks/local-audio-track.js';
+export { LocalTrackPublication } from './tracks/local-track-publication.js';
+export { LocalVideoTrack } from './tracks/local-video-track.js';
+export { RemoteAudioTrack, type TrackStreamOptions } from './tracks/remote-audio-track.js';
+export { RemoteTrack } from './tracks/remote-track.js';
+export { RemoteTrackPublication } from './tracks/remote-track-publication.js';
+export { RemoteVideoTrack } from './tracks/remote-video-track.js';
+export { TrackPublication } from './tracks/track-publication.js';

@@ -2,18 +2,18 @@ import { TrackType } from '@livekit/protocol';
 import { createLogger, type LogSubject } from '../logging/index.js';
 import type { RoomEvent, StateEvent } from './events.js';
 import type { TrackPublicationInfo } from './info.js';
-import { LocalParticipant, type LocalParticipantHost } from './local-participant.js';
-import { LocalTrackPublication } from './local-track-publication.js';
 import type { RemoteMedia } from './media/remote-media.js';
 import type { SentTrack } from './media/sent-track.js';
-import type { Participant } from './participant.js';
-import { RemoteAudioTrack } from './remote-audio-track.js';
-import { RemoteParticipant } from './remote-participant.js';
-import { RemoteTrack } from './remote-track.js';
-import type { RemoteTrackHost } from './remote-track-host.js';
-import { RemoteTrackPublication } from './remote-track-publication.js';
-import { RemoteVideoTrack } from './remote-video-track.js';
+import { LocalParticipant, type LocalParticipantHost } from './participants/local-participant.js';
+import type { Participant } from './participants/participant.js';
+import { RemoteParticipant } from './participants/remote-participant.js';
 import type { RoomState } from './state/room-state.js';
+import { LocalTrackPublication } from './tracks/local-track-publication.js';
+import { RemoteAudioTrack } from './tracks/remote-audio-track.js';
+import { RemoteTrack } from './tracks/remote-track.js';
+import type { RemoteTrackHost } from './tracks/remote-track-host.js';
+import { RemoteTrackPublication } from './tracks/remote-track-publication.js';
+import { RemoteVideoTrack } from './tracks/remote-video-track.js';
 
 const log = createLogger('room/objects');
 

@@ -18,16 +18,16 @@ import { Engine } from './engine.js';
 import type { RoomEvent } from './events.js';
 import { FilterStreams } from './filter-streams.js';
 import type { RoomInfo } from './info.js';
-import type { LocalParticipant } from './local-participant.js';
-import type { LocalTrackPublication } from './local-track-publication.js';
 import type { SentTrack } from './media/sent-track.js';
 import { RoomObjects } from './objects.js';
 import type { ConnectOptions, RoomOptions, StreamFilter } from './options.js';
-import type { RemoteParticipant } from './remote-participant.js';
-import type { RemoteTrack } from './remote-track.js';
+import type { LocalParticipant } from './participants/local-participant.js';
+import type { RemoteParticipant } from './participants/remote-participant.js';
 import type { RoomState } from './state/room-state.js';
 import type { Step } from './state/step.js';
 import { type RoomStats, roomStats } from './stats.js';
+import type { LocalTrackPublication } from './tracks/local-track-publication.js';
+import type { RemoteTrack } from './tracks/remote-track.js';
 
 const log = createLogger('room');
 

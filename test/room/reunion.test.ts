@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Reunion } from '../../src/room/reunion.js';
+import { Reunion } from '../../src/room/connection/reunion.js';
 
 describe('a reunion', () => {
   beforeEach(() => vi.useFakeTimers());

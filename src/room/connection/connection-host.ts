@@ -1,5 +1,5 @@
 import type { DisconnectReason, JoinResponse, ReconnectResponse } from '@livekit/protocol';
-import type { Session, SessionEvents } from '../session.js';
+import type { Session, SessionEvents } from './session.js';
 
 /** What a connection needs of its room, and tells it. */
 export interface ConnectionHost extends Omit<SessionEvents, 'onLeave' | 'onSignalLost' | 'onMediaLost'> {

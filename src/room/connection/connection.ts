@@ -6,7 +6,6 @@ import { createLogger, type Logger } from '../../logging/index.js';
 import type { Timeline } from '../../timeline/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
 import type { ConnectOptions } from '../options.js';
-import type { Session, SessionEvents } from '../session.js';
 import { untilAborted } from '../until-aborted.js';
 import { Attempt } from './attempt.js';
 import type { ConnectionHost } from './connection-host.js';
@@ -14,6 +13,7 @@ import type { ConnectionState } from './connection-state.js';
 import { type ConnectionAction, type ConnectionInput, transitionFor } from './connection-table.js';
 import { failureOf, inputForFailure, inputForLeave, leaveError } from './failure.js';
 import { RetryPace } from './retry-pace.js';
+import type { Session, SessionEvents } from './session.js';
 import { SessionOpener } from './session-opener.js';
 
 const log = createLogger('room/connection');

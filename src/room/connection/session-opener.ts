@@ -11,7 +11,7 @@ import { isServerUrl, SignalClient } from '../../signal/index.js';
 import type { Timeline } from '../../timeline/index.js';
 import { clientCapabilities, clientProtocol } from '../data-plane.js';
 import type { ConnectOptions } from '../options.js';
-import { Session, type SessionEvents } from '../session.js';
+import { Session, type SessionEvents } from './session.js';
 
 interface SessionOpenerOptions {
   urls: readonly string[];

@@ -1,8 +1,8 @@
 import { AddTrackRequest, AudioTrackFeature, TrackSource, TrackType } from '@livekit/protocol';
 import { AudioSender } from '../../audio/index.js';
 import { type Codec, extensionUris } from '../../transport/index.js';
-import type { LocalAudioTrack } from '../local-audio-track.js';
 import type { PublishAudioOptions } from '../options.js';
+import type { LocalAudioTrack } from '../tracks/local-audio-track.js';
 import type { PublishedMedia } from './publisher.js';
 import { type AcceptedSection, SentTrack, type TrackEncryption } from './sent-track.js';
 

@@ -4,9 +4,9 @@ import { OffhookError } from '../../errors/index.js';
 import type { CongestionControl } from '../../rtp/index.js';
 import { type Codec, extensionUris, type MediaSection } from '../../transport/index.js';
 import type { RoomEncryption } from '../encryption.js';
-import type { LocalAudioTrack } from '../local-audio-track.js';
-import type { LocalVideoTrack } from '../local-video-track.js';
 import type { PublishAudioOptions, PublishVideoOptions } from '../options.js';
+import type { LocalAudioTrack } from '../tracks/local-audio-track.js';
+import type { LocalVideoTrack } from '../tracks/local-video-track.js';
 import { untilAborted } from '../until-aborted.js';
 import type { PublishedMedia, PublishedSection, Publisher } from './publisher.js';
 

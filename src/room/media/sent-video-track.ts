@@ -15,8 +15,8 @@ import {
   type VideoLayerPlan,
   VideoSender,
 } from '../../video/index.js';
-import type { LocalVideoTrack } from '../local-video-track.js';
 import type { PublishVideoOptions } from '../options.js';
+import type { LocalVideoTrack } from '../tracks/local-video-track.js';
 import type { PublishedMedia } from './publisher.js';
 import { type AcceptedSection, SentTrack, type TrackEncryption } from './sent-track.js';
 

@@ -9,18 +9,18 @@ import {
   SignalTarget,
   TrickleRequest,
 } from '@livekit/protocol';
-import type { PacketChannel, PacketKind } from '../data/index.js';
-import type { Deadlines } from '../deadlines/index.js';
-import { OffhookError } from '../errors/index.js';
-import { createLogger, type Logger } from '../logging/index.js';
-import type { SignalClient } from '../signal/index.js';
-import type { Timeline } from '../timeline/index.js';
-import type { DataChannel, IceCandidate, IceServer } from '../transport/index.js';
-import { createDeferred, type Deferred } from './deferred.js';
-import type { MediaConnection, MediaConnectionOptions } from './media/media-connection.js';
-import { Publisher } from './media/publisher.js';
-import { type OfferedTrack, ReceivedSections } from './media/received-sections.js';
-import { Subscriber } from './media/subscriber.js';
+import type { PacketChannel, PacketKind } from '../../data/index.js';
+import type { Deadlines } from '../../deadlines/index.js';
+import { OffhookError } from '../../errors/index.js';
+import { createLogger, type Logger } from '../../logging/index.js';
+import type { SignalClient } from '../../signal/index.js';
+import type { Timeline } from '../../timeline/index.js';
+import type { DataChannel, IceCandidate, IceServer } from '../../transport/index.js';
+import { createDeferred, type Deferred } from '../deferred.js';
+import type { MediaConnection, MediaConnectionOptions } from '../media/media-connection.js';
+import { Publisher } from '../media/publisher.js';
+import { type OfferedTrack, ReceivedSections } from '../media/received-sections.js';
+import { Subscriber } from '../media/subscriber.js';
 
 const log = createLogger('room/session');
 /** After a resume the server restarts ICE of its own accord: before that, connected means nothing. */

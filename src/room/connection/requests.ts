@@ -5,8 +5,8 @@ import {
   type TrackInfo,
   type TrackPublishedResponse,
 } from '@livekit/protocol';
-import { OffhookError, outsideText } from '../errors/index.js';
-import { createDeferred, type Deferred } from './deferred.js';
+import { OffhookError, outsideText } from '../../errors/index.js';
+import { createDeferred, type Deferred } from '../deferred.js';
 
 /** Requests to the server that await its answer: tracks by their cid, others by their number. */
 export class Requests {

@@ -1,6 +1,6 @@
 import type { UpdateTrackSettings } from '@livekit/protocol';
-import type { FrameFilter } from '../audio/index.js';
-import type { StreamFilter } from './options.js';
+import type { FrameFilter } from '../../audio/index.js';
+import type { StreamFilter } from '../options.js';
 import type { RemoteTrack } from './remote-track.js';
 
 /** What remote publications and tracks ask of their room. */

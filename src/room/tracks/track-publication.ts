@@ -1,5 +1,5 @@
 import type { TrackSource, TrackType } from '@livekit/protocol';
-import type { TrackPublicationInfo } from './info.js';
+import type { TrackPublicationInfo } from '../info.js';
 
 /** A track as the server knows it. Its properties are the latest that the server said. */
 export abstract class TrackPublication {

@@ -5,8 +5,8 @@ import {
   type AudioStream,
   type AudioStreamOptions,
   checkStreamOptions,
-} from '../audio/index.js';
-import type { StreamFilter } from './options.js';
+} from '../../audio/index.js';
+import type { StreamFilter } from '../options.js';
 import { RemoteTrack } from './remote-track.js';
 import type { RemoteTrackHost } from './remote-track-host.js';
 import type { RemoteTrackPublication } from './remote-track-publication.js';

@@ -1,4 +1,4 @@
-import type { AudioSender, AudioSenderStats, AudioSource } from '../audio/index.js';
+import type { AudioSender, AudioSenderStats, AudioSource } from '../../audio/index.js';
 import { LocalTrack } from './local-track.js';
 
 /** An audio source to publish. */

@@ -5,7 +5,7 @@ import type {
   VideoReceiverStats,
   VideoStream,
   VideoStreamOptions,
-} from '../video/index.js';
+} from '../../video/index.js';
 import { RemoteTrack } from './remote-track.js';
 import type { RemoteTrackPublication } from './remote-track-publication.js';
 

@@ -1,5 +1,5 @@
 import type { ConnectionQuality } from '@livekit/protocol';
-import type { ParticipantInfo } from './info.js';
+import type { ParticipantInfo } from '../info.js';
 
 /** Someone in the room. Its properties are the latest that the server said. */
 export abstract class Participant {

@@ -7,7 +7,7 @@ import {
   type TranscriptionSegment,
   UserPacket,
 } from '@livekit/protocol';
-import type { AudioSource } from '../audio/index.js';
+import type { AudioSource } from '../../audio/index.js';
 import type {
   ByteStreamInfo,
   ByteStreamOptions,
@@ -20,19 +20,19 @@ import type {
   TextStreamInfo,
   TextStreamOptions,
   TextStreamWriter,
-} from '../data/index.js';
-import type { VideoSource } from '../video/index.js';
-import type { DataPlane } from './data-plane.js';
-import type { ParticipantInfo } from './info.js';
-import { LocalAudioTrack } from './local-audio-track.js';
-import type { LocalTrackPublication } from './local-track-publication.js';
-import { LocalVideoTrack } from './local-video-track.js';
+} from '../../data/index.js';
+import type { VideoSource } from '../../video/index.js';
+import type { DataPlane } from '../data-plane.js';
+import type { ParticipantInfo } from '../info.js';
 import type {
   ParticipantTrackPermission,
   PublishAudioOptions,
   PublishDataOptions,
   PublishVideoOptions,
-} from './options.js';
+} from '../options.js';
+import { LocalAudioTrack } from '../tracks/local-audio-track.js';
+import type { LocalTrackPublication } from '../tracks/local-track-publication.js';
+import { LocalVideoTrack } from '../tracks/local-video-track.js';
 import { Participant } from './participant.js';
 
 /** What the local participant asks of its room. */

@@ -1,19 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { MuteTrackRequest, type SubscribedQualityUpdate, TrackPublishedResponse } from '@livekit/protocol';
-import { withDeadline } from '../deadlines/index.js';
-import { describeError, OffhookError } from '../errors/index.js';
-import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
-import type { RoomEncryption } from './encryption.js';
+import { withDeadline } from '../../deadlines/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
+import { createLogger, type Logger, type LogSubject } from '../../logging/index.js';
+import type { Requests } from '../connection/requests.js';
+import type { Session } from '../connection/session.js';
+import type { RoomEncryption } from '../encryption.js';
+import { SentAudioTrack } from '../media/sent-audio-track.js';
+import type { SentTrack } from '../media/sent-track.js';
+import { SentVideoTrack } from '../media/sent-video-track.js';
+import type { PublishAudioOptions, PublishVideoOptions } from '../options.js';
+import type { StateInput } from '../state/reduce.js';
+import { untilAborted } from '../until-aborted.js';
 import type { LocalAudioTrack } from './local-audio-track.js';
 import { LocalVideoTrack } from './local-video-track.js';
-import { SentAudioTrack } from './media/sent-audio-track.js';
-import type { SentTrack } from './media/sent-track.js';
-import { SentVideoTrack } from './media/sent-video-track.js';
-import type { PublishAudioOptions, PublishVideoOptions } from './options.js';
-import type { Requests } from './requests.js';
-import type { Session } from './session.js';
-import type { StateInput } from './state/reduce.js';
-import { untilAborted } from './until-aborted.js';
 
 const log = createLogger('room/tracks');
 

@@ -1,4 +1,4 @@
-import type { VideoSender, VideoSenderStats, VideoSource } from '../video/index.js';
+import type { VideoSender, VideoSenderStats, VideoSource } from '../../video/index.js';
 import { LocalTrack } from './local-track.js';
 
 /** A video source to publish. */

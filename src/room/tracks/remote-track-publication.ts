@@ -1,5 +1,5 @@
 import { UpdateTrackSettings, VideoQuality } from '@livekit/protocol';
-import type { TrackPublicationInfo } from './info.js';
+import type { TrackPublicationInfo } from '../info.js';
 import type { RemoteTrack } from './remote-track.js';
 import type { RemoteTrackHost } from './remote-track-host.js';
 import { TrackPublication } from './track-publication.js';

@@ -1,6 +1,6 @@
 import { SessionDescription, SyncState, UpdateSubscription } from '@livekit/protocol';
-import type { DataPlane } from './data-plane.js';
-import type { LocalTracks } from './local-tracks.js';
+import type { DataPlane } from '../data-plane.js';
+import type { LocalTracks } from '../tracks/local-tracks.js';
 import type { Session } from './session.js';
 
 interface SyncStateSources {

@@ -1,6 +1,6 @@
-import type { ParticipantInfo } from './info.js';
+import type { ParticipantInfo } from '../info.js';
+import type { RemoteTrackPublication } from '../tracks/remote-track-publication.js';
 import { Participant } from './participant.js';
-import type { RemoteTrackPublication } from './remote-track-publication.js';
 
 /** Another participant, from its `participantConnected` to its `participantDisconnected`. */
 export class RemoteParticipant extends Participant {
