@@ -34,8 +34,8 @@ function fragmentsIn(text: string, token: string): string[] {
 describeOnServers('what the engine says of itself', (stage) => {
   afterEach(() => stage.clear());
 
-  test('never holds the access token, even at the level trace', async () => {
-    const program = startParticipant('offhook', { OFFHOOK_LOG: 'trace' });
+  test('never holds the access token, even at the level debug', async () => {
+    const program = startParticipant('offhook', { OFFHOOK_LOG: 'debug' });
     try {
       await program.waitFor('started');
       const token = await makeToken(stage.server, stage.newRoom(), 'alice');
@@ -53,7 +53,7 @@ describeOnServers('what the engine says of itself', (stage) => {
 
   test('holds nothing of a token that the server refuses and repeats', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'offhook-secrets-'));
-    const program = startParticipant('offhook', { OFFHOOK_LOG: 'trace', OFFHOOK_TIMELINE: folder });
+    const program = startParticipant('offhook', { OFFHOOK_LOG: 'debug', OFFHOOK_TIMELINE: folder });
     try {
       await program.waitFor('started');
       // So long that the server's answer is cut within it.
