@@ -86,7 +86,8 @@ describeWith(['livekit-server'], 'a room on livekit-server', () => {
     for (const hz of tones) {
       const { track } = await bob.event('trackSubscribed', (event) => event.publication.name === String(hz));
       const samples = await hear(track);
-      expect(dominantFrequencyHz({ samples, sampleRate: 16_000 })).toBeCloseTo(hz, -1);
+      // The tones are 110 Hz apart or more.
+      expect(Math.abs(dominantFrequencyHz({ samples, sampleRate: 16_000 }) - hz)).toBeLessThan(20);
     }
   });
 
