@@ -86,7 +86,7 @@ describeWith(['livekit-server'], 'a room on livekit-server', () => {
     for (const hz of tones) {
       const { track } = await bob.event('trackSubscribed', (event) => event.publication.name === String(hz));
       const samples = await hear(track);
-      // The tones are 110 Hz apart or more.
+      // The tones are 220 Hz apart.
       expect(Math.abs(dominantFrequencyHz({ samples, sampleRate: 16_000 }) - hz)).toBeLessThan(20);
     }
   });
