@@ -118,7 +118,10 @@ function replaceTypes() {
         return `import type { ${imported.join(', ')} } from '${shown}';`;
       },
     );
-    if (replaced !== text) writeFileSync(path, replaced);
+    // What no program names needs no comments in its editor.
+    const isInternal = /^(?:rtp|server\/(?:sfu|agents|api))\//.test(entry);
+    const kept = isInternal ? replaced.replace(/^ *\/\*\*[\s\S]*?\*\/\n/gm, '') : replaced;
+    if (kept !== text) writeFileSync(path, kept);
   }
   const lines = [...names.keys()]
     .sort()
@@ -185,6 +188,12 @@ export async function bundleEngine() {
     minifyWhitespace: true,
     minifySyntax: true,
   });
+  // Beside the bundle stand files that others load; comments are for those who have the sources.
+  for (const path of readdirSync(dist, { recursive: true }))
+    if (/^(?:limits\.js|(?:filters|ffi\/program|errors|logging)\/.*\.c?js|ffi\/[^/]+\.c?js)$/.test(path)) {
+      const { code } = await transform(readFileSync(join(dist, path), 'utf8'));
+      writeFileSync(join(dist, path), code);
+    }
   for (const path of loadedFromOutside) {
     const bundled = relative(dirname(join(dist, path)), join(outdir, path));
     writeFileSync(`${dist}/${path}.js`, `export * from '${bundled}.js';\n`);

@@ -45,7 +45,7 @@ function open() {
         return admission;
       },
       '/rtc/v1': async ({ query, address }) => {
-        readJoinRequest(query.get('join_request'), address);
+        readJoinRequest(query, address);
         return admission;
       },
     },
