@@ -3,6 +3,7 @@ import { limits } from '../limits.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import { tooLong } from './inflater.js';
 import { byteInfoOf, textInfoOf } from './stream-header.js';
+import { streamKey } from './stream-key.js';
 import { ByteStreamReader, TextStreamReader, type UnreadBytes } from './stream-reader.js';
 
 const log = createLogger('data/streams');
@@ -34,7 +35,7 @@ export class IncomingStreams {
 
   /** Begins a stream; undefined when the header is not usable. */
   header(participantIdentity: string, header: DataStream_Header): OpenedStream | undefined {
-    const key = keyOf(participantIdentity, header.streamId);
+    const key = streamKey(participantIdentity, header.streamId);
     if (this.#open.has(key)) {
       this.#log.warn(`header: stream ${header.streamId} of ${participantIdentity} is open already`);
       return undefined;
@@ -56,8 +57,13 @@ export class IncomingStreams {
     return opened;
   }
 
+  /** Whether a stream is open, and its chunks are awaited. */
+  has(participantIdentity: string, streamId: string): boolean {
+    return this.#open.has(streamKey(participantIdentity, streamId));
+  }
+
   chunk(participantIdentity: string, { streamId, chunkIndex, content }: DataStream_Chunk): void {
-    const key = keyOf(participantIdentity, streamId);
+    const key = streamKey(participantIdentity, streamId);
     const stream = this.#open.get(key);
     if (!stream) return;
     if (chunkIndex !== stream.nextIndex) {
@@ -78,7 +84,7 @@ export class IncomingStreams {
   }
 
   trailer(participantIdentity: string, { streamId, reason, attributes }: DataStream_Trailer): void {
-    const key = keyOf(participantIdentity, streamId);
+    const key = streamKey(participantIdentity, streamId);
     const stream = this.#open.get(key);
     this.#forget(key);
     if (reason) stream?.reader.fail(`the sender ended it: ${reason}`);
@@ -138,8 +144,4 @@ export class IncomingStreams {
     this.#log.warn(`header: stream ${header.streamId} of ${participantIdentity} has no kind`);
     return undefined;
   }
-}
-
-function keyOf(participantIdentity: string, streamId: string): string {
-  return `${participantIdentity}\n${streamId}`;
 }

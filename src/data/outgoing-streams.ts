@@ -28,6 +28,8 @@ const deflate = promisify(deflateRaw);
 /** Less than this is sent as it is: the time to compress it is worth more than the bytes. */
 const minCompressedBytes = 1_024;
 
+type Compressible = Pick<TextStreamOptions, 'compress'>;
+
 /** Opens streams to others, and sends what is whole already. */
 export class OutgoingStreams {
   #sender: PacketSender;
@@ -62,21 +64,23 @@ export class OutgoingStreams {
   async sendText(text: string, options: TextStreamOptions): Promise<TextStreamInfo> {
     const bytes = Buffer.from(text, 'utf8');
     const { header, info } = textHeader(options, { ...this.#fresh(), totalLength: bytes.length });
-    const compressed = await this.#compress(header, bytes, options);
+    const abilities = this.#abilities(options);
+    const compressed = await this.#compress(header, bytes, options, abilities);
     // The attachments of a text are streams of their own, which the receiver relates to chunks of this one.
-    const isInline = !options.attachedStreamIds?.length;
+    const isInline = abilities.inline && !options.attachedStreamIds?.length;
     if (isInline && (await this.#sendInline(header, compressed ?? bytes, options))) return info;
     await this.#sendHeader(header, options);
     const writer = new TextStreamWriter(info, this.#sender, options);
-    await (compressed ? writer.writeBytes(compressed) : writer.write(text));
+    await (compressed ? writer.writeBytes(compressed) : writer.writeUtf8(bytes));
     await writer.close();
     return info;
   }
 
   async sendBytes(bytes: Uint8Array, options: ByteStreamOptions): Promise<ByteStreamInfo> {
     const { header, info } = byteHeader({ ...options, totalLength: bytes.length }, this.#fresh());
-    const compressed = await this.#compress(header, bytes, options);
-    if (await this.#sendInline(header, compressed ?? bytes, options)) return info;
+    const abilities = this.#abilities(options);
+    const compressed = await this.#compress(header, bytes, options, abilities);
+    if (abilities.inline && (await this.#sendInline(header, compressed ?? bytes, options))) return info;
     await this.#sendHeader(header, options);
     const writer = new ByteStreamWriter(info, this.#sender, options);
     await writer.write(compressed ?? bytes);
@@ -93,7 +97,7 @@ export class OutgoingStreams {
       { name: basename(path), ...options, totalLength: size },
       this.#fresh(),
     );
-    const isCompressed = this.#compresses(size, options);
+    const isCompressed = compresses(size, options, this.#abilities(options));
     if (isCompressed) header.compression = DataStream_CompressionType.DEFLATE_RAW;
     await this.#sendHeader(header, options);
     const writer = new ByteStreamWriter(info, this.#sender, options);
@@ -115,31 +119,28 @@ export class OutgoingStreams {
   async #compress(
     header: DataStream_Header,
     bytes: Uint8Array,
-    options: TextStreamOptions | ByteStreamOptions,
+    options: Compressible,
+    abilities: ReceiverAbilities,
   ): Promise<Uint8Array | undefined> {
-    if (!this.#compresses(bytes.length, options)) return undefined;
+    if (!compresses(bytes.length, options, abilities)) return undefined;
     const compressed = await deflate(bytes);
     if (compressed.length >= bytes.length) return undefined;
     header.compression = DataStream_CompressionType.DEFLATE_RAW;
     return compressed;
   }
 
-  #compresses(byteCount: number, { compress, destinationIdentities = [] }: TextStreamOptions): boolean {
-    return (
-      compress !== false &&
-      byteCount >= minCompressedBytes &&
-      this.#abilitiesOf(destinationIdentities).compression
-    );
+  #abilities({ destinationIdentities = [] }: PacketRouting): ReceiverAbilities {
+    return this.#abilitiesOf(destinationIdentities);
   }
 
-  /** Sends content and header as one packet, where that is small enough and all receivers can read it. */
+  /** Sends content and header as one packet, where that is small enough. */
   async #sendInline(
     header: DataStream_Header,
     content: Uint8Array,
     routing: PacketRouting,
   ): Promise<boolean> {
     const { destinationIdentities = [] } = routing;
-    if (content.length > chunkBytes || !this.#abilitiesOf(destinationIdentities).inline) return false;
+    if (content.length > chunkBytes) return false;
     header.inlineContent = content as Uint8Array<ArrayBuffer>;
     const identityBytes = destinationIdentities.reduce((sum, each) => sum + Buffer.byteLength(each) + 3, 0);
     if (header.toBinary().length + identityBytes > chunkBytes) {
@@ -157,6 +158,14 @@ export class OutgoingStreams {
   #sendHeader(header: DataStream_Header, routing: PacketRouting): Promise<void> {
     return this.#sender.send({ case: 'streamHeader', value: header }, 'reliable', routing);
   }
+}
+
+function compresses(
+  byteCount: number,
+  { compress }: Compressible,
+  { compression }: ReceiverAbilities,
+): boolean {
+  return compress !== false && byteCount >= minCompressedBytes && compression;
 }
 
 function unreadable(path: string, cause: unknown): OffhookError {

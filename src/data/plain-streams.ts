@@ -9,7 +9,8 @@ import { limits } from '../limits.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import { Inflater, tooLong } from './inflater.js';
 import type { PacketContent } from './packet.js';
-import { splitBytes } from './stream-chunks.js';
+import { splitUtf8 } from './stream-chunks.js';
+import { streamKey } from './stream-key.js';
 import { wholeCharacterBytes } from './utf8.js';
 
 const log = createLogger('data/streams');
@@ -79,7 +80,7 @@ export class PlainStreams {
       this.#deliver(identity, { case: 'streamHeader', value: header });
       return;
     }
-    const key = keyOf(identity, streamId);
+    const key = streamKey(identity, streamId);
     if (this.#packed.has(key)) {
       this.#log.warn(`header: stream ${streamId} of ${identity} is open already`);
       return;
@@ -96,7 +97,7 @@ export class PlainStreams {
   }
 
   #chunk(identity: string, chunk: DataStream_Chunk): void {
-    const key = keyOf(identity, chunk.streamId);
+    const key = streamKey(identity, chunk.streamId);
     const stream = this.#packed.get(key);
     if (!stream) {
       this.#deliver(identity, { case: 'streamChunk', value: chunk });
@@ -112,11 +113,11 @@ export class PlainStreams {
   }
 
   #trailer(identity: string, trailer: DataStream_Trailer): void {
-    const stream = this.#packed.get(keyOf(identity, trailer.streamId));
+    const stream = this.#packed.get(streamKey(identity, trailer.streamId));
     if (!stream) {
       this.#deliver(identity, { case: 'streamTrailer', value: trailer });
     } else if (trailer.reason) {
-      this.#breakOff(keyOf(identity, trailer.streamId), identity, trailer.streamId, trailer.reason);
+      this.#breakOff(streamKey(identity, trailer.streamId), identity, trailer.streamId, trailer.reason);
     } else {
       stream.trailer = trailer;
       stream.inflater.end();
@@ -184,15 +185,7 @@ export class PlainStreams {
   /** A stream all of whose content is there. */
   #whole(identity: string, streamId: string, content: Uint8Array): void {
     let chunkIndex = 0n;
-    // Text is cut where a character ends.
-    let rest = content;
-    while (rest.length > 0) {
-      const [piece] = splitBytes(rest);
-      const end =
-        piece!.length === rest.length ? piece!.length : wholeCharacterBytes(piece!) || piece!.length;
-      this.#sendChunk(identity, streamId, chunkIndex++, rest.subarray(0, end));
-      rest = rest.subarray(end);
-    }
+    for (const piece of splitUtf8(content)) this.#sendChunk(identity, streamId, chunkIndex++, piece);
     this.#deliver(identity, { case: 'streamTrailer', value: new DataStream_Trailer({ streamId }) });
   }
 
@@ -217,8 +210,4 @@ export class PlainStreams {
       value: new DataStream_Trailer({ streamId, reason }),
     });
   }
-}
-
-function keyOf(participantIdentity: string, streamId: string): string {
-  return `${participantIdentity}\n${streamId}`;
 }

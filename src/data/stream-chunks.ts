@@ -7,13 +7,16 @@ export function* splitBytes(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
 }
 
-/** Splits text so that no chunk ends within a character: receivers may decode each chunk on its own. */
-export function* splitUtf8(text: string): Generator<Uint8Array> {
-  const bytes = Buffer.from(text, 'utf8');
+/**
+ * Splits the UTF-8 of a text so that no chunk ends within a character: receivers may decode each chunk on its own. The
+ * last chunk is what is left, also of bytes that are not UTF-8.
+ */
+export function* splitUtf8(bytes: Uint8Array): Generator<Uint8Array> {
   let at = 0;
   while (at < bytes.length) {
     const piece = bytes.subarray(at, at + chunkBytes);
-    const end = at + wholeCharacterBytes(piece);
+    const isLast = at + piece.length === bytes.length;
+    const end = at + (isLast ? piece.length : wholeCharacterBytes(piece));
     yield bytes.subarray(at, end);
     at = end;
   }

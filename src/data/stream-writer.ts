@@ -73,7 +73,12 @@ abstract class StreamWriter<Info extends TextStreamInfo | ByteStreamInfo> {
 export class TextStreamWriter extends StreamWriter<TextStreamInfo> {
   /** Resolves when the text has been handed over and little enough waits before it. */
   write(text: string): Promise<void> {
-    return this.writeChunks(splitUtf8(text));
+    return this.writeUtf8(Buffer.from(text, 'utf8'));
+  }
+
+  /** As `write`, of text that is encoded already. */
+  writeUtf8(bytes: Uint8Array): Promise<void> {
+    return this.writeChunks(splitUtf8(bytes));
   }
 }
 

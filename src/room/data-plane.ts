@@ -78,7 +78,6 @@ export class DataPlane implements PacketSender {
   #incoming: IncomingStreams;
   /** Streams that carry RPC, which no program sees. */
   #rpcStreams: IncomingStreams;
-  #rpcStreamKeys = new Set<string>();
   #log: Logger;
   #emit: (event: DataEvent) => void;
   #encryption: DataEncryption | undefined;
@@ -165,8 +164,6 @@ export class DataPlane implements PacketSender {
     this.#plain.participantLeft(identity);
     this.#incoming.participantLeft(identity);
     this.#rpcStreams.participantLeft(identity);
-    for (const key of this.#rpcStreamKeys)
-      if (key.startsWith(`${identity}\n`)) this.#rpcStreamKeys.delete(key);
     this.rpcClient.participantLeft(identity);
   }
 
@@ -177,7 +174,6 @@ export class DataPlane implements PacketSender {
     this.#plain.close();
     this.#incoming.close();
     this.#rpcStreams.close();
-    this.#rpcStreamKeys.clear();
     this.rpcClient.close();
   }
 
@@ -285,25 +281,20 @@ export class DataPlane implements PacketSender {
 
   /** True when the packet belongs to a stream of RPC. */
   #handleRpcStream(identity: string, packet: StreamPacket): boolean {
-    const key = `${identity}\n${packet.value.streamId}`;
     if (packet.case === 'streamHeader') {
       const { topic } = packet.value;
       if (topic !== rpcTopics.request && topic !== rpcTopics.response) return false;
       const opened = this.#rpcStreams.header(identity, packet.value);
       if (opened?.kind !== 'text') return true;
-      this.#rpcStreamKeys.add(key);
       const { reader } = opened;
       void (topic === rpcTopics.request
         ? this.rpcServer.handleRequestStream(reader)
         : this.rpcClient.handleResponseStream(reader));
       return true;
     }
-    if (!this.#rpcStreamKeys.has(key)) return false;
+    if (!this.#rpcStreams.has(identity, packet.value.streamId)) return false;
     if (packet.case === 'streamChunk') this.#rpcStreams.chunk(identity, packet.value);
-    else {
-      this.#rpcStreamKeys.delete(key);
-      this.#rpcStreams.trailer(identity, packet.value);
-    }
+    else this.#rpcStreams.trailer(identity, packet.value);
     return true;
   }
 }
