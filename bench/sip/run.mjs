@@ -1,5 +1,5 @@
 // node bench/sip/run.mjs [calls] [cancels]: what the SIP gateway costs and how long it takes, on this machine, in one run.
-// node bench/sip/run.mjs rate [calls a second] [seconds]: calls that come all the time, of which each talks for five seconds.
+// node bench/sip/run.mjs rate [calls a second] [seconds]: new calls at a steady rate; each one talks for five seconds.
 //   1. Calls at once: CPU of the gateway's process for each, and packets that a telephone did not get.
 //   2. From dialling to the answer, with an agent that needs nothing to decide.
 //   3. Latency: from a telephone to a participant, beside the same participant hearing another one of the room.

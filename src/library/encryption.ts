@@ -7,8 +7,8 @@ import type { LibraryEngine } from './engine.js';
 export type KeyDerivation = 'pbkdf2' | 'hkdf';
 
 /**
- * End-to-end encryption of a room: media and data, AES-128-GCM, as LiveKit's other clients have it. Whoever is to
- * understand needs the same keys, salt and derivation.
+ * End-to-end encryption of a room: media and data, AES-128-GCM, as LiveKit's other clients have it. All
+ * participants need the same keys, salt and derivation.
  */
 export interface EncryptionOptions {
   /**
@@ -61,7 +61,7 @@ const maxKeyIndex = 255;
 type FfiEncryption = NonNullable<NonNullable<InitOf<RequestOf<'connect'>>['options']>['encryption']>;
 
 /**
- * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for an option that there is not, or that is out of its range
+ * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for an unknown option, or one out of its range
  * @internal
  */
 export function ffiEncryption(options: EncryptionOptions): FfiEncryption {

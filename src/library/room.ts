@@ -165,7 +165,7 @@ export class Room {
   #encryption: RoomEncryption | undefined;
   #closed = closing();
 
-  /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for an option that there is not */
+  /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for an unknown option */
   constructor(options: RoomOptions = {}) {
     checkOptions('the options of a Room', options, ['name']);
     this.#name = checkText('name', options.name ?? 'room');

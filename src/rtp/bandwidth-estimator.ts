@@ -61,7 +61,7 @@ export class BandwidthEstimator {
   #windowMs = 0;
   #windowBytes = 0;
   #windowBefore = { bytes: 0, ms: 0 };
-  /** Delays on clocks that differ, of which only the differences count. */
+  /** The two ends have different clocks: a delay means nothing, only how it changes. */
   #shortestMs = Number.POSITIVE_INFINITY;
   #shortestBeforeMs = Number.POSITIVE_INFINITY;
   #shortestSinceMs = Number.NEGATIVE_INFINITY;

@@ -185,7 +185,7 @@ export class RtpSender {
     return repaired;
   }
 
-  /** In the stream of retransmissions another extension says of which layer they are. */
+  /** Retransmissions name their layer in another header extension than the packets themselves. */
   #renameLayer(packet: Buffer): void {
     const { id, repairedId } = this.#options.ridExtension ?? {};
     if (id === undefined || repairedId === undefined) return;

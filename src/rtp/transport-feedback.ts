@@ -153,7 +153,7 @@ export class TransportFeedbackRecorder {
   #count = 0;
   #dueMs = Number.NEGATIVE_INFINITY;
 
-  /** @param ssrc of whoever reports */
+  /** @param ssrc of the receiver, which sends the reports */
   constructor(ssrc: number) {
     this.#ssrc = ssrc;
   }

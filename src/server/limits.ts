@@ -156,7 +156,7 @@ export const limits = {
   congestedDataBytes: {
     value: 524_288,
     unit: 'bytes',
-    source: 'a second of a connection of 4 megabits per second: what waits longer delays what others send',
+    source: 'one second at 4 Mbit/s: a longer queue would delay the packets of other senders',
     effect:
       'Whoever sends reliable data to a client with so much unread waits until it is a quarter of that.',
   },

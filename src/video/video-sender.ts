@@ -141,7 +141,7 @@ export class VideoSender implements ControlledStream {
     },
   };
 
-  /** The lowest layers first: whoever has a narrow path watches those. */
+  /** The lowest layers first: receivers on a narrow path watch those. */
   #share(): void {
     let leftBps = this.#bitrateBps;
     let isFull = false;

@@ -413,7 +413,7 @@ describe('a room that is encrypted', () => {
     expect(bob.encryption.participantKey('ada', 2)).toEqual(ratcheted);
   });
 
-  test('lists its tracks, each of which can be switched and re-keyed', async () => {
+  test('lists its tracks; encryption and key index can be set for each', async () => {
     const ada = await joinEncrypted('ada', { key: 'the key', derivation: 'hkdf' });
     const source = new offhook.AudioSource({ sampleRate: 48_000 });
     const { sid, info } = await ada.localParticipant.publishAudio(source);

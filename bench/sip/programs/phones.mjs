@@ -131,7 +131,7 @@ const acts = {
       lost: sum('lost'),
     };
   },
-  // Calls that come all the time, each of which talks for a while and hangs up.
+  // New calls at a steady rate; each one talks for a while and hangs up.
   rate: async ({ perSecond, seconds, talkMs }) => {
     const answerMs = [];
     const ended = [];
