@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build, transform } from 'esbuild';
+import { minifySync } from 'rolldown/experimental';
 import { protocolModule } from './protocol-messages.mjs';
 
 const dist = fileURLToPath(new URL('../dist', import.meta.url));
@@ -143,6 +144,25 @@ const pureModules = {
   },
 };
 
+/**
+ * Gives what only one function sees short names: a tenth of the package. Functions and classes keep theirs: stack traces and
+ * errors are read by people.
+ */
+function shortenLocals() {
+  const keepNames = { function: true, class: true };
+  for (const entry of readdirSync(outdir, { recursive: true })) {
+    if (!entry.endsWith('.js')) continue;
+    const path = join(outdir, entry);
+    const { code, errors } = minifySync(entry, readFileSync(path, 'utf8'), {
+      module: true,
+      compress: false,
+      mangle: { toplevel: false, keepNames },
+    });
+    if (errors.length > 0) throw new Error(`${entry}: ${errors[0].message}`);
+    writeFileSync(path, code);
+  }
+}
+
 export async function bundleEngine() {
   await replaceProtocol();
   replaceTypes();
@@ -184,10 +204,10 @@ export async function bundleEngine() {
     banner: {
       js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
     },
-    // Our own names stay: stack traces and errors are read by people.
     minifyWhitespace: true,
     minifySyntax: true,
   });
+  shortenLocals();
   // Beside the bundle stand files that others load; comments are for those who have the sources.
   for (const path of readdirSync(dist, { recursive: true }))
     if (/^(?:limits\.js|(?:filters|ffi\/program|errors|logging)\/.*\.c?js|ffi\/[^/]+\.c?js)$/.test(path)) {
