@@ -62,18 +62,22 @@ const highTone = encodeTone(50, 880);
 
 describe('AudioReceiver', () => {
   test.each([
-    [48_000, 1, undefined, 480],
-    [16_000, 1, undefined, 160],
+    [48_000, 1, 'default', 480],
+    [16_000, 1, 'default', 160],
     [24_000, 1, 50, 1_200],
     [44_100, 2, 20, 882],
     [22_050, 1, 100, 2_205],
-  ])(
-    'gives frames as asked: %i Hz, %i channels, %s ms',
+  ] as const)(
+    'gives frames as asked: %i Hz, %i channels, frame size in ms: %s',
     (sampleRate, numChannels, frameSizeMs, samplesPerChannel) => {
       const { open, send } = makeReceiver();
-      const { frames } = open({ sampleRate, numChannels, ...(frameSizeMs ? { frameSizeMs } : {}) });
+      const { frames } = open({
+        sampleRate,
+        numChannels,
+        ...(frameSizeMs === 'default' ? {} : { frameSizeMs }),
+      });
       send(tone);
-      expect(frames.length).toBeGreaterThan(1_000 / (frameSizeMs ?? 10) - 8);
+      expect(frames.length).toBeGreaterThan(1_000 / (frameSizeMs === 'default' ? 10 : frameSizeMs) - 8);
       for (const frame of frames) {
         expect(frame).toMatchObject({ sampleRate, numChannels, samplesPerChannel });
         expect(frame.data).toHaveLength(samplesPerChannel * numChannels);

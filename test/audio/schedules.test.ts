@@ -14,7 +14,7 @@ import { playSchedule } from './play-schedule.js';
 
 interface Bounds {
   schedule: ArrivalSchedule;
-  red?: boolean;
+  protection?: 'RED';
   maxMeanDelayMs: number;
   maxConcealedShare: number;
 }
@@ -26,9 +26,9 @@ const cases: Bounds[] = [
   { schedule: lan(seconds(30)), maxMeanDelayMs: 20, maxConcealedShare: 0 },
   { schedule: wifi(seconds(30)), maxMeanDelayMs: 60, maxConcealedShare: 0.015 },
   { schedule: lossy(seconds(30), 0.1), maxMeanDelayMs: 20, maxConcealedShare: 0.105 },
-  { schedule: lossy(seconds(30), 0.1), red: true, maxMeanDelayMs: 40, maxConcealedShare: 0.05 },
+  { schedule: lossy(seconds(30), 0.1), protection: 'RED', maxMeanDelayMs: 40, maxConcealedShare: 0.05 },
   { schedule: lossy(seconds(30), 0.3), maxMeanDelayMs: 20, maxConcealedShare: 0.305 },
-  { schedule: lossy(seconds(30), 0.3), red: true, maxMeanDelayMs: 40, maxConcealedShare: 0.15 },
+  { schedule: lossy(seconds(30), 0.3), protection: 'RED', maxMeanDelayMs: 40, maxConcealedShare: 0.15 },
   { schedule: spike(seconds(30)), maxMeanDelayMs: 30, maxConcealedShare: 0.007 },
   { schedule: drift(seconds(60), 300), maxMeanDelayMs: 35, maxConcealedShare: 0.0005 },
   { schedule: drift(seconds(60), -300), maxMeanDelayMs: 25, maxConcealedShare: 0.0005 },
@@ -37,11 +37,15 @@ const cases: Bounds[] = [
 ];
 
 describe('the jitter buffer, on a schedule of arrivals', () => {
-  test.each(cases)('$schedule.name, RED: $red', ({ schedule, red, maxMeanDelayMs, maxConcealedShare }) => {
-    const { stats, meanDelayMs, concealedShare } = playSchedule(schedule, { red });
+  const named = cases.map((bounds) => ({
+    name: [bounds.schedule.name, ...(bounds.protection ? [`with ${bounds.protection}`] : [])].join(', '),
+    ...bounds,
+  }));
+  test.each(named)('$name', ({ name, schedule, protection, maxMeanDelayMs, maxConcealedShare }) => {
+    const { stats, meanDelayMs, concealedShare } = playSchedule(schedule, { red: protection === 'RED' });
     const lost = schedule.arrivalsMs.filter((ms) => ms === undefined).length;
     console.log(
-      `${schedule.name}${red ? ' with RED' : ''}: ${lost} of ${schedule.arrivalsMs.length} packets lost, ` +
+      `${name}: ${lost} of ${schedule.arrivalsMs.length} packets lost, ` +
         `delay added ${meanDelayMs.toFixed(1)} ms, concealed ${(100 * concealedShare).toFixed(2)} % ` +
         `in ${stats.concealmentEvents} places`,
     );
