@@ -25,6 +25,7 @@ export interface SipCommandOptions {
   sipAgentTimeout: number;
   sipAllowCallsTo: string[];
   sipCalls?: string;
+  sipEarlyMedia?: boolean;
 }
 
 /** The options of a SIP gateway, which `offhook dev --sip` and `offhook sip` share. */
@@ -54,6 +55,7 @@ export function addSipOptions(command: Command): Command {
       collect,
       [],
     )
+    .option('--sip-early-media', 'send callers the ringing as audio before the answer (183 instead of 180)')
     .option('--sip-calls <folder>', 'write a page about each call into this folder');
 }
 
@@ -77,6 +79,7 @@ export function gatewayOptions(options: SipCommandOptions, host: string): Omit<S
     registrations,
     times: { agentMs: options.sipAgentTimeout * 1_000 },
     allowedDestinations: options.sipAllowCallsTo,
+    earlyMedia: options.sipEarlyMedia ?? false,
     ...(folder === undefined ? {} : { onCallEnded: (record) => writeCallPage(record, folder) }),
   };
 }

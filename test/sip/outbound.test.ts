@@ -1,108 +1,28 @@
-import { SIPTransport } from '@livekit/protocol';
-import { SipClient } from 'livekit-server-sdk';
+import {
+  CreateSIPParticipantRequest,
+  ListUpdate,
+  Pagination,
+  ParticipantInfo_Kind,
+  RoomAgentDispatch,
+  RoomConfiguration,
+  SIPDispatchRule,
+  SIPDispatchRuleCallee,
+  SIPDispatchRuleInfo,
+  SIPHeaderOptions,
+  SIPInboundTrunkInfo,
+  SIPMediaConfig,
+  SIPOutboundConfig,
+  SIPOutboundTrunkInfo,
+  SIPTransport,
+  SIPTrunkInfo_TrunkKind,
+} from '@livekit/protocol';
+import { AccessToken, SipClient, type VideoGrant } from 'livekit-server-sdk';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type CallSession, IncomingCall, SipEndpoint } from '../../src/sip/call/index.js';
-import { PhoneMedia } from '../../src/sip/media/index.js';
-import type { Headers } from '../../src/sip/message/index.js';
-import { dominantFrequencyHz, makeTone } from '../support/tone.js';
+import { sipService } from '../../src/sip/index.js';
+import { Headers, userOf } from '../../src/sip/message/index.js';
+import { CalledPhone, endsWith } from './called-phone.js';
 import { type Agent, devKeys, GatewayHouse } from './gateway-house.js';
 import { until } from './until.js';
-
-/** A telephone that is called: does what a test says, and keeps what it hears. */
-class CalledPhone {
-  readonly endpoint: SipEndpoint;
-  readonly heard: number[] = [];
-  digits = '';
-  call: IncomingCall | undefined;
-  /** Headers of the INVITE. */
-  headers: Headers | undefined;
-  referredTo: string | undefined;
-  cancelled: string | undefined;
-  ended: string | undefined;
-  media: PhoneMedia | undefined;
-  /** What it does when it is called. */
-  onCall: (call: IncomingCall) => void = (call) => call.ring();
-  #speaks: NodeJS.Timeout | undefined;
-
-  private constructor(endpoint: SipEndpoint) {
-    this.endpoint = endpoint;
-    endpoint.onInvite = (served) => {
-      const call = new IncomingCall(endpoint, served);
-      this.call = call;
-      this.headers = served.request.headers;
-      call.onCancelled = (why) => {
-        this.cancelled = why;
-      };
-      this.onCall(call);
-    };
-  }
-
-  static async open(): Promise<CalledPhone> {
-    return new CalledPhone(await SipEndpoint.open({ host: '127.0.0.1', port: 0 }));
-  }
-
-  get session(): CallSession {
-    return this.call!.session;
-  }
-
-  /** Speaks from now on; `accept` says by which response. */
-  async answer(
-    codecs?: string[],
-    accept: (sdp: Buffer) => void = (sdp) => this.call!.accept(sdp),
-  ): Promise<void> {
-    const call = this.call!;
-    const media = await PhoneMedia.open({
-      bindAddress: '127.0.0.1',
-      address: '127.0.0.1',
-      ...(codecs ? { codecs } : {}),
-      onAudio: (samples) => {
-        for (const sample of samples) this.heard.push(sample);
-      },
-      onDtmf: ({ digit }) => {
-        this.digits += digit;
-      },
-    });
-    this.media = media;
-    const negotiated = media.answer(call.request.body);
-    if (!negotiated.ok) throw new Error(negotiated.reason);
-    accept(negotiated.sdp);
-    call.session.onEnded = (why) => {
-      this.ended = why;
-    };
-    media.start();
-    const input = media.mixer!.addInput();
-    const tone = makeTone(600, 1_000, 8_000, -12).samples;
-    let at = 0;
-    this.#speaks = setInterval(() => {
-      input.push(tone.subarray(at, at + 80));
-      at = (at + 80) % tone.length;
-    }, 10);
-  }
-
-  reset(): void {
-    clearInterval(this.#speaks);
-    this.media?.close();
-    this.media = undefined;
-    this.call?.session.end('test is over');
-    this.call = undefined;
-    this.heard.length = 0;
-    this.digits = '';
-    this.cancelled = undefined;
-    this.ended = undefined;
-    this.onCall = (call) => call.ring();
-  }
-
-  async close(): Promise<void> {
-    this.reset();
-    await this.endpoint.close();
-  }
-}
-
-/** Whether the last half second is a tone of `hz`. */
-function endsWith(heard: readonly number[], sampleRate: number, hz: number): boolean {
-  const samples = Int16Array.from(heard.slice(-sampleRate / 2));
-  return samples.length > 0 && Math.abs(dominantFrequencyHz({ samples, sampleRate }) - hz) <= 5;
-}
 
 describe('livekit-server-sdk’s SipClient, unmodified', () => {
   let house: GatewayHouse;
@@ -160,6 +80,75 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
     await until(() => agent.attributes()['sip.callStatus'] === 'active', 'it is active');
     await until(() => endsWith(phone.heard, 8_000, 1_000), 'the phone hears the agent');
     await until(() => endsWith(agent.heard, 16_000, 600), 'the agent hears the phone');
+  });
+
+  test('names the participant and the caller as the request says, and takes what the answer says', async () => {
+    phone.onCall = () => {
+      phone.answerHeaders = Headers.of({ 'X-Queue': 'seven', 'P-Other': 'no' });
+      void phone.answer(['PCMA']);
+    };
+    await dial({
+      participantName: 'Ada',
+      displayName: 'The Office',
+      participantMetadata: 'meta',
+      participantAttributes: { team: 'blue' },
+      includeHeaders: SIPHeaderOptions.SIP_X_HEADERS,
+      media: new SIPMediaConfig({ codecs: [{ name: 'PCMA', rate: 8_000 }], onlyListedCodecs: true }),
+      // Nothing is suppressed, as on a LiveKit server without its cloud, and nothing fails.
+      krispEnabled: true,
+      waitUntilAnswered: true,
+    });
+    expect(phone.call!.request.from.displayName).toBe('The Office');
+    expect(phone.offered).toEqual(['PCMA', 'telephone-event']);
+    await until(() => agent.attributes()['sip.h.x-queue'] === 'seven', 'the answer’s header is an attribute');
+    expect(agent.attributes()).toMatchObject({ team: 'blue', 'sip.callStatus': 'active' });
+    expect(agent.attributes()).not.toHaveProperty('sip.h.p-other');
+    const [participant] = [...agent.room.remoteParticipants.values()];
+    expect(participant).toMatchObject({
+      name: 'Ada',
+      info: { metadata: 'meta', kind: ParticipantInfo_Kind.SIP },
+    });
+  });
+
+  test('hides the number where that is asked for', async () => {
+    phone.onCall = () => void phone.answer(['PCMU']);
+    const call = await house.gateway.dial(
+      new CreateSIPParticipantRequest({
+        sipTrunkId: trunkId,
+        sipCallTo: '+49301234',
+        roomName: 'out',
+        hidePhoneNumber: true,
+      }),
+    );
+    await call.dialed;
+    expect(call.identity).toMatch(/^sip_[0-9a-f]{16}$/);
+    await until(() => agent.room.remoteParticipants.size === 1, 'the phone is in the room');
+    const [participant] = [...agent.room.remoteParticipants.values()];
+    expect(participant!.name).toBe('Phone 1234');
+    expect(JSON.stringify(participant!.attributes)).not.toContain('49301234');
+  });
+
+  test('plays a dial tone to the room until the call is answered', async () => {
+    await dial({ playDialtone: true });
+    await until(() => endsWith(agent.heard, 16_000, 425), 'the agent hears it ring');
+    await phone.answer(['PCMU']);
+    await until(() => endsWith(agent.heard, 16_000, 600), 'the agent hears the phone');
+    const [participant] = [...agent.room.remoteParticipants.values()];
+    expect(participant!.publications.size).toBe(1);
+  });
+
+  test('calls through a trunk that the request brings along', async () => {
+    phone.onCall = () => void phone.answer(['PCMU']);
+    const trunk = new SIPOutboundConfig({
+      hostname: `127.0.0.1:${phone.endpoint.port}`,
+      transport: SIPTransport.SIP_TRANSPORT_UDP,
+      headersToAttributes: { 'X-Queue': 'queue' },
+    });
+    phone.answerHeaders = Headers.of({ 'X-Queue': 'eight' });
+    const options = { participantIdentity: 'sip-phone', fromNumber: '+4930999', waitUntilAnswered: true };
+    await client.createSipParticipant('', '+49301234', 'out', options, trunk);
+    expect(userOf(phone.call!.request.from.uri)).toBe('+4930999');
+    await until(() => agent.attributes().queue === 'eight', 'its mapping of headers holds');
   });
 
   test('lets the room hear what the network says before the answer', async () => {
@@ -232,7 +221,9 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
       setTimeout(() => report(200, 'OK', true), 50);
       return 202;
     };
-    await client.transferSipParticipant('out', 'sip-phone', 'tel:+4940555');
+    await client.transferSipParticipant('out', 'sip-phone', 'tel:+4940555', {
+      headers: { 'X-Why': 'sales' },
+    });
     expect(phone.referredTo).toBe('tel:+4940555');
     await until(() => phone.ended !== undefined, 'the call is over');
   });
@@ -249,6 +240,23 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
     });
     expect(phone.ended).toBeUndefined();
     expect(agent.attributes()['sip.callStatus']).toBe('active');
+  });
+
+  test('lets the phone hear it ring while it is put through, and gives up on a transfer that is not answered', async () => {
+    phone.onCall = () => void phone.answer(['PCMU']);
+    await dial({ waitUntilAnswered: true });
+    phone.session.onRefer = (_target, report) => {
+      report(180, 'Ringing', false);
+      return 202;
+    };
+    const transfer = client.transferSipParticipant('out', 'sip-phone', 'tel:+4940555', {
+      playDialtone: true,
+      ringingTimeout: 2,
+    });
+    const refused = expect(transfer).rejects.toMatchObject({ sipStatusCode: 408 });
+    await until(() => endsWith(phone.heard, 8_000, 425), 'the phone hears it ring');
+    await refused;
+    await until(() => endsWith(phone.heard, 8_000, 1_000), 'the phone hears the agent again');
   });
 
   test('trunks and rules are made, listed, changed and deleted', async () => {
@@ -268,6 +276,143 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
     expect([await client.listSipInboundTrunk(), await client.listSipDispatchRule()]).toEqual([[], []]);
   });
 
+  test('inbound trunks are replaced, changed field by field, and found by number and page by page', async () => {
+    const made = [
+      await client.createSipInboundTrunk('one', ['+491'], {
+        metadata: 'm',
+        allowedAddresses: ['192.0.2.0/24'],
+        authUsername: 'ada',
+        authPassword: 'lovelace',
+        headers: { 'X-A': 'b' },
+        headersToAttributes: { 'X-C': 'c' },
+        includeHeaders: SIPHeaderOptions.SIP_ALL_HEADERS,
+        krispEnabled: true,
+        ringingTimeout: 7,
+      }),
+      await client.createSipInboundTrunk('two', ['+492']),
+    ];
+    const [one, two] = made.map(({ sipTrunkId }) => sipTrunkId) as [string, string];
+    expect(made[0]).toMatchObject({
+      metadata: 'm',
+      authUsername: 'ada',
+      headers: { 'X-A': 'b' },
+      krispEnabled: true,
+    });
+    const ids = async (options: Parameters<SipClient['listSipInboundTrunk']>[0]) =>
+      (await client.listSipInboundTrunk(options)).map(({ sipTrunkId }) => sipTrunkId);
+    expect(await ids({ trunkIds: [two, one] })).toEqual([two, one]);
+    expect(await ids({ numbers: ['+492'] })).toEqual([two]);
+    expect(await ids({ page: new Pagination({ limit: 1 }) })).toEqual([one]);
+    expect(await ids({ page: new Pagination({ afterId: one, limit: 1 }) })).toEqual([two]);
+    const numbers = new ListUpdate({ add: ['+493'], remove: ['+491'] });
+    expect(await client.updateSipInboundTrunkFields(one, { numbers, metadata: 'n' })).toMatchObject({
+      numbers: ['+493'],
+      metadata: 'n',
+      authUsername: 'ada',
+    });
+    expect(
+      await client.updateSipInboundTrunk(one, new SIPInboundTrunkInfo({ numbers: ['+494'] })),
+    ).toMatchObject({
+      sipTrunkId: one,
+      numbers: ['+494'],
+      metadata: '',
+    });
+    for (const id of [one, two]) await client.deleteSipTrunk(id);
+    await expect(client.updateSipInboundTrunkFields(one, { name: 'x' })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    await expect(client.deleteSipTrunk(one)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('outbound trunks are replaced, changed field by field, and listed', async () => {
+    const { sipTrunkId: id } = await client.createSipOutboundTrunk('second', 'provider.example', ['+491'], {
+      transport: SIPTransport.SIP_TRANSPORT_TLS,
+      authUsername: 'ada',
+      authPassword: 'lovelace',
+      destinationCountry: 'de',
+    });
+    expect((await client.listSipOutboundTrunk({ trunkIds: [id] }))[0]).toMatchObject({
+      address: 'provider.example',
+      transport: SIPTransport.SIP_TRANSPORT_TLS,
+      destinationCountry: 'de',
+    });
+    const numbers = new ListUpdate({ set: ['+495'] });
+    expect(await client.updateSipOutboundTrunkFields(id, { numbers, name: 'third' })).toMatchObject({
+      name: 'third',
+      numbers: ['+495'],
+      authUsername: 'ada',
+    });
+    const other = new SIPOutboundTrunkInfo({ address: 'other.example', numbers: ['*'] });
+    expect(await client.updateSipOutboundTrunk(id, other)).toMatchObject({
+      address: 'other.example',
+      name: '',
+    });
+    await client.deleteSipTrunk(id);
+    expect(await client.listSipOutboundTrunk({ numbers: ['+495'] })).toEqual([]);
+  });
+
+  test('dispatch rules of each kind are made, replaced and changed field by field', async () => {
+    const roomConfig = new RoomConfiguration({ agents: [new RoomAgentDispatch({ agentName: 'desk' })] });
+    const direct = await client.createSipDispatchRule(
+      { type: 'direct', roomName: 'lobby', pin: '12' },
+      {
+        name: 'lobby',
+        trunkIds: ['ST_a'],
+        hidePhoneNumber: true,
+        metadata: 'm',
+        roomPreset: 'p',
+        roomConfig,
+      },
+    );
+    expect(direct).toMatchObject({ name: 'lobby', hidePhoneNumber: true, metadata: 'm', roomPreset: 'p' });
+    expect(direct.roomConfig!.agents[0]!.agentName).toBe('desk');
+    const callee = await client.createSipDispatchRule(
+      { type: 'callee', roomPrefix: 'to', randomize: true },
+      { trunkIds: ['ST_b'] },
+    );
+    expect(callee.rule!.rule).toMatchObject({ case: 'dispatchRuleCallee', value: { randomize: true } });
+    const [id] = [direct.sipDispatchRuleId];
+    const changed = await client.updateSipDispatchRuleFields(id, {
+      trunkIds: new ListUpdate({ add: ['ST_c'] }),
+      attributes: { a: 'b' },
+      name: 'hall',
+    });
+    expect(changed).toMatchObject({
+      name: 'hall',
+      trunkIds: ['ST_a', 'ST_c'],
+      attributes: { a: 'b' },
+      metadata: 'm',
+    });
+    const value = new SIPDispatchRuleCallee({ roomPrefix: 'x' });
+    const rule = new SIPDispatchRule({ rule: { case: 'dispatchRuleCallee', value } });
+    const replaced = await client.updateSipDispatchRule(
+      id,
+      new SIPDispatchRuleInfo({ rule, trunkIds: ['ST_d'] }),
+    );
+    expect(replaced).toMatchObject({ sipDispatchRuleId: id, name: '', trunkIds: ['ST_d'] });
+    expect(await client.listSipDispatchRule({ dispatchRuleIds: [id] })).toHaveLength(1);
+    for (const { sipDispatchRuleId } of [direct, callee])
+      await client.deleteSipDispatchRule(sipDispatchRuleId);
+    await expect(client.deleteSipDispatchRule(id)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('a trunk for both directions, as older programs make it, is both', async () => {
+    const made = await client.createSipTrunk('+496', {
+      name: 'both',
+      inbound_numbers: ['+496'],
+      outbound_address: 'provider.example',
+      outbound_username: 'ada',
+      outbound_password: 'lovelace',
+    });
+    const id = made.sipTrunkId;
+    expect(made).toMatchObject({ kind: SIPTrunkInfo_TrunkKind.TRUNK_LEGACY, inboundNumbers: ['+496'] });
+    expect((await client.listSipTrunk()).map(({ sipTrunkId }) => sipTrunkId)).toEqual([id, trunkId]);
+    expect(await client.listSipInboundTrunk({ trunkIds: [id] })).toHaveLength(1);
+    expect((await client.listSipOutboundTrunk({ trunkIds: [id] }))[0]).toMatchObject({ numbers: ['+496'] });
+    await client.deleteSipTrunk(id);
+    expect((await client.listSipTrunk()).map(({ sipTrunkId }) => sipTrunkId)).toEqual([trunkId]);
+  });
+
   test.each([
     [
       'a trunk that is not there',
@@ -285,6 +430,53 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
   ])('refuses %s', async (_what, call, code) => {
     await expect(call()).rejects.toMatchObject({ code });
     expect(phone.call).toBeUndefined();
+  });
+});
+
+describe('who may call the SIP API', () => {
+  let house: GatewayHouse;
+  beforeAll(async () => {
+    house = await GatewayHouse.open();
+  });
+  afterAll(() => house.close());
+
+  const methods = Object.keys(sipService(() => house.gateway));
+  const calling = ['CreateSIPParticipant', 'TransferSIPParticipant'];
+
+  /** The code of the answer to an empty request; `ok` when there is none. */
+  async function codeOf(method: string, sip?: { admin?: boolean; call?: boolean }, grant: VideoGrant = {}) {
+    const token = new AccessToken(devKeys.apiKey, devKeys.apiSecret, { identity: 'program' });
+    token.addGrant(grant);
+    if (sip) token.addSIPGrant(sip);
+    const headers = {
+      'Content-Type': 'application/json',
+      ...(sip ? { Authorization: `Bearer ${await token.toJwt()}` } : {}),
+    };
+    const url = `${house.server.url.replace('ws:', 'http:')}/twirp/livekit.SIP/${method}`;
+    const answer = await fetch(url, { method: 'POST', headers, body: '{"roomName":"mine"}' });
+    const { code = 'ok' } = (await answer.json()) as { code?: string };
+    expect(answer.status === 401).toBe(code === 'unauthenticated');
+    return code;
+  }
+
+  test.each(methods)('%s: nobody without a token, and nobody with the other grant', async (method) => {
+    expect(await codeOf(method)).toBe('unauthenticated');
+    const everythingElse: VideoGrant = { roomAdmin: true, room: 'mine', roomCreate: true, roomList: true };
+    expect(await codeOf(method, {}, everythingElse)).toBe('unauthenticated');
+    const [right, wrong] = calling.includes(method)
+      ? [{ call: true }, { admin: true }]
+      : [{ admin: true }, { call: true }];
+    expect(await codeOf(method, wrong, everythingElse)).toBe('unauthenticated');
+    expect(await codeOf(method, right, everythingElse)).not.toBe('unauthenticated');
+  });
+
+  test('a transfer needs the administration of that room as well', async () => {
+    const roomAdmin = true;
+    expect(await codeOf('TransferSIPParticipant', { call: true })).toBe('unauthenticated');
+    const ofAnother = { roomAdmin, room: 'other' };
+    expect(await codeOf('TransferSIPParticipant', { call: true }, ofAnother)).toBe('unauthenticated');
+    const ofThis = { roomAdmin, room: 'mine' };
+    expect(await codeOf('TransferSIPParticipant', { call: true }, ofThis)).toBe('not_found');
   });
 });
 

@@ -79,7 +79,7 @@ export class ToneWorker {
     } else if (message.case === 'assignment') {
       const { job, token } = message.value;
       this.taken++;
-      void this.#take(job!.id, token).catch(() => this.#report(job!.id, JobStatus.JS_FAILED));
+      void this.#take(job!.id, token).catch(() => this.jobs.get(job!.id)?.leave(JobStatus.JS_FAILED));
     } else if (message.case === 'termination') {
       void this.jobs.get(message.value.jobId)?.leave(JobStatus.JS_SUCCESS);
     }
@@ -104,6 +104,7 @@ export class ToneWorker {
       if (isAlone || event.type === 'disconnected') void leave(JobStatus.JS_SUCCESS);
     };
     await room.connect(this.#url, token);
+    if (left) await room.disconnect();
     if (!this.speaks || left) return;
     await room.localParticipant.publishAudio(source, { dtx: false, red: false });
     const tone = makeTone(1_000, 1_000, sampleRate, -12).samples;

@@ -34,6 +34,8 @@ export const methodGrants: Readonly<Record<string, MethodGrant>> = {
   'livekit.AgentDispatchService/CreateDispatch': 'roomAdmin',
   'livekit.AgentDispatchService/ListDispatch': 'roomAdmin',
   'livekit.AgentDispatchService/DeleteDispatch': 'roomAdmin',
+  'livekit.SIP/CreateSIPTrunk': 'sipAdmin',
+  'livekit.SIP/ListSIPTrunk': 'sipAdmin',
   'livekit.SIP/CreateSIPInboundTrunk': 'sipAdmin',
   'livekit.SIP/CreateSIPOutboundTrunk': 'sipAdmin',
   'livekit.SIP/UpdateSIPInboundTrunk': 'sipAdmin',

@@ -40,6 +40,8 @@ export interface GatewayContext {
   /** Address that media is received at. */
   mediaAddress: string;
   mediaPorts: PortRange | undefined;
+  /** Callers hear the ringing from us (183) instead of from their own telephone (180). */
+  earlyMedia: boolean;
   /** Calls to the outside that may go on at once. */
   maxOutboundCalls: number;
   /** Beginnings of numbers that may be called; empty allows all that a trunk is asked for. */

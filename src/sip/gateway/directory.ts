@@ -129,12 +129,11 @@ export class SipDirectory {
     return this.replaceRule(id, rule);
   }
 
-  /** Removes a trunk of either kind. */
-  deleteTrunk(id: string): SIPInboundTrunkInfo | SIPOutboundTrunkInfo {
-    const trunk = this.inbound.get(id) ?? need(this.outbound, id);
+  /** Removes a trunk of either kind, or both halves of one. */
+  deleteTrunk(id: string): void {
+    if (!this.inbound.has(id)) need(this.outbound, id);
     this.inbound.delete(id);
     this.outbound.delete(id);
-    return trunk;
   }
 
   deleteRule(id: string): SIPDispatchRuleInfo {

@@ -131,14 +131,11 @@ function dispatchedBy(
 ): Dispatched {
   const hidden = rule.hidePhoneNumber;
   const shown = hidden ? callingNumber.slice(callingNumber.length <= 4 ? -1 : -4) : callingNumber;
-  const identity = hidden
-    ? createHash('sha256').update(callingNumber).digest('hex').slice(0, 16)
-    : callingNumber || 'anonymous';
   return {
     ruleId: rule.sipDispatchRuleId,
     room: roomName(rule, shown, calledNumber),
     isOwnRoom: hasOwnRoom(rule),
-    identity: `sip_${identity}`,
+    identity: phoneIdentity(callingNumber, hidden),
     name: `Phone ${shown}`,
     metadata: rule.metadata,
     attributes: {
@@ -151,6 +148,12 @@ function dispatchedBy(
     roomPreset: rule.roomPreset,
     roomConfig: roomConfigOf(rule),
   };
+}
+
+/** Who a telephone is in a room; a number that is hidden cannot be read from it. */
+export function phoneIdentity(number: string, hidden: boolean): string {
+  const shown = hidden ? createHash('sha256').update(number).digest('hex').slice(0, 16) : number;
+  return `sip_${shown || 'anonymous'}`;
 }
 
 /** Whether each call of the rule gets a room of its own. */

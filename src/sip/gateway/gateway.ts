@@ -40,6 +40,8 @@ export interface SipGatewayOptions {
   externalAddress?: string;
   /** UDP ports of media. */
   mediaPorts?: PortRange;
+  /** Sends callers the ringing as audio before the answer (183), for lines that do not ring by themselves. Default false. */
+  earlyMedia?: boolean;
   directory?: SipDirectory;
   /** Passwords of softphones that may log in, by user name. Without any, whoever is on this machine may. */
   users?: ReadonlyMap<string, string>;
@@ -83,6 +85,7 @@ export class SipGateway {
       times: { ...defaultCallTimes, ...options.times },
       mediaAddress: options.host ?? '127.0.0.1',
       mediaPorts: options.mediaPorts,
+      earlyMedia: options.earlyMedia ?? false,
       maxOutboundCalls: options.maxOutboundCalls ?? 100,
       allowedDestinations: options.allowedDestinations ?? [],
       calls: new Map(),

@@ -115,7 +115,7 @@ export class InboundCall implements GatewayCall {
       await this.#answerForPin(sdp);
       return;
     }
-    this.#incoming.ring();
+    this.#ring(sdp);
     this.#log.end('sip-invite');
     await this.#bringIn(result.dispatched, 'ringing');
     this.#whenHeard = () => this.#answer(sdp);
@@ -160,6 +160,18 @@ export class InboundCall implements GatewayCall {
     if (negotiated.ok) return negotiated.sdp;
     this.#refuse(negotiated.status, negotiated.reason);
     return undefined;
+  }
+
+  /** The caller's telephone rings, or with early media plays the ringing that we send. */
+  #ring(sdp: Buffer): void {
+    // Our offer may come before the answer only in a response that the caller acknowledges.
+    if (!this.#context.earlyMedia || this.#offersUs) {
+      this.#incoming.ring();
+      return;
+    }
+    this.#incoming.progress(sdp);
+    this.#bridge!.media.start();
+    this.#ringBack(this.#bridge!);
   }
 
   /** Joins the room and publishes; an agent is asked by that. */
@@ -222,6 +234,7 @@ export class InboundCall implements GatewayCall {
     this.#log.begin('sip-answer');
     this.#incoming.accept(sdp, this.#trunkHeaders());
     session.onEnded = (why) => this.#finish('ok', why);
+    this.#bridge?.media.playTone(undefined);
     // With our offer in the answer, where to send to is known with the ACK.
     this.#bridge?.start();
     this.#room?.setAttributes({ 'sip.callStatus': 'active' });

@@ -26,7 +26,7 @@ import type { Flow, SipProtocol } from '../transport/index.js';
 import { Bridge, headersToAttributes } from './bridge.js';
 import { CallLog } from './call-log.js';
 import type { GatewayCall, GatewayContext, TransferOutcome, TransferRequest } from './context.js';
-import type { Dispatched } from './dispatch.js';
+import { type Dispatched, phoneIdentity } from './dispatch.js';
 import { encryptionOf, secondsOf } from './inbound-call.js';
 import { RoomLeg } from './room-leg.js';
 
@@ -130,7 +130,8 @@ export class OutboundCall implements GatewayCall {
     this.#request = request;
     this.#route = route;
     this.roomName = request.roomName;
-    this.identity = request.participantIdentity || `sip_${request.sipCallTo}`;
+    const { participantIdentity, sipCallTo, hidePhoneNumber } = request;
+    this.identity = participantIdentity || phoneIdentity(sipCallTo, hidePhoneNumber);
     this.dialed = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -348,7 +349,8 @@ export class OutboundCall implements GatewayCall {
 
   /** The room hears it ring. */
   #playDialTone(): void {
-    const sampleRate = 8_000;
+    // What the phone says follows on the same track, in whichever codec.
+    const sampleRate = 48_000;
     const tone = playTone.ringback(sampleRate);
     const piece = (sampleRate * dialTonePieceMs) / 1_000;
     let at = 0;

@@ -69,6 +69,7 @@ export class RoomLeg {
   readonly #access: RoomAccess;
   readonly #dispatched: Dispatched;
   #source: AudioSource | undefined;
+  #publishing: Promise<void> | undefined;
   #mixer: Mixer | undefined;
   #resampler: { inputRate: number; resampler: Resampler } | undefined;
   readonly #heard = new Map<
@@ -134,11 +135,16 @@ export class RoomLeg {
   }
 
   /**
-   * Publishes what the phone will say.
+   * Publishes what the phone will say. Where something has been published already, a dial tone, the phone speaks on that.
    *
    * @throws OffhookError as `publishAudio` does
    */
-  async publish(sampleRate: number): Promise<void> {
+  publish(sampleRate: number): Promise<void> {
+    this.#publishing ??= this.#publish(sampleRate);
+    return this.#publishing;
+  }
+
+  async #publish(sampleRate: number): Promise<void> {
     const source = new AudioSource({ sampleRate, numChannels: 1, queueSizeMs });
     this.#source = source;
     await this.#room.localParticipant.publishAudio(source, {

@@ -4,6 +4,7 @@ import {
   CreateSIPInboundTrunkRequest,
   CreateSIPOutboundTrunkRequest,
   CreateSIPParticipantRequest,
+  CreateSIPTrunkRequest,
   DeleteSIPDispatchRuleRequest,
   DeleteSIPTrunkRequest,
   GetSIPInboundTrunkRequest,
@@ -16,9 +17,11 @@ import {
   ListSIPInboundTrunkResponse,
   ListSIPOutboundTrunkRequest,
   ListSIPOutboundTrunkResponse,
+  ListSIPTrunkRequest,
+  ListSIPTrunkResponse,
   SIPDispatchRuleInfo,
   SIPInboundTrunkInfo,
-  type SIPOutboundTrunkInfo,
+  SIPOutboundTrunkInfo,
   SIPParticipantInfo,
   SIPTrunkInfo,
   SIPTrunkInfo_TrunkKind,
@@ -37,7 +40,12 @@ const defaultTransferMs = 30_000;
 
 /** The SIP service of LiveKit's server API: trunks, dispatch rules, calls to the outside, transfers. */
 export function sipService(gateway: () => SipGateway): TwirpService {
-  return { ...trunkMethods(gateway), ...ruleMethods(gateway), ...callMethods(gateway) };
+  return {
+    ...trunkMethods(gateway),
+    ...legacyTrunkMethods(gateway),
+    ...ruleMethods(gateway),
+    ...callMethods(gateway),
+  };
 }
 
 function trunkMethods(gateway: () => SipGateway): TwirpService {
@@ -80,13 +88,77 @@ function trunkMethods(gateway: () => SipGateway): TwirpService {
     }),
     DeleteSIPTrunk: method(DeleteSIPTrunkRequest, ({ sipTrunkId }) => {
       return change(gateway, (directory) => {
-        const trunk = directory.deleteTrunk(sipTrunkId);
-        const isInbound = trunk instanceof SIPInboundTrunkInfo;
-        const kind = isInbound ? SIPTrunkInfo_TrunkKind.TRUNK_INBOUND : SIPTrunkInfo_TrunkKind.TRUNK_OUTBOUND;
-        return new SIPTrunkInfo({ sipTrunkId, kind, name: trunk.name, metadata: trunk.metadata });
+        const info = legacyTrunk(directory, sipTrunkId);
+        directory.deleteTrunk(sipTrunkId);
+        return info;
       });
     }),
   };
+}
+
+/** Trunks for both directions under one id, as programs written before they were parted make and list them. */
+function legacyTrunkMethods(gateway: () => SipGateway): TwirpService {
+  return {
+    CreateSIPTrunk: method(CreateSIPTrunkRequest, (request) => {
+      const { name, metadata, inboundNumbers, inboundAddresses, outboundAddress, outboundNumber } = request;
+      if (request.inboundNumbersRegex.length > 0)
+        throw new TwirpError('invalid_argument', 'patterns of numbers are not understood: list the numbers');
+      return change(gateway, (directory) => {
+        const { sipTrunkId } = directory.addInbound(
+          new SIPInboundTrunkInfo({
+            ...{ name, metadata, numbers: inboundNumbers, allowedAddresses: inboundAddresses },
+            ...{ authUsername: request.inboundUsername, authPassword: request.inboundPassword },
+          }),
+        );
+        if (outboundAddress === '') return legacyTrunk(directory, sipTrunkId);
+        const outbound = new SIPOutboundTrunkInfo({
+          ...{ name, metadata, address: outboundAddress, numbers: [outboundNumber || '*'] },
+          ...{ authUsername: request.outboundUsername, authPassword: request.outboundPassword },
+        });
+        try {
+          directory.addOutbound(outbound, sipTrunkId);
+        } catch (error) {
+          directory.deleteTrunk(sipTrunkId);
+          throw error;
+        }
+        return legacyTrunk(directory, sipTrunkId);
+      });
+    }),
+    ListSIPTrunk: method(ListSIPTrunkRequest, () => {
+      const { directory } = gateway();
+      const ids = [...new Set([...directory.inbound.keys(), ...directory.outbound.keys()])];
+      return new ListSIPTrunkResponse({ items: ids.map((id) => legacyTrunk(directory, id)) });
+    }),
+  };
+}
+
+function legacyTrunk({ inbound, outbound }: SipDirectory, sipTrunkId: string): SIPTrunkInfo {
+  const [taken, made] = [inbound.get(sipTrunkId), outbound.get(sipTrunkId)];
+  const { TRUNK_INBOUND, TRUNK_OUTBOUND, TRUNK_LEGACY } = SIPTrunkInfo_TrunkKind;
+  const [number = ''] = made?.numbers ?? [];
+  return new SIPTrunkInfo({
+    sipTrunkId,
+    kind: taken && made ? TRUNK_LEGACY : taken ? TRUNK_INBOUND : TRUNK_OUTBOUND,
+    name: (taken ?? made)?.name ?? '',
+    metadata: (taken ?? made)?.metadata ?? '',
+    ...(taken
+      ? {
+          inboundNumbers: [...taken.numbers],
+          inboundAddresses: [...taken.allowedAddresses],
+          inboundUsername: taken.authUsername,
+          inboundPassword: taken.authPassword,
+        }
+      : {}),
+    ...(made
+      ? {
+          outboundAddress: made.address,
+          outboundNumber: number === '*' ? '' : number,
+          outboundUsername: made.authUsername,
+          outboundPassword: made.authPassword,
+          transport: made.transport,
+        }
+      : {}),
+  });
 }
 
 function ruleMethods(gateway: () => SipGateway): TwirpService {

@@ -129,12 +129,13 @@ export class PhoneMedia {
     return accepted;
   }
 
-  /** Begins to send; until then the peer hears nothing, as long as it rings. */
+  /** Begins to send, where that has not begun with early media, and counts the peer's silence from now on. */
   start(): void {
-    if (this.#sending || this.#closed) return;
-    this.#sending = true;
+    if (this.#closed) return;
     this.#lastHeardMs = this.#ticker.clock.nowMs();
     this.#lastExpectedMs = this.#lastHeardMs;
+    if (this.#sending) return;
+    this.#sending = true;
     this.#ticker.add(this.#onTick);
   }
 
