@@ -90,7 +90,8 @@ function openWebSocket(
     },
     async (abort) => {
       try {
-        return await SignalSocket.connect(endpoint, { token, connection, signal: abort });
+        const beginsSession = options.resume === undefined;
+        return await SignalSocket.connect(endpoint, { token, connection, signal: abort, beginsSession });
       } catch (error) {
         if (!(error instanceof UpgradeRefused)) throw error;
         if (isSingle && error.status === 404) return undefined;
@@ -103,7 +104,7 @@ function openWebSocket(
 
 /**
  * Opens the signal connection of one server as far as its first answer; each step is a row of the timeline. Nothing is
- * left of it when it fails or `options.signal` aborts.
+ * left of it when it fails or `options.signal` aborts, but for the moment in which the server is told that we leave.
  *
  * @throws OffhookError, or the reason of the signal
  */
@@ -130,12 +131,18 @@ async function openOn(
   const { timeline, attempt, signal } = options;
   const host = hostOf(server);
   const connection = await openConnection(server, options);
+  if (signal.aborted) {
+    connection.destroy();
+    throw signal.reason;
+  }
+  let socket: SignalSocket | undefined;
   try {
-    const socket = await openWebSocket(server, isSingle, connection, options);
+    socket = await openWebSocket(server, isSingle, connection, options);
     if (!socket) {
       connection.destroy();
       return undefined;
     }
+    const opened = socket;
     options.upgraded?.();
     const resuming = options.resume !== undefined;
     const first = await runStage(
@@ -150,11 +157,11 @@ async function openOn(
         advice:
           'The server accepted the WebSocket and says nothing: read its log, and check what stands before it.',
       },
-      (abort) => awaitFirstAnswer(socket, { resuming, host, signal: abort }),
+      (abort) => awaitFirstAnswer(opened, { resuming, host, signal: abort }),
     );
-    return { socket, first, isSingle };
+    return { socket: opened, first, isSingle };
   } catch (error) {
-    connection.destroy();
+    socket?.abandon(error);
     throw error;
   }
 }

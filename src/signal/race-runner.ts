@@ -30,7 +30,10 @@ export class RaceRunner<C, T> {
   #ended = false;
   #resolve!: (value: T) => void;
   #reject!: (error: unknown) => void;
-  #abort = () => this.#end(() => this.#reject(this.#options.signal.reason));
+  #abort = () => {
+    const { reason } = this.#options.signal;
+    this.#end(() => this.#reject(reason), reason);
+  };
 
   constructor(options: RaceOptions<C, T>) {
     this.#options = options;
@@ -101,13 +104,12 @@ export class RaceRunner<C, T> {
     this.#advance(this.#race.failed(candidate, performance.now()));
   }
 
-  #end(settle: () => void): void {
+  #end(settle: () => void, reason: unknown = new Error('another one was faster')): void {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#timer);
     this.#options.signal.removeEventListener('abort', this.#abort);
     settle();
-    for (const controller of this.#controllers.values())
-      controller.abort(new Error('another one was faster'));
+    for (const controller of this.#controllers.values()) controller.abort(reason);
   }
 }

@@ -1,4 +1,4 @@
-import { Ping, type SignalRequest, type SignalResponse } from '@livekit/protocol';
+import { type DisconnectReason, Ping, type SignalRequest, type SignalResponse } from '@livekit/protocol';
 import { describeError, OffhookError } from '../errors/index.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import { checkTokenFormat } from './access-token.js';
@@ -91,7 +91,7 @@ export class SignalClient {
       throw abort.aborted ? abandoned(options) : error;
     }
     if (!abort.aborted) return new SignalClient(winner, options.timeline.subject);
-    winner.socket.destroy();
+    winner.socket.abandon(abort.reason);
     throw abandoned(options);
   }
 
@@ -134,6 +134,18 @@ export class SignalClient {
   close(): void {
     this.#stop();
     this.#socket.close();
+  }
+
+  /** Tells the server that we leave, and ends the connection when the server has, or soon after. */
+  leave(reason?: DisconnectReason): void {
+    this.#stop();
+    void this.#socket.leave(reason);
+  }
+
+  /** Ends a connection that is not wanted any more, telling the server that we leave where it would wait for us. */
+  abandon(reason: unknown): void {
+    this.#stop();
+    this.#socket.abandon(reason);
   }
 
   #ping(): void {

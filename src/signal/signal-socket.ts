@@ -1,6 +1,12 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { SignalRequest, SignalResponse } from '@livekit/protocol';
+import {
+  DisconnectReason,
+  LeaveRequest,
+  LeaveRequest_Action,
+  SignalRequest,
+  SignalResponse,
+} from '@livekit/protocol';
 import { type RawData, WebSocket } from 'ws';
 import { OffhookError, outsideText, withoutTokens } from '../errors/index.js';
 import { limits } from '../limits.js';
@@ -11,6 +17,8 @@ import { hostOf } from './server-url.js';
 
 /** For what was sent to leave this machine once we close. */
 const flushMs = 500;
+/** For the server to end the connection after a leave, and before it to accept the WebSocket. */
+const leaveMs = 1_000;
 
 /** The answer of a server that did not upgrade the connection. */
 export class UpgradeRefused extends Error {
@@ -26,7 +34,10 @@ export interface SignalSocketOptions {
   token: string;
   /** A connection to the server, encrypted where the URL says so. */
   connection: Duplex;
+  /** Aborting it abandons the WebSocket. */
   signal: AbortSignal;
+  /** The server begins a session on it, which it must be told to end when the WebSocket is abandoned. */
+  beginsSession: boolean;
 }
 
 /** The WebSocket of one signal connection: SignalRequests go in, SignalResponses come out, in order. */
@@ -34,6 +45,7 @@ export class SignalSocket {
   #webSocket: WebSocket;
   #connection: Duplex;
   #host: string;
+  #beginsSession: boolean;
   #probe: LossProbe;
   #isGathering = false;
   #waiting: SignalResponse[] = [];
@@ -42,10 +54,11 @@ export class SignalSocket {
   #closed: OffhookError | undefined;
   #closing = false;
 
-  private constructor(webSocket: WebSocket, connection: Duplex, host: string) {
+  private constructor(webSocket: WebSocket, connection: Duplex, host: string, beginsSession: boolean) {
     this.#webSocket = webSocket;
     this.#connection = connection;
     this.#host = host;
+    this.#beginsSession = beginsSession;
     this.#probe = new LossProbe((id) => {
       this.#gather();
       if (webSocket.readyState === WebSocket.OPEN) webSocket.ping(id);
@@ -65,12 +78,13 @@ export class SignalSocket {
   }
 
   /**
-   * Upgrades `connection`. The connection is destroyed when that fails or `signal` aborts.
+   * Upgrades `connection`. The connection is destroyed when that fails. When `signal` aborts, it is left or destroyed as
+   * `abandon` says.
    *
    * @throws UpgradeRefused when the server answered with another status; OffhookError `OFFHOOK_UNREACHABLE`
    */
   static connect(url: URL, options: SignalSocketOptions): Promise<SignalSocket> {
-    const { token, connection, signal } = options;
+    const { token, connection, signal, beginsSession } = options;
     return new Promise((resolve, reject) => {
       const webSocket = new WebSocket(url, {
         createConnection: () => connection as never,
@@ -78,9 +92,9 @@ export class SignalSocket {
         perMessageDeflate: false,
         maxPayload: limits.signalMessage.value,
       });
-      const socket = new SignalSocket(webSocket, connection, hostOf(url));
+      const socket = new SignalSocket(webSocket, connection, hostOf(url), beginsSession);
       const abort = () => {
-        socket.destroy();
+        socket.abandon(signal.reason);
         reject(signal.reason);
       };
       signal.addEventListener('abort', abort, { once: true });
@@ -159,18 +173,6 @@ export class SignalSocket {
     return this.#connection instanceof Socket ? this.#connection.localAddress : undefined;
   }
 
-  /** Resolves when the connection has ended, or after `withinMs`; nobody else must listen for its end. */
-  ended(withinMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, withinMs);
-      this.#onMessage = () => {};
-      this.onClose = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
   get isOpen(): boolean {
     return this.#closed === undefined && !this.#closing;
   }
@@ -197,6 +199,44 @@ export class SignalSocket {
     const timer = setTimeout(() => this.#connection.destroy(), flushMs);
     this.#connection.once('close', () => clearTimeout(timer));
     this.#connection.end(() => this.#connection.destroy());
+  }
+
+  /**
+   * Tells the server that we leave, and frees the socket when the server has ended the connection, or soon after; nothing
+   * is handed over any more. A server that is about to accept the WebSocket may have begun the session already: it is
+   * told once it has.
+   *
+   * @returns when the socket is free
+   */
+  leave(reason: DisconnectReason = DisconnectReason.CLIENT_INITIATED): Promise<void> {
+    const { readyState } = this.#webSocket;
+    if (this.#closing || (readyState !== WebSocket.OPEN && readyState !== WebSocket.CONNECTING)) {
+      this.close();
+      return Promise.resolve();
+    }
+    this.#closing = true;
+    this.#waiting = [];
+    const value = new LeaveRequest({ reason, action: LeaveRequest_Action.DISCONNECT });
+    const say = () => this.send({ case: 'leave', value });
+    if (readyState === WebSocket.OPEN) say();
+    else this.#webSocket.once('open', say);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.destroy(), leaveMs);
+      this.#connection.once('close', () => {
+        clearTimeout(timer);
+        this.#probe.stop();
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Frees the socket because connecting was given up for `reason`. The server is told where it would keep a participant for
+   * nobody: in a session that began on this socket, and in one that was to be resumed when the program leaves.
+   */
+  abandon(reason?: unknown): void {
+    if (this.#beginsSession || isLeaving(reason)) void this.leave();
+    else this.destroy();
   }
 
   /** Frees the socket at once. */
@@ -257,4 +297,10 @@ export class SignalSocket {
     this.#closing = true;
     this.#onClose(this.#closed);
   }
+}
+
+/** Deadlines and races wrap the reason of whoever abandoned them. */
+function isLeaving(reason: unknown): boolean {
+  if (!(reason instanceof OffhookError)) return false;
+  return reason.code === 'OFFHOOK_CLOSED' || isLeaving(reason.cause);
 }

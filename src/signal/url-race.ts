@@ -102,7 +102,7 @@ export async function raceUrls(options: UrlRaceOptions): Promise<UrlRaceWinner> 
         throw error;
       }
     },
-    dispose: ({ socket }) => socket.destroy(),
+    dispose: ({ socket }) => socket.abandon(signal.reason),
   });
   race.add(preferred([...new Set(urls)], options.avoid));
   const fed = furtherUrls(urls, options, over.signal).then(

@@ -1,10 +1,11 @@
 import { readdirSync } from 'node:fs';
-import { JoinResponse } from '@livekit/protocol';
+import { JoinResponse, ReconnectReason } from '@livekit/protocol';
 import { expect, test, vi } from 'vitest';
+import { OffhookError } from '../../src/errors/index.js';
 import { SignalClient } from '../../src/signal/index.js';
-import { fakeServer, say, silentServer } from './fake-server.js';
+import { fakeServer, heardOn, say, silentServer } from './fake-server.js';
 import { nameServer } from './name-server.js';
-import { optionsFor } from './open.js';
+import { failureOf, optionsFor } from './open.js';
 import { track } from './track.js';
 
 const openSockets = () =>
@@ -51,4 +52,27 @@ test('connecting that is cancelled at any moment leaves no socket, question or d
     expect(descriptors()).toBeLessThanOrEqual(before.descriptors + 2);
   }, 5_000);
   expect(await silent.connections()).toBe(0);
+});
+
+test.each([
+  { what: 'a join', heard: ['leave', 'closed'] },
+  { what: 'a resume that is tried again', resumes: true, heard: ['closed'] },
+  { what: 'a resume, by leaving the room', resumes: true, leaves: true, heard: ['leave', 'closed'] },
+])('a server that is given up over $what is told what it must know', async ({ resumes, leaves, heard }) => {
+  const said: string[] = [];
+  const controller = new AbortController();
+  const server = track(
+    await fakeServer((socket) => {
+      heardOn(socket, ({ case: kind = '' }) => {
+        said.push(kind);
+        if (kind === 'leave') socket.close();
+      });
+      socket.on('close', () => said.push('closed'));
+      controller.abort(new OffhookError(leaves ? 'OFFHOOK_CLOSED' : 'OFFHOOK_DEADLINE', 'given up'));
+    }),
+  );
+  const resume = { participantSid: 'PA_1', reason: ReconnectReason.RR_SIGNAL_DISCONNECTED };
+  const options = { abort: controller.signal, ...(resumes && { resume }) };
+  await failureOf(optionsFor(server.url, undefined, options));
+  await vi.waitFor(() => expect(said).toEqual(heard), 5_000);
 });

@@ -94,7 +94,7 @@ test('a proxy that refuses, is mute or is no HTTP proxy is named', async () => {
   const options = optionsFor('ws://rooms.test:1');
   options.deadlines.tcp = 100;
   expect(await failureOf(options)).toMatchObject({ code: 'OFFHOOK_DEADLINE', stage: 'tcp' });
-  await vi.waitFor(async () => expect(await silent.connections()).toBe(0));
+  await vi.waitFor(async () => expect(await silent.connections()).toBe(0), 5_000);
 
   vi.stubEnv('HTTP_PROXY', 'socks5://alice:secret@127.0.0.1:1080');
   const unusable = await failureOf(optionsFor('ws://rooms.test:1'));

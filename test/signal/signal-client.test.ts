@@ -211,7 +211,7 @@ test('a server that accepts and says nothing is given up at the deadline, and it
   const deadlines = { ...defaultDeadlinesMs, websocket: 100 };
   const failure = await failureOf(optionsFor(server.url, undefined, { deadlines }));
   expect(failure).toMatchObject({ code: 'OFFHOOK_DEADLINE', stage: 'websocket' });
-  await vi.waitFor(async () => expect(await server.connections()).toBe(0));
+  await vi.waitFor(async () => expect(await server.connections()).toBe(0), 5_000);
 });
 
 test('a WebSocket that stays mute is given up at the deadline of join, and its socket with it', async () => {
@@ -265,5 +265,5 @@ test('aborting abandons it at once', async () => {
   await vi.waitFor(async () => expect(await server.connections()).toBe(1));
   controller.abort();
   expect(await failure).toMatchObject({ code: 'OFFHOOK_ABORTED' });
-  await vi.waitFor(async () => expect(await server.connections()).toBe(0));
+  await vi.waitFor(async () => expect(await server.connections()).toBe(0), 5_000);
 });

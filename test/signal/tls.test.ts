@@ -85,6 +85,6 @@ describe.skipIf(!hasOpenssl)('TLS (skipped where openssl is absent)', () => {
     const deadlines = { ...defaultDeadlinesMs, tls: 100 };
     const failure = await failureOf(optionsFor(`wss://127.0.0.1:${silent.port}`, undefined, { deadlines }));
     expect(failure).toMatchObject({ code: 'OFFHOOK_DEADLINE', stage: 'tls' });
-    await vi.waitFor(async () => expect(await silent.connections()).toBe(0));
+    await vi.waitFor(async () => expect(await silent.connections()).toBe(0), 5_000);
   });
 });

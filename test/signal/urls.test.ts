@@ -19,7 +19,7 @@ test('a first URL that is mute costs the delay, and its socket is freed', async 
   const client = track(await SignalClient.open(options));
   expect(client.url).toBe(good.url);
   expect(options.timeline.elapsedMs()).toBeLessThan(300 + 500);
-  await vi.waitFor(async () => expect(await silent.connections()).toBe(0));
+  await vi.waitFor(async () => expect(await silent.connections()).toBe(0), 5_000);
   const [first] = options.timeline.spans.filter(({ stage }) => stage === 'websocket');
   expect(first).toMatchObject({ outcome: 'abandoned', attempt: 1 });
 });
@@ -142,7 +142,7 @@ test('a region list that is mute or broken harms nothing', async () => {
       optionsFor(good.url, undefined, { regionsUrl: `http://127.0.0.1:${silent.port}/` }),
     ),
   );
-  await vi.waitFor(async () => expect(await silent.connections()).toBe(0));
+  await vi.waitFor(async () => expect(await silent.connections()).toBe(0), 5_000);
 
   const dead = `ws://127.0.0.1:${await freeTcpPort()}`;
   const broken = await room({ answer: (_, response) => response.end('<html>') });

@@ -51,8 +51,8 @@ export const connectionTable: readonly ConnectionTransition[] = [
   { from: 'disconnected', on: 'connect', to: 'connecting', actions: ['openSession'] },
 
   { from: 'connecting', on: 'joined', to: 'connected', actions: ['tellJoined'] },
-  { from: 'connecting', on: 'joinFailed', to: 'disconnected', actions: ['closeSession'] },
-  { from: 'connecting', on: 'disconnect', to: 'disconnected', actions: ['closeSession'] },
+  { from: 'connecting', on: 'joinFailed', to: 'disconnected', actions: ['sendLeave', 'closeSession'] },
+  { from: 'connecting', on: 'disconnect', to: 'disconnected', actions: ['sendLeave', 'closeSession'] },
 
   { from: 'connected', on: 'signalLost', to: 'resuming', actions: ['tellInterrupted', 'resume'] },
   { from: 'connected', on: 'leaveResume', to: 'resuming', actions: ['tellInterrupted', 'resume'] },

@@ -53,7 +53,7 @@ export class Connection {
   #wasReconnecting = false;
   #joined = createDeferred<void>();
   #restored: Deferred<void> | undefined;
-  #reason = DisconnectReason.UNKNOWN_REASON;
+  #reason = DisconnectReason.CLIENT_INITIATED;
   /** Why the connection was lost last, for whoever is told that it is over. */
   #failure: OffhookError | undefined;
 
@@ -161,11 +161,10 @@ export class Connection {
       this.#restored = undefined;
     },
     sendLeave: () => {
-      const leave = new LeaveRequest({ reason: this.#reason, action: LeaveRequest_Action.DISCONNECT });
-      this.#session?.send({ case: 'leave', value: leave });
+      this.#session?.leave(this.#reason);
     },
     closeSession: () => {
-      this.#attempt.abandon();
+      this.#attempt.abandon(new OffhookError('OFFHOOK_CLOSED', 'the room is left'));
       this.#closeSession();
     },
     tellDisconnected: () => {
@@ -298,6 +297,7 @@ export class Connection {
     };
     session = await this.#opener.openSession(attempt.signal, events, { answerMs });
     if (attempt.isOver) {
+      session.leave();
       session.close();
       throw attempt.signal.reason;
     }

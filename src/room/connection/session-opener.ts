@@ -71,7 +71,7 @@ export class SessionOpener {
       ...((offer || resumed?.isSingle) && { singleConnection: { offer } }),
     });
     if (abort.aborted) {
-      signal.close();
+      signal.abandon(abort.reason);
       throw abort.reason;
     }
     if ((signal.first.case === 'reconnect') === (resumed !== undefined)) return signal;

@@ -1,5 +1,6 @@
 import {
   DataChannelInfo,
+  type DisconnectReason,
   type ICEServer,
   type JoinResponse,
   type LeaveRequest,
@@ -254,6 +255,11 @@ export class Session {
   /** Whether the peer connections can still carry something. */
   get mediaIsAlive(): boolean {
     return this.#media.every(({ state }) => state !== 'failed' && state !== 'closed');
+  }
+
+  /** Tells the server that we leave; what is sent afterwards is dropped. */
+  leave(reason?: DisconnectReason): void {
+    this.#signal?.leave(reason);
   }
 
   /** Leaves nothing behind. */

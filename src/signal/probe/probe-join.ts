@@ -1,4 +1,4 @@
-import { DisconnectReason, type JoinResponse, LeaveRequest, LeaveRequest_Action } from '@livekit/protocol';
+import type { JoinResponse } from '@livekit/protocol';
 import { resolveDeadlines, withDeadline } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
 import { Timeline } from '../../timeline/index.js';
@@ -11,8 +11,6 @@ import { hostOf, httpEndpointOf } from '../server-url.js';
 import { connectionFor, type Finding, type ProbeOptions, type ProbeStep } from './probe-step.js';
 
 const session = { autoSubscribe: false, adaptiveStream: false };
-/** For the server to end the connection after a leave. */
-const leaveMs = 1_000;
 
 /** GET /rtc/validate, under the deadline of a WebSocket. */
 function askValidate(server: URL, token: string, options: ProbeOptions): Promise<HttpAnswer> {
@@ -70,12 +68,8 @@ export async function probeJoin(server: URL, token: string, options: ProbeOption
   try {
     const connection = connectionFor(options, timeline);
     const { socket, first } = await openServer(server, { ...connection, ...session, token });
-    const leave = { reason: DisconnectReason.CLIENT_INITIATED, action: LeaveRequest_Action.DISCONNECT };
-    const left = socket.ended(leaveMs);
-    socket.send({ case: 'leave', value: new LeaveRequest(leave) });
     // Whoever joins next under this identity must not meet the participant that leaves.
-    await left;
-    socket.close();
+    await socket.leave();
     if (first.case === 'join') welcome = describeWelcome(first.value);
   } catch (error) {
     if (error instanceof OffhookError)
