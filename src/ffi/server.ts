@@ -162,6 +162,8 @@ export class FfiServer {
     try {
       return handler(request, this.#context);
     } catch (error) {
+      // The library throws what the program is to know of.
+      if (this.#context.library && error instanceof OffhookError) throw error;
       log.warn(`request ${name}: ${describeError(error)}`);
       if (failed) return failed(describeError(error));
       throw new OffhookError('OFFHOOK_INVALID_REQUEST', `request ${name}: ${describeError(error)}`, {

@@ -1,5 +1,5 @@
 import { describeError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type LogSubject } from '../logging/index.js';
 import { checkFunction, checkOneOf } from './check.js';
 
 const log = createLogger('library');
@@ -16,11 +16,16 @@ const maxWaitingEvents = 10_000;
 export class Emitter<Events extends { [Name in keyof Events]: object }> {
   readonly #names: readonly (keyof Events & string)[];
   readonly #handlers = new Map<keyof Events, Map<EventHandler<never>, { once: boolean }>>();
+  readonly #subject: LogSubject;
   readonly #iterations = new Set<(event: NamedEvent<Events> | undefined) => void>();
 
-  /** @param names of all events: a misspelt one is an error */
-  constructor(names: readonly (keyof Events & string)[]) {
+  /**
+   * @param names of all events: a misspelt one is an error
+   * @param subject whose events these are, for log lines; it may be filled in later
+   */
+  constructor(names: readonly (keyof Events & string)[], subject: LogSubject) {
     this.#names = names;
+    this.#subject = subject;
   }
 
   on<Name extends keyof Events & string>(
@@ -44,7 +49,7 @@ export class Emitter<Events extends { [Name in keyof Events]: object }> {
     const handlers = this.#handlers.get(name);
     for (const [handler, { once }] of [...(handlers ?? [])]) {
       if (once) handlers?.delete(handler);
-      runHandler(name, () => handler(payload as never));
+      runHandler(name, this.#subject, () => handler(payload as never));
     }
     if (this.#iterations.size === 0) return;
     const event = { type: name, ...payload } as NamedEvent<Events>;
@@ -60,7 +65,9 @@ export class Emitter<Events extends { [Name in keyof Events]: object }> {
       if (event) waiting.push(event);
       else isOver = true;
       if (waiting.length > maxWaitingEvents) {
-        log.warn(`events are read too slowly: ${String(waiting.shift()?.type)} is dropped`);
+        log
+          .about(this.#subject)
+          .warn(`events are read too slowly: ${String(waiting.shift()?.type)} is dropped`);
       }
       wake();
     };
@@ -88,9 +95,11 @@ export class Emitter<Events extends { [Name in keyof Events]: object }> {
 }
 
 /** Calls a program's function; what it throws, now or later, is logged. */
-export function runHandler(what: string, work: () => unknown): void {
-  const failed = (error: unknown) =>
-    log.error(`a handler of ${what} failed: ${error instanceof Error ? error.stack : describeError(error)}`);
+export function runHandler(what: string, subject: LogSubject, work: () => unknown): void {
+  const failed = (error: unknown) => {
+    const cause = error instanceof Error ? error.stack : describeError(error);
+    log.about(subject).error(`a handler of ${what} failed: ${cause}`);
+  };
   try {
     const result = work();
     if (result instanceof Promise) result.catch(failed);

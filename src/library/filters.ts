@@ -22,7 +22,7 @@ export interface ScriptFilter {
  * Makes an audio filter known, for the streams that ask for it by its module id. Nothing waits for it to load: audio
  * passes as it is until the filter is ready, and when it never is.
  *
- * @throws OffhookError `OFFHOOK_FILTER` when there is no such file
+ * @throws OffhookError `OFFHOOK_FILTER` when there is no such file, or a native filter comes without the package koffi
  * @example
  * registerAudioFilter({ moduleId: 'gain', modulePath: new URL('./gain.mjs', import.meta.url) });
  * for await (const frame of track.frames({ filter: { moduleId: 'gain' } })) play(frame);

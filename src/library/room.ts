@@ -8,6 +8,7 @@ import {
   protocol,
   type TracedStep,
 } from '../ffi/index.js';
+import type { LogSubject } from '../logging/index.js';
 import type { SpanRecord, TimelineRecord } from '../timeline/index.js';
 import {
   checkFlag,
@@ -150,7 +151,9 @@ const connectOptions = [
 export class Room {
   readonly #name: string;
   readonly #engine = LibraryEngine.shared;
-  readonly #emitter = new Emitter<RoomEvents>(roomEventNames);
+  /** For log lines: which room this is, and who is in it. */
+  readonly #subject: LogSubject = {};
+  readonly #emitter = new Emitter<RoomEvents>(roomEventNames, this.#subject);
   readonly #textHandlers = new Map<string, TextStreamHandler>();
   readonly #byteHandlers = new Map<string, ByteStreamHandler>();
   #state: ConnectionState = 'disconnected';
@@ -367,6 +370,7 @@ export class Room {
     this.#info = undefined;
     this.#localParticipant = undefined;
     this.#closed = closing();
+    Object.assign(this.#subject, { room: undefined, identity: undefined });
     this.#setState('connecting');
   }
 
@@ -386,6 +390,8 @@ export class Room {
     this.#handle = handle;
     if (isEncrypted) this.#encryption = new RoomEncryption(this.#engine, handle);
     this.#info = roomInfo(room?.info);
+    const { identity } = participantInfo(localParticipant?.info);
+    Object.assign(this.#subject, { room: this.#info.name, identity });
     this.#localParticipant = new LocalParticipant(
       participantInfo(localParticipant?.info),
       localParticipant?.handle?.id ?? 0n,
@@ -611,7 +617,7 @@ export class Room {
       const handle = reader?.handle?.id ?? 0n;
       if (!handler) this.#engine.drop(handle);
       else {
-        runHandler(`text streams of topic ${info.topic}`, () =>
+        runHandler(`text streams of topic ${info.topic}`, this.#subject, () =>
           handler(new TextStreamReader(handle, info), { participantIdentity }),
         );
       }
@@ -622,7 +628,7 @@ export class Room {
       const handle = reader?.handle?.id ?? 0n;
       if (!handler) this.#engine.drop(handle);
       else {
-        runHandler(`byte streams of topic ${info.topic}`, () =>
+        runHandler(`byte streams of topic ${info.topic}`, this.#subject, () =>
           handler(new ByteStreamReader(handle, info), { participantIdentity }),
         );
       }

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type {
   AudioFrame,
   EncryptionOptions,
+  LogRecord,
   NamedEvent,
   RemoteTrack,
   Room,
@@ -188,8 +189,8 @@ describe('two participants of the library', () => {
 
 describe('events of a room', () => {
   test('reach every handler, whatever another one throws or rejects with', async () => {
-    const records: string[] = [];
-    offhook.setLogSink(({ level, message }) => level === 'error' && records.push(message));
+    const records: LogRecord[] = [];
+    offhook.setLogSink((record) => record.level === 'error' && records.push(record));
     const heard: string[] = [];
     const room = await join('ada', (joining) => {
       joining.on('connectionStateChanged', () => {
@@ -201,7 +202,15 @@ describe('events of a room', () => {
     await room.disconnect();
     expect(heard).toEqual(['connecting', 'connected', 'disconnected']);
     expect(await room.closed).toEqual({ reason: 'clientInitiated' });
-    await vi.waitFor(() => expect(records.join()).toMatch(/a fault of the program.*a later fault/));
+    const own = () => records.filter(({ identity }) => identity === 'ada');
+    await vi.waitFor(() =>
+      expect(
+        own()
+          .map(({ message }) => message)
+          .join(),
+      ).toMatch(/a fault of.*a later fault/),
+    );
+    expect(own().every(({ room: name }) => name === roomName)).toBe(true);
   });
 
   test('can be iterated over, until the room is over', async () => {
@@ -288,6 +297,12 @@ describe('a connect', () => {
     await room[Symbol.asyncDispose]();
     expect((await left).participant.identity).toBe('ada');
   });
+});
+
+test('a filter that is not there is an error that names it', () => {
+  const register = () => offhook.registerAudioFilter({ moduleId: 'gain', modulePath: '/nowhere/gain.mjs' });
+  expect(register).toThrow(/gain\.mjs does not exist/);
+  expect(register).toThrow(expect.objectContaining({ code: 'OFFHOOK_FILTER' }));
 });
 
 describe('arguments', () => {

@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -124,6 +125,36 @@ describe('the package', () => {
       encoding: 'utf8',
     });
     expect(tsc.stdout).toBe('');
+  });
+
+  test('says how to get koffi when a native filter is registered without it', () => {
+    const alone = mkdtempSync(join(tmpdir(), 'offhook-alone-'));
+    try {
+      const modules = join(alone, 'node_modules');
+      mkdirSync(modules);
+      cpSync(installed, join(modules, 'offhook'), { recursive: true });
+      const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+      for (const name of Object.keys(dependencies))
+        cpSync(join(root, 'node_modules', name), join(modules, name), { recursive: true });
+      const program = `
+        import { registerAudioFilter } from 'offhook';
+        try {
+          // Any shared library will do: it is not opened.
+          registerAudioFilter({ moduleId: 'denoise', pluginPath: ${JSON.stringify(process.execPath)} });
+        } catch (error) {
+          console.log(JSON.stringify([error.code, error.message]));
+        }
+      `;
+      const output = execFileSync(process.execPath, ['--input-type=module', '-e', program], {
+        cwd: alone,
+        encoding: 'utf8',
+      });
+      const [code, message] = JSON.parse(output);
+      expect(code).toBe('OFFHOOK_FILTER');
+      expect(message).toMatch(/native filters need the package koffi.*npm install koffi/s);
+    } finally {
+      rmSync(alone, { recursive: true });
+    }
   });
 
   test('runs its command', () => {

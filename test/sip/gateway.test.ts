@@ -1,5 +1,6 @@
 import { RoomServiceClient } from 'livekit-server-sdk';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type LogRecord, setLogSink } from '../../src/logging/index.js';
 import { describeWith } from '../support/parts.js';
 import { devKeys, GatewayHouse } from './gateway-house.js';
 import { Kamailio } from './kamailio.js';
@@ -172,6 +173,45 @@ test('a call from which nothing is heard is hung up on', async () => {
     await until(() => house.records.length === 1, 'the call is recorded');
     expect(house.records[0]!.outcome).toBe('nothing was heard from the phone');
   } finally {
+    peer.close();
+    await worker.stop();
+    await house.close();
+  }
+});
+
+test('log lines of a call name its room and the participant that the phone is', async () => {
+  const records: LogRecord[] = [];
+  setLogSink((record) => records.push(record));
+  const house = await GatewayHouse.open();
+  const worker = await ToneWorker.start(house.server);
+  const peer = await RawPeer.open(house.gateway.port);
+  try {
+    for (const callId of ['first', 'second']) {
+      peer.send(request(peer, 'INVITE', callId, [], sdp));
+      const { to } = await peer.final(callId);
+      const tagged = `To: <sip:1234@127.0.0.1>;tag=${to.params.get('tag')}`;
+      peer.send(request(peer, 'ACK', callId).replace('To: <sip:1234@127.0.0.1>', tagged));
+    }
+    await until(
+      () => records.filter(({ message }) => message.includes(': answered: ')).length === 2,
+      'both are answered',
+    );
+    const rooms = new RoomServiceClient(
+      house.server.url.replace('ws', 'http'),
+      devKeys.apiKey,
+      devKeys.apiSecret,
+    );
+    const opened = (await rooms.listRooms()).map(({ name }) => name);
+    expect(opened).toHaveLength(2);
+    for (const { name } of await rooms.listRooms()) await rooms.deleteRoom(name);
+    await house.quiet();
+    const ended = records.filter(({ module, message }) => module === 'sip/call' && /: ended: /.test(message));
+    expect(ended.map(({ room }) => room).sort()).toEqual(opened.sort());
+    expect(ended.every(({ identity }) => identity?.startsWith('sip_'))).toBe(true);
+    const first = records.find(({ message }) => message.includes('Call-ID first'))!.message.split(/[ :]/)[1];
+    expect(records.some(({ message, room }) => message.includes(`${first}: answered`) && room)).toBe(true);
+  } finally {
+    setLogSink(() => {});
     peer.close();
     await worker.stop();
     await house.close();

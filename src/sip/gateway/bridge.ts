@@ -1,5 +1,5 @@
 import { SIPHeaderOptions } from '@livekit/protocol';
-import { createLogger } from '../../logging/index.js';
+import type { Logger } from '../../logging/index.js';
 import type { CallSession, TransferProgress } from '../call/index.js';
 import { digitOfInfo, type MediaEncryption, PhoneMedia, playTone } from '../media/index.js';
 import { Headers, parseUri, type SipRequest, type SipResponse } from '../message/index.js';
@@ -7,11 +7,12 @@ import type { Flow } from '../transport/index.js';
 import type { GatewayContext, TransferOutcome, TransferRequest } from './context.js';
 import type { RoomLeg } from './room-leg.js';
 
-const log = createLogger('sip/call');
 const mediaCheckMs = 1_000;
 
 interface BridgeOptions {
   context: GatewayContext;
+  /** That of the call. */
+  logger: Logger;
   flow: Flow;
   encryption: MediaEncryption;
   codecs: readonly string[] | undefined;
@@ -25,16 +26,18 @@ export class Bridge {
   onDigit: ((digit: string) => void) | undefined;
   onMediaLost: () => void = () => {};
   readonly #mediaTimeoutMs: number;
+  readonly #logger: Logger;
   #room: RoomLeg | undefined;
   #watch: NodeJS.Timeout | undefined;
   #closed = false;
 
   private constructor(
     media: PhoneMedia,
-    { context, mediaTimeoutMs }: BridgeOptions,
+    { context, logger, mediaTimeoutMs }: BridgeOptions,
     wire: { bridge?: Bridge },
   ) {
     this.media = media;
+    this.#logger = logger;
     this.#mediaTimeoutMs = mediaTimeoutMs ?? context.times.mediaMs;
     wire.bridge = this;
   }
@@ -88,7 +91,7 @@ export class Bridge {
     session.makeOffer = () => this.media.negotiation.offer();
     session.onAnswer = (sdp) => {
       const accepted = this.media.accept(sdp);
-      if (!accepted.ok) log.warn(`${session.dialog.callId}: ${accepted.reason}`);
+      if (!accepted.ok) this.#logger.warn(`${session.dialog.callId}: ${accepted.reason}`);
       this.#update();
     };
     session.onInfo = (contentType, body) => {

@@ -1,5 +1,5 @@
 import type { Stage } from '../../errors/index.js';
-import { createLogger } from '../../logging/index.js';
+import { createLogger, type Logger } from '../../logging/index.js';
 import {
   describeDuration,
   escapeHtml,
@@ -45,12 +45,20 @@ type CallStage = Extract<Stage, `sip-${string}`>;
 export class CallLog {
   readonly timeline: Timeline;
   readonly ladder: LadderMessage[] = [];
+  /** Its records name the room and the phone's participant as soon as they are known. */
+  readonly logger: Logger;
   readonly #open = new Map<CallStage, Span>();
   readonly #stop: (() => void)[];
 
   constructor(callId: string) {
     this.timeline = new Timeline(`call ${callId}`);
+    this.logger = log.about(this.timeline.subject);
     this.#stop = [logTimeline(this.timeline, log), traceTimeline(this.timeline)];
+  }
+
+  /** The call is that of `identity` in `room` from now on. */
+  isAbout(room: string, identity: string): void {
+    Object.assign(this.timeline.subject, { room, identity });
   }
 
   begin(stage: CallStage, host?: string, deadlineMs?: number): void {

@@ -1,6 +1,5 @@
 import { type SIPInboundTrunkInfo, SIPMediaEncryption } from '@livekit/protocol';
 import { describeError } from '../../errors/index.js';
-import { createLogger } from '../../logging/index.js';
 import { newSid } from '../../server/index.js';
 import { IncomingCall, type ServedRequest, sdpType } from '../call/index.js';
 import { type MediaEncryption, playTone } from '../media/index.js';
@@ -11,7 +10,6 @@ import type { GatewayCall, GatewayContext, TransferOutcome, TransferRequest } fr
 import { type CallFacts, type Dispatched, type DispatchResult, dispatch } from './dispatch.js';
 import { RoomLeg } from './room-leg.js';
 
-const log = createLogger('sip/call');
 const maxPinDigits = 16;
 const maxPinAttempts = 3;
 /** A refusal that is heard, before the call is hung up. */
@@ -50,7 +48,8 @@ export class InboundCall implements GatewayCall {
     this.#log.begin('sip-invite', `${this.#facts.callingNumber}@${served.flow.remote.address}`);
     this.#incoming = new IncomingCall(context.endpoint, served);
     this.#incoming.onCancelled = (why) => this.#finish('abandoned', why);
-    log.info(`call ${this.callId}: from ${this.#facts.callingNumber} to ${this.#facts.calledNumber}`);
+    const { callingNumber, calledNumber } = this.#facts;
+    this.#log.logger.info(`call ${this.callId}: from ${callingNumber} to ${calledNumber}, Call-ID ${callId}`);
   }
 
   get roomName(): string {
@@ -77,7 +76,7 @@ export class InboundCall implements GatewayCall {
       await this.#take();
     } catch (error) {
       if (this.#finished) return;
-      log.warn(`call ${this.callId}: ${describeError(error)}`);
+      this.#log.logger.warn(`call ${this.callId}: ${describeError(error)}`);
       this.#refuse(503, describeError(error));
     }
   }
@@ -135,6 +134,7 @@ export class InboundCall implements GatewayCall {
     const media = this.#trunk?.media;
     const bridge = await Bridge.open({
       context: this.#context,
+      logger: this.#log.logger,
       flow,
       encryption: encryptionOf(media?.encryption ?? this.#trunk?.mediaEncryption, flow.protocol === 'tls'),
       codecs: media && media.codecs.length > 0 ? media.codecs.map(({ name }) => name) : undefined,
@@ -178,6 +178,7 @@ export class InboundCall implements GatewayCall {
   async #bringIn(dispatched: Dispatched, status: 'ringing' | 'active'): Promise<void> {
     const { times, room: access } = this.#context;
     this.#dispatched = dispatched;
+    this.#log.isAbout(dispatched.room, dispatched.identity);
     const agentMs = secondsOf(this.#trunk?.ringingTimeout) ?? times.agentMs;
     this.#deadline = setTimeout(() => this.#noAgent(agentMs), agentMs);
     this.#log.begin('sip-room', access.url);
@@ -245,7 +246,7 @@ export class InboundCall implements GatewayCall {
   #acknowledged(): void {
     this.#log.end('sip-answer');
     this.#log.begin('sip-call');
-    log.info(`call ${this.callId}: answered: ${this.#log.summary()}`);
+    this.#log.logger.info(`call ${this.callId}: answered: ${this.#log.summary()}`);
     if (this.#offersUs && this.#bridge?.media.codecName === undefined) this.end('the ACK had no answer');
   }
 
@@ -269,7 +270,7 @@ export class InboundCall implements GatewayCall {
         await this.#bringIn(result.dispatched, 'active');
         return;
       }
-      log.info(`call ${this.callId}: a wrong PIN`);
+      this.#log.logger.info(`call ${this.callId}: a wrong PIN`);
       bridge.media.playTone(playTone.refusal);
       if (attempt === maxPinAttempts) break;
       await new Promise((resolve) => setTimeout(resolve, refusalMs));
@@ -319,7 +320,7 @@ export class InboundCall implements GatewayCall {
     this.#log.end('sip-agent', 'deadline', `no agent within ${agentMs} ms`);
     this.#log.end('sip-audio', 'deadline', `an agent came, but no audio within ${agentMs} ms`);
     const why = this.#hasAgent ? 'The agent cannot be heard' : 'No agent answered';
-    log.warn(`call ${this.callId}: ${why.toLowerCase()} within ${agentMs} ms`);
+    this.#log.logger.warn(`call ${this.callId}: ${why.toLowerCase()} within ${agentMs} ms`);
     if (this.#answered) this.end(why);
     else this.#refuse(480, why);
   }
@@ -367,7 +368,7 @@ export class InboundCall implements GatewayCall {
     this.#bridge?.close();
     this.#incoming.session.end(why);
     this.#log.finish(outcome, why);
-    log.info(`call ${this.callId}: ended: ${why}`);
+    this.#log.logger.info(`call ${this.callId}: ended: ${why}`);
     const { callingNumber, calledNumber } = this.#facts;
     this.#context.finished(
       this,

@@ -8,7 +8,6 @@ import {
   SIPTransport,
 } from '@livekit/protocol';
 import { describeError, OffhookError } from '../../errors/index.js';
-import { createLogger } from '../../logging/index.js';
 import { newSid } from '../../server/index.js';
 import type { DigestSecret } from '../auth/index.js';
 import { type CallSession, OutgoingCall } from '../call/index.js';
@@ -30,7 +29,6 @@ import { type Dispatched, phoneIdentity } from './dispatch.js';
 import { encryptionOf, secondsOf } from './inbound-call.js';
 import { RoomLeg } from './room-leg.js';
 
-const log = createLogger('sip/call');
 const dialTonePieceMs = 10;
 
 /** Where a call goes out, as a trunk or the request itself says. */
@@ -137,6 +135,8 @@ export class OutboundCall implements GatewayCall {
     });
     context.calls.set(this.callId, this);
     context.trace(this.#sipCallId, this.#log);
+    this.#log.isAbout(this.roomName, this.identity);
+    this.#log.logger.info(`call ${this.callId}: to ${request.sipCallTo}, Call-ID ${this.#sipCallId}`);
   }
 
   get participantSid(): string {
@@ -226,6 +226,7 @@ export class OutboundCall implements GatewayCall {
     const { media } = this.#route;
     const bridge = await Bridge.open({
       context: this.#context,
+      logger: this.#log.logger,
       flow,
       encryption: encryptionOf(media?.encryption ?? this.#route.encryption, flow.protocol === 'tls'),
       codecs: media && media.codecs.length > 0 ? media.codecs.map(({ name }) => name) : undefined,
@@ -317,7 +318,7 @@ export class OutboundCall implements GatewayCall {
     if (dtmf !== '') this.#dialExtension(dtmf);
     const longestMs = secondsOf(this.#request.maxCallDuration) ?? this.#context.times.callMs;
     this.#longest = setTimeout(() => this.end('the longest time for a call is over'), longestMs);
-    log.info(`call ${this.callId}: answered: ${this.#log.summary()}`);
+    this.#log.logger.info(`call ${this.callId}: answered: ${this.#log.summary()}`);
     this.#settle({ answered: true });
   }
 
@@ -364,7 +365,7 @@ export class OutboundCall implements GatewayCall {
           at = (at + piece) % tone.length;
         }, dialTonePieceMs);
       })
-      .catch((error: unknown) => log.debug(`dial tone: ${describeError(error)}`));
+      .catch((error: unknown) => this.#log.logger.debug(`dial tone: ${describeError(error)}`));
   }
 
   #stopDialTone(): void {
@@ -389,7 +390,7 @@ export class OutboundCall implements GatewayCall {
     this.#room?.leave();
     this.#bridge?.close();
     this.#log.finish(outcome, why);
-    log.info(`call ${this.callId}: ended: ${why}`);
+    this.#log.logger.info(`call ${this.callId}: ended: ${why}`);
     this.#context.finished(
       this,
       {

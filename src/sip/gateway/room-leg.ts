@@ -7,7 +7,7 @@ import {
 } from '@livekit/protocol';
 import { AudioSource, type AudioStream, Resampler } from '../../audio/index.js';
 import { describeError, OffhookError } from '../../errors/index.js';
-import { createLogger } from '../../logging/index.js';
+import { createLogger, type Logger } from '../../logging/index.js';
 import {
   RemoteAudioTrack,
   type RemoteTrack,
@@ -68,6 +68,7 @@ export class RoomLeg {
   readonly #events: RoomLegEvents;
   readonly #access: RoomAccess;
   readonly #dispatched: Dispatched;
+  readonly #log: Logger;
   #source: AudioSource | undefined;
   #publishing: Promise<void> | undefined;
   #mixer: Mixer | undefined;
@@ -83,6 +84,7 @@ export class RoomLeg {
     this.#room = room;
     this.#access = access;
     this.#dispatched = dispatched;
+    this.#log = log.about(dispatched);
     this.#events = events;
     room.onEvent = (event) => this.#follow(event);
   }
@@ -191,16 +193,14 @@ export class RoomLeg {
     if (this.#left) return;
     this.#room.localParticipant
       .setAttributes(attributes)
-      .catch((error: unknown) =>
-        log.debug(`${this.#dispatched.identity}: attributes: ${describeError(error)}`),
-      );
+      .catch((error: unknown) => this.#log.debug(`attributes are not set: ${describeError(error)}`));
   }
 
   pressed(code: number, digit: string): void {
     if (this.#left) return;
     this.#room.localParticipant
       .publishDtmf(code, digit)
-      .catch((error: unknown) => log.debug(`${this.#dispatched.identity}: DTMF: ${describeError(error)}`));
+      .catch((error: unknown) => this.#log.debug(`DTMF is not sent: ${describeError(error)}`));
   }
 
   /** Leaves at once; the last attributes are on their way before that. */
@@ -224,7 +224,7 @@ export class RoomLeg {
     const { isOwnRoom, room } = this.#dispatched;
     if (!isOwnRoom || others.some(({ info }) => info.kind !== ParticipantInfo_Kind.AGENT)) return;
     deleteRoom(this.#access, room).catch((error: unknown) =>
-      log.debug(`room ${room} is not deleted: ${describeError(error)}`),
+      this.#log.debug(`the room is not deleted: ${describeError(error)}`),
     );
   }
 
@@ -314,7 +314,7 @@ async function deleteRoom({ url, apiKey, apiSecret }: RoomAccess, room: string):
     body: new DeleteRoomRequest({ room }).toBinary(),
     signal: AbortSignal.timeout(deleteRoomMs),
   });
-  if (!answer.ok) log.debug(`room ${room} is not deleted: ${answer.status} ${await answer.text()}`);
+  if (!answer.ok) throw new Error(`the server answered ${answer.status} ${await answer.text()}`);
 }
 
 /** A capture that was waiting when the source was closed. */
