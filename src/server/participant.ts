@@ -1,5 +1,7 @@
 import {
   DisconnectReason,
+  LeaveRequest,
+  type LeaveRequest_Action,
   ParticipantInfo,
   type ParticipantInfo_Kind,
   ParticipantInfo_State,
@@ -47,6 +49,8 @@ export class Participant {
   readonly subscriptionWishes = new Map<string, boolean>();
   /** Sequence number of the last reliable data packet that came from here. */
   lastReliableSequence = 0;
+  /** One of its connections has ended, which no resume brings back: it has to join anew. */
+  hasLostTransport = false;
   /** Its next attempt to resume is cut off, as it asked for (SimulateScenario). */
   dropsNextResume = false;
   /** Ends its pretended speech (SimulateScenario). */
@@ -131,6 +135,12 @@ export class Participant {
   /** Sends a message that others get too. */
   deliver(message: SignalMessage): void {
     this.socket?.send(message);
+  }
+
+  /** Has the client resume its session or join anew; others see it leave when it does neither in time. */
+  requestReconnect(action: LeaveRequest_Action, reason: DisconnectReason): void {
+    this.send({ case: 'leave', value: new LeaveRequest({ reason, action, canReconnect: true }) });
+    this.socket?.close();
   }
 
   close(): void {

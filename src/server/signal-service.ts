@@ -145,7 +145,8 @@ export class SignalService {
   #resume(socket: WebSocket, access: Access, sid: string): void {
     const room = this.#options.rooms.byName.get(access.grants.room);
     const participant = room?.participants.get(access.identity);
-    if (!room || !participant || (sid !== '' && participant.sid !== sid)) {
+    const isOther = sid !== '' && participant?.sid !== sid;
+    if (!room || !participant || isOther || participant.hasLostTransport) {
       const refused = new SignalSocket(`participant ${access.identity}`, socket, {
         turns: this.#options.turns,
         work: WorkMeter.forRequests(),
@@ -208,8 +209,10 @@ export class SignalService {
     const { address, iceLite } = participant.client;
     const candidates = hostCandidates(endpoint.udp, address);
     const onFailed = () => {
+      participant.hasLostTransport = true;
       // With its signalling gone too there is nobody left to wait for.
       if (!participant.socket) room.remove(participant, DisconnectReason.SIGNAL_CLOSE);
+      else participant.requestReconnect(LeaveRequest_Action.RECONNECT, DisconnectReason.CONNECTION_TIMEOUT);
     };
     const connected = (primary: boolean) => () => {
       if (primary) room.activate(participant);

@@ -1,9 +1,4 @@
-import {
-  DisconnectReason,
-  LeaveRequest,
-  LeaveRequest_Action,
-  type SimulateScenario,
-} from '@livekit/protocol';
+import { DisconnectReason, LeaveRequest_Action, type SimulateScenario } from '@livekit/protocol';
 import type { Participant } from './participant.js';
 import type { Room } from './room.js';
 import { startTimeout } from './timers.js';
@@ -18,10 +13,10 @@ export function simulate(room: Room, participant: Participant, { scenario }: Sim
       pretendToSpeak(room, participant, scenario.value);
       break;
     case 'migration':
-      leave(participant, LeaveRequest_Action.RESUME);
+      participant.requestReconnect(LeaveRequest_Action.RESUME, DisconnectReason.MIGRATION);
       break;
     case 'leaveRequestFullReconnect':
-      leave(participant, LeaveRequest_Action.RECONNECT);
+      participant.requestReconnect(LeaveRequest_Action.RECONNECT, DisconnectReason.MIGRATION);
       break;
     case 'nodeFailure':
       // Gone without a word, as with a machine that fails.
@@ -39,12 +34,6 @@ export function simulate(room: Room, participant: Participant, { scenario }: Sim
     default:
       break;
   }
-}
-
-function leave(participant: Participant, action: LeaveRequest_Action): void {
-  const value = new LeaveRequest({ reason: DisconnectReason.MIGRATION, action, canReconnect: true });
-  participant.send({ case: 'leave', value });
-  participant.socket?.close();
 }
 
 function pretendToSpeak(room: Room, participant: Participant, seconds: number): void {

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type RoomServer, startServer } from '../../src/server/index.js';
+import { dataSection, PeerConnection } from '../../src/transport/index.js';
 import { describeWith } from '../support/parts.js';
 import { type Program, startParticipant } from '../support/program.mjs';
 import { TcpRelay } from '../support/tcp-relay.js';
@@ -63,6 +64,30 @@ test('one that is lost again has the whole time again', async () => {
   expect(watcher.has('leave')).toBe(false);
   await peer.settled();
   peer.close();
+  watcher.close();
+});
+
+test('one whose connection has ended is told to join anew, and cannot resume', async () => {
+  const watcher = await SignalPeer.join(server.url, 'ended', 'watcher');
+  const peer = await SignalPeer.join(server.url, 'ended', 'ada');
+  const connection = new PeerConnection({
+    name: 'ada',
+    bindAddress: '127.0.0.1',
+    protocols: ['udp'],
+  });
+  peer.send({ case: 'offer', value: { type: 'offer', sdp: connection.offer([dataSection('0')]) } as never });
+  connection.acceptAnswer((await peer.next('answer')).sdp);
+  await expect.poll(() => connection.state).toBe('connected');
+  connection.close();
+  // RECONNECT, CONNECTION_TIMEOUT
+  expect(await peer.next('leave')).toMatchObject({ action: 2, reason: 14 });
+  await peer.closed;
+  const token = await signToken('ada', { roomJoin: true, room: 'ended' });
+  const sid = peer.join?.participant?.sid ?? '';
+  const resumed = await SignalPeer.open(server.url, token, { reconnect: '1', sid });
+  expect(await resumed.next('leave')).toMatchObject({ action: 2 });
+  // It does not join anew: others see it leave.
+  await watcher.until('update', (update) => update.participants[0]?.state === 3);
   watcher.close();
 });
 
