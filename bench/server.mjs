@@ -1,6 +1,6 @@
-// node bench/server.mjs [clients,clients] [--profile FOLDER]: CPU and memory of the room server beside livekit-server's, in one run. So
-// many clients, in calls of two, each with one audio track both ways; they are on the native engine, ten to a
-// process, the same for both servers.
+// node bench/server.mjs [clients,clients] [--engine native|offhook] [--profile FOLDER]: CPU and memory of the room server beside
+// livekit-server's, in one run. So many clients, in calls of two, each with one audio track both ways; they are the same for both
+// servers: on offhook, 25 to a process, because fifty on the native engine are more than two cores carry.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -12,13 +12,17 @@ import { startLivekitServer } from '../test/support/livekit-server.mjs';
 import { Bench } from './bench.mjs';
 
 const { values, positionals } = parseArgs({
-  options: { profile: { type: 'string' }, settle: { type: 'string', default: '15' } },
+  options: {
+    engine: { type: 'string', default: 'offhook' },
+    profile: { type: 'string' },
+    settle: { type: 'string', default: '15' },
+  },
   allowPositionals: true,
 });
 const counts = (positionals[0] ?? '20,50').split(',').map(Number);
 const settleMs = Number(values.settle) * 1_000;
 const measureMs = 15_000;
-const clientsInProcess = 10;
+const clientsInProcess = 25;
 /** Speech in frames of 20 ms; less was lost on the way. */
 const fullFramesPerSecond = 50;
 
@@ -66,7 +70,7 @@ async function measure(server, clients) {
   };
   try {
     while (joins.length > 0) {
-      const program = await bench.start('native');
+      const program = await bench.start(values.engine);
       programs.push(program);
       await program.call('openRooms', { joins: joins.splice(0, clientsInProcess) }, 120_000);
     }
