@@ -1,6 +1,6 @@
 // npm run bench [-- --only connect,rpc] [--pairs 30] [--quick] [--snapshot]: offhook beside the native engine, in one run, against one
 // livekit-server. Prints ratios, writes out/bench/bench.json and out/bench/bench.html. See README.md in this folder.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -19,6 +19,7 @@ import { describeResult } from './report.mjs';
 import { renderSnapshot } from './snapshot.mjs';
 
 const nodeMeasures = [connect, blockedFilter, firstAudio, rpc, ...data, ...rooms, ...video];
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const folder = fileURLToPath(new URL('../out/bench', import.meta.url));
 const snapshotFolder = fileURLToPath(new URL('../docs/bench', import.meta.url));
 
@@ -78,6 +79,7 @@ await server.stop();
 
 const report = {
   endedAt: new Date().toISOString(),
+  version,
   machine: { ...machine, loadBefore, loadAfter: loadavg()[0] },
   sizes,
   results,

@@ -1,7 +1,7 @@
 import { figure, rowsOf } from './report.mjs';
 
 /** A run as the page docs/bench/README.md: what was measured, where, and what failed. */
-export function renderSnapshot({ endedAt, machine, results }) {
+export function renderSnapshot({ endedAt, version, machine, results }) {
   const rows = results
     .flatMap(rowsOf)
     // A record of before a measure existed has no figure for it.
@@ -17,13 +17,13 @@ export function renderSnapshot({ endedAt, machine, results }) {
     );
   const failed = results
     .filter((result) => result.failed)
-    .map(({ title, failed: why }) => `- ${title} failed: ${why}`);
+    .map(({ title, failed: why }) => `- ${title} failed: ${why.split('\n')[0]}`);
   return `# A run of the benchmark
 
 \`npm run bench -- --snapshot\` wrote this page, \`bench.json\` and \`bench.html\` beside it. [bench/README.md](../../bench/README.md) says what
 each measure is and how to read them: the ratio is offhook's figure divided by the native engine's, in the same run.
 
-${endedAt}; ${machine.cores} × ${machine.cpu}, ${machine.memoryGb} GB, ${machine.os}, Node ${machine.node}; one livekit-server, all on this machine. Load average ${machine.loadBefore.toFixed(1)} before and ${machine.loadAfter.toFixed(1)} after: where that is more than there are cores, other work was going on.
+offhook ${version}, ${endedAt}; ${machine.cores} × ${machine.cpu}, ${machine.memoryGb} GB, ${machine.os}, Node ${machine.node}; one livekit-server, all on this machine. Load average ${machine.loadBefore.toFixed(1)} before and ${machine.loadAfter.toFixed(1)} after: where that is more than there are cores, other work was going on.
 
 | measure | native engine | offhook | ratio | |
 | --- | --- | --- | --- | --- |

@@ -97,52 +97,69 @@ export function renderTable(scenarios, table) {
   ].join('\n');
 }
 
-const colors = { native: '#b0682a', offhook: '#2f6f8f' };
-const rowHeight = 40;
-const left = 300;
-const width = 900;
+const rowHeight = 52;
+const top = 78;
+const left = 12;
+const width = 560;
+/** For the figure behind the longest bar. */
+const labelWidth = 150;
 const limitMs = 60_000;
+const barHeight = 13;
 
-/** Bars on a logarithmic scale from 10 ms to a minute: to the end of connect, or the longest silence in the call. */
+const escapeXml = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+
+/** Two slanted cuts near the end of a bar that is longer than the axis. */
+const broken = (x, y) =>
+  [x - 18, x - 11]
+    .map((at) => `<path class="cut" d="M${at} ${y + barHeight + 2}l5 -${barHeight + 4}"/>`)
+    .join('');
+
+function describeBar(scenario, { outcome, silenceMs, connectMs }) {
+  const ms = scenario.kind === 'call' ? silenceMs : connectMs;
+  const isGood = ['connected', 'recovered'].includes(outcome);
+  const time = ms === 0 ? 'no silence' : ms !== undefined && seconds(ms);
+  return { ms, isGood, label: [time, !isGood && outcome].filter(Boolean).join(', ') };
+}
+
+/**
+ * Bars on a logarithmic scale from 10 ms to a minute: to the end of connect, or the longest silence in the call. Names stand
+ * above their bars, so that the picture can be read on a phone.
+ */
 export function renderChart(scenarios, table) {
   const shown = scenarios.filter(({ id }) => table[id]);
   const x = (ms) =>
-    left + ((width - left - 90) * Math.log10(Math.max(ms, 10) / 10)) / Math.log10(limitMs / 10);
+    left + ((width - left - labelWidth) * Math.log10(Math.max(ms, 10) / 10)) / Math.log10(limitMs / 10);
   const parts = shown.flatMap((scenario, row) => {
-    const y = 50 + row * rowHeight;
+    const y = top + row * rowHeight;
     const bars = engines.map((engine, index) => {
       const result = table[scenario.id][engine];
       if (!result) return '';
-      const ms = scenario.kind === 'call' ? result.silenceMs : result.connectMs;
-      const isGood = ['connected', 'recovered'].includes(result.outcome);
-      const label = ms === undefined ? result.outcome : `${seconds(ms)}${isGood ? '' : ` ${result.outcome}`}`;
-      const length = Math.max(2, Math.min(x(ms ?? limitMs), width - 90) - left);
-      const top = y + index * 14;
-      return `<rect x="${left}" y="${top}" width="${length.toFixed(1)}" height="11" fill="${colors[engine]}" opacity="${isGood ? 1 : 0.45}"/>\
-<text x="${(left + length + 5).toFixed(1)}" y="${top + 9}" font-size="10">${label}</text>`;
+      const { ms = limitMs, isGood, label } = describeBar(scenario, result);
+      const length = Math.max(2, Math.min(x(ms), x(limitMs)) - left);
+      const at = y + 18 + index * (barHeight + 2);
+      return `<rect class="${engine}${isGood ? '' : ' bad'}" x="${left}" y="${at}" width="${length.toFixed(1)}" height="${barHeight}"/>\
+${ms > limitMs ? broken(left + length, at) : ''}<text x="${(left + length + 5).toFixed(1)}" y="${at + 11}" font-size="12">${escapeXml(label)}</text>`;
     });
-    return [
-      `<text x="${left - 8}" y="${y + 16}" text-anchor="end">${scenario.title.replaceAll('<', '&lt;')}</text>`,
-      ...bars,
-    ];
+    return [`<text x="${left}" y="${y + 12}" font-weight="600">${escapeXml(scenario.title)}</text>`, ...bars];
   });
+  const bottom = top + shown.length * rowHeight;
   const ticks = [10, 100, 1_000, 10_000, 60_000].map(
-    (
-      ms,
-    ) => `<line x1="${x(ms)}" x2="${x(ms)}" y1="40" y2="${50 + shown.length * rowHeight}" stroke="#888" stroke-opacity=".3"/>\
-<text x="${x(ms)}" y="34" text-anchor="middle" font-size="10">${ms < 1000 ? `${ms} ms` : `${ms / 1000} s`}</text>`,
+    (ms) =>
+      `<line x1="${x(ms)}" x2="${x(ms)}" y1="70" y2="${bottom}"/>\
+<text x="${x(ms)}" y="64" text-anchor="${ms === 10 ? 'start' : 'middle'}" font-size="12">${ms < 1000 ? `${ms} ms` : `${ms / 1000} s`}</text>`,
   );
   const legend = engines.map(
-    (
-      engine,
-      index,
-    ) => `<rect x="${left + index * 90}" y="8" width="11" height="11" fill="${colors[engine]}"/>\
-<text x="${left + 16 + index * 90}" y="18">${engine}</text>`,
+    (engine, index) => `<rect class="${engine}" x="${left + index * 90}" y="28" width="12" height="12"/>\
+<text x="${left + 17 + index * 90}" y="39">${engine}</text>`,
   );
-  const height = 60 + shown.length * rowHeight;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">
+  const height = bottom + 10;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="14">
 <title>Time to the end of connect, or the longest silence in the call, for each fault and engine</title>
-<rect width="${width}" height="${height}" fill="#fff"/>
+<style>.paper{fill:#fff}text{fill:#1c2430}line{stroke:#d8dde3}.native{fill:#b0682a}.offhook{fill:#2f6f8f}.bad{opacity:.45}.cut{stroke:#fff;stroke-width:3}
+@media (prefers-color-scheme:dark){.paper{fill:#14181e}text{fill:#e6eaf0}line{stroke:#323a45}.native{fill:#d18a4b}.offhook{fill:#5aa7cc}.cut{stroke:#14181e}}</style>
+<rect class="paper" width="${width}" height="${height}"/>
+<text x="${left}" y="17" font-size="13">Until connect ends, or the longest silence in a call: less is better</text>
+<text x="${left + 200}" y="39" font-size="12">pale: it failed; cut: longer than the axis</text>
 ${[...ticks, ...legend, ...parts].join('\n')}
 </svg>
 `;

@@ -12,6 +12,7 @@ import { type RoomServer, startRoomServer } from './demo/room-server.js';
 
 interface DemoOptions {
   native?: boolean;
+  both?: boolean;
   sip?: boolean;
   python?: boolean;
   server?: string;
@@ -64,7 +65,6 @@ function report(record: CallRecord, folder: string): void {
 }
 
 async function demo(options: DemoOptions): Promise<void> {
-  const engine: EngineName = options.native ? 'native' : 'offhook';
   if (options.sip && options.server) {
     throw new OffhookError('OFFHOOK_INVALID_REQUEST', '--sip brings its own room server, --server another', {
       advice: 'Give one of them.',
@@ -89,6 +89,20 @@ async function demo(options: DemoOptions): Promise<void> {
 
   const filter = buildNoiseFilter(join(root, 'examples/noise-filter/noise_filter.c'), folder);
   onProgress(`the agent’s noise filter: ${filter?.behaviour ?? 'there is none'}`);
+  const engines: EngineName[] = options.native
+    ? ['native']
+    : ['offhook', ...(options.both ? ['native' as const] : [])];
+  for (const engine of engines) await playOn(engine, { options, folder, filter, onProgress });
+}
+
+interface Scene {
+  options: DemoOptions;
+  folder: string;
+  filter: ReturnType<typeof buildNoiseFilter>;
+  onProgress: (line: string) => void;
+}
+
+async function playOn(engine: EngineName, { options, folder, filter, onProgress }: Scene): Promise<void> {
   const calls = join(folder, `${engine}-calls`);
   if (options.sip) {
     rmSync(calls, { recursive: true, force: true });
@@ -140,6 +154,7 @@ export function registerDemo(program: Command): void {
     .command('demo')
     .description('play a call to an agent whose noise filter never loads, and show what happened')
     .option('--native', 'put the agent on LiveKit’s native engine instead, to see the difference')
+    .option('--both', 'play the call on offhook, then on LiveKit’s native engine')
     .option('--sip', 'call with a real telephone (baresip), and show the messages that it exchanges')
     .option('--python', 'play the agent on livekit-agents, for Python')
     .option(

@@ -1,7 +1,12 @@
+import { createRequire } from 'node:module';
+import type { Stage } from '../errors/index.js';
+import { describeSubject } from '../logging/index.js';
 import { type Episode, episodesOf } from './episodes.js';
 import { describeDuration } from './log-lines.js';
 import { pageStyle } from './page-style.js';
 import type { SpanRecord, TimelineRecord } from './timeline.js';
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
 /** A part of the page that its maker has already written as HTML. */
 export interface PageSection {
@@ -16,6 +21,8 @@ export interface PageExtras {
   summary?: string;
   /** Before the timelines. */
   sections?: readonly PageSection[];
+  /** The command that makes such a page, for its last line. */
+  howToMake?: string;
 }
 
 const entities: Record<string, string> = {
@@ -29,6 +36,18 @@ const entities: Record<string, string> = {
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character]!);
 }
+
+/** Steps whose name does not say what they are. */
+const explained: Partial<Record<Stage, string>> = {
+  url: 'the list of regions is read',
+  join: 'the server lets the participant in',
+  ice: 'a way for media is looked for',
+  dtls: 'media gets its keys',
+  data: 'channels for data open',
+  callback: 'the program is told that it is connected',
+  'filter-load': 'beside the connect, nothing waits for it',
+  'filter-create': 'beside the connect, nothing waits for it',
+};
 
 function row(span: Readonly<SpanRecord>, { startMs, pathEndMs }: Episode): string {
   const whole = Math.max(pathEndMs - startMs, 1);
@@ -44,8 +63,10 @@ function row(span: Readonly<SpanRecord>, { startMs, pathEndMs }: Episode): strin
       ? 'under way'
       : `${span.outcome}, ${describeDuration(span.endMs - span.startMs)}`;
   const deadline = span.deadlineMs === undefined ? '' : ` of ${describeDuration(span.deadlineMs)} allowed`;
+  const means = explained[span.stage];
+  const meaning = means ? `<span class="means">${means}</span>` : '';
   const says = span.detail ? `<p class="says">${escapeHtml(span.detail)}</p>` : '';
-  return `<li class="${span.outcome ?? 'running'}"><div class="what"><span class="stage">${span.stage}</span>\
+  return `<li class="${span.outcome ?? 'running'}"><div class="what"><span class="stage">${span.stage}</span>${meaning}\
 <span class="where">${escapeHtml([...where, ...attempt].join(' · '))}</span>\
 <span class="outcome" title="${outcome}${deadline}">${outcome}</span></div>\
 <div class="track"><div class="bar${isCut ? ' cut' : ''}" style="left:${percent(span.startMs - startMs)};width:${percent(end - span.startMs)}">\
@@ -54,15 +75,15 @@ function row(span: Readonly<SpanRecord>, { startMs, pathEndMs }: Episode): strin
 
 function waterfall(record: TimelineRecord): string {
   const parts = episodesOf(record.spans).map((episode) => {
-    const at = episode.startMs < 1 ? '' : `, ${describeDuration(episode.startMs)} after the start`;
-    const heading = `${describeDuration(episode.pathEndMs - episode.startMs)}${at}`;
+    const began = episode.startMs < 1 ? 'at once' : `after ${describeDuration(episode.startMs)}`;
+    const heading = `Began ${began}, took ${describeDuration(episode.pathEndMs - episode.startMs)}`;
     const rows = episode.spans.map((span) => row(span, episode)).join('\n');
     return `<h3>${heading}</h3>\n<ul class="waterfall">\n${rows}\n</ul>`;
   });
   const forgotten =
     record.forgotten > 0 ? `<p class="faint">${record.forgotten} earlier steps are no longer kept.</p>` : '';
   return `<section><h2>${escapeHtml(record.name)}</h2>\
-<p class="faint">since ${escapeHtml(record.startedAt)}</p>\n${parts.join('\n')}${forgotten}</section>`;
+<p class="faint">${escapeHtml([describeSubject(record), `counted from ${record.startedAt}`].filter(Boolean).join(', '))}</p>\n${parts.join('\n')}${forgotten}</section>`;
 }
 
 /** One self-contained HTML page, no scripts and nothing loaded: the timelines as waterfalls, and sections of the maker's. */
@@ -70,6 +91,13 @@ export function renderTimelinePage(timelines: readonly TimelineRecord[], extras:
   const sections = (extras.sections ?? []).map(
     ({ heading, html }) => `<section><h2>${escapeHtml(heading)}</h2>\n${html}\n</section>`,
   );
+  const legend =
+    timelines.length === 0
+      ? ''
+      : `<section><h2>How to read the steps</h2>
+<p class="faint">Each group below is one connect or reconnect, and each bar one of its steps, drawn to the time that the group took. \
+A bar that ends in ▶ runs out of its axis: that step lasted longer than the connect, and nothing waited for it.</p></section>`;
+  const command = extras.howToMake ? `: <code>${escapeHtml(extras.howToMake)}</code>` : '';
   const summary = extras.summary ? `<p>${escapeHtml(extras.summary)}</p>` : '';
   return `<!doctype html>
 <html lang="en">
@@ -82,7 +110,8 @@ export function renderTimelinePage(timelines: readonly TimelineRecord[], extras:
 <body>
 <h1>${escapeHtml(extras.title)}</h1>
 ${summary}
-${[...sections, ...timelines.map(waterfall)].join('\n')}
+${[...sections, legend, ...timelines.map(waterfall)].join('\n')}
+<footer class="faint">Made by offhook ${escapeHtml(version)}${command}</footer>
 </body>
 </html>
 `;

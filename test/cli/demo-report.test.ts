@@ -117,9 +117,10 @@ describe('the page of the demo', () => {
     expect(summarize(unanswered)).toMatch(/heard nothing and gave up after 15.00 s/);
   });
 
-  test('draws a bar for each audible step and a line for each mark', () => {
+  test('draws a bar for each audible step and a line for each mark, for a screen and for a phone', () => {
     const svg = renderLevelChart(answered, 10_000);
-    expect(svg.match(/<rect x="[\d.]+" y/g)).toHaveLength(2);
+    expect(svg.match(/<svg /g)).toHaveLength(2);
+    expect(svg.match(/<rect x="[\d.]+" y/g)).toHaveLength(2 * 2);
     expect(svg).toContain('agent heard 0.64 s');
     expect(svg).toContain('filter unavailable 5.30 s');
   });
@@ -129,7 +130,8 @@ describe('the page of the demo', () => {
     expect(page).toContain('data:audio/wav;base64,');
     expect(page).not.toMatch(/<script|<link|src="http/);
     expect(page).toContain('declares &lt;b&gt; unavailable');
-    expect(page).toContain('npm run demo -- --native');
+    expect(page).toContain('npx offhook demo --native');
+    expect(page).toMatch(/Made by offhook \d+\.\d+\.\d+: <code>npm run demo/);
   });
 
   test('shows both engines when both were played', () => {

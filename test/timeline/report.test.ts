@@ -57,6 +57,7 @@ test('as a page: self-contained, every text escaped, one row for each step', () 
   const page = renderTimelinePage([hostile], {
     title: 'A & B',
     summary: 'What <happened>',
+    howToMake: 'npx offhook demo',
     sections: [{ heading: 'Level', html: '<svg width="1" height="1"></svg>' }],
   });
   expect(page).not.toMatch(/<script|https?:|<link|@import/);
@@ -65,6 +66,7 @@ test('as a page: self-contained, every text escaped, one row for each step', () 
   expect(page).toContain('<svg width="1" height="1"></svg>');
   expect(page).toContain('name="viewport"');
   expect(page.match(/<li class="/g)).toHaveLength(record.spans.length);
+  expect(page).toMatch(/Made by offhook \d+\.\d+\.\d+: <code>npx offhook demo<\/code>/);
 });
 
 test('as log lines: failures are warnings, the others are for debugging', () => {

@@ -1,23 +1,40 @@
 import { escapeHtml } from '../../timeline/index.js';
 import type { CallRecord } from './call-record.js';
 
-const width = 1_000;
-const height = 150;
-const plot = { left: 44, right: 12, top: 46, bottom: 24 };
 const floorDbfs = -60;
-const labelRows = 3;
 const labelRowHeight = 14;
 
-/** Seconds between the ticks of a time axis of `seconds`, so that there are at most about twelve. */
-function tickSeconds(seconds: number): number {
-  return [1, 2, 5, 10, 20].find((step) => seconds / step <= 12) ?? 60;
+/** A drawing for one width of the page, so that its text has the same size on a screen and on a phone. */
+interface Layout {
+  className: 'wide' | 'narrow';
+  width: number;
+  height: number;
+  /** Rows for the names of marked steps, which stand beside each other otherwise. */
+  labelRows: number;
+  maxTicks: number;
+}
+
+const layouts: Layout[] = [
+  { className: 'wide', width: 928, height: 150, labelRows: 3, maxTicks: 12 },
+  { className: 'narrow', width: 358, height: 190, labelRows: 6, maxTicks: 6 },
+];
+
+/** Seconds between the ticks of a time axis of `seconds`, so that there are at most about `maxTicks`. */
+function tickSeconds(seconds: number, maxTicks: number): number {
+  return [1, 2, 5, 10, 20].find((step) => seconds / step <= maxTicks) ?? 60;
 }
 
 /**
- * What the caller of `call` heard over time, as SVG: one bar for each level step, a line for each marked step of the
+ * What the caller of `call` heard over time, as SVG for wide and for narrow pages: one bar for each level step, a line for each marked step of the
  * call. `spanMs` is the length of the time axis, so that two calls can be drawn to one scale.
  */
 export function renderLevelChart(call: CallRecord, spanMs: number): string {
+  return layouts.map((layout) => draw(call, spanMs, layout)).join('\n');
+}
+
+function draw(call: CallRecord, spanMs: number, layout: Layout): string {
+  const { width, height, labelRows } = layout;
+  const plot = { left: 36, right: 12, top: 4 + labelRows * labelRowHeight, bottom: 24 };
   const innerWidth = width - plot.left - plot.right;
   const innerHeight = height - plot.top - plot.bottom;
   const x = (ms: number) => plot.left + (ms / spanMs) * innerWidth;
@@ -31,7 +48,7 @@ export function renderLevelChart(call: CallRecord, spanMs: number): string {
     return `<rect x="${left.toFixed(1)}" y="${y(level).toFixed(1)}" width="${Math.max(right - left - 0.4, 0.6).toFixed(1)}" height="${(base - y(level)).toFixed(1)}"/>`;
   });
   const ticks: string[] = [];
-  const step = tickSeconds(spanMs / 1_000);
+  const step = tickSeconds(spanMs / 1_000, layout.maxTicks);
   for (let second = 0; second * 1_000 <= spanMs; second += step) {
     ticks.push(
       `<text x="${x(second * 1_000).toFixed(1)}" y="${height - 8}" text-anchor="middle">${second} s</text>`,
@@ -46,7 +63,7 @@ export function renderLevelChart(call: CallRecord, spanMs: number): string {
     .filter((step) => step.mark !== undefined)
     .map((step, i) => {
       const at = x(step.atMs);
-      const anchor = at > width - 120 ? 'end' : 'start';
+      const anchor = at > width - 150 ? 'end' : 'start';
       const labelY = 11 + (i % labelRows) * labelRowHeight;
       return (
         `<line class="mark ${step.who}" x1="${at.toFixed(1)}" x2="${at.toFixed(1)}" y1="${labelY + 3}" y2="${base}"/>` +
@@ -56,7 +73,7 @@ export function renderLevelChart(call: CallRecord, spanMs: number): string {
     });
   const ringEnd = x(call.firstAudioMs ?? call.durationMs);
   return (
-    `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Level of what the caller heard over time">` +
+    `<svg class="${layout.className}" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="Level of what the caller heard over time">` +
     `<style>svg text{font:11px system-ui,sans-serif;fill:var(--faint)}svg .label{fill:var(--ink)}` +
     `svg .level rect{fill:var(--ok)}svg .grid{stroke:var(--line)}svg .mark{stroke:var(--ink);stroke-dasharray:2 2}` +
     `svg .mark.engine{stroke:var(--late)}svg .ring{fill:var(--track)}</style>` +

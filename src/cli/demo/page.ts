@@ -38,7 +38,7 @@ export function renderDemoPage(calls: readonly PlayedCall[]): string {
   const spanMs = Math.max(...calls.map(({ record }) => record.durationMs)) * 1.02;
   const what: PageSection = {
     heading: 'What the caller heard',
-    html: `<p class="faint">Level in dBFS; grey while it rang. The agent’s noise filter: ${escapeHtml(calls[0]?.record.filterBehaviour ?? '')}.</p>
+    html: `<p class="faint">How loud it was for the caller over time, in dBFS (0 is the loudest there is). Grey: it rings, nobody has answered. The agent’s noise filter: ${escapeHtml(calls[0]?.record.filterBehaviour ?? '')}.</p>
 ${calls.map((call) => heard(call, spanMs)).join('\n')}`,
   };
   const ladders = calls.flatMap(({ record }) =>
@@ -53,7 +53,7 @@ ${calls.map((call) => heard(call, spanMs)).join('\n')}`,
     : [
         {
           heading: 'And without offhook?',
-          html: `<p><code>npm run demo -- ${calls.some(({ record }) => record.telephone) ? '--sip ' : ''}--native</code> plays the same call on LiveKit’s native engine and adds it to this page.</p>`,
+          html: `<p><code>npx offhook demo ${calls.some(({ record }) => record.telephone) ? '--sip ' : ''}--native</code> plays the same call on LiveKit’s native engine and adds it to this page.</p>`,
         },
       ];
   return renderTimelinePage(
@@ -65,6 +65,7 @@ ${calls.map((call) => heard(call, spanMs)).join('\n')}`,
       title: 'A call to an agent whose noise filter never loads',
       summary: calls.map(({ record }) => summarize(record)).join(' '),
       sections: [what, ...ladders, ...hint, ...steps],
+      howToMake: 'npm run demo',
     },
   );
 }

@@ -70,6 +70,7 @@ export function renderDiagnosisPage(diagnosis: Diagnosis): string {
   return renderTimelinePage(diagnosis.timelines, {
     title: `offhook doctor: ${diagnosis.url}`,
     summary: summarizeDiagnosis(diagnosis),
+    howToMake: `npx offhook doctor ${diagnosis.url} --html report.html`,
     sections: [
       {
         heading: 'Each step apart',
