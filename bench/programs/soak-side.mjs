@@ -110,10 +110,10 @@ async function untilPresent({ room, peer }) {
 }
 
 const commands = {
-  async join({ room: name, url, token, peer, sharedKey }) {
+  async join({ room: name, url, token, peer, kinds, sharedKey }) {
     const room = new Room();
     const state = { sent: 0, received: 0, isInOrder: true, isOver: false, audioFrames: 0, videoFrames: 0 };
-    rooms.set(name, { room, state, peer, done: undefined });
+    rooms.set(name, { room, state, peer, kinds, done: undefined });
     const encryption = sharedKey && {
       encryption: { keyProviderOptions: { sharedKey: new TextEncoder().encode(sharedKey) } },
     };
@@ -125,7 +125,8 @@ const commands = {
     const entry = rooms.get(name);
     await untilPresent(entry);
     await askReceived(entry);
-    entry.done = Promise.all([speak(entry), film(entry), write(entry)]);
+    const acts = { audio: speak, video: film, data: write };
+    entry.done = Promise.all(entry.kinds.map((kind) => acts[kind](entry)));
     entry.done.catch((error) => errors.push(`${name}: ${error?.stack ?? error}`));
   },
   /** What was sent, and how much of it the other side has once nothing more comes. */

@@ -65,3 +65,39 @@ function requireCodecs(): typeof WebCodecs {
     if (nativeLibrary !== undefined) process.env[nativeLibraryVariable] = nativeLibrary;
   }
 }
+
+interface CodecCallbacks<Output> {
+  output(output: Output): void;
+  error(error: unknown): void;
+}
+
+/**
+ * Callbacks for an encoder or a decoder, without effect once they are released. The package keeps the functions that it was given
+ * for as long as the process lives, whether the codec is closed or not, and with them everything that they refer to: here
+ * that is an empty box.
+ */
+export class ReleasableCallbacks<Output> {
+  readonly init: CodecCallbacks<Output>;
+  #box: { callbacks: CodecCallbacks<Output> | undefined };
+
+  constructor(callbacks: CodecCallbacks<Output>) {
+    this.#box = { callbacks };
+    this.init = forBox(this.#box);
+  }
+
+  release(): void {
+    this.#box.callbacks = undefined;
+  }
+}
+
+/** In a function of its own, so that the closures have nothing but the box in their scope. */
+function forBox<Output>(box: { callbacks: CodecCallbacks<Output> | undefined }): CodecCallbacks<Output> {
+  return {
+    output: (output) => {
+      if (box.callbacks) box.callbacks.output(output);
+      // A picture that nobody takes would keep its memory until the garbage collector finds it.
+      else (output as { close?(): void }).close?.();
+    },
+    error: (error) => box.callbacks?.error(error),
+  };
+}

@@ -5,7 +5,7 @@ import type {
 } from '@napi-rs/webcodecs';
 import { describeError } from '../errors/index.js';
 import type { Logger } from '../logging/index.js';
-import { codecStrings, loadCodecs, type VideoCodec } from './codec.js';
+import { codecStrings, loadCodecs, ReleasableCallbacks, type VideoCodec } from './codec.js';
 import { type Picture, type PictureFormat, type Plane, packedPicture } from './picture.js';
 
 type Codecs = Awaited<ReturnType<typeof loadCodecs>>;
@@ -29,6 +29,7 @@ export class VideoDecoder {
   #options: VideoDecoderOptions;
   #codecs: Codecs | undefined;
   #decoder: NativeDecoder | undefined;
+  #callbacks: ReleasableCallbacks<DecodedFrame> | undefined;
   #waitsForKeyFrame = true;
   #early: [data: Uint8Array, isKeyFrame: boolean, id: number][] = [];
   /** More frames came than are kept before the codecs are loaded. */
@@ -86,14 +87,14 @@ export class VideoDecoder {
   }
 
   #open(codecs: Codecs): NativeDecoder {
-    const decoder = new codecs.VideoDecoder({
+    const callbacks = new ReleasableCallbacks<DecodedFrame>({
       output: (frame) => {
         this.#copying = this.#copying.then(() => this.#handOver(frame));
       },
-      error: (error) => {
-        if (this.#decoder === decoder) this.#restart(describeError(error));
-      },
+      error: (error) => this.#restart(describeError(error)),
     });
+    const decoder = new codecs.VideoDecoder(callbacks.init);
+    this.#callbacks = callbacks;
     decoder.configure({ codec: codecStrings[this.#options.codec], optimizeForLatency: true });
     this.#decoder = decoder;
     return decoder;
@@ -109,6 +110,7 @@ export class VideoDecoder {
   #dispose(): void {
     const decoder = this.#decoder;
     this.#decoder = undefined;
+    this.#callbacks?.release();
     if (decoder && decoder.state !== 'closed') decoder.close();
   }
 

@@ -1,7 +1,7 @@
-import type { VideoEncoder as NativeEncoder } from '@napi-rs/webcodecs';
+import type { EncodedVideoChunk, VideoEncoder as NativeEncoder } from '@napi-rs/webcodecs';
 import { describeError } from '../errors/index.js';
 import type { Logger } from '../logging/index.js';
-import { codecStrings, loadCodecs, type VideoCodec } from './codec.js';
+import { codecStrings, loadCodecs, ReleasableCallbacks, type VideoCodec } from './codec.js';
 import { convertPicture } from './convert.js';
 import type { Picture } from './picture.js';
 import { bytesOfPicture } from './video-stream.js';
@@ -34,6 +34,7 @@ export class VideoEncoder {
   #options: VideoEncoderOptions;
   #codecs: Codecs | undefined;
   #encoder: NativeEncoder | undefined;
+  #callbacks: ReleasableCallbacks<EncodedVideoChunk> | undefined;
   #settings: Settings | undefined;
   #waiting = 0;
   #closed = false;
@@ -92,9 +93,8 @@ export class VideoEncoder {
 
   #open(codecs: Codecs, settings: Settings): NativeEncoder {
     const { codec, framesPerSecond, onFrame } = this.#options;
-    const encoder = new codecs.VideoEncoder({
+    const callbacks = new ReleasableCallbacks<EncodedVideoChunk>({
       output: (chunk) => {
-        if (this.#encoder !== encoder) return;
         this.#waiting = Math.max(0, this.#waiting - 1);
         this.framesEncoded++;
         const data = Buffer.allocUnsafe(chunk.byteLength);
@@ -102,11 +102,12 @@ export class VideoEncoder {
         onFrame(data, chunk.type === 'key', chunk.timestamp);
       },
       error: (error) => {
-        if (this.#encoder !== encoder) return;
         this.#options.log.warn(`the ${codec} encoder begins again: ${describeError(error)}`);
         this.#dispose();
       },
     });
+    const encoder = new codecs.VideoEncoder(callbacks.init);
+    this.#callbacks = callbacks;
     encoder.configure({
       codec: codecString(codec, settings),
       width: settings.width,
@@ -126,6 +127,7 @@ export class VideoEncoder {
   #dispose(): void {
     const encoder = this.#encoder;
     this.#encoder = undefined;
+    this.#callbacks?.release();
     this.#settings = undefined;
     this.#waiting = 0;
     if (encoder && encoder.state !== 'closed') encoder.close();
