@@ -13,6 +13,7 @@ const parts = {
   Participants: ['library/participant', 'library/local-participant'],
   Tracks: ['library/tracks', 'library/values'],
   Audio: ['library/audio', 'audio', 'filters/processing'],
+  Video: ['library/video'],
   'Text and byte streams': ['library/data-streams', 'data'],
   Filters: ['library/filters', 'filters'],
   'Errors, deadlines, timelines and logs': ['errors', 'deadlines', 'timeline', 'logging', 'library/logging'],

@@ -129,6 +129,7 @@ export interface EventsMessage {
 
 /** What only the library is told, before the event of the protocol that says less. */
 export type LibraryNews =
+  /** Of a callback by its `asyncId`, of a stream by its handle. */
   | { type: 'failure'; asyncId: bigint; error: ErrorRecord }
   | { type: 'connectionState'; connect: bigint; state: ConnectionState }
   | { type: 'logs'; records: LogRecord[] };

@@ -112,6 +112,13 @@ export class LibraryEngine {
     this.#connectListeners.delete(connect);
   }
 
+  /** Why a stream ended, when it ended with an error. */
+  takeFailure(handle: bigint): OffhookError | undefined {
+    const failure = this.#failures.get(handle);
+    this.#failures.delete(handle);
+    return failure && fromRecord(failure);
+  }
+
   listen(handle: bigint, listener: Listener): void {
     this.#listeners.set(handle, listener);
   }

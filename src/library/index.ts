@@ -32,9 +32,11 @@ export {
   type PerformRpcOptions,
   type PublishAudioOptions,
   type PublishDataOptions,
+  type PublishVideoOptions,
   type RpcHandler,
   type RpcInvocation,
   type TranscriptionSegment,
+  type VideoCodec,
 } from './local-participant.js';
 export { setLogSink } from './logging.js';
 export {
@@ -57,7 +59,9 @@ export {
 } from './room.js';
 export {
   LocalAudioTrack,
+  LocalTrack,
   LocalTrackPublication,
+  LocalVideoTrack,
   RemoteAudioTrack,
   RemoteTrack,
   RemoteTrackPublication,
@@ -74,3 +78,13 @@ export type {
   TrackKind,
   TrackSource,
 } from './values.js';
+export {
+  convertVideoFrame,
+  type VideoFormat,
+  type VideoFrame,
+  type VideoRotation,
+  VideoSource,
+  type VideoSourceOptions,
+  VideoStream,
+  type VideoStreamOptions,
+} from './video.js';

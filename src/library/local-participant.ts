@@ -1,6 +1,6 @@
 import { RpcError } from '../data/index.js';
 import { describeError, OffhookError } from '../errors/index.js';
-import { protocol } from '../ffi/index.js';
+import { type InitOf, protocol, type RequestOf } from '../ffi/index.js';
 import { limits } from '../limits.js';
 import type { AudioSource } from './audio.js';
 import {
@@ -29,8 +29,9 @@ import {
 } from './data-streams.js';
 import { LibraryEngine } from './engine.js';
 import { Participant, type ParticipantInfo, publicationOf } from './participant.js';
-import { LocalAudioTrack, LocalTrackPublication, publicationInfo } from './tracks.js';
+import { LocalAudioTrack, LocalTrackPublication, LocalVideoTrack, publicationInfo } from './tracks.js';
 import { sourceNumber, type TrackSource } from './values.js';
+import type { VideoSource } from './video.js';
 
 export interface PublishAudioOptions {
   /** Default `audio`. */
@@ -43,6 +44,23 @@ export interface PublishAudioOptions {
   dtx?: boolean;
   /** Redundant audio (RFC 2198); default true. */
   red?: boolean;
+  /** Name of the stream that the track belongs to. */
+  stream?: string;
+}
+
+export interface PublishVideoOptions {
+  /** Default `video`. */
+  name?: string;
+  /** Default `camera`, or `screenshare` of a source that is one. */
+  source?: TrackSource;
+  /** Default `h264`. One that cannot be encoded in real time here is sent as `h264`, and a log line says so. */
+  codec?: VideoCodec;
+  /** Bits per second, of the highest layer; default by the size of the source. */
+  bitrateBps?: number;
+  /** Frames beyond it are dropped; default by the size of the source. */
+  framesPerSecond?: number;
+  /** Several layers, of which each receiver gets what its link carries; default true. */
+  simulcast?: boolean;
   /** Name of the stream that the track belongs to. */
   stream?: string;
 }
@@ -93,7 +111,17 @@ export interface TranscriptionSegment {
   language: string;
 }
 
-const publishOptions = ['name', 'source', 'bitrateBps', 'dtx', 'red', 'stream'];
+const audioOptions = ['name', 'source', 'bitrateBps', 'dtx', 'red', 'stream'];
+const videoOptions = ['name', 'source', 'codec', 'bitrateBps', 'framesPerSecond', 'simulcast', 'stream'];
+
+export type VideoCodec = 'vp8' | 'vp9' | 'h264' | 'av1';
+
+const codecNumbers: Record<VideoCodec, number> = {
+  vp8: protocol.FfiVideoCodec.VP8,
+  vp9: protocol.FfiVideoCodec.VP9,
+  h264: protocol.FfiVideoCodec.H264,
+  av1: protocol.FfiVideoCodec.AV1,
+};
 
 /** The program itself in the room. */
 export class LocalParticipant extends Participant {
@@ -129,40 +157,50 @@ export class LocalParticipant extends Participant {
    * const publication = await room.localParticipant.publishAudio(new AudioSource({ sampleRate: 48_000 }));
    */
   async publishAudio(source: AudioSource, options: PublishAudioOptions = {}): Promise<LocalTrackPublication> {
-    checkOptions('publishAudio', options, publishOptions);
+    checkOptions('publishAudio', options, audioOptions);
     return this.publishTrack(
       new LocalAudioTrack(checkText('name', options.name ?? 'audio'), source),
       options,
     );
   }
 
-  /** As publishAudio, for a track that was made before (to be muted before it is published, say). */
+  /**
+   * Publishes video; resolves when the server has taken the track.
+   *
+   * @throws OffhookError `OFFHOOK_NOT_SUPPORTED` without the package of video codecs (`npm install @napi-rs/webcodecs`),
+   * `OFFHOOK_SERVER_REFUSED`, `OFFHOOK_DEADLINE`, `OFFHOOK_CLOSED`
+   * @example
+   * const source = new VideoSource({ width: 1_280, height: 720 });
+   * await room.localParticipant.publishVideo(source, { framesPerSecond: 15 });
+   */
+  async publishVideo(source: VideoSource, options: PublishVideoOptions = {}): Promise<LocalTrackPublication> {
+    checkOptions('publishVideo', options, videoOptions);
+    return this.publishTrack(
+      new LocalVideoTrack(checkText('name', options.name ?? 'video'), source),
+      options,
+    );
+  }
+
+  /** As publishAudio and publishVideo, for a track that was made before (to be muted before it is published, say). */
+  async publishTrack(track: LocalAudioTrack, options?: PublishAudioOptions): Promise<LocalTrackPublication>;
+  async publishTrack(track: LocalVideoTrack, options?: PublishVideoOptions): Promise<LocalTrackPublication>;
   async publishTrack(
-    track: LocalAudioTrack,
-    options: PublishAudioOptions = {},
+    track: LocalAudioTrack | LocalVideoTrack,
+    options: PublishAudioOptions & PublishVideoOptions = {},
   ): Promise<LocalTrackPublication> {
-    checkOptions('publishTrack', options, publishOptions);
-    if (!(track instanceof LocalAudioTrack)) {
-      throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'publishTrack takes a LocalAudioTrack', {
-        advice: 'Give `new LocalAudioTrack(name, source)`, or call publishAudio with the source.',
-      });
+    if (!(track instanceof LocalAudioTrack || track instanceof LocalVideoTrack)) {
+      throw new OffhookError(
+        'OFFHOOK_INVALID_REQUEST',
+        'publishTrack takes a LocalAudioTrack or LocalVideoTrack',
+        {
+          advice: 'Give `new LocalAudioTrack(name, source)`, or call publishAudio with the source.',
+        },
+      );
     }
-    const { source = 'microphone', bitrateBps, dtx = true, red = true, stream } = options;
-    checkOneOf('source', source, ['microphone', 'screenshareAudio', 'unknown']);
     const { message } = await this.#engine.call('publishTrack', {
       localParticipantHandle: this.#handle,
       trackHandle: track.handle,
-      options: {
-        source: sourceNumber(source),
-        dtx: checkFlag('dtx', dtx),
-        red: checkFlag('red', red),
-        ...(stream === undefined ? {} : { stream: checkText('stream', stream) }),
-        ...(bitrateBps === undefined
-          ? {}
-          : {
-              audioEncoding: { maxBitrate: BigInt(checkInteger('bitrateBps', bitrateBps, 6_000, 510_000)) },
-            }),
-      },
+      options: track instanceof LocalVideoTrack ? ffiVideoOptions(track, options) : ffiAudioOptions(options),
     });
     const { handle, info } = (message.case === 'publication' && message.value) || {};
     const publication = new LocalTrackPublication(publicationInfo(info), track, handle?.id ?? 0n);
@@ -432,4 +470,41 @@ export class LocalParticipant extends Participant {
       this.#engine.request('rpcMethodInvocationResponse', { ...common, error: { code, message, data } });
     }
   }
+}
+
+type FfiPublishOptions = NonNullable<InitOf<RequestOf<'publishTrack'>>['options']>;
+
+function ffiAudioOptions(options: PublishAudioOptions): FfiPublishOptions {
+  checkOptions('publishTrack', options, audioOptions);
+  const { source = 'microphone', bitrateBps, dtx = true, red = true, stream } = options;
+  checkOneOf('source', source, ['microphone', 'screenshareAudio', 'unknown']);
+  return {
+    source: sourceNumber(source),
+    dtx: checkFlag('dtx', dtx),
+    red: checkFlag('red', red),
+    ...(stream === undefined ? {} : { stream: checkText('stream', stream) }),
+    ...(bitrateBps === undefined
+      ? {}
+      : { audioEncoding: { maxBitrate: BigInt(checkInteger('bitrateBps', bitrateBps, 6_000, 510_000)) } }),
+  };
+}
+
+function ffiVideoOptions(track: LocalVideoTrack, options: PublishVideoOptions): FfiPublishOptions {
+  checkOptions('publishTrack', options, videoOptions);
+  const { source = track.source.isScreencast ? 'screenshare' : 'camera', codec = 'h264', stream } = options;
+  const { bitrateBps, framesPerSecond, simulcast = true } = options;
+  checkOneOf('source', source, ['camera', 'screenshare', 'unknown']);
+  checkOneOf('codec', codec, Object.keys(codecNumbers) as VideoCodec[]);
+  // 0: by the size of the source.
+  const maxBitrate =
+    bitrateBps === undefined ? 0 : checkInteger('bitrateBps', bitrateBps, 30_000, 100_000_000);
+  const maxFramerate =
+    framesPerSecond === undefined ? 0 : checkInteger('framesPerSecond', framesPerSecond, 1, 120);
+  return {
+    source: sourceNumber(source),
+    videoCodec: codecNumbers[codec],
+    simulcast: checkFlag('simulcast', simulcast),
+    videoEncoding: { maxBitrate: BigInt(maxBitrate), maxFramerate },
+    ...(stream === undefined ? {} : { stream: checkText('stream', stream) }),
+  };
 }

@@ -283,7 +283,8 @@ export class Room {
     const request = {
       url,
       token,
-      options: { autoSubscribe, ...(encryption && { encryption }) },
+      // Layers of video that nobody watches are not encoded.
+      options: { autoSubscribe, dynacast: true, ...(encryption && { encryption }) },
       requestAsyncId: connect,
     };
     const connected = this.#engine.callback('connect', this.#engine.request('connect', request, library));

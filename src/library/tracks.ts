@@ -2,6 +2,7 @@ import { type AudioFrame, type AudioSource, AudioStream, type AudioStreamOptions
 import { checkFlag, checkInteger, checkOneOf } from './check.js';
 import { LibraryEngine } from './engine.js';
 import { type TrackKind, type TrackSource, trackKind, trackSource } from './values.js';
+import { type VideoFrame, type VideoSource, VideoStream, type VideoStreamOptions } from './video.js';
 
 /** What the server says of a published track. A snapshot: it does not change. */
 export interface TrackPublicationInfo {
@@ -92,20 +93,17 @@ export abstract class TrackPublication {
 }
 
 /** A source under a name, that may be published, muted, unpublished and published again. */
-export class LocalAudioTrack {
+export abstract class LocalTrack {
   readonly name: string;
-  readonly source: AudioSource;
-  readonly #engine = LibraryEngine.shared;
   /** @internal */
   readonly handle: bigint;
   #muted = false;
 
-  constructor(name: string, source: AudioSource) {
+  /** @internal */
+  constructor(name: string, handle: bigint | undefined) {
     this.name = name;
-    this.source = source;
-    const { track } = this.#engine.request('createAudioTrack', { name, sourceHandle: source.handle });
-    this.handle = track?.handle?.id ?? 0n;
-    this.#engine.dropWith(this, this.handle);
+    this.handle = handle ?? 0n;
+    LibraryEngine.shared.dropWith(this, this.handle);
   }
 
   /** What `setMuted` said last. */
@@ -113,23 +111,45 @@ export class LocalAudioTrack {
     return this.#muted;
   }
 
-  /** While muted the others hear silence, and know that the track is muted. May be called before publishing. */
+  /** While muted the others hear silence or see nothing new, and know that the track is muted. May be called before publishing. */
   setMuted(muted: boolean): void {
     checkFlag('muted', muted);
     if (this.#muted === muted) return;
     this.#muted = muted;
-    this.#engine.request('localTrackMute', { trackHandle: this.handle, mute: muted });
+    LibraryEngine.shared.request('localTrackMute', { trackHandle: this.handle, mute: muted });
+  }
+}
+
+/** Audio of a source, as `publishTrack` takes it. */
+export class LocalAudioTrack extends LocalTrack {
+  readonly source: AudioSource;
+
+  constructor(name: string, source: AudioSource) {
+    const request = { name, sourceHandle: source.handle };
+    super(name, LibraryEngine.shared.request('createAudioTrack', request).track?.handle?.id);
+    this.source = source;
+  }
+}
+
+/** Video of a source, as `publishTrack` takes it. */
+export class LocalVideoTrack extends LocalTrack {
+  readonly source: VideoSource;
+
+  constructor(name: string, source: VideoSource) {
+    const request = { name, sourceHandle: source.handle };
+    super(name, LibraryEngine.shared.request('createVideoTrack', request).track?.handle?.id);
+    this.source = source;
   }
 }
 
 /** A track of ours as the server knows it. The object lives through a full reconnect; its sid changes then. */
 export class LocalTrackPublication extends TrackPublication {
-  readonly track: LocalAudioTrack;
+  readonly track: LocalAudioTrack | LocalVideoTrack;
   /** @internal */
   readonly handle: bigint;
 
   /** @internal */
-  constructor(info: TrackPublicationInfo, track: LocalAudioTrack, handle: bigint) {
+  constructor(info: TrackPublicationInfo, track: LocalAudioTrack | LocalVideoTrack, handle: bigint) {
     super(info);
     this.track = track;
     this.handle = handle;
@@ -181,7 +201,26 @@ export class RemoteAudioTrack extends RemoteTrack {
 }
 
 /** A video track that is being received. */
-export class RemoteVideoTrack extends RemoteTrack {}
+export class RemoteVideoTrack extends RemoteTrack {
+  /**
+   * Opens a view of the track, with its own format. Without `queueSizeFrames` it keeps the newest frame for the program.
+   *
+   * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for an unknown format
+   */
+  openStream(options: VideoStreamOptions = {}): VideoStream {
+    return new VideoStream(this.handle, options);
+  }
+
+  /**
+   * The track's frames until it ends or the loop is left; a program that is slow gets the newest.
+   *
+   * @example
+   * for await (const { data, width, height } of track.frames({ format: 'rgba' })) show(data, width, height);
+   */
+  frames(options: VideoStreamOptions = {}): AsyncGenerator<VideoFrame, void, void> {
+    return this.openStream(options)[Symbol.asyncIterator]();
+  }
+}
 
 export type VideoQuality = 'low' | 'medium' | 'high';
 

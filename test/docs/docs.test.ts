@@ -146,6 +146,7 @@ declare global {
   const ctx: JobContext;
   function renewToken(): void;
   function onFrame(frame: AudioFrame): void;
+  function onPicture(data: Uint8Array, width: number, height: number): void;
   function onEnd(): void;
 }`;
     writeFileSync(join(folder, 'given.d.ts'), given);

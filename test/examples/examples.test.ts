@@ -74,6 +74,19 @@ describe('the examples', () => {
     expect(output.join('\n')).not.toMatch(/Eve (hears|reads)/);
   });
 
+  test('video.mjs: two of them see each other', async () => {
+    const room = stage.newRoom();
+    const tokens = await Promise.all(['ada', 'bob'].map((who) => makeToken(stage.server, room, who)));
+    const outputs = await Promise.all(
+      tokens.map((token) => run('video.mjs', 'native', [stage.server.url, token])),
+    );
+    for (const [index, other] of ['bob', 'ada'].entries()) {
+      const output = outputs[index]!.join('\n');
+      expect(output).toMatch(new RegExp(`${other}: 640 x 360, rgb\\(\\d+, \\d+, \\d+\\) in the middle`));
+      expect(Number(new RegExp(`${other}: (\\d+) pictures`).exec(output)?.[1])).toBeGreaterThan(5);
+    }
+  });
+
   test('library.mjs: a wrong token is one line that says so', async () => {
     const program = new Program(join(examples, 'library.mjs'), {
       engine: 'native',

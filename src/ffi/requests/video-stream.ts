@@ -81,7 +81,10 @@ function openStream(
         return taken;
       },
       onEnd: (error) => {
-        if (error !== undefined) log.error(`a video stream ends: ${describeError(error)}`);
+        if (error !== undefined) {
+          log.error(`a video stream ends: ${describeError(error)}`);
+          context.library?.failed(streamHandle, error);
+        }
         outbox.emit({
           case: 'videoStreamEvent',
           value: { streamHandle, message: { case: 'eos', value: {} } },

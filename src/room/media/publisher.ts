@@ -92,7 +92,7 @@ export class Publisher {
 
   /** Adds a sending media section; `negotiate` offers it. */
   addTrack({ kind, ssrcs = [], ...media }: PublishedMedia): PublishedSection {
-    const free = this.#sections.find((section) => section.kind === kind && this.#free.has(section.mid));
+    const free = this.#freeSection(kind, media.codecs[0]?.name);
     const mid = free?.mid ?? String(this.#sections.length);
     this.#free.delete(mid);
     const opening = createDeferred<MediaSection>();
@@ -107,6 +107,18 @@ export class Publisher {
     else this.#sections.push(section);
     this.#publications.set(mid, publication);
     return publication;
+  }
+
+  /**
+   * Once tracks of two codecs were published, livekit-server receives nothing on a section that is used again: each track
+   * gets one of its own then, as the native engine gives to all.
+   */
+  #freeSection(kind: 'audio' | 'video', codec: string | undefined): MediaSection | undefined {
+    const used = this.#sections.filter(
+      (section) => section.kind === kind && section.direction !== 'recvonly',
+    );
+    if (used.some(({ codecs }) => codecs[0]?.name !== codec)) return undefined;
+    return used.find(({ mid }) => this.#free.has(mid));
   }
 
   removeTrack({ media: { mid } }: PublishedSection): void {
