@@ -1,4 +1,5 @@
 // node bench/sip/run.mjs [calls] [cancels]: what the SIP gateway costs and how long it takes, on this machine, in one run.
+// node bench/sip/run.mjs cancel [calls] [calls a second]: calls that are given up at random moments, and nothing else.
 // node bench/sip/run.mjs rate [calls a second] [seconds]: new calls at a steady rate; each one talks for five seconds.
 //   1. Calls at once: CPU of the gateway's process for each, and packets that a telephone did not get.
 //   2. From dialling to the answer, with an agent that needs nothing to decide.
@@ -9,8 +10,10 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { RoomServiceClient } from 'livekit-server-sdk';
 
 const isRate = process.argv[2] === 'rate';
+const isCancel = process.argv[2] === 'cancel';
 const calls = Number(process.argv[2] ?? 50);
 const cancels = Number(process.argv[3] ?? 100);
 const talkMs = 15_000;
@@ -74,6 +77,39 @@ if (isRate) {
   process.exit(0);
 }
 
+/** Calls that are given up, how fast 487 and the end of each one's job come, and what is left. */
+async function giveUp(count, perSecond) {
+  const { cancelled } = await phones.ask('cancel', { count, perSecond });
+  const startedMs = performance.now();
+  let left;
+  do {
+    left = { ...(await gateway.ask('counts')), jobs: (await agents.ask('counts')).jobs };
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  } while ((left.jobs > 0 || left.calls > 0) && performance.now() - startedMs < 10_000);
+  const { ended } = await agents.ask('counts');
+  const byUser = new Map(ended.map(({ room, atMs }) => [room.split('_')[1], atMs]));
+  const jobEnds = cancelled.flatMap(({ user, atMs }) => (byUser.has(user) ? [byUser.get(user) - atMs] : []));
+  const rooms = (await new RoomServiceClient(url.replace('ws', 'http'), 'devkey', 'secret').listRooms())
+    .length;
+  return {
+    cancelMs: spread(cancelled.flatMap(({ cancelMs }) => cancelMs ?? [])),
+    answeredAsCancelled: cancelled.filter(({ isAnswered, cancelMs }) => !isAnswered && cancelMs === undefined)
+      .length,
+    answeredBefore: cancelled.filter(({ isAnswered }) => isAnswered).length,
+    jobEndMs: spread(jobEnds),
+    jobEndMostMs: round(Math.max(...jobEnds)),
+    leftAfterMs: Math.round(performance.now() - startedMs),
+    left: { ...left, rooms },
+  };
+}
+
+if (isCancel) {
+  const [count, perSecond] = [Number(process.argv[3] ?? 500), Number(process.argv[4] ?? 5)];
+  console.log(JSON.stringify({ calls: count, perSecond, ...(await giveUp(count, perSecond)) }, null, 2));
+  for (const one of [phones, agents, gateway, server]) await one.stop();
+  process.exit(0);
+}
+
 const result = { machine: { cores: (await import('node:os')).cpus().length }, calls };
 const before = cpuMs(gateway.program.pid);
 const dialled = await phones.ask('call', { count: calls, perSecond: 10, talkMs: 0 });
@@ -88,10 +124,7 @@ result.setUpCpuMsPerCall = round((talkFrom - before) / calls);
 result.packets = { expected: heard.expected, received: heard.received, lost: heard.lost };
 await phones.ask('hangUp');
 
-result.cancelMs = spread((await phones.ask('cancel', { count: cancels })).cancelMs);
-await new Promise((resolve) => setTimeout(resolve, 3_000));
-result.leftAfterCancels = await gateway.ask('counts');
-result.agentsLeft = (await agents.ask('counts')).jobs;
+result.cancelled = await giveUp(cancels, 5);
 
 result.latencyMs = await phones.ask('latency', { url });
 console.log(JSON.stringify(result, null, 2));

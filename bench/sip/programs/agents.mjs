@@ -22,6 +22,8 @@ const socket = new WebSocket(`${url}/agent`, { headers: { Authorization: `Bearer
 await new Promise((resolve) => socket.once('open', resolve));
 const send = (message) => socket.send(new WorkerMessage({ message }).toBinary());
 const jobs = new Map();
+/** Rooms of jobs that are over, and when each was, in milliseconds since 1970. */
+const ended = [];
 const sampleRate = 8_000;
 const tone = Int16Array.from(
   { length: sampleRate },
@@ -36,11 +38,11 @@ socket.on('message', (data) => {
   }
   if (message.case === 'termination') jobs.get(message.value.jobId)?.();
   if (message.case === 'assignment')
-    take(message.value.job.id, message.value.token).catch(() => jobs.get(message.value.job.id)?.());
+    take(message.value.job, message.value.token).catch(() => jobs.get(message.value.job.id)?.());
 });
 send({ case: 'register', value: new RegisterWorkerRequest({ type: JobType.JT_ROOM, version: '1' }) });
 
-async function take(jobId, jobToken) {
+async function take({ id: jobId, room: { name: roomName } }, jobToken) {
   const room = new Room({ name: jobId });
   const source = new AudioSource({ sampleRate, numChannels: 1, queueSizeMs: 100 });
   let left = false;
@@ -48,6 +50,7 @@ async function take(jobId, jobToken) {
     if (left) return;
     left = true;
     jobs.delete(jobId);
+    ended.push({ room: roomName, atMs: performance.timeOrigin + performance.now() });
     source.close();
     room.disconnect();
     send({ case: 'updateJob', value: new UpdateJobStatus({ jobId, status: JobStatus.JS_SUCCESS }) });
@@ -65,5 +68,5 @@ async function take(jobId, jobToken) {
   }
 }
 
-process.on('message', ({ what }) => process.send(what === 'counts' ? { jobs: jobs.size } : {}));
+process.on('message', ({ what }) => process.send(what === 'counts' ? { jobs: jobs.size, ended } : {}));
 process.on('SIGTERM', () => process.exit(0));

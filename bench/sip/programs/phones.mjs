@@ -176,40 +176,51 @@ const acts = {
     await sleep(2_000);
     return {};
   },
-  cancel: async ({ count }) => {
-    const cancelMs = [];
+  // Calls that are given up at a random moment: before it rings, while the agent joins, as it answers.
+  cancel: async ({ count, perSecond }) => {
+    const cancelled = [];
+    const startedMs = performance.now();
+    const ended = [];
     for (let i = 0; i < count; i++) {
-      const phone = await new Phone().open();
-      const failed = phone.dial(`cancel${i}`).then(
-        () => phone.session.bye(),
-        () => {},
-      );
-      await sleep(Math.random() * 150);
-      const { promise, resolve } = Promise.withResolvers?.() ?? deferred();
-      const before = endpoint.onTrace;
-      endpoint.onTrace = ({ direction, message }) => {
-        if (direction === 'in' && message.status === 487 && message.callId === phone.call.callId)
-          resolve(true);
-      };
-      const startedMs = performance.now();
-      phone.call.cancel();
-      if (!phone.session && (await Promise.race([promise, sleep(2_000)])))
-        cancelMs.push(performance.now() - startedMs);
-      endpoint.onTrace = before;
-      await failed;
-      phone.socket.close();
+      ended.push(cancelOne(`cancel${i}`).then((one) => cancelled.push(one)));
+      await sleep(Math.max(0, startedMs + ((i + 1) * 1_000) / perSecond - performance.now()));
     }
-    return { cancelMs };
+    await Promise.all(ended);
+    return { cancelled };
   },
   latency: async ({ url }) => latency(url),
 };
 
-function deferred() {
-  let resolve;
-  const promise = new Promise((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
+/** Those that wait for 487, by Call-ID. */
+const awaitingRefusal = new Map();
+endpoint.onTrace = ({ direction, message }) => {
+  if (direction === 'in' && message.status === 487) awaitingRefusal.get(message.callId)?.();
+};
+
+async function cancelOne(user) {
+  const phone = await new Phone().open();
+  let isAnswered = false;
+  phone.dial(user).then(
+    () => {
+      isAnswered = true;
+    },
+    () => {},
+  );
+  await sleep(Math.random() * 250);
+  const startedMs = performance.now();
+  const atMs = performance.timeOrigin + startedMs;
+  if (isAnswered) {
+    phone.close();
+    return { user, atMs, isAnswered };
+  }
+  const { callId } = phone.call;
+  const refused = new Promise((resolve) => awaitingRefusal.set(callId, () => resolve(true)));
+  phone.call.cancel();
+  // An answer may cross the CANCEL; the call hangs up on it by itself.
+  const isRefused = await Promise.race([refused, sleep(5_000)]);
+  awaitingRefusal.delete(callId);
+  phone.close();
+  return { user, atMs, isAnswered, ...(isRefused ? { cancelMs: performance.now() - startedMs } : {}) };
 }
 
 /** Clicks of a telephone, and of a participant, as another participant hears them. */

@@ -32,6 +32,8 @@ const queueSizeMs = 50;
  */
 const abandonedJoinMs = 10_000;
 const deleteRoomMs = 5_000;
+/** Waits before a room is deleted again that was not there. */
+const deleteAgainMs = [250, 1_000, 3_000];
 
 /** The room server that calls are brought to. */
 export interface RoomAccess {
@@ -92,7 +94,8 @@ export class RoomLeg {
   /**
    * Joins the room as `dispatched` says.
    *
-   * @param signal aborting it while joining gives up: the room is left as soon as the server has let us in
+   * @param signal aborting it while joining gives up: a room of its own is deleted, another is left as soon as the server
+   *     has let us in
    * @throws OffhookError as `Room.connect` does; `OFFHOOK_ABORTED`
    */
   static async join(
@@ -107,11 +110,17 @@ export class RoomLeg {
     const tooLate = new AbortController();
     let timer: NodeJS.Timeout | undefined;
     const onAbort = () => {
-      timer = setTimeout(() => tooLate.abort(), abandonedJoinMs);
+      // A room of its own is deleted whoever is in it; nothing is joined for that.
+      if (dispatched.isOwnRoom) tooLate.abort();
+      else timer = setTimeout(() => tooLate.abort(), abandonedJoinMs);
     };
     signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
     try {
       await room.connect(access.url, token, { signal: tooLate.signal, autoSubscribe: true });
+    } catch (error) {
+      if (signal.aborted && dispatched.isOwnRoom) void deleteRoom(access, dispatched, { mayOpenLater: true });
+      throw error;
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
@@ -221,11 +230,9 @@ export class RoomLeg {
     if (this.#left) return;
     const others = [...this.#room.remoteParticipants.values()];
     this.leave();
-    const { isOwnRoom, room } = this.#dispatched;
+    const { isOwnRoom } = this.#dispatched;
     if (!isOwnRoom || others.some(({ info }) => info.kind !== ParticipantInfo_Kind.AGENT)) return;
-    deleteRoom(this.#access, room).catch((error: unknown) =>
-      this.#log.debug(`the room is not deleted: ${describeError(error)}`),
-    );
+    void deleteRoom(this.#access, this.#dispatched);
   }
 
   #follow(event: RoomEvent): void {
@@ -303,7 +310,30 @@ function tokenFor({ apiKey, apiSecret }: RoomAccess, dispatched: Dispatched): Pr
   });
 }
 
-async function deleteRoom({ url, apiKey, apiSecret }: RoomAccess, room: string): Promise<void> {
+/**
+ * Deletes a room that nobody waits in any more; never rejects.
+ *
+ * @param mayOpenLater our request to join may still be on its way, and open the room after it was deleted
+ */
+async function deleteRoom(
+  access: RoomAccess,
+  dispatched: Dispatched,
+  { mayOpenLater = false } = {},
+): Promise<void> {
+  const { room } = dispatched;
+  try {
+    for (const waitMs of mayOpenLater ? deleteAgainMs : []) {
+      if (await requestDeletion(access, room)) return;
+      await new Promise((resolve) => setTimeout(resolve, waitMs).unref());
+    }
+    await requestDeletion(access, room);
+  } catch (error) {
+    log.about(dispatched).debug(`the room is not deleted: ${describeError(error)}`);
+  }
+}
+
+/** @returns whether there was such a room */
+async function requestDeletion({ url, apiKey, apiSecret }: RoomAccess, room: string): Promise<boolean> {
   const grants = { roomCreate: true };
   const token = await signAccess(apiKey, apiSecret, { identity: 'offhook-sip', grants, lifetime: '1m' });
   const service = new URL(url.replace(/^ws/, 'http'));
@@ -314,7 +344,9 @@ async function deleteRoom({ url, apiKey, apiSecret }: RoomAccess, room: string):
     body: new DeleteRoomRequest({ room }).toBinary(),
     signal: AbortSignal.timeout(deleteRoomMs),
   });
-  if (!answer.ok) throw new Error(`the server answered ${answer.status} ${await answer.text()}`);
+  const text = await answer.text();
+  if (answer.ok || answer.status === 404) return answer.ok;
+  throw new Error(`the server answered ${answer.status} ${text}`);
 }
 
 /** A capture that was waiting when the source was closed. */
