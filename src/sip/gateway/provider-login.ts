@@ -16,7 +16,7 @@ import {
   type SipResponse,
   type SipUri,
 } from '../message/index.js';
-import { type Flow, protocolOf } from '../transport/index.js';
+import type { Flow } from '../transport/index.js';
 import type { ProviderRegistration } from './directory.js';
 
 const log = createLogger('sip/login');
@@ -83,7 +83,7 @@ export class ProviderLogin {
     this.#sequence++;
     void this.#endpoint.requestTo(
       this.#registrar,
-      protocolOf(this.#registrar),
+      undefined,
       (flow) => this.#request(flow, authorization),
       {
         onResponse: (response) => this.#receive(response, authorization?.nonce),

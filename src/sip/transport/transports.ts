@@ -73,6 +73,9 @@ export class Transports {
    * configured
    */
   async flowTo(target: SipTarget): Promise<Flow> {
+    if (isIPv6(target.address) !== isIPv6(this.#options.host)) {
+      throw new OffhookError('OFFHOOK_UNREACHABLE', `no SIP from ${this.#options.host} to ${target.address}`);
+    }
     this.#learnLocalAddress(target);
     if (target.protocol === 'udp') return this.#udp.flowTo(target);
     if (target.protocol === 'tcp') return this.#tcp.flowTo(target);
