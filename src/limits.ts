@@ -213,6 +213,30 @@ export const limits = {
     source: "LiveKit's RPC",
     effect: 'A longer message is cut off.',
   },
+  dataTrackFrame: {
+    value: 8 * 1024 * 1024,
+    unit: 'bytes',
+    source: 'four times what LiveKit clients send: 128 packets of 16 000 bytes',
+    effect: 'A longer frame of a data track is dropped.',
+  },
+  waitingDataTrackFrames: {
+    value: 65_536,
+    unit: 'bytes',
+    source: 'ours: 130 ms at 4 Mbit/s; what is older is of little use',
+    effect: 'Of the frames of data tracks that wait to be sent, the oldest are dropped, but for the newest.',
+  },
+  unsealedDataTrackFrames: {
+    value: 16,
+    unit: 'count',
+    source: "LiveKit's clients, for each track",
+    effect: 'A further frame of the data track is refused with QUEUE_FULL, or dropped where it was received.',
+  },
+  dataTracks: {
+    value: 10_000,
+    unit: 'count',
+    source: 'ours: data tracks of others in one room',
+    effect: 'A further one is passed over with a warning.',
+  },
   filterMessage: {
     value: 2 * 1024 * 1024,
     unit: 'bytes',

@@ -13,3 +13,20 @@ export { type RpcStreams, rpcTopics } from './rpc-streams.js';
 export type { ByteStreamInfo, ByteStreamOptions, TextStreamInfo, TextStreamOptions } from './stream-info.js';
 export { ByteStreamReader, StreamReader, TextStreamReader } from './stream-reader.js';
 export { ByteStreamWriter, TextStreamWriter } from './stream-writer.js';
+export { DataTrackError, type DataTrackFailure } from './tracks/error.js';
+export { FrameLane } from './tracks/frame-lane.js';
+export {
+  type DataTrackFrame,
+  type SealedTrackFrame,
+  TrackDepacketizer,
+  TrackPacketizer,
+} from './tracks/frames.js';
+export {
+  isTrackHandle,
+  readTrackHandle,
+  readTrackPacket,
+  startsFrame,
+  type TrackPacket,
+  withTrackHandle,
+} from './tracks/packet.js';
+export { checkTrackSchema } from './tracks/schema.js';

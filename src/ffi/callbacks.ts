@@ -1,6 +1,7 @@
-import { RpcError } from '../data/index.js';
-import { describeError } from '../errors/index.js';
+import { DataTrackError, type DataTrackFailure, RpcError } from '../data/index.js';
+import { describeError, type ErrorCode, OffhookError } from '../errors/index.js';
 import type { CallbackCase } from './messages.js';
+import { PublishErrorCode } from './protocol.js';
 
 const text = (error: unknown) => ({ error: describeError(error) });
 const message = (error: unknown) => ({ message: { case: 'error', value: describeError(error) } });
@@ -12,6 +13,31 @@ const rpcError = (error: unknown) => {
   const { code, message, data } =
     error instanceof RpcError ? error : RpcError.builtIn('sendFailed', describeError(error));
   return { error: { code, message, data } };
+};
+const dataTrackFailures: Partial<Record<ErrorCode, DataTrackFailure>> = {
+  OFFHOOK_DEADLINE: 'timeout',
+  OFFHOOK_CLOSED: 'disconnected',
+};
+
+export function failureOfDataTrack(error: unknown): { failure: DataTrackFailure; message: string } {
+  if (error instanceof DataTrackError) return error;
+  const known = error instanceof OffhookError ? dataTrackFailures[error.code] : undefined;
+  return { failure: known ?? 'internal', message: describeError(error) };
+}
+
+const publishErrors: Partial<Record<DataTrackFailure, number>> = {
+  duplicateName: PublishErrorCode.DUPLICATE_NAME,
+  timeout: PublishErrorCode.TIMEOUT,
+  disconnected: PublishErrorCode.DISCONNECTED,
+  notAllowed: PublishErrorCode.NOT_ALLOWED,
+  invalidName: PublishErrorCode.INVALID_NAME,
+  limitReached: PublishErrorCode.LIMIT_REACHED,
+  invalidSchema: PublishErrorCode.INVALID_SCHEMA,
+};
+const dataTrackError = (error: unknown) => {
+  const { failure, message } = failureOfDataTrack(error);
+  const code = publishErrors[failure] ?? PublishErrorCode.INTERNAL;
+  return { result: { case: 'error', value: { code, message } } };
 };
 const nothing = () => ({});
 
@@ -48,7 +74,7 @@ export const failureOf: Record<CallbackCase, (error: unknown) => object> = {
   textStreamWriterClose: streamError,
   sendText: streamResult,
   sendBytes: streamResult,
-  publishDataTrack: nothing,
+  publishDataTrack: dataTrackError,
   simulateScenario: text,
   defineSchema: text,
   getSchema: text,

@@ -51,11 +51,11 @@ export const eventTable: { readonly [Name in EventCase]: EventRow } = {
   textStreamWriterClose: { status: 'works', test: 'ffi/streams' },
   sendText: { status: 'works', test: 'ffi/streams' },
   sendBytes: { status: 'works', test: 'ffi/streams' },
-  publishDataTrack: { status: 'not yet' },
-  dataTrackStreamEvent: { status: 'not yet' },
+  publishDataTrack: { status: 'works', test: 'ffi/data-tracks' },
+  dataTrackStreamEvent: { status: 'works', test: 'ffi/data-tracks' },
   simulateScenario: { status: 'works', test: 'ffi/reconnect' },
-  defineSchema: { status: 'not yet' },
-  getSchema: { status: 'not yet' },
+  defineSchema: { status: 'works', test: 'ffi/data-tracks' },
+  getSchema: { status: 'works', test: 'ffi/data-tracks' },
 };
 
 /** Every event of a room. */
@@ -109,6 +109,6 @@ export const roomEventTable: { readonly [Name in RoomEventCase]: EventRow } = {
   dataChannelLowThresholdChanged: { status: 'works', test: 'ffi/protocol-data' },
   byteStreamOpened: { status: 'works', test: 'ffi/streams' },
   textStreamOpened: { status: 'works', test: 'ffi/streams' },
-  dataTrackPublished: { status: 'not yet' },
-  dataTrackUnpublished: { status: 'not yet' },
+  dataTrackPublished: { status: 'works', test: 'ffi/data-tracks' },
+  dataTrackUnpublished: { status: 'works', test: 'ffi/data-tracks' },
 };

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type * as AudioFramePb from '@livekit/rtc-ffi-bindings/proto/audio_frame_pb.js';
+import type * as DataTrackPb from '@livekit/rtc-ffi-bindings/proto/data_track_pb.js';
 import type * as E2eePb from '@livekit/rtc-ffi-bindings/proto/e2ee_pb.js';
 import type * as FfiPb from '@livekit/rtc-ffi-bindings/proto/ffi_pb.js';
 import type * as ParticipantPb from '@livekit/rtc-ffi-bindings/proto/participant_pb.js';
@@ -27,6 +28,11 @@ export const { StreamState } = track;
 export const { DisconnectReason } = participant;
 export const { IceTransportType } = room;
 export const { AudioSourceType, SoxResamplerDataType } = audioFrame;
+export const {
+  LocalDataTrackTryPushErrorCode: PushErrorCode,
+  PublishDataTrackErrorCode: PublishErrorCode,
+  SubscribeDataTrackErrorCode: SubscribeErrorCode,
+} = load('data_track') as typeof DataTrackPb;
 export const statsMessages = load('stats') as typeof StatsPb;
 
 export const LogLevel = ffi.LogLevel;

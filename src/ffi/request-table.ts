@@ -11,6 +11,18 @@ import {
   publishTranscription,
   setDataChannelBufferedAmountLowThreshold,
 } from './requests/data-packet.js';
+import {
+  dataTrackStreamRead,
+  defineSchema,
+  getSchema,
+  localDataTrackIsPublished,
+  localDataTrackTryPush,
+  localDataTrackUnpublish,
+  publishDataTrack,
+  remoteDataTrackIsPublished,
+  remoteDataTrackSetPipelineOptions,
+  subscribeDataTrack,
+} from './requests/data-track.js';
 import { dispose } from './requests/dispose.js';
 import { e2ee } from './requests/encryption.js';
 import { loadAudioFilterPlugin } from './requests/filter.js';
@@ -277,16 +289,24 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
     test: 'ffi/video',
   },
 
-  publishDataTrack: { handler: notYet('data tracks'), status: 'not yet' },
-  localDataTrackTryPush: { handler: notYet('data tracks'), status: 'not yet' },
-  localDataTrackUnpublish: { handler: notYet('data tracks'), status: 'not yet' },
-  localDataTrackIsPublished: { handler: notYet('data tracks'), status: 'not yet' },
-  subscribeDataTrack: { handler: notYet('data tracks'), status: 'not yet' },
-  remoteDataTrackIsPublished: { handler: notYet('data tracks'), status: 'not yet' },
-  dataTrackStreamRead: { handler: notYet('data tracks'), status: 'not yet' },
-  remoteDataTrackSetPipelineOptions: { handler: notYet('data tracks'), status: 'not yet' },
-  defineSchema: { handler: notYet('schemas of data tracks'), status: 'not yet' },
-  getSchema: { handler: notYet('schemas of data tracks'), status: 'not yet' },
+  publishDataTrack: { handler: publishDataTrack, status: 'works', test: 'ffi/data-tracks' },
+  localDataTrackTryPush: { handler: localDataTrackTryPush, status: 'works', test: 'ffi/data-tracks' },
+  localDataTrackUnpublish: { handler: localDataTrackUnpublish, status: 'works', test: 'ffi/data-tracks' },
+  localDataTrackIsPublished: { handler: localDataTrackIsPublished, status: 'works', test: 'ffi/data-tracks' },
+  subscribeDataTrack: { handler: subscribeDataTrack, status: 'works', test: 'ffi/data-tracks' },
+  remoteDataTrackIsPublished: {
+    handler: remoteDataTrackIsPublished,
+    status: 'works',
+    test: 'ffi/data-tracks',
+  },
+  dataTrackStreamRead: { handler: dataTrackStreamRead, status: 'works', test: 'ffi/data-tracks' },
+  remoteDataTrackSetPipelineOptions: {
+    handler: remoteDataTrackSetPipelineOptions,
+    status: 'works',
+    test: 'ffi/data-tracks',
+  },
+  defineSchema: { handler: defineSchema, status: 'works', test: 'ffi/data-tracks' },
+  getSchema: { handler: getSchema, status: 'works', test: 'ffi/data-tracks' },
 
   newPlatformAudio: { handler: notYet('audio devices of the machine'), failed: inMessage, status: 'not yet' },
   getAudioDevices: { handler: notYet('audio devices of the machine'), failed: inError, status: 'not yet' },

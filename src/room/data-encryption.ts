@@ -1,6 +1,6 @@
 import { type DataPacket, EncryptedPacket, EncryptedPacketPayload, Encryption_Type } from '@livekit/protocol';
-import type { PacketContent } from '../data/index.js';
-import { DataCryptor, type EncryptionState } from '../e2ee/index.js';
+import type { PacketContent, SealedTrackFrame } from '../data/index.js';
+import { DataCryptor, type EncryptedData, type EncryptionState } from '../e2ee/index.js';
 import { describeError, OffhookError } from '../errors/index.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import type { EncryptionStateListener, RoomEncryption } from './encryption.js';
@@ -97,6 +97,25 @@ export class DataEncryption {
     this.#opening.set(identity, entry);
   }
 
+  /** A frame of a data track, encrypted. @throws OffhookError `OFFHOOK_INVALID_REQUEST` without a key */
+  async sealFrame({ payload, userTimestamp }: SealedTrackFrame): Promise<SealedTrackFrame> {
+    const { payload: sealed, ...encryption } = await this.#cryptor.encrypt(payload, this.#identity());
+    return { payload: sealed, userTimestamp, encryption };
+  }
+
+  /** A frame of another participant's data track, readable; undefined for one that no key opens. */
+  async openFrame(frame: SealedTrackFrame, identity: string): Promise<SealedTrackFrame | undefined> {
+    const { payload, encryption, userTimestamp } = frame;
+    if (!encryption) {
+      this.#enter(identity, 'decryptionFailed');
+      return undefined;
+    }
+    const { keyIndex, iv } = encryption;
+    const sealed = { payload: Buffer.from(payload), iv: Buffer.from(iv), keyIndex };
+    const opened = await this.#decrypt(sealed, identity, 'frame of a data track');
+    return opened && { payload: opened, userTimestamp, encryption: undefined };
+  }
+
   participantLeft(identity: string): void {
     this.#states.delete(identity);
   }
@@ -106,16 +125,27 @@ export class DataEncryption {
     const { participantIdentity: identity } = packet;
     const { iv, keyIndex, encryptedValue } = packet.value.value;
     const sealed = { iv: Buffer.from(iv), keyIndex, payload: Buffer.from(encryptedValue) };
+    const opened = await this.#decrypt(sealed, identity, 'packet');
+    if (!opened) return undefined;
     try {
-      const opened = await this.#cryptor.decrypt(sealed, identity);
       const { value } = EncryptedPacketPayload.fromBinary(opened);
-      this.#enter(identity, 'ok');
       const readable = packet.clone();
       readable.value = value;
       return readable;
     } catch (error) {
-      const isMissing = error instanceof OffhookError && error.code === 'OFFHOOK_INVALID_REQUEST';
       this.#log.debug(`a packet of ${identity} is dropped: ${describeError(error)}`);
+      return undefined;
+    }
+  }
+
+  async #decrypt(sealed: EncryptedData, identity: string, what: string): Promise<Buffer | undefined> {
+    try {
+      const opened = await this.#cryptor.decrypt(sealed, identity);
+      this.#enter(identity, 'ok');
+      return opened;
+    } catch (error) {
+      const isMissing = error instanceof OffhookError && error.code === 'OFFHOOK_INVALID_REQUEST';
+      this.#log.debug(`a ${what} of ${identity} is dropped: ${describeError(error)}`);
       this.#enter(identity, isMissing ? 'missingKey' : 'decryptionFailed');
       return undefined;
     }

@@ -26,8 +26,9 @@ import type { Session } from './connection/session.js';
 import { syncState } from './connection/sync-state.js';
 import { DataEncryption } from './data-encryption.js';
 import { DataPlane } from './data-plane.js';
+import { DataTracks, type DataTracksHost } from './data-tracks/data-tracks.js';
 import { type EncryptionStateListener, RoomEncryption } from './encryption.js';
-import type { DataEvent, EncryptionEvent, StateEvent } from './events.js';
+import type { DataEvent, DataTrackEvent, EncryptionEvent, StateEvent } from './events.js';
 import type { OfferedTrack } from './media/received-sections.js';
 import { RemoteMedia } from './media/remote-media.js';
 import type { ConnectOptions } from './options.js';
@@ -49,15 +50,17 @@ interface EngineOptions {
   onJoined: (state: RoomState) => void;
   /** The state changed, with the events that tell of it. */
   onStep: (step: Step) => void;
-  onData: (event: DataEvent) => void;
+  onData: (event: DataEvent | DataTrackEvent) => void;
   onEncryption: (event: EncryptionEvent) => void;
 }
 
 /** A room without its objects: the connection, and what goes on over it, all of it led through the state reducer. */
-export class Engine implements ConnectionHost, LocalTracksHost {
+export class Engine implements ConnectionHost, LocalTracksHost, DataTracksHost {
   readonly connection: Connection;
   readonly requests = new Requests();
   readonly data: DataPlane;
+  readonly dataEncryption: DataEncryption | undefined;
+  readonly dataTracks: DataTracks;
   readonly media: RemoteMedia;
   readonly tracks: LocalTracks;
   readonly random: () => number;
@@ -79,6 +82,8 @@ export class Engine implements ConnectionHost, LocalTracksHost {
       options.onEncryption({ type: 'e2eeStateChanged', participantIdentity, trackSid, state });
     this.encryption = encryption && new RoomEncryption(encryption, tell);
     const { subject } = options.timeline;
+    this.dataEncryption =
+      this.encryption && new DataEncryption(this.encryption, () => this.identity(), tell, subject);
     this.data = new DataPlane({
       emit: options.onData,
       subject,
@@ -86,12 +91,12 @@ export class Engine implements ConnectionHost, LocalTracksHost {
         find: (identity) => this.#state?.remotes.get(identity)?.info,
         all: () => [...(this.#state?.remotes.values() ?? [])].map(({ info }) => info),
       },
-      encryption:
-        this.encryption && new DataEncryption(this.encryption, () => this.identity(), tell, subject),
+      encryption: this.dataEncryption,
       maxStreamBytes: options.connect.maxStreamBytes,
     });
     this.media = new RemoteMedia((input) => this.dispatch(input), subject);
     this.tracks = new LocalTracks(this);
+    this.dataTracks = new DataTracks(this);
     this.connection = new Connection({ ...options, host: this });
   }
 
@@ -130,6 +135,10 @@ export class Engine implements ConnectionHost, LocalTracksHost {
   /** Sends to the server, or drops the message while there is no session: what must last is said again later. */
   send(message: SignalRequest['message']): void {
     this.connection.session?.send(message);
+  }
+
+  emit(event: DataTrackEvent): void {
+    this.#options.onData(event);
   }
 
   setSubscribed(trackSid: string, subscribe: boolean): void {
@@ -171,9 +180,11 @@ export class Engine implements ConnectionHost, LocalTracksHost {
     this.#state = joinedState(join);
     if (this.encryption) this.encryption.serverTrailer = join.sifTrailer;
     this.#options.onJoined(this.#state);
+    this.dataTracks.joined(join);
   }
 
   onMessage(message: SignalResponse['message']): void {
+    if (this.dataTracks.handle(message)) return;
     switch (message.case) {
       case 'trackPublished':
         this.requests.handleTrackPublished(message.value);
@@ -186,7 +197,13 @@ export class Engine implements ConnectionHost, LocalTracksHost {
         break;
       case 'update':
         if (this.#isReplaced(message.value)) this.connection.replaced();
-        else this.dispatch({ type: 'message', message });
+        else {
+          this.dispatch({ type: 'message', message });
+          this.dataTracks.update(
+            message.value.participants,
+            ({ identity, sid }) => this.#state?.remotes.get(identity)?.info.sid === sid,
+          );
+        }
         break;
       default:
         this.dispatch({ type: 'message', message });
@@ -199,6 +216,14 @@ export class Engine implements ConnectionHost, LocalTracksHost {
 
   onPacket(bytes: Uint8Array, kind: PacketKind): void {
     this.data.handleMessage(bytes, kind);
+  }
+
+  onDataTrackChannel(channel: PacketChannel): void {
+    this.dataTracks.open(channel);
+  }
+
+  onDataTrackPacket(bytes: Uint8Array): void {
+    this.dataTracks.remote.handlePacket(bytes);
   }
 
   onTracks(tracks: readonly OfferedTrack[]): void {
@@ -219,23 +244,28 @@ export class Engine implements ConnectionHost, LocalTracksHost {
     this.data.suspend();
     this.media.suspend();
     this.tracks.suspend();
+    this.dataTracks.local.suspend();
     if (this.connection.state === 'reconnecting') this.dispatch({ type: 'reconnecting' });
   }
 
   onSessionResumed(session: Session, response: ReconnectResponse): void {
     const { tracks, data } = this;
     const differing = this.#differingSubscriptions();
-    const value = syncState({ session, tracks, data, autoSubscribe: this.#autoSubscribe, differing });
+    const dataTracks = this.dataTracks.local;
+    const autoSubscribe = this.#autoSubscribe;
+    const value = syncState({ session, tracks, data, dataTracks, autoSubscribe, differing });
     session.send({ case: 'syncState', value });
     for (const track of this.requests.unansweredTracks()) session.send({ case: 'addTrack', value: track });
     if (this.#permission) session.send({ case: 'subscriptionPermission', value: this.#permission });
     this.data.sessionResumed(response.lastMessageSeq);
+    this.dataTracks.resumed();
   }
 
   onRejoined(session: Session): void {
     if (this.encryption) this.encryption.serverTrailer = session.join.sifTrailer;
     for (const identity of this.#reachable()) this.#reached.add(identity);
     this.dispatch({ type: 'rejoined', response: session.join });
+    this.dataTracks.rejoined(session.join);
     const differing = this.#differingSubscriptions();
     if (differing.length > 0) this.#sendSubscriptions(differing, !this.#autoSubscribe);
     if (this.#permission) session.send({ case: 'subscriptionPermission', value: this.#permission });
@@ -266,6 +296,7 @@ export class Engine implements ConnectionHost, LocalTracksHost {
     this.#reunion?.close();
     this.requests.close(error);
     this.data.close(error);
+    this.dataTracks.close(error);
     this.tracks.close();
     this.media.close();
     this.encryption?.close();
@@ -293,6 +324,7 @@ export class Engine implements ConnectionHost, LocalTracksHost {
     switch (event.type) {
       case 'participantDisconnected':
         this.data.participantLeft(event.participantIdentity);
+        this.dataTracks.remote.participantLeft(event.participantIdentity);
         this.encryption?.participantLeft(event.participantIdentity);
         this.#reunion?.settle(event.participantIdentity);
         break;

@@ -10,6 +10,7 @@ import type {
 } from '@livekit/protocol';
 import type { ByteStreamReader, PacketKind, TextStreamReader } from '../data/index.js';
 import type { EncryptionState } from '../e2ee/index.js';
+import type { RemoteDataTrack } from './data-tracks/remote-data-tracks.js';
 import type { RoomInfo, Speaker } from './info.js';
 import type { Participant } from './participants/participant.js';
 import type { RemoteParticipant } from './participants/remote-participant.js';
@@ -87,6 +88,11 @@ export type DataEvent =
   | { type: 'byteStreamOpened'; participantIdentity: string; reader: ByteStreamReader }
   | { type: 'dataChannelLowThresholdChanged'; kind: PacketKind; thresholdBytes: number };
 
+/** Data tracks of others. Those that were there before we joined are told too. */
+export type DataTrackEvent =
+  | { type: 'dataTrackPublished'; track: RemoteDataTrack }
+  | { type: 'dataTrackUnpublished'; sid: string };
+
 /** The encryption of a track, or of the data that a participant sends, works or does not. */
 export interface EncryptionEvent {
   type: 'e2eeStateChanged';
@@ -124,4 +130,9 @@ type WithObjects<Event> = Event extends { type: infer Type extends keyof EventOb
   : Event;
 
 /** Everything that a room tells, in the one order in which it happened. The names are those of the FFI protocol. */
-export type RoomEvent = WithObjects<StateEvent> | DataEvent | EncryptionEvent | { type: 'eos' };
+export type RoomEvent =
+  | WithObjects<StateEvent>
+  | DataEvent
+  | DataTrackEvent
+  | EncryptionEvent
+  | { type: 'eos' };

@@ -1,6 +1,13 @@
 export type { ConnectionState } from './connection/connection-state.js';
+export type { DataTrackInfo } from './data-tracks/info.js';
+export { LocalDataTrack, type PublishDataTrackOptions } from './data-tracks/local-data-tracks.js';
+export {
+  DataTrackStream,
+  type DataTrackStreamOptions,
+  RemoteDataTrack,
+} from './data-tracks/remote-data-tracks.js';
 export type { EncryptionOptions, RoomEncryption, TrackCryptor } from './encryption.js';
-export type { DataEvent, EncryptionEvent, RoomEvent, StateEvent } from './events.js';
+export type { DataEvent, DataTrackEvent, EncryptionEvent, RoomEvent, StateEvent } from './events.js';
 export type { ParticipantInfo, RoomInfo, Speaker, TrackPublicationInfo } from './info.js';
 export type {
   ConnectOptions,

@@ -205,6 +205,7 @@ export class Room {
       },
       local: {
         data: engine.data,
+        dataTracks: engine.dataTracks,
         publishTrack: async (track, publishOptions) => {
           const sent = await engine.tracks.publish(track, publishOptions);
           return this.#addLocalPublication(engine, sent);

@@ -96,13 +96,32 @@ export const limits = {
     value: 128,
     unit: 'count',
     source: 'measurement: publishing so many in one offer takes milliseconds (test/server/floods)',
-    effect: 'Further addTrack requests are answered with LIMIT_EXCEEDED.',
+    effect:
+      'Further requests to publish are answered with LIMIT_EXCEEDED; data tracks are counted by themselves.',
   },
   trackNameBytes: {
     value: 256,
     unit: 'bytes',
     source: 'as the name of a participant; client ids are UUIDs',
     effect: 'An addTrack request with a longer name, stream or client id is answered with LIMIT_EXCEEDED.',
+  },
+  customEncodingBytes: {
+    value: 32,
+    unit: 'bytes',
+    source: livekitDefault,
+    effect: 'A data track or schema with a longer name of an encoding is refused with INVALID_REQUEST.',
+  },
+  dataBlobKeyBytes: {
+    value: 256,
+    unit: 'bytes',
+    source: livekitDefault,
+    effect: 'A schema with a longer name is refused with INVALID_REQUEST.',
+  },
+  dataBlobsBytes: {
+    value: 64_000,
+    unit: 'bytes',
+    source: `${livekitDefault}; keys and contents of one participant together`,
+    effect: 'A further schema of the participant is refused with LIMIT_EXCEEDED.',
   },
   subscriptionWishes: {
     value: 10_000,
@@ -164,7 +183,7 @@ export const limits = {
     value: 262_144,
     unit: 'bytes',
     source: 'the longest data packet',
-    effect: 'Lossy data to a client with so much unread is dropped.',
+    effect: 'Lossy data, and whole frames of data tracks, to a client with so much unread are dropped.',
   },
   dataBeforeOpenBytes: {
     value: 4_194_304,

@@ -12,6 +12,7 @@ import {
 import type { Access } from './access-token.js';
 import { Boundary } from './boundary.js';
 import type { ClientOptions } from './client-options.js';
+import { ParticipantDataTracks } from './data-tracks.js';
 import { newSid } from './ids.js';
 import { isDependent, kindOf, permissionOf } from './permissions.js';
 import type { DataOutbox } from './sfu/data-outbox.js';
@@ -47,6 +48,7 @@ export class Participant {
   subscriptionPermission = new SubscriptionPermission({ allParticipants: true });
   /** What the client asked for, track by track; others follow `autoSubscribe`. */
   readonly subscriptionWishes = new Map<string, boolean>();
+  readonly dataTracks = new ParticipantDataTracks();
   /** Sequence number of the last reliable data packet that came from here. */
   lastReliableSequence = 0;
   /** One of its connections has ended, which no resume brings back: it has to join anew. */
@@ -96,6 +98,10 @@ export class Participant {
     return isDependent(this.kind, this.permission);
   }
 
+  get isPublisher(): boolean {
+    return this.publisher.tracks.size > 0 || this.dataTracks.published.size > 0;
+  }
+
   /** Counts a change that others are to be told of. */
   changed(): void {
     this.#version++;
@@ -114,7 +120,8 @@ export class Participant {
       name: this.name,
       version: this.#version,
       permission: this.permission,
-      isPublisher: tracks.length > 0,
+      isPublisher: this.isPublisher,
+      dataTracks: this.dataTracks.infos(),
       kind: this.kind,
       attributes: this.attributes,
       disconnectReason: this.disconnectReason,

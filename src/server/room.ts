@@ -8,6 +8,7 @@ import {
   ParticipantInfo_State,
   type ParticipantPermission,
   ParticipantUpdate,
+  type PublishDataTrackRequest,
   type RoomAgentDispatch,
   Room as RoomInfo,
   RoomUpdate,
@@ -21,6 +22,7 @@ import { createLogger } from '../logging/index.js';
 import type { Access } from './access-token.js';
 import { Boundary } from './boundary.js';
 import { recipientsOf, stampPacket } from './data-relay.js';
+import { DataTracks, type Refusal } from './data-tracks.js';
 import { newSid } from './ids.js';
 import type { Participant } from './participant.js';
 import { isDependent, kindOf, mayPublishSource, permissionOf } from './permissions.js';
@@ -70,6 +72,7 @@ export class Room {
   readonly calls = new ServerCalls((packet, kind) => void this.sendData(packet, kind));
   /** What the room does for itself runs inside of this. */
   readonly boundary: Boundary;
+  readonly #dataTracks = new DataTracks();
   #listener: RoomListener;
   #onGone: () => void;
   #speakers = new SpeakerObserver();
@@ -101,9 +104,9 @@ export class Room {
     // Hidden participants are counted, as livekit-server counts them; nobody is told who they are.
     let numParticipants = 0;
     let numPublishers = 0;
-    for (const { isDependent, publisher } of this.participants.values()) {
+    for (const { isDependent, isPublisher } of this.participants.values()) {
       if (!isDependent) numParticipants++;
-      if (publisher.tracks.size > 0) numPublishers++;
+      if (isPublisher) numPublishers++;
     }
     return new RoomInfo({
       sid: this.sid,
@@ -174,6 +177,7 @@ export class Room {
     });
     participant.send({ case: 'roomUpdate', value: new RoomUpdate({ room: this.info() }) });
     participant.subscriber.resumed();
+    if (participant.dataTracks.handles.size > 0) this.#dataTracks.settle(participant, { announce: true });
   }
 
   /** The participant's primary connection is up. */
@@ -195,6 +199,7 @@ export class Room {
       participant.send({ case: 'leave', value: new LeaveRequest(leave) });
     }
     for (const sid of participant.publisher.tracks.keys()) this.#dropTrack(sid);
+    this.#dataTracks.forget(participant);
     this.broadcastUpdate(participant, { exceptSelf: true });
     participant.close();
     this.#speakers.forget(participant.sid);
@@ -252,6 +257,35 @@ export class Room {
     track.updateDemand(performance.now());
   }
 
+  /** Publishes a data track and tells others of it, or says why not. */
+  publishDataTrack(publisher: Participant, request: PublishDataTrackRequest): Refusal | undefined {
+    const refusal = this.#dataTracks.publish(publisher, request);
+    if (!refusal) this.broadcastUpdate(publisher, { exceptSelf: true });
+    return refusal;
+  }
+
+  /** Ends a data track. Returns false when there is none of that handle. */
+  unpublishDataTrack(publisher: Participant, handle: number): boolean {
+    const was = this.#dataTracks.unpublish(publisher, handle);
+    if (was) this.broadcastUpdate(publisher, { exceptSelf: true });
+    return was;
+  }
+
+  /** Subscribes a participant to data tracks, by sid, or ends that. */
+  subscribeData(subscriber: Participant, updates: Iterable<{ trackSid: string; subscribe: boolean }>): void {
+    for (const { trackSid, subscribe } of updates) this.#dataTracks.want(subscriber, trackSid, subscribe);
+    this.#dataTracks.settle(subscriber);
+  }
+
+  relayTrackPacket(publisher: Participant, packet: Uint8Array): void {
+    if (!publisher.hasLeft) this.#dataTracks.relay(publisher, packet);
+  }
+
+  /** A publisher lets others subscribe than before. */
+  resubscribeData(publisher: Participant): void {
+    this.#dataTracks.settleSubscribersOf(publisher, this.participants.values());
+  }
+
   /** Settles every subscription between two participants anew. */
   resubscribe(subscriber: Participant, publisher: Participant): void {
     for (const track of publisher.publisher.tracks.values()) this.subscribe(subscriber, publisher, track);
@@ -263,6 +297,10 @@ export class Room {
     participant.publisher.retain(({ source }) => mayPublishSource(permission, source));
     this.#countPeople();
     for (const other of this.participants.values()) this.resubscribe(participant, other);
+    if (!permission.canPublishData)
+      for (const handle of [...participant.dataTracks.published.keys()])
+        this.#dataTracks.unpublish(participant, handle);
+    this.#dataTracks.settle(participant);
     if (permission.canSubscribe) participant.subscriber.start();
   }
 

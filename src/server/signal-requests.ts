@@ -23,6 +23,8 @@ import { describeError } from '../errors/index.js';
 import { createLogger } from '../logging/index.js';
 import { candidateAddress, type IceCandidate } from '../transport/index.js';
 import { isWithin, oversizedProperty } from './checked-values.js';
+import { getDataBlob, storeDataBlob } from './data-blobs.js';
+import type { Refusal } from './data-tracks.js';
 import { limits } from './limits.js';
 import type { Participant } from './participant.js';
 import { mayPublishSource } from './permissions.js';
@@ -66,6 +68,25 @@ const handlers: Handlers = {
     updateTrack(room, participant, trackSid, { audioFeatures: features }),
   updateVideoTrack: (room, participant, { trackSid, width, height }) =>
     updateTrack(room, participant, trackSid, { width, height }),
+  publishDataTrackRequest: (room, participant, request) => {
+    const refusal = room.publishDataTrack(participant, request);
+    if (refusal) refuse(participant, 0, refusal, { case: 'publishDataTrack', value: request });
+  },
+  unpublishDataTrackRequest: (room, participant, request) => {
+    if (room.unpublishDataTrack(participant, request.pubHandle)) return;
+    const echo = { case: 'unpublishDataTrack', value: request } as const;
+    respond(participant, 0, RequestResponse_Reason.NOT_FOUND, 'data track not found', echo);
+  },
+  updateDataSubscription: (room, participant, { updates }) => room.subscribeData(participant, updates),
+  storeDataBlobRequest: (_room, participant, request) => {
+    const refusal = storeDataBlob(participant, request);
+    if (refusal) refuse(participant, request.requestId, refusal);
+  },
+  getDataBlobRequest: (room, participant, request) => {
+    const publisher = room.participants.get(request.participantIdentity);
+    const refusal = getDataBlob(participant, publisher, request);
+    if (refusal) refuse(participant, request.requestId, refusal);
+  },
   syncState,
   simulate,
   ping: (_room, participant) => participant.send({ case: 'pong', value: BigInt(Date.now()) }),
@@ -219,6 +240,7 @@ function setSubscriptionPermission(
     });
     room.resubscribe(other, publisher);
   });
+  room.resubscribeData(publisher);
 }
 
 function updateMetadata(room: Room, participant: Participant, update: UpdateParticipantMetadata): void {
@@ -267,6 +289,15 @@ function syncState(room: Room, participant: Participant, state: SyncState): void
   const disabled = { isDisabled: true, quality: VideoQuality.HIGH, size: undefined };
   setWish(participant, state.trackSidsDisabled, disabled);
   if (state.subscription) updateSubscription(room, participant, state.subscription);
+}
+
+function refuse(
+  participant: Participant,
+  requestId: number,
+  { reason, message }: Refusal,
+  request: RequestResponse['request'] = { case: undefined },
+): void {
+  respond(participant, requestId, reason, message, request);
 }
 
 function respond(

@@ -233,6 +233,7 @@ export class SignalService {
       onPublished: (tracks) => room.publish(participant, tracks),
       onUnpublished: (tracks) => room.unpublish(participant, tracks),
       onData: (message, kind) => room.relayData(participant, message, kind),
+      onTrackPacket: (packet) => room.relayTrackPacket(participant, packet),
       onDataOverflow: () => {
         log.warn(`${room.name}: ${participant.identity} sends more data than others take`);
         room.remove(participant, DisconnectReason.STATE_MISMATCH);

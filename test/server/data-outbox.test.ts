@@ -105,6 +105,7 @@ function openInlet(outboxes: () => readonly DataOutbox[]) {
       for (const outbox of to) outbox.send(bytes, kind);
       return to;
     },
+    relayTrackPacket: () => {},
     onOverflow: () => overflows++,
   });
   const from = channel('_reliable', true);

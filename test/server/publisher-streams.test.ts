@@ -31,6 +31,7 @@ beforeEach(async () => {
     onPublished: nothing,
     onUnpublished: nothing,
     onData: () => [],
+    onTrackPacket: nothing,
     onDataOverflow: nothing,
     onConnected: nothing,
     onFailed: nothing,

@@ -20,6 +20,7 @@ room: rtc.Room
 tones: dict[str, dict] = {}
 ears: dict[str, dict] = {}
 tasks: set[asyncio.Task] = set()
+data_tracks: dict[str, rtc.LocalDataTrack] = {}
 
 
 def show(line: dict) -> None:
@@ -78,6 +79,19 @@ async def speak(tone: dict) -> None:
         data = struct.pack(f"<{length * channels}h", *(sample for sample in samples for _ in range(channels)))
         await tone["source"].capture_frame(rtc.AudioFrame(data, rate, channels, length))
         at += length
+
+
+async def read_frames(track: rtc.RemoteDataTrack) -> None:
+    """Tells of every frame of a data track, until the track ends."""
+    async for frame in track.subscribe():
+        tell(
+            "dataTrackFrame",
+            name=track.info.name,
+            bytes=len(frame.payload),
+            count=frame.user_timestamp,
+            isWhole=frame.payload == bytes([frame.user_timestamp & 0xFF]) * len(frame.payload),
+        )
+    tell("dataTrackEnded", name=track.info.name, isPublished=track.is_published())
 
 
 def describe(participant) -> dict:
@@ -188,6 +202,27 @@ class Commands:
         )
         return {"value": value, "elapsedMs": (time.perf_counter() - started) * 1000}
 
+    async def publishDataTrack(self, name: str):
+        track = await room.local_participant.publish_data_track(name=name)
+        data_tracks[name] = track
+        return {"sid": track.info.sid, "usesE2ee": track.info.uses_e2ee}
+
+    async def pushFrames(self, name: str, bytes: int, everyMs: int):
+        """Pushes frames, each with its number as its timestamp, until the track is unpublished."""
+
+        async def push():
+            count = 0
+            while data_tracks[name].is_published():
+                payload = (count & 0xFF).to_bytes(1, "big") * bytes
+                data_tracks[name].try_push(rtc.DataTrackFrame(payload=payload, user_timestamp=count))
+                count += 1
+                await asyncio.sleep(everyMs / 1000)
+
+        start(push())
+
+    async def unpublishDataTrack(self, name: str):
+        await data_tracks[name].unpublish()
+
     async def setMetadata(self, metadata: str):
         await room.local_participant.set_metadata(metadata)
 
@@ -237,6 +272,8 @@ class Commands:
 
 
 def report_room_events() -> None:
+    room.on("data_track_published", lambda track: start(read_frames(track)) and None)
+    room.on("data_track_unpublished", lambda sid: tell("dataTrackUnpublished", sid=sid))
     room.on("participant_connected", lambda p: tell("participantConnected", identity=p.identity))
     room.on("participant_disconnected", lambda p: tell("participantDisconnected", identity=p.identity))
     for name, event in (("track_published", "trackPublished"), ("track_unpublished", "trackUnpublished")):

@@ -131,13 +131,16 @@ export class Program {
    * Resolves with the first event, past or future, that has this name and these details.
    *
    * @param {string} event
-   * @param {Record<string, unknown>} [details]
+   * @param {Record<string, unknown> | ((event: ProgramEvent) => boolean)} [details]
    * @param {number} [timeoutMs]
    * @returns {Promise<ProgramEvent>}
    */
   async waitFor(event, details = {}, timeoutMs = defaultTimeoutMs) {
     const matches = (candidate) =>
-      candidate.event === event && Object.entries(details).every(([key, value]) => candidate[key] === value);
+      candidate.event === event &&
+      (typeof details === 'function'
+        ? details(candidate)
+        : Object.entries(details).every(([key, value]) => candidate[key] === value));
     const past = this.events.find(matches);
     if (past) return past;
     let waiter;

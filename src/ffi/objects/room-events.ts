@@ -16,6 +16,7 @@ import {
   toFfiTextStream,
   toFfiTrailer,
 } from '../conversion/data-stream.js';
+import { toFfiDataTrack } from '../conversion/data-track.js';
 import { toFfiParticipant, toFfiPermission } from '../conversion/participant.js';
 import { toFfiChatMessage, toFfiConnectionState, toFfiPacketKind, toFfiRoom } from '../conversion/room.js';
 import { toFfiPublication, toFfiRemoteTrack } from '../conversion/track.js';
@@ -263,6 +264,19 @@ const translators: Translators = {
       value: { kind: toFfiPacketKind(kind), threshold: BigInt(thresholdBytes) },
     },
   }),
+  dataTrackPublished: ({ track }, _room, { handles }) => ({
+    message: {
+      case: 'dataTrackPublished',
+      value: {
+        track: {
+          handle: { id: BigInt(handles.add(track)) },
+          info: toFfiDataTrack(track.info),
+          publisherIdentity: track.publisherIdentity,
+        },
+      },
+    },
+  }),
+  dataTrackUnpublished: ({ sid }) => ({ message: { case: 'dataTrackUnpublished', value: { sid } } }),
   e2eeStateChanged: ({ participantIdentity, state }) => ({
     message: { case: 'e2eeStateChanged', value: { participantIdentity, state: encryptionStates[state] } },
   }),

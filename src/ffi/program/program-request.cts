@@ -89,6 +89,9 @@ const postableRequests = new Map<number, PostableRequest>([
   [65, later(64, 'textStreamWriterWrite', 3)],
   [66, later(65, 'textStreamWriterClose', 3)],
   [67, later(66, 'sendBytes', 4)],
+  [69, later(68, 'publishDataTrack', 3)],
+  [85, later(85, 'defineSchema', 4)],
+  [86, later(86, 'getSchema', 4)],
 ]);
 
 type Numbers = ReadonlyMap<number, number>;

@@ -288,6 +288,8 @@ export class Connection {
     const events: SessionEvents = {
       onMessage: (message) => isCurrent() && host.onMessage(message),
       onPacket: (bytes, kind) => isCurrent() && host.onPacket(bytes, kind),
+      onDataTrackChannel: (channel) => isCurrent() && host.onDataTrackChannel(channel),
+      onDataTrackPacket: (bytes) => isCurrent() && host.onDataTrackPacket(bytes),
       onReliableChannel: () => isCurrent() && host.onReliableChannel(),
       onTracks: (tracks) => isCurrent() && host.onTracks(tracks),
       onChannels: (channels) => isCurrent() && host.onChannels(channels),

@@ -11,14 +11,14 @@ import { createDeferred, type Deferred } from '../deferred.js';
 /** Requests to the server that await its answer: tracks by their cid, others by their number. */
 export class Requests {
   #lastId = 0;
-  #byId = new Map<number, Deferred<void>>();
+  #byId = new Map<number, Deferred<unknown>>();
   #tracks = new Map<string, { request: AddTrackRequest; deferred: Deferred<TrackInfo> }>();
 
-  /** A number for a request, and its answer. */
-  next(): { requestId: number; answer: Promise<void> } {
+  /** A number for a request, and its answer: undefined where it is but a yes. */
+  next(): { requestId: number; answer: Promise<unknown> } {
     this.#lastId++;
     const requestId = this.#lastId;
-    const deferred = createDeferred<void>();
+    const deferred = createDeferred<unknown>();
     this.#byId.set(requestId, deferred);
     return { requestId, answer: deferred.promise.finally(() => this.#byId.delete(requestId)) };
   }
@@ -40,6 +40,11 @@ export class Requests {
     this.#tracks.delete(cid);
   }
 
+  /** The server's answer to a request, where it has a message of its own. */
+  resolve(requestId: number, answer: unknown): void {
+    this.#byId.get(requestId)?.resolve(answer);
+  }
+
   handleTrackPublished({ cid, track }: TrackPublishedResponse): void {
     if (track) this.#tracks.get(cid)?.deferred.resolve(track);
   }
@@ -49,7 +54,7 @@ export class Requests {
     if (request.case === 'addTrack' && refused) this.#tracks.get(request.value.cid)?.deferred.reject(refused);
     const deferred = this.#byId.get(requestId);
     if (refused) deferred?.reject(refused);
-    else if (reason === RequestResponse_Reason.OK) deferred?.resolve();
+    else if (reason === RequestResponse_Reason.OK) deferred?.resolve(undefined);
   }
 
   /** The connection is over. */

@@ -19,7 +19,7 @@ import type { Timeline } from '../../timeline/index.js';
 import type { DataChannel, IceCandidate, IceServer } from '../../transport/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
 import type { MediaConnection, MediaConnectionOptions } from '../media/media-connection.js';
-import { Publisher } from '../media/publisher.js';
+import { dataTrackLabel, Publisher } from '../media/publisher.js';
 import { type OfferedTrack, ReceivedSections } from '../media/received-sections.js';
 import { Subscriber } from '../media/subscriber.js';
 
@@ -49,6 +49,9 @@ export interface SessionEvents {
   /** The server opened its channel for reliable packets; they come by `onPacket` from now on. */
   onReliableChannel(): void;
   onPacket(bytes: Uint8Array, kind: PacketKind): void;
+  /** The channel to send data tracks on is open. */
+  onDataTrackChannel(channel: PacketChannel): void;
+  onDataTrackPacket(bytes: Uint8Array): void;
   onTracks(tracks: readonly OfferedTrack[]): void;
 }
 
@@ -145,6 +148,8 @@ export class Session {
       channel.onOpen = () => this.#checkMedia();
       channel.onMessage = (message) => events.onPacket(message, kindOf(channel));
     }
+    publisher.dataTracks.onOpen = () => events.onDataTrackChannel(publisher.dataTracks);
+    publisher.dataTracks.onMessage = (message) => events.onDataTrackPacket(message);
     return publisher;
   }
 
@@ -234,7 +239,7 @@ export class Session {
   /** What SyncState says of the channels that exist. */
   channelInfos(): DataChannelInfo[] {
     return [
-      ...[this.publisher.lossy, this.publisher.reliable].map(
+      ...[this.publisher.lossy, this.publisher.reliable, this.publisher.dataTracks].map(
         ({ label }) => new DataChannelInfo({ label, target: SignalTarget.PUBLISHER }),
       ),
       ...[...this.#received.keys()].map(
@@ -325,6 +330,10 @@ export class Session {
 
   #receive(channel: DataChannel): void {
     this.#received.set(channel.label, channel);
+    if (channel.label === dataTrackLabel) {
+      channel.onMessage = (message) => this.#events.onDataTrackPacket(message);
+      return;
+    }
     if (kindOf(channel) === 'reliable') this.#events.onReliableChannel();
     channel.onMessage = (message) => this.#events.onPacket(message, kindOf(channel));
   }

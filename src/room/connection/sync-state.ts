@@ -1,5 +1,6 @@
 import { SessionDescription, SyncState, UpdateSubscription } from '@livekit/protocol';
 import type { DataPlane } from '../data-plane.js';
+import type { LocalDataTracks } from '../data-tracks/local-data-tracks.js';
 import type { LocalTracks } from '../tracks/local-tracks.js';
 import type { Session } from './session.js';
 
@@ -7,19 +8,22 @@ interface SyncStateSources {
   session: Session;
   tracks: LocalTracks;
   data: DataPlane;
+  dataTracks: LocalDataTracks;
   autoSubscribe: boolean;
   /** Sids of tracks for which the program chose other than that. */
   differing: readonly string[];
 }
 
 /** What a server must know of us to take a session up again (SyncState). */
-export function syncState({ session, tracks, data, autoSubscribe, differing }: SyncStateSources): SyncState {
+export function syncState(sources: SyncStateSources): SyncState {
+  const { session, tracks, data, dataTracks, autoSubscribe, differing } = sources;
   const { offer, answer } = session.descriptions;
   return new SyncState({
     ...(offer === undefined ? {} : { offer: new SessionDescription({ type: 'offer', sdp: offer }) }),
     ...(answer === undefined ? {} : { answer: new SessionDescription({ type: 'answer', sdp: answer }) }),
     subscription: new UpdateSubscription({ trackSids: [...differing], subscribe: !autoSubscribe }),
     publishTracks: tracks.publishedTracks(),
+    publishDataTracks: dataTracks.publishedTracks(),
     dataChannels: session.channelInfos(),
     datachannelReceiveStates: data.receiveStates(),
   });

@@ -21,6 +21,8 @@ export interface PublisherOptions extends MediaConnectionOptions {
   onAnswered: (sections: readonly MediaSection[], trackSids: Readonly<Record<string, string>>) => void;
 }
 
+export const dataTrackLabel = '_data_track';
+
 /** Sections for tracks of others that a session with one connection begins with, of each kind, as the native engine. */
 const firstReceivingSections = 3;
 
@@ -53,6 +55,7 @@ export class Publisher {
   readonly congestion: CongestionControl;
   readonly reliable: DataChannel;
   readonly lossy: DataChannel;
+  readonly dataTracks: DataChannel;
   #options: PublisherOptions;
   #log: Logger;
   /** In the order of the offers, in which none ever disappears (RFC 8829). */
@@ -83,6 +86,7 @@ export class Publisher {
     };
     this.lossy = pc.createDataChannel('_lossy', { ordered: true, maxRetransmits: 0 });
     this.reliable = pc.createDataChannel('_reliable', { ordered: true });
+    this.dataTracks = pc.createDataChannel(dataTrackLabel, { ordered: false, maxRetransmits: 0 });
   }
 
   /** The data channels are open: everything that goes over this connection can go. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   ChatMessage,
+  type DataTrackSchemaId,
   SipDTMF,
   SubscriptionPermission,
   Transcription,
@@ -23,6 +24,8 @@ import type {
 } from '../../data/index.js';
 import type { VideoSource } from '../../video/index.js';
 import type { DataPlane } from '../data-plane.js';
+import type { DataTracks } from '../data-tracks/data-tracks.js';
+import type { LocalDataTrack, PublishDataTrackOptions } from '../data-tracks/local-data-tracks.js';
 import type { ParticipantInfo } from '../info.js';
 import type {
   ParticipantTrackPermission,
@@ -38,6 +41,7 @@ import { Participant } from './participant.js';
 /** What the local participant asks of its room. */
 export interface LocalParticipantHost {
   readonly data: DataPlane;
+  readonly dataTracks: DataTracks;
   publishTrack(
     track: LocalAudioTrack | LocalVideoTrack,
     options: PublishAudioOptions | PublishVideoOptions,
@@ -210,6 +214,25 @@ export class LocalParticipant extends Participant {
 
   unregisterRpcMethod(method: string): void {
     this.#host.data.rpcServer.unregister(method);
+  }
+
+  /**
+   * Publishes a track of data frames, which may be lost on the way; resolves when the server has taken it.
+   *
+   * @throws DataTrackError that says why not; OffhookError `OFFHOOK_DEADLINE`, `OFFHOOK_CLOSED`
+   */
+  publishDataTrack(options: PublishDataTrackOptions): Promise<LocalDataTrack> {
+    return this.#host.dataTracks.local.publish(options);
+  }
+
+  /** Lets others read the definition of a schema. @throws OffhookError when the server refuses, or does not answer */
+  defineSchema(id: DataTrackSchemaId, definition: string): Promise<void> {
+    return this.#host.dataTracks.schemas.define(id, definition);
+  }
+
+  /** The definition of a schema that a participant has defined. @throws OffhookError as `defineSchema` */
+  getSchema(id: DataTrackSchemaId, participantIdentity: string): Promise<string> {
+    return this.#host.dataTracks.schemas.get(id, participantIdentity);
   }
 
   /** Who may subscribe to our tracks; kept through reconnects. */

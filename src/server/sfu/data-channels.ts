@@ -5,6 +5,7 @@ export const dataChannelLabels = {
   [DataPacket_Kind.RELIABLE]: '_reliable',
   [DataPacket_Kind.LOSSY]: '_lossy',
 } as const;
+export const dataTrackLabel = '_data_track';
 
 export function dataKindOf(label: string): DataPacket_Kind | undefined {
   if (label === dataChannelLabels[DataPacket_Kind.RELIABLE]) return DataPacket_Kind.RELIABLE;

@@ -10,6 +10,8 @@ interface DataInletOptions {
   boundary: Boundary;
   /** Sends a packet on, and returns the outboxes of those it went to. */
   relay: (message: Uint8Array, kind: DataPacket_Kind) => readonly DataOutbox[];
+  /** Sends a packet of a data track on. */
+  relayTrackPacket: (packet: Uint8Array) => void;
   /** The client sends on although it was told to wait, and has to go. */
   onOverflow: () => void;
   /** What the client's packets cost. */
@@ -22,7 +24,7 @@ const retryMs = 10;
 /**
  * Takes the data that one client sends to others, no faster than they take it, and no faster than leaves the server
  * time for everybody else. Meanwhile reliable packets wait here, and the transport is told of them, which slows the
- * client down; a client that goes on nevertheless is given up. Lossy packets are dropped.
+ * client down; a client that goes on nevertheless is given up. Lossy packets and those of data tracks are dropped.
  */
 export class DataInlet {
   #options: DataInletOptions;
@@ -56,6 +58,12 @@ export class DataInlet {
     }
     channel.withhold(this.#waitingBytes);
     this.#retryLater();
+  }
+
+  receiveTrackPacket(packet: Uint8Array): void {
+    const { work, boundary, relayTrackPacket } = this.#options;
+    if (this.#closed || work.waitMs > 0) return;
+    work.run(() => boundary.run('data track', () => relayTrackPacket(packet)));
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 import { DataPacket_Kind } from '@livekit/protocol';
 import type { DataChannel } from '../../transport/index.js';
 import { limits } from '../limits.js';
-import { dataChannelLabels } from './data-channels.js';
+import { dataChannelLabels, dataTrackLabel } from './data-channels.js';
 
 /** What is to reach one client over its data channels. */
 export class DataOutbox {
@@ -43,6 +43,17 @@ export class DataOutbox {
     while (this.#waitingBytes > limits.dataBeforeOpenBytes.value && this.#waiting.length > 1) {
       this.#waitingBytes -= this.#waiting.shift()!.length;
     }
+  }
+
+  /** Whether a frame of a data track may begin. */
+  get takesTrackPackets(): boolean {
+    const channel = this.#channels.get(dataTrackLabel);
+    return channel !== undefined && channel.bufferedAmount < limits.unreadLossyBytes.value;
+  }
+
+  /** Sends a packet of a data track, now or never. */
+  sendTrackPacket(packet: Uint8Array): void {
+    if (!this.#closed) this.#channels.get(dataTrackLabel)?.send(packet);
   }
 
   /** Whether so much is on its way to the client that whoever sends has to wait. */

@@ -14,7 +14,7 @@ import { startTimeout, type Timeout } from '../timers.js';
 import type { WorkMeter } from '../work-meter.js';
 import { parseClientDescription } from './client-description.js';
 import type { Codec } from './codecs.js';
-import { dataKindOf } from './data-channels.js';
+import { dataKindOf, dataTrackLabel } from './data-channels.js';
 import { DataInlet } from './data-inlet.js';
 import { DataOutbox } from './data-outbox.js';
 import type { MediaEndpoint } from './ice-addresses.js';
@@ -35,6 +35,8 @@ export interface PublisherOptions {
   onUnpublished: (tracks: readonly UpTrack[]) => void;
   /** Sends data on, and returns the outboxes of those it went to. */
   onData: (message: Uint8Array, kind: DataPacket_Kind) => readonly DataOutbox[];
+  /** Sends a packet of a data track on. */
+  onTrackPacket: (packet: Uint8Array) => void;
   /** The client sends more data than others take, although it was told to wait. */
   onDataOverflow: () => void;
   onConnected: () => void;
@@ -86,9 +88,14 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    const { name, boundary, endpoint, iceLite, onConnected, onFailed, onData, onDataOverflow, work } =
-      options;
-    this.#inlet = new DataInlet({ boundary, relay: onData, onOverflow: onDataOverflow, work });
+    const { name, boundary, endpoint, iceLite, onConnected, onFailed, work } = options;
+    this.#inlet = new DataInlet({
+      boundary,
+      relay: options.onData,
+      relayTrackPacket: options.onTrackPacket,
+      onOverflow: options.onDataOverflow,
+      work,
+    });
     this.#connection = new PeerConnection({
       name,
       iceLite,
@@ -198,6 +205,13 @@ export class Publisher {
   }
 
   #addChannel(channel: DataChannel): void {
+    if (channel.label === dataTrackLabel) {
+      this.outbox.add(channel);
+      channel.onMessage = this.#options.boundary.wrap('data track', (packet: Uint8Array) =>
+        this.#inlet.receiveTrackPacket(packet),
+      );
+      return;
+    }
     const kind = dataKindOf(channel.label);
     if (kind === undefined) return;
     this.outbox.add(channel);

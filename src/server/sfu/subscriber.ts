@@ -5,7 +5,7 @@ import type { Boundary } from '../boundary.js';
 import type { WorkMeter } from '../work-meter.js';
 import { parseClientDescription } from './client-description.js';
 import { forwardableCodecs, idleCodecs, offeredExtensions } from './codecs.js';
-import { dataChannelLabels } from './data-channels.js';
+import { dataChannelLabels, dataTrackLabel } from './data-channels.js';
 import { DataOutbox } from './data-outbox.js';
 import { DownTrack } from './down-track.js';
 import type { Downlink } from './downlink.js';
@@ -43,6 +43,7 @@ interface Slot {
 const channels = [
   { label: dataChannelLabels[DataPacket_Kind.RELIABLE], ordered: true },
   { label: dataChannelLabels[DataPacket_Kind.LOSSY], ordered: false, maxRetransmits: 0 },
+  { label: dataTrackLabel, ordered: false, maxRetransmits: 0 },
 ];
 
 /** The peer connection on which a participant receives: tracks of others, and data. */

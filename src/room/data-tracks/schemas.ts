@@ -1,0 +1,91 @@
+import {
+  DataBlob,
+  DataBlobKey,
+  type DataTrackSchemaId,
+  GetDataBlobRequest,
+  type GetDataBlobResponse,
+  StoreDataBlobRequest,
+  type StoreDataBlobResponse,
+} from '@livekit/protocol';
+import { withDeadline } from '../../deadlines/index.js';
+import { OffhookError } from '../../errors/index.js';
+import { untilAborted } from '../until-aborted.js';
+import type { DataTracksHost } from './data-tracks.js';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Definitions of schemas, which the server keeps for as long as the session of who defined them. */
+export class Schemas {
+  readonly #host: DataTracksHost;
+  /** What a new session is told again, by key. */
+  readonly #defined = new Map<string, DataBlob>();
+
+  constructor(host: DataTracksHost) {
+    this.#host = host;
+  }
+
+  /**
+   * Lets others read the definition of a schema.
+   *
+   * @throws OffhookError `OFFHOOK_SERVER_REFUSED`, `OFFHOOK_DEADLINE`, `OFFHOOK_CLOSED`
+   */
+  async define(id: DataTrackSchemaId, definition: string): Promise<void> {
+    const contents = new TextEncoder().encode(definition);
+    const blob = new DataBlob({ key: keyOf(id), contents });
+    await this.#ask(`defining schema ${id.name}`, (requestId) => ({
+      case: 'storeDataBlobRequest',
+      value: new StoreDataBlobRequest({ requestId, blob }),
+    }));
+    this.#defined.set(id.toJsonString(), blob);
+  }
+
+  /**
+   * The definition of a schema that a participant has defined.
+   *
+   * @throws OffhookError as `define`; `OFFHOOK_PROTOCOL` for one that is no text
+   */
+  async get(id: DataTrackSchemaId, participantIdentity: string): Promise<string> {
+    const answer = await this.#ask(`reading schema ${id.name} of ${participantIdentity}`, (requestId) => ({
+      case: 'getDataBlobRequest',
+      value: new GetDataBlobRequest({ requestId, participantIdentity, key: keyOf(id) }),
+    }));
+    try {
+      return utf8.decode((answer as GetDataBlobResponse | undefined)?.blob?.contents);
+    } catch (cause) {
+      throw new OffhookError('OFFHOOK_PROTOCOL', `schema ${id.name} of ${participantIdentity} is no text`, {
+        cause,
+      });
+    }
+  }
+
+  handle(response: StoreDataBlobResponse | GetDataBlobResponse): void {
+    this.#host.requests.resolve(response.requestId, response);
+  }
+
+  /** A new session has nothing of what the one before was told. */
+  rejoined(): void {
+    for (const blob of this.#defined.values()) {
+      const { requestId } = this.#host.requests.next();
+      const value = new StoreDataBlobRequest({ requestId, blob });
+      this.#host.send({ case: 'storeDataBlobRequest', value });
+    }
+  }
+
+  #ask(
+    what: string,
+    request: (requestId: number) => Parameters<DataTracksHost['send']>[0],
+  ): Promise<unknown> {
+    const timeoutMs = this.#host.publishDeadlineMs();
+    const advice = 'A server of a version without schemas does not answer.';
+    return withDeadline({ stage: 'request', timeoutMs, what, advice }, async (signal) => {
+      const session = await this.#host.whenConnected(signal);
+      const { requestId, answer } = this.#host.requests.next();
+      session.send(request(requestId));
+      return untilAborted(answer, signal);
+    });
+  }
+}
+
+function keyOf(id: DataTrackSchemaId): DataBlobKey {
+  return new DataBlobKey({ key: { case: 'schemaId', value: id } });
+}
