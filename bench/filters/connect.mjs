@@ -1,4 +1,4 @@
-// node bench/filters/connect.mjs [runs]: time to connected, and to the first audible frame that came through a filter, for an
+// node bench/filters/connect.mjs [runs] [way,way]: time to connected, and to the first audible frame that came through a filter, for an
 // unmodified program whose filter plugin behaves in every way that plugins do, beside one without a plugin. Each run is
 // a process of its own; the ways take turns. Prints a table of medians and quartiles, in milliseconds.
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +9,16 @@ import { makeToken } from '../../test/support/token.mjs';
 import { summarize } from '../statistics.mjs';
 
 const runs = Number(process.argv[2] ?? 30);
-const ways = ['no plugin', 'ok', 'block', 'spin', 'fail:1', 'crash', 'exit:1', 'garbage'];
+const ways = process.argv[3]?.split(',') ?? [
+  'no plugin',
+  'ok',
+  'block',
+  'spin',
+  'fail:1',
+  'crash',
+  'exit:1',
+  'garbage',
+];
 const room = 'filters';
 
 const library = compilePlugin();
