@@ -34,8 +34,15 @@ import {
   setTrackSubscriptionPermissions,
   unpublishTrack,
 } from './requests/local-track.js';
-import { notYet } from './requests/not-yet.js';
 import { setLocalAttributes, setLocalMetadata, setLocalName } from './requests/participant.js';
+import {
+  getAudioDevices,
+  newPlatformAudio,
+  setPlayoutDevice,
+  setRecordingDevice,
+  startRecording,
+  stopRecording,
+} from './requests/platform-audio.js';
 import {
   flushSoxResampler,
   newAudioResampler,
@@ -82,6 +89,8 @@ import { captureVideoFrame, newVideoSource } from './requests/video-source.js';
 import { newVideoStream, videoConvert, videoStreamFromParticipant } from './requests/video-stream.js';
 
 const videoNote = 'VP8, VP9, H.264 and AV1, with the package `@napi-rs/webcodecs` installed beside offhook.';
+
+const noSoundCard = 'Answered as by the native engine on a machine without a sound card: offhook opens none.';
 
 export type Status = 'works' | 'partly' | 'not yet';
 
@@ -165,8 +174,8 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
 
   newAudioSource: {
     handler: newAudioSource,
-    status: 'partly',
-    note: "Not of the machine's own microphone.",
+    status: 'works',
+    note: 'Of the type PLATFORM it is silent, as on a machine without a microphone.',
     test: 'ffi/audio-source',
   },
   captureAudioFrame: { handler: captureAudioFrame, status: 'works', test: 'ffi/audio-source' },
@@ -308,10 +317,30 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   defineSchema: { handler: defineSchema, status: 'works', test: 'ffi/data-tracks' },
   getSchema: { handler: getSchema, status: 'works', test: 'ffi/data-tracks' },
 
-  newPlatformAudio: { handler: notYet('audio devices of the machine'), failed: inMessage, status: 'not yet' },
-  getAudioDevices: { handler: notYet('audio devices of the machine'), failed: inError, status: 'not yet' },
-  setRecordingDevice: { handler: notYet('audio devices of the machine'), failed: inError, status: 'not yet' },
-  setPlayoutDevice: { handler: notYet('audio devices of the machine'), failed: inError, status: 'not yet' },
-  startRecording: { handler: notYet('audio devices of the machine'), failed: inError, status: 'not yet' },
-  stopRecording: { handler: notYet('audio devices of the machine'), failed: inError, status: 'not yet' },
+  newPlatformAudio: {
+    handler: newPlatformAudio,
+    status: 'works',
+    note: noSoundCard,
+    test: 'ffi/platform-audio',
+  },
+  getAudioDevices: {
+    handler: getAudioDevices,
+    status: 'works',
+    note: noSoundCard,
+    test: 'ffi/platform-audio',
+  },
+  setRecordingDevice: {
+    handler: setRecordingDevice,
+    status: 'works',
+    note: noSoundCard,
+    test: 'ffi/platform-audio',
+  },
+  setPlayoutDevice: {
+    handler: setPlayoutDevice,
+    status: 'works',
+    note: noSoundCard,
+    test: 'ffi/platform-audio',
+  },
+  startRecording: { handler: startRecording, status: 'works', note: noSoundCard, test: 'ffi/platform-audio' },
+  stopRecording: { handler: stopRecording, status: 'works', note: noSoundCard, test: 'ffi/platform-audio' },
 };

@@ -1,14 +1,15 @@
 import { AudioSource } from '../../audio/index.js';
-import { OffhookError } from '../../errors/index.js';
+import { createLogger } from '../../logging/index.js';
 import { frameOf } from '../conversion/audio-frame.js';
 import type { Handler } from '../handler.js';
 import { AudioSourceType } from '../protocol.js';
 
+const log = createLogger('ffi');
+
 export const newAudioSource: Handler<'newAudioSource'> = (request, { handles }) => {
   const { type = AudioSourceType.AUDIO_SOURCE_NATIVE, sampleRate, numChannels, queueSizeMs } = request;
-  if (type !== AudioSourceType.AUDIO_SOURCE_NATIVE) {
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', "sources of the machine's microphone are not supported");
-  }
+  if (type === AudioSourceType.AUDIO_SOURCE_PLATFORM)
+    log.warn('a source of the machine’s microphone is silent: offhook opens no sound card');
   const source = new AudioSource({
     sampleRate: sampleRate ?? 48_000,
     numChannels: numChannels ?? 1,
