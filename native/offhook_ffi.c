@@ -31,8 +31,14 @@ enum {
 /* Addresses only: memory is put behind them as the engine uses them. */
 static const size_t arena_sizes[] = {(size_t)1 << 30, (size_t)256 << 20, (size_t)64 << 20};
 static const size_t arena_step = (size_t)1 << 20;
+/* Less of the arena than this is not enough for an engine. */
+static const size_t arena_least = (size_t)64 << 20;
 /* Handles of responses, far above the engine's; a double holds them exactly. */
 #define FIRST_RESPONSE_HANDLE (UINT64_C(1) << 52)
+/* Each engine gives out handles above all those of the former one, so that a late drop of one of those harms nothing. */
+#define HANDLES_OF_AN_ENGINE (UINT64_C(1) << 40)
+/* Filters that are registered again with a new engine. */
+#define MAX_FILTERS 64
 
 /* The variables of the program that the host of a filter plugin gets beside its own: see docs/filters.md. */
 static const char *const filter_variables[] = {
@@ -55,30 +61,47 @@ struct message {
   const uint8_t *body;
 };
 
-struct owed {
-  struct owed *next;
+/* A part of a list of messages. */
+struct kept {
+  struct kept *next;
   uint64_t id;
   size_t length;
   uint8_t bytes[];
 };
 
+/* What the event thread knows of its engine. */
+struct session {
+  /** Counts engines. */
+  uint64_t number;
+  process engine;
+  struct reader events;
+  /** What the program must still hear should the engine be lost. */
+  struct kept *owed_first, **owed_last;
+};
+
 /* Guards the state below but for `requests`. Nothing waits while it is held. */
 static mutex state_lock = MUTEX_INIT;
-/* Held by whoever asks, from the request to the answer: guards `requests` and `last_request`. */
+/* Held by whoever asks, from the request to the answer: guards `requests`, `last_request` and `filters`. */
 static mutex request_lock = MUTEX_INIT;
+/* Held while the callback runs: the end of a former engine's rooms is delivered before a new engine's events. */
+static mutex callback_lock = MUTEX_INIT;
 
 static _Atomic enum phase phase = IDLE;
 static char lost_reason[512];
 static livekit_ffi_callback callback;
 static channel channels[2] = {NO_CHANNEL, NO_CHANNEL};
-static process engine = NO_PROCESS;
-static struct reader requests, events;
-static _Atomic bool events_running;
-static uint64_t event_thread;
+static struct reader requests;
+/* Threads that may call the callback: one, or for a moment two where a new engine takes the place of one that is gone. */
+static _Atomic int event_threads;
+static _Thread_local bool is_event_thread;
 static bool watches_forks;
 static uint64_t last_request;
 static bool answered_once;
+static _Atomic uint64_t engines_started;
+/* Requests that registered filters, which a new engine must know too. */
+static struct kept *filters;
 
+/* What is left of the reserved addresses for the engine: memory of a former one may still be in use. */
 static uint8_t *arena;
 static size_t arena_bytes, arena_committed;
 /* Buffers in the arena with NULL, responses with their memory. */
@@ -89,7 +112,6 @@ static struct handle_map dropping;
 /* Buffers whose handles were dropped, for the engine to use again. */
 static uint64_t *freed;
 static size_t freed_count, freed_capacity;
-static struct owed *owed_first, **owed_last = &owed_first;
 
 static struct {
   bool capture_logs;
@@ -219,56 +241,84 @@ static bool write_back(const struct message *message, const struct parts *parts,
 
 /* ---- the engine's end ---- */
 
-static void owed_add(uint64_t id, const uint8_t *bytes, size_t length) {
-  struct owed *owed = malloc(sizeof *owed + length);
+static void owed_add(struct session *session, uint64_t id, const uint8_t *bytes, size_t length) {
+  struct kept *owed = malloc(sizeof *owed + length);
   if (!owed) return;
-  *owed = (struct owed){.id = id, .length = length};
+  *owed = (struct kept){.id = id, .length = length};
   memcpy(owed->bytes, bytes, length);
-  *owed_last = owed;
-  owed_last = &owed->next;
+  *session->owed_last = owed;
+  session->owed_last = &owed->next;
 }
 
-static void owed_remove(uint64_t id) {
-  for (struct owed **at = &owed_first; *at; at = &(*at)->next) {
+static void owed_remove(struct session *session, uint64_t id) {
+  for (struct kept **at = &session->owed_first; *at; at = &(*at)->next) {
     if ((*at)->id != id) continue;
-    struct owed *gone = *at;
+    struct kept *gone = *at;
     *at = gone->next;
-    if (owed_last == &gone->next) owed_last = at;
+    if (session->owed_last == &gone->next) session->owed_last = at;
     free(gone);
     return;
   }
 }
 
-/* The program hears the end of everything that was open. */
-static void deliver_owed(void) {
-  struct owed *next = owed_first;
-  owed_first = NULL;
-  owed_last = &owed_first;
-  while (next) {
-    struct owed *owed = next;
-    for (size_t at = 0; at + sizeof(uint32_t) <= owed->length;) {
-      uint32_t length;
-      memcpy(&length, owed->bytes + at, sizeof length);
-      at += sizeof length;
-      if (length > owed->length - at) break;
-      callback(owed->bytes + at, length);
-      at += length;
-    }
-    next = owed->next;
-    free(owed);
+static void call_back(const uint8_t *event, size_t length) {
+  mutex_lock(&callback_lock);
+  callback(event, length);
+  mutex_unlock(&callback_lock);
+}
+
+/* Calls back with the first of what is owed, or with the rest of it. */
+static void deliver_owed(const struct kept *owed, bool first) {
+  for (size_t at = 0, count = 0; at + sizeof(uint32_t) <= owed->length; count++) {
+    uint32_t length;
+    memcpy(&length, owed->bytes + at, sizeof length);
+    at += sizeof length;
+    if (length > owed->length - at) break;
+    if (first == (count == 0)) callback(owed->bytes + at, length);
+    at += length;
   }
 }
 
-static void lose(const char *reason) {
+/*
+ * The program hears the end of everything that was open. What is owed second is the end of a room's events: only after it
+ * has heard how its calls failed does a program stop to listen.
+ */
+static void settle_owed(struct kept *owed, bool delivers) {
+  if (delivers) {
+    mutex_lock(&callback_lock);
+    for (struct kept *at = owed; at; at = at->next) deliver_owed(at, true);
+    for (struct kept *at = owed; at; at = at->next) deliver_owed(at, false);
+    mutex_unlock(&callback_lock);
+  }
+  while (owed) {
+    struct kept *next = owed->next;
+    free(owed);
+    owed = next;
+  }
+}
+
+/* The engine is gone: requests fail from now on, until one of them starts a new engine. Returns whether that is news. */
+static bool lose(uint64_t number, const char *reason) {
   mutex_lock(&state_lock);
-  bool first = phase == STARTING || phase == RUNNING;
+  bool first = number == engines_started && (phase == STARTING || phase == RUNNING);
   if (first) {
     snprintf(lost_reason, sizeof lost_reason, "%s", reason);
+    /* Whoever waits for an answer hears at once that none comes. */
+    if (channels[0] != NO_CHANNEL) channel_shut_down(channels[0]);
     phase = LOST;
   }
   mutex_unlock(&state_lock);
-  if (!first) return;
-  complain("the engine is gone, its rooms are disconnected: %s", reason);
+  if (first) complain("the engine is gone, its rooms are disconnected: %s", reason);
+  return first;
+}
+
+/* Ends every wait on the channels. */
+static void shut_down_channels(void) {
+  mutex_lock(&state_lock);
+  for (int i = 0; i < 2; i++) {
+    if (channels[i] != NO_CHANNEL) channel_shut_down(channels[i]);
+  }
+  mutex_unlock(&state_lock);
 }
 
 /* ---- starting ---- */
@@ -328,7 +378,7 @@ static bool connect_to_engine(void) {
   return false;
 }
 
-static bool start_engine(char *error, size_t error_bytes) {
+static bool start_engine(process *engine, char *error, size_t error_bytes) {
   char node[PATH_BYTES], script[PATH_BYTES];
   if (!find_node(node, sizeof node)) {
     snprintf(error, error_bytes,
@@ -340,10 +390,12 @@ static bool start_engine(char *error, size_t error_bytes) {
     return false;
   }
   char reason[PATH_BYTES + 256];
-  if (engine_start(node, script, &engine, channels, reason, sizeof reason)) return true;
+  if (engine_start(node, script, engine, channels, reason, sizeof reason)) return true;
   snprintf(error, error_bytes, "Node could not be started: %.400s", reason);
   return false;
 }
+
+static uint64_t first_handle(void) { return (engines_started - 1) * HANDLES_OF_AN_ENGINE; }
 
 static bool say_hello(void) {
   struct wire_hello hello = {
@@ -351,6 +403,7 @@ static bool say_hello(void) {
       .capture_logs = program.capture_logs,
       .arena_address = (uint64_t)(uintptr_t)arena,
       .arena_bytes = arena_bytes,
+      .first_handle = first_handle(),
       .process_id = current_process_id(),
       .sdk_bytes = (uint32_t)strlen(program.sdk),
   };
@@ -366,24 +419,35 @@ static bool say_hello(void) {
 }
 
 /* How the engine ended, as a sentence. */
-static void describe_end(char *reason, size_t bytes) {
+static void describe_end(process engine, char *reason, size_t bytes) {
   snprintf(reason, bytes, "its connection was closed");
   if (engine == NO_PROCESS) return;
-  if (!engine_wait(engine, now_ms() + END_DEADLINE_MS, reason, bytes)) {
-    snprintf(reason, bytes, "it closed its connection and did not end; it was killed");
-    engine_kill(engine);
-    char ignored[64];
-    engine_wait(engine, now_ms() + END_DEADLINE_MS, ignored, sizeof ignored);
-  }
-  engine = NO_PROCESS;
+  if (engine_wait(engine, now_ms() + END_DEADLINE_MS, reason, bytes)) return;
+  snprintf(reason, bytes, "it closed its connection and did not end; it was killed");
+  engine_kill(engine);
+  char ignored[64];
+  engine_wait(engine, now_ms() + END_DEADLINE_MS, ignored, sizeof ignored);
 }
 
-static bool begin(char *error, size_t error_bytes) {
-  if (!connect_to_engine() && !start_engine(error, error_bytes)) return false;
+/* Registers the program's filters with a new engine. Its answers have an id that nobody waits for. */
+static bool register_filters(void) {
+  bool written = true;
+  for (struct kept *filter = filters; filter && written; filter = filter->next) {
+    written = channel_write(channels[0], filter->bytes, filter->length, now_ms() + START_DEADLINE_MS);
+  }
+  return written;
+}
+
+/* Nobody asks while this runs: it has `requests` and `filters` to itself. */
+static bool begin(struct session *session, char *error, size_t error_bytes) {
+  if (!connect_to_engine() && !start_engine(&session->engine, error, error_bytes)) {
+    channels[0] = channels[1] = NO_CHANNEL;
+    return false;
+  }
   reader_reset(&requests, channels[0]);
-  reader_reset(&events, channels[1]);
-  if (say_hello()) return true;
-  describe_end(error, error_bytes);
+  reader_reset(&session->events, channels[1]);
+  if (say_hello() && register_filters()) return true;
+  describe_end(session->engine, error, error_bytes);
   return false;
 }
 
@@ -399,10 +463,10 @@ static void on_event(const struct message *message) {
     complain("an event was lost: the engine's message does not fit");
     return;
   }
-  if (wanted) callback(parts.response, parts.head.response_bytes);
+  if (wanted) call_back(parts.response, parts.head.response_bytes);
 }
 
-static void on_message(const struct message *message) {
+static void on_message(struct session *session, const struct message *message) {
   uint64_t id = message->header.id;
   switch (message->header.type) {
     case WIRE_EVENT:
@@ -414,39 +478,87 @@ static void on_message(const struct message *message) {
       mutex_unlock(&state_lock);
       return;
     case WIRE_OWED:
-      owed_add(id, message->body, message->header.bytes);
+      owed_add(session, id, message->body, message->header.bytes);
       return;
     case WIRE_SETTLED:
-      owed_remove(id);
+      owed_remove(session, id);
       return;
     default:
       return;
   }
 }
 
+/* The event thread alone reads this channel, and closes it. */
+static void close_events(channel events) {
+  mutex_lock(&state_lock);
+  if (events != NO_CHANNEL) channel_close(events);
+  if (channels[1] == events) channels[1] = NO_CHANNEL;
+  mutex_unlock(&state_lock);
+}
+
 /* The thread that starts the engine, then delivers events until the engine's end. */
 static void event_main(void *unused) {
   (void)unused;
   char reason[sizeof lost_reason];
-  event_thread = current_thread_id();
-  if (!begin(reason, sizeof reason)) {
-    lose(reason);
-    events_running = false;
-    return;
+  struct session session = {.number = engines_started, .engine = NO_PROCESS, .events = {.from = NO_CHANNEL}};
+  session.owed_last = &session.owed_first;
+  is_event_thread = true;
+  if (begin(&session, reason, sizeof reason)) {
+    mutex_lock(&state_lock);
+    if (phase == STARTING) phase = RUNNING;
+    mutex_unlock(&state_lock);
+    struct message message;
+    while (reader_next(&session.events, FOREVER, &message) == 1) on_message(&session, &message);
+    describe_end(session.engine, reason, sizeof reason);
   }
+  settle_owed(session.owed_first, lose(session.number, reason));
+  close_events(session.events.from);
+  free(session.events.bytes);
+  event_threads--;
+}
+
+static bool reserve_arena(void) {
+  for (size_t i = 0; i < sizeof arena_sizes / sizeof *arena_sizes; i++) {
+    void *reserved = memory_reserve(arena_sizes[i]);
+    if (!reserved) continue;
+    arena = reserved;
+    arena_bytes = arena_sizes[i];
+    return true;
+  }
+  return false;
+}
+
+/* Leaves the memory of a former engine to those who may still use it. */
+static bool renew_arena(void) {
+  arena += arena_committed;
+  arena_bytes -= arena_committed;
+  arena_committed = 0;
+  return arena_bytes >= arena_least || reserve_arena();
+}
+
+/* Starts an engine, unless there is one. */
+static void start(void) {
+  /* Whoever waited for an answer of a former engine has gone by then. */
+  mutex_lock(&request_lock);
   mutex_lock(&state_lock);
-  if (phase == STARTING) phase = RUNNING;
-  mutex_unlock(&state_lock);
-  struct message message;
-  while (reader_next(&events, FOREVER, &message) == 1) on_message(&message);
-  describe_end(reason, sizeof reason);
-  if (phase != DISPOSED) {
-    lose(reason);
-    /* Whoever waits for an answer hears at once that none comes. */
-    channel_shut_down(channels[0]);
-    deliver_owed();
+  bool starts = phase != STARTING && phase != RUNNING;
+  if (starts) {
+    if (channels[0] != NO_CHANNEL) channel_close(channels[0]);
+    channels[0] = channels[1] = NO_CHANNEL;
+    answered_once = false;
+    freed_count = 0;
+    handle_map_clear(&dropping);
+    engines_started++;
+    phase = STARTING;
+    event_threads++;
   }
-  events_running = false;
+  mutex_unlock(&state_lock);
+  mutex_unlock(&request_lock);
+  if (!starts) return;
+  if (first_handle() >= FIRST_RESPONSE_HANDLE) lose(engines_started, "too many engines were started by this process");
+  else if (renew_arena() && thread_start(event_main, NULL)) return;
+  else lose(engines_started, "this process has no memory or no thread for it");
+  event_threads--;
 }
 
 /* ---- requests ---- */
@@ -493,10 +605,22 @@ static bool send_freed(int64_t deadline_ms) {
   return sent;
 }
 
+/* As `unavailable`, and takes the request lock when there is an engine. */
+static const char *lock_engine(void) {
+  while (true) {
+    const char *reason = unavailable();
+    if (reason) return reason;
+    mutex_lock(&request_lock);
+    /* A new engine may have been started meanwhile. */
+    if (phase == RUNNING) return NULL;
+    mutex_unlock(&request_lock);
+  }
+}
+
 /* Why the connection ended: what the event thread finds out, unless it is the one that asks. */
 static const char *why_gone(const char *otherwise) {
   int64_t deadline_ms = now_ms() + 2 * END_DEADLINE_MS;
-  while (phase == RUNNING && current_thread_id() != event_thread && now_ms() < deadline_ms) sleep_ms(1);
+  while (phase == RUNNING && !is_event_thread && now_ms() < deadline_ms) sleep_ms(1);
   return phase == LOST ? lost_reason : otherwise;
 }
 
@@ -510,8 +634,7 @@ static const char *ask(uint8_t *bytes, size_t length, int deadline_after_ms, str
   memcpy(bytes + offsetof(struct wire_header, id), &id, sizeof id);
   if (!send_freed(deadline_ms) || !channel_write(channels[0], bytes, length, deadline_ms)) {
     /* Half a message may be under way: nothing that follows would be understood. */
-    channel_shut_down(channels[0]);
-    channel_shut_down(channels[1]);
+    shut_down_channels();
     return why_gone("the engine does not take requests");
   }
   while (true) {
@@ -523,6 +646,23 @@ static const char *ask(uint8_t *bytes, size_t length, int deadline_after_ms, str
   }
   answered_once = true;
   return parts_of(answer, parts) ? NULL : "the engine's answer does not fit";
+}
+
+/*
+ * Asks for the program, and takes the request lock when there is an answer. A request that `begins` something starts a new
+ * engine where the former one is lost, also when that is only noticed now. Returns NULL, or why there is no answer.
+ */
+static const char *ask_for_program(uint8_t *bytes, size_t length, bool begins, struct message *answer,
+                                   struct parts *parts) {
+  for (int attempt = 1;; attempt++) {
+    if (begins && phase == LOST) start();
+    const char *reason = lock_engine();
+    if (reason) return reason;
+    reason = ask(bytes, length, ANSWER_DEADLINE_MS, answer, parts);
+    if (!reason) return NULL;
+    mutex_unlock(&request_lock);
+    if (!begins || phase != LOST || attempt > 1) return reason;
+  }
 }
 
 /* Whether a list of names, separated by commas, has the one that begins at `name`. */
@@ -558,13 +698,9 @@ static size_t environment_of_filters(char *to, size_t bytes) {
 }
 
 /* An encoded FfiRequest as a message, with the memory that it points to. NULL when that cannot be. */
-static uint8_t *request_message(const uint8_t *request, size_t length, size_t *message_bytes) {
-  struct request_memory memory;
+static uint8_t *request_message(const uint8_t *request, size_t length, struct request_memory memory,
+                                size_t *message_bytes) {
   char variables[8192];
-  if (!request || length > MAX_MESSAGE_BYTES || !request_memory_find(request, length, &memory)) {
-    complain("a request failed: it is not an FfiRequest");
-    return NULL;
-  }
   if (memory.length > MAX_MESSAGE_BYTES - length) {
     complain("a request failed: it points to %llu bytes", (unsigned long long)memory.length);
     return NULL;
@@ -592,6 +728,22 @@ static uint8_t *request_message(const uint8_t *request, size_t length, size_t *m
   return message;
 }
 
+/* Keeps the request that registered a filter, unless it is there. With the request lock. */
+static void keep_filter(const uint8_t *message, size_t length) {
+  const size_t header = sizeof(struct wire_header);
+  int count = 0;
+  struct kept **at = &filters;
+  for (; *at; at = &(*at)->next, count++) {
+    if ((*at)->length == length && memcmp((*at)->bytes + header, message + header, length - header) == 0) return;
+  }
+  struct kept *filter = count < MAX_FILTERS ? malloc(sizeof *filter + length) : NULL;
+  if (!filter) return;
+  *filter = (struct kept){.length = length};
+  memcpy(filter->bytes, message, length);
+  memset(filter->bytes + offsetof(struct wire_header, id), 0, sizeof(uint64_t));
+  *at = filter;
+}
+
 /* Keeps a response for the program. 0 when memory is short. */
 static uint64_t keep_response(const struct parts *parts, const uint8_t **response, size_t *response_length) {
   size_t length = parts->head.response_bytes;
@@ -617,22 +769,15 @@ static uint64_t keep_response(const struct parts *parts, const uint8_t **respons
 static void in_forked_child(void) {
   mutex_reset(&state_lock);
   mutex_reset(&request_lock);
+  mutex_reset(&callback_lock);
   if (phase == IDLE) return;
   for (int i = 0; i < 2; i++) {
     if (channels[i] != NO_CHANNEL) channel_close(channels[i]);
     channels[i] = NO_CHANNEL;
   }
-  engine = NO_PROCESS;
-  events_running = false;
+  event_threads = 0;
+  is_event_thread = false;
   phase = IDLE;
-}
-
-static bool reserve_arena(void) {
-  for (size_t i = 0; i < sizeof arena_sizes / sizeof *arena_sizes && !arena; i++) {
-    arena = memory_reserve(arena_sizes[i]);
-    arena_bytes = arena_sizes[i];
-  }
-  return arena != NULL;
 }
 
 void livekit_ffi_initialize(livekit_ffi_callback on_event_of_program, bool capture_logs, const char *sdk,
@@ -641,20 +786,9 @@ void livekit_ffi_initialize(livekit_ffi_callback on_event_of_program, bool captu
   callback = on_event_of_program;
   bool runs = phase == STARTING || phase == RUNNING;
   if (!runs) {
-    for (int i = 0; i < 2; i++) {
-      if (channels[i] != NO_CHANNEL) channel_close(channels[i]);
-      channels[i] = NO_CHANNEL;
-    }
     program.capture_logs = capture_logs;
     snprintf(program.sdk, sizeof program.sdk, "%s", sdk ? sdk : "");
     snprintf(program.version, sizeof program.version, "%s", version ? version : "");
-    answered_once = false;
-    freed_count = 0;
-    handle_map_clear(&dropping);
-    /* A new engine counts its handles from the beginning. */
-    handle_map_clear(&held);
-    phase = STARTING;
-    events_running = true;
   }
   mutex_unlock(&state_lock);
   if (runs) {
@@ -663,30 +797,32 @@ void livekit_ffi_initialize(livekit_ffi_callback on_event_of_program, bool captu
   }
   if (!watches_forks) on_fork(in_forked_child);
   watches_forks = true;
-  if ((arena || reserve_arena()) && thread_start(event_main, NULL)) return;
-  events_running = false;
-  lose("this process has no memory or no thread for it");
+  start();
 }
 
 uint64_t livekit_ffi_request(const uint8_t *request, size_t length, const uint8_t **response, size_t *response_length) {
-  const char *reason = unavailable();
-  if (reason) {
-    complain("a request failed: %s", reason);
+  struct request_memory memory;
+  if (!request || length > MAX_MESSAGE_BYTES || !request_memory_find(request, length, &memory)) {
+    complain("a request failed: it is not an FfiRequest");
     return 0;
   }
   size_t message_bytes;
-  uint8_t *message = request_message(request, length, &message_bytes);
+  uint8_t *message = request_message(request, length, memory, &message_bytes);
   if (!message) return 0;
-  mutex_lock(&request_lock);
   struct message answer;
   struct parts parts;
   const uint8_t *writes;
   uint64_t handle = 0;
-  reason = ask(message, message_bytes, ANSWER_DEADLINE_MS, &answer, &parts);
-  if (reason) complain("a request failed: %s", reason);
-  else if (parts.head.failed) complain("%.*s", (int)parts.head.response_bytes, (const char *)parts.response);
+  const char *reason = ask_for_program(message, message_bytes, memory.begins, &answer, &parts);
+  if (reason) {
+    complain("a request failed: %s", reason);
+    free(message);
+    return 0;
+  }
+  if (parts.head.failed) complain("%.*s", (int)parts.head.response_bytes, (const char *)parts.response);
   else if (!take_lent(&answer, &parts, true, &writes)) complain("a request failed: the engine's answer does not fit");
   else if (write_back(&answer, &parts, writes)) handle = keep_response(&parts, response, response_length);
+  if (handle && memory.loads_filter) keep_filter(message, message_bytes);
   mutex_unlock(&request_lock);
   free(message);
   return handle;
@@ -710,7 +846,7 @@ static bool drop_held(uint64_t handle) {
   mutex_lock(&state_lock);
   bool known = handle_map_take(&held, handle, &response);
   bool full = false;
-  if (known && !response && phase == RUNNING) {
+  if (known && !response && phase == RUNNING && handle > first_handle()) {
     add_freed(handle);
     full = freed_count >= FREE_BATCH;
   }
@@ -718,7 +854,7 @@ static bool drop_held(uint64_t handle) {
   free(response);
   /* Whoever asks the engine for something takes them along; otherwise they are sent when there are many. */
   if (full && mutex_try_lock(&request_lock)) {
-    send_freed(now_ms() + ANSWER_DEADLINE_MS);
+    if (phase == RUNNING) send_freed(now_ms() + ANSWER_DEADLINE_MS);
     mutex_unlock(&request_lock);
   }
   return known;
@@ -728,19 +864,19 @@ bool livekit_ffi_drop_handle(uint64_t handle) {
   if (drop_held(handle)) return true;
   /* What an engine owned is gone with it. */
   if (phase == LOST || phase == DISPOSED) return true;
-  const char *reason = unavailable();
-  if (reason) {
-    complain("handle %llu was not dropped: %s", (unsigned long long)handle, reason);
-    return false;
-  }
+  if (phase != IDLE && handle != 0 && handle <= first_handle()) return true;
   uint8_t message[sizeof(struct wire_header) + sizeof handle];
   struct wire_header header = {sizeof handle, WIRE_DROP, 0};
   memcpy(message, &header, sizeof header);
   memcpy(message + sizeof header, &handle, sizeof handle);
+  const char *reason = lock_engine();
+  if (reason) {
+    complain("handle %llu was not dropped: %s", (unsigned long long)handle, reason);
+    return false;
+  }
   mutex_lock(&state_lock);
   handle_map_add(&dropping, handle, NULL);
   mutex_unlock(&state_lock);
-  mutex_lock(&request_lock);
   struct message answer;
   struct parts parts;
   reason = ask(message, sizeof message, ANSWER_DEADLINE_MS, &answer, &parts);
@@ -756,7 +892,7 @@ bool livekit_ffi_drop_handle(uint64_t handle) {
 }
 
 void livekit_ffi_dispose(void) {
-  if (unavailable()) {
+  if (lock_engine()) {
     mutex_lock(&state_lock);
     if (phase == LOST) phase = DISPOSED;
     mutex_unlock(&state_lock);
@@ -765,15 +901,14 @@ void livekit_ffi_dispose(void) {
   struct wire_header header = {0, WIRE_DISPOSE, 0};
   struct message answer;
   struct parts parts;
-  mutex_lock(&request_lock);
   const char *reason = ask((uint8_t *)&header, sizeof header, DISPOSE_DEADLINE_MS, &answer, &parts);
   if (reason) complain("the rooms may not have been left: %s", reason);
   mutex_lock(&state_lock);
   phase = DISPOSED;
   mutex_unlock(&state_lock);
-  for (int i = 0; i < 2; i++) channel_shut_down(channels[i]);
+  shut_down_channels();
   mutex_unlock(&request_lock);
   /* The callback may go away with its program: it is not called any more when this returns. */
   int64_t deadline_ms = now_ms() + END_DEADLINE_MS;
-  while (events_running && current_thread_id() != event_thread && now_ms() < deadline_ms) sleep_ms(1);
+  while (event_threads > 0 && !is_event_thread && now_ms() < deadline_ms) sleep_ms(1);
 }

@@ -38,7 +38,6 @@ void mutex_reset(mutex *m);
 int64_t now_ms(void);
 void sleep_ms(int ms);
 uint32_t current_process_id(void);
-uint64_t current_thread_id(void);
 
 /** Runs `body` on a thread of its own, which takes none of the program's signals. */
 bool thread_start(void (*body)(void *), void *argument);

@@ -49,7 +49,6 @@ int64_t now_ms(void) {
 
 void sleep_ms(int ms) { poll(NULL, 0, ms); }
 uint32_t current_process_id(void) { return (uint32_t)getpid(); }
-uint64_t current_thread_id(void) { return (uint64_t)(uintptr_t)pthread_self(); }
 
 struct thread_start_arguments {
   void (*body)(void *);

@@ -16,7 +16,6 @@ void mutex_reset(mutex *m) { InitializeSRWLock(m); }
 int64_t now_ms(void) { return (int64_t)GetTickCount64(); }
 void sleep_ms(int ms) { Sleep((DWORD)ms); }
 uint32_t current_process_id(void) { return GetCurrentProcessId(); }
-uint64_t current_thread_id(void) { return GetCurrentThreadId(); }
 
 struct thread_start_arguments {
   void (*body)(void *);

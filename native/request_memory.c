@@ -23,7 +23,15 @@ static const struct rule rules[] = {
 /* VideoBufferInfo, in field 2 of its requests; its planes are listed, but for those of RGB. */
 enum { CAPTURE_VIDEO_FRAME = 22, VIDEO_CONVERT = 23, VIDEO_BUFFER = 2 };
 enum { HEIGHT = 3, DATA_PTR = 4, STRIDE = 6, COMPONENTS = 7, COMPONENT_PTR = 1, COMPONENT_SIZE = 3 };
-enum { LOAD_AUDIO_FILTER_PLUGIN = 49 };
+enum {
+  CONNECT = 3,
+  NEW_VIDEO_SOURCE = 21,
+  NEW_AUDIO_SOURCE = 26,
+  NEW_AUDIO_RESAMPLER = 29,
+  NEW_SOX_RESAMPLER = 33,
+  LOAD_AUDIO_FILTER_PLUGIN = 49,
+  NEW_APM = 50,
+};
 
 struct bytes {
   const uint8_t *at, *end;
@@ -133,14 +141,30 @@ static bool apply_to_picture(struct bytes body, struct request_memory *found) {
   return found->length <= UINT64_C(1) << 40;
 }
 
+static bool names_no_handle(uint32_t request) {
+  switch (request) {
+    case CONNECT:
+    case NEW_VIDEO_SOURCE:
+    case NEW_AUDIO_SOURCE:
+    case NEW_AUDIO_RESAMPLER:
+    case NEW_SOX_RESAMPLER:
+    case LOAD_AUDIO_FILTER_PLUGIN:
+    case NEW_APM:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool request_memory_find(const uint8_t *request, size_t length, struct request_memory *found) {
   struct bytes rest = {request, request + length};
   struct field field;
-  *found = (struct request_memory){0, 0, false};
+  *found = (struct request_memory){0};
   while (rest.at < rest.end) {
     if (!read_field(&rest, &field)) return false;
     if (!field.content.at) continue;
     if (field.number == LOAD_AUDIO_FILTER_PLUGIN) found->loads_filter = true;
+    if (names_no_handle(field.number)) found->begins = true;
     if (field.number == CAPTURE_VIDEO_FRAME || field.number == VIDEO_CONVERT) {
       if (!apply_to_picture(field.content, found)) return false;
     }

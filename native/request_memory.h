@@ -1,4 +1,7 @@
-/* Which requests of the protocol carry an address of the program's memory: all that the library knows of the protocol. */
+/*
+ * Which requests of the protocol carry an address of the program's memory, and which name no handle: all that the library
+ * knows of the protocol.
+ */
 #ifndef OFFHOOK_REQUEST_MEMORY_H
 #define OFFHOOK_REQUEST_MEMORY_H
 
@@ -13,6 +16,8 @@ struct request_memory {
   uint64_t length;
   /** The request loads a filter, whose host gets part of the program's environment. */
   bool loads_filter;
+  /** The request names nothing of an engine, so that a new one can answer it: to connect, to make a source. */
+  bool begins;
 };
 
 /** Reads an encoded FfiRequest. False when it is not protobuf. */

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-enum { WIRE_VERSION = 1, WIRE_MAGIC = 0x4b48464f /* "OFHK" */ };
+enum { WIRE_VERSION = 2, WIRE_MAGIC = 0x4b48464f /* "OFHK" */ };
 /** Larger messages come from nothing that speaks this protocol. */
 #define MAX_MESSAGE_BYTES (256u << 20)
 
@@ -52,6 +52,8 @@ struct wire_hello {
   uint32_t capture_logs;
   uint64_t arena_address;
   uint64_t arena_bytes;
+  /** The engine's handles are above this one. */
+  uint64_t first_handle;
   uint32_t process_id;
   uint32_t sdk_bytes;
 };

@@ -20,11 +20,12 @@ function message(type, body, id = 1) {
 }
 
 function hello() {
-  const body = Buffer.alloc(32);
-  body.writeUInt32LE(1, 0);
+  const body = Buffer.alloc(40);
+  body.writeUInt32LE(2, 0);
   body.writeBigUInt64LE(4096n, 8);
   body.writeBigUInt64LE(65_536n, 16);
-  body.writeUInt32LE(6, 28);
+  body.writeBigUInt64LE(2n ** 40n, 24);
+  body.writeUInt32LE(6, 36);
   return Buffer.concat([body, Buffer.from('python1.0')]);
 }
 

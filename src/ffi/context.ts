@@ -28,7 +28,7 @@ export interface LibraryListener {
 
 /** What the handlers of requests share: handles, memory, and the way to the program. */
 export class Context {
-  readonly handles = new Handles();
+  readonly handles: Handles;
   readonly memory: EngineMemory;
   readonly outbox: Outbox;
   readonly filters = new FilterRegistry();
@@ -46,7 +46,12 @@ export class Context {
   environment: Readonly<Record<string, string>> | undefined;
   #answerBuffers: LentBuffer[] = [];
 
-  constructor(send: (delivery: Delivery) => void, addresses: AddressSpace = new VirtualAddresses()) {
+  constructor(
+    send: (delivery: Delivery) => void,
+    addresses: AddressSpace = new VirtualAddresses(),
+    handlesAbove = 0,
+  ) {
+    this.handles = new Handles(handlesAbove);
     this.memory = new EngineMemory(addresses);
     this.outbox = new Outbox(send);
   }

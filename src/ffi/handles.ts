@@ -15,7 +15,12 @@ interface Class<T extends object> {
 /** Everything that a program holds a handle of, by handle. A handle is never given out twice; 0 is none. */
 export class Handles {
   #entries = new Map<number, Entry>();
-  #last = 0;
+  #last: number;
+
+  /** @param above every handle is above this one */
+  constructor(above = 0) {
+    this.#last = above;
+  }
 
   /** A number that is no handle and never will be one: for calls, buffers and whatever else needs an id. */
   nextId(): number {

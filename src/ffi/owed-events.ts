@@ -4,7 +4,7 @@ import { type EventInit, encodeEvent } from './outbox.js';
 import { DisconnectReason } from './protocol.js';
 import type { Owed } from './wire.js';
 
-/** The events that a program still gets when the engine thread is lost, encoded. */
+/** The events that a program still gets when the engine is lost, encoded. */
 export function owedEvents(owed: Owed): Uint8Array[] {
   if ('roomHandle' in owed) {
     const { roomHandle } = owed;
@@ -17,7 +17,22 @@ export function owedEvents(owed: Owed): Uint8Array[] {
       encodeEvent({ case: 'roomEvent', value: { roomHandle, message: { case: 'eos', value: {} } } }),
     ];
   }
+  if ('stream' in owed) {
+    const { stream, streamHandle } = owed;
+    return [
+      encodeEvent({
+        case: stream,
+        value: { streamHandle, message: { case: 'eos', value: {} } },
+      } as EventInit),
+    ];
+  }
+  const gone = new OffhookError('OFFHOOK_CLOSED', 'the engine is gone');
+  if ('reader' in owed) {
+    const { reader, readerHandle } = owed;
+    const error = { description: gone.message };
+    const detail = { case: 'eos' as const, value: { error, attributes: {} } };
+    return [encodeEvent({ case: reader, value: { readerHandle, detail } } as EventInit)];
+  }
   const { callback, asyncId } = owed;
-  const gone = new OffhookError('OFFHOOK_CLOSED', 'the engine thread is gone');
   return [encodeEvent({ case: callback, value: { ...failureOf[callback](gone), asyncId } } as EventInit)];
 }

@@ -24,6 +24,8 @@ export interface FfiServerOptions {
   untilTaken?(): Promise<void> | undefined;
   /** Where the buffers of events and answers have their addresses; default: a virtual space. */
   addresses?: AddressSpace;
+  /** Handles are above this one; default: 0. */
+  handlesAbove?: number;
 }
 
 /** What a request is answered with. */
@@ -39,8 +41,8 @@ export interface FfiAnswer extends Delivery {
 export class FfiServer {
   #context: Context;
 
-  constructor({ emit, addresses, untilTaken }: FfiServerOptions) {
-    this.#context = new Context(emit, addresses);
+  constructor({ emit, addresses, untilTaken, handlesAbove }: FfiServerOptions) {
+    this.#context = new Context(emit, addresses, handlesAbove);
     if (untilTaken) this.#context.untilTaken = untilTaken;
   }
 

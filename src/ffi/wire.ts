@@ -21,15 +21,19 @@ export interface LentBuffer extends Attachment {
   holds: 'own' | 'shared';
 }
 
-/** Something that keeps the program alive: a room, or a call whose callback is owed. */
+/** Something whose end the program waits for: a room, a call whose callback is owed, a stream. */
 export interface Opened {
   id: number;
-  /** What the program is owed should the engine thread be lost. */
+  /** What the program is owed should the engine be lost. */
   owed: Owed;
 }
 
-/** A callback, or the end of a room. */
-export type Owed = { callback: CallbackCase; asyncId: bigint } | { roomHandle: bigint };
+/** A callback, or the end of a room or of a stream. */
+export type Owed =
+  | { callback: CallbackCase; asyncId: bigint }
+  | { roomHandle: bigint }
+  | { stream: 'audioStreamEvent' | 'videoStreamEvent'; streamHandle: bigint }
+  | { reader: 'byteStreamReaderEvent' | 'textStreamReaderEvent'; readerHandle: bigint };
 
 /** What comes with every answer and every event; what is empty is left out, for it costs to send. */
 export interface Delivery {

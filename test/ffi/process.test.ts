@@ -177,7 +177,7 @@ describeWith(['livekit-server'], 'a process in a room', () => {
       NODE_OPTIONS: `--require ${endOfThread}`,
     });
     expect(code).toBe(0);
-    expect(capture).toMatch(/engine thread is gone/);
+    expect(capture).toMatch(/engine is gone/);
     expect(request).toMatch(/engine thread is gone/);
   });
 

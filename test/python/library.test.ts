@@ -88,6 +88,17 @@ describeWith(['python livekit', 'cc'], 'the C library', () => {
     expect(run('threads').of('done')).toMatchObject({ events: 800, failures: [] });
   });
 
+  test('starts a new engine in place of one that was killed, and takes late drops of what that one gave out', () => {
+    const { steps, stderr } = run('replaced');
+    expect(steps).toEqual([
+      { step: 'lost', pushed: false },
+      { step: 'replaced', above: true, pushed: true, refused: true },
+      { step: 'dropped', response: true, former: true, pushed: true, own: [true, false] },
+      { step: 'disposed', children: null },
+    ]);
+    expect(stderr).toContain('the engine is gone, its rooms are disconnected: it was ended by signal 9');
+  });
+
   test('says at once which Node is missing, and why an engine did not start', () => {
     const engine = (env: Record<string, string>) => {
       const { steps, stderr } = run('start', env);

@@ -109,6 +109,16 @@ def describe(participant) -> dict:
 
 
 class Commands:
+    async def newRoom(self):
+        """Begins again with a room that was never connected, as a program does whose room is over."""
+        global room
+        for tone in tones.values():
+            tone["stopped"] = True
+        tones.clear()
+        ears.clear()
+        room = rtc.Room()
+        report_room_events()
+
     async def loadFilter(self, moduleId: str, path: str):
         rtc.AudioFilter(moduleId, path)
 
@@ -250,6 +260,10 @@ class Commands:
     async def setEnvironment(self, variables: dict[str, str]):
         """As packages set variables for the library that they load next."""
         os.environ.update(variables)
+
+    async def openFiles(self):
+        """How many descriptors this process has open, but for the one that counts them."""
+        return len(os.listdir("/proc/self/fd")) - 1
 
     async def children(self):
         """Processes that this one started: with offhook, its engine."""

@@ -105,6 +105,7 @@ export class Program {
       emit: (event) => this.#emit(event),
       untilTaken: () => this.#untilTaken(),
       addresses: this.#arena,
+      handlesAbove: hello.handlesAbove,
     });
     log.info(`process ${hello.processId} (${hello.sdk} SDK ${hello.sdkVersion}) runs on the offhook engine`);
     this.#options.onHello?.(hello, this.#server);
@@ -121,7 +122,9 @@ export class Program {
       const answer = work();
       this.#keep(answer.buffers);
       message = encodeAnswer(toProgram.answer, id, answer);
+      // Before the answer: a program that has its answer is owed what comes of it, even if this process is lost right then.
       this.#note(answer);
+      if (answer.opened) this.#flush();
     } catch (error) {
       const bytes = Buffer.from(describeError(error));
       message = encodeAnswer(toProgram.answer, id, { failed: true, bytes });
@@ -185,12 +188,15 @@ export class Program {
     this.#outgoing.push(message);
     if (this.#flushing) return;
     this.#flushing = true;
-    setImmediate(() => {
-      this.#flushing = false;
-      const messages = this.#outgoing;
-      this.#outgoing = [];
-      if (!this.#gone) this.#events.write(messages.length === 1 ? messages[0]! : Buffer.concat(messages));
-    });
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    const messages = this.#outgoing;
+    this.#outgoing = [];
+    if (this.#gone || messages.length === 0) return;
+    this.#events.write(messages.length === 1 ? messages[0]! : Buffer.concat(messages));
   }
 
   #leave(): void {

@@ -5,9 +5,10 @@ import type { Attachment, LentBuffer } from '../wire.js';
  * What the engine and liboffhook_ffi say to each other; native/wire.h is the other end and explains it. A message is a
  * header (u32 bytes of the body, u32 type, u64 id) and a body. Numbers are little-endian.
  */
-export const wireVersion = 1;
+export const wireVersion = 2;
 const magic = 0x4b48464f;
 const headerBytes = 16;
+const helloBytes = 40;
 export const prefaceBytes = 16;
 const maxMessageBytes = 256 * 2 ** 20;
 
@@ -22,24 +23,40 @@ export interface Message {
 
 /** Reads whole messages from a stream of bytes. A message is a view of what was pushed wherever that is possible. */
 export class MessageReader {
-  #rest: Buffer = Buffer.alloc(0);
+  /** The beginning of a message, in the pieces that it came in: they are put together once, when it is whole. */
+  #rest: Buffer[] = [];
+  #restBytes = 0;
+  /** What the message takes, or its header as long as that is not whole. */
+  #neededBytes = headerBytes;
 
   /** @throws OffhookError `OFFHOOK_PROTOCOL` */
   *push(chunk: Buffer): Generator<Message> {
-    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    this.#rest = Buffer.alloc(0);
+    this.#rest.push(chunk);
+    this.#restBytes += chunk.length;
+    if (this.#restBytes < this.#neededBytes) return;
+    let bytes = this.#rest.length === 1 ? chunk : Buffer.concat(this.#rest, this.#restBytes);
+    this.#keep(Buffer.alloc(0), headerBytes);
+    let neededBytes = headerBytes;
     while (bytes.length >= headerBytes) {
       const length = bytes.readUInt32LE(0);
       if (length > maxMessageBytes) throw malformed(`a message of ${length} bytes`);
-      if (bytes.length < headerBytes + length) break;
+      neededBytes = headerBytes + length;
+      if (bytes.length < neededBytes) break;
       yield {
         type: bytes.readUInt32LE(4),
         id: Number(bytes.readBigUInt64LE(8)),
         body: bytes.subarray(headerBytes, headerBytes + length),
       };
-      bytes = bytes.subarray(headerBytes + length);
+      bytes = bytes.subarray(neededBytes);
+      neededBytes = headerBytes;
     }
-    this.#rest = bytes;
+    this.#keep(bytes, neededBytes);
+  }
+
+  #keep(bytes: Buffer, neededBytes: number): void {
+    this.#rest = bytes.length > 0 ? [bytes] : [];
+    this.#restBytes = bytes.length;
+    this.#neededBytes = neededBytes;
   }
 }
 
@@ -62,6 +79,8 @@ export interface Hello {
   captureLogs: boolean;
   arenaAddress: number;
   arenaBytes: number;
+  /** Handles are above this one: the program may still drop those of an engine that is gone. */
+  handlesAbove: number;
   processId: number;
   sdk: string;
   sdkVersion: string;
@@ -69,20 +88,21 @@ export interface Hello {
 
 /** @throws OffhookError `OFFHOOK_PROTOCOL` */
 export function readHello(body: Buffer): Hello {
-  const version = body.length >= 32 ? body.readUInt32LE(0) : 0;
+  const version = body.length >= helloBytes ? body.readUInt32LE(0) : 0;
   if (version !== wireVersion) {
     throw malformed(
       `version ${version}, and this engine speaks ${wireVersion}: library and engine must be of one release`,
     );
   }
-  const sdkBytes = body.readUInt32LE(28);
+  const sdkBytes = body.readUInt32LE(36);
   return {
     captureLogs: body.readUInt32LE(4) !== 0,
     arenaAddress: Number(body.readBigUInt64LE(8)),
     arenaBytes: Number(body.readBigUInt64LE(16)),
-    processId: body.readUInt32LE(24),
-    sdk: body.toString('utf8', 32, 32 + sdkBytes),
-    sdkVersion: body.toString('utf8', 32 + sdkBytes),
+    handlesAbove: Number(body.readBigUInt64LE(24)),
+    processId: body.readUInt32LE(32),
+    sdk: body.toString('utf8', helloBytes, helloBytes + sdkBytes),
+    sdkVersion: body.toString('utf8', helloBytes + sdkBytes),
   };
 }
 

@@ -451,11 +451,17 @@ class EngineThread {
   }
 
   #keepAliveIfOpen(): void {
-    const keepAlive = this.#open.size > 0 || this.#disposing.length > 0 || this.#captures.isOwed;
+    const keepAlive = this.#isAwaited || this.#disposing.length > 0 || this.#captures.isOwed;
     if (keepAlive === this.#keepsAlive) return;
     this.#keepsAlive = keepAlive;
     if (keepAlive) this.#port.ref();
     else this.#port.unref();
+  }
+
+  /** A room is open, or a callback is owed: streams end with their rooms. */
+  get #isAwaited(): boolean {
+    for (const owed of this.#open.values()) if ('roomHandle' in owed || 'callback' in owed) return true;
+    return false;
   }
 
   #onLost(error: Error): void {

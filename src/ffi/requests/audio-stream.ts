@@ -68,6 +68,7 @@ function openStream(
   const held = new StreamHandle();
   const handle = handles.add(held, () => held.stream?.close());
   const streamHandle = BigInt(handle);
+  const opened = outbox.open({ stream: 'audioStreamEvent', streamHandle });
   try {
     held.stream = open({
       ...format,
@@ -84,13 +85,16 @@ function openStream(
         outbox.send(encodeFrameEvent(handle, frame, buffer), [buffer], handle);
         return taken;
       },
-      onEnd: () =>
+      onEnd: () => {
+        outbox.close(opened);
         outbox.emit({
           case: 'audioStreamEvent',
           value: { streamHandle, message: { case: 'eos', value: {} } },
-        }),
+        });
+      },
     });
   } catch (error) {
+    outbox.close(opened);
     handles.drop(handle);
     throw error;
   }

@@ -6,6 +6,7 @@ import { describeError } from '../../errors/index.js';
 import type { Context } from '../context.js';
 import type { Handler } from '../handler.js';
 import type { EventInit } from '../outbox.js';
+import type { Owed } from '../wire.js';
 
 /** How a reader's events are named, and what a chunk looks like. */
 type ReaderEvent<Piece> = (
@@ -19,32 +20,37 @@ interface Eos {
 
 async function readOn<Piece>(
   reader: AsyncIterable<Piece> & { attributes: Readonly<Record<string, string>> },
+  owed: Owed,
   event: ReaderEvent<Piece>,
   { outbox }: Context,
 ): Promise<void> {
+  const opened = outbox.open(owed);
   let error: Eos['error'];
   try {
     for await (const content of reader) outbox.emit(event({ case: 'chunkReceived', value: { content } }));
   } catch (cause) {
     error = { description: describeError(cause) };
   }
+  outbox.close(opened);
   outbox.emit(event({ case: 'eos', value: { error, attributes: { ...reader.attributes } } }));
 }
 
-export const byteReadIncremental: Handler<'byteReadIncremental'> = ({ readerHandle }, context) => {
+export const byteReadIncremental: Handler<'byteReadIncremental'> = ({ readerHandle = 0n }, context) => {
   const reader = context.handles.take(readerHandle, ByteStreamReader);
   void readOn<Uint8Array>(
     reader,
+    { reader: 'byteStreamReaderEvent', readerHandle },
     (detail) => ({ case: 'byteStreamReaderEvent', value: { readerHandle, detail } }),
     context,
   );
   return {};
 };
 
-export const textReadIncremental: Handler<'textReadIncremental'> = ({ readerHandle }, context) => {
+export const textReadIncremental: Handler<'textReadIncremental'> = ({ readerHandle = 0n }, context) => {
   const reader = context.handles.take(readerHandle, TextStreamReader);
   void readOn<string>(
     reader,
+    { reader: 'textStreamReaderEvent', readerHandle },
     (detail) => ({ case: 'textStreamReaderEvent', value: { readerHandle, detail } }),
     context,
   );

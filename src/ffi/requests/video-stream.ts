@@ -57,6 +57,7 @@ function openStream(
   const held = new VideoStreamHandle();
   const handle = handles.add(held, () => held.stream?.close());
   const streamHandle = BigInt(handle);
+  const opened = outbox.open({ stream: 'videoStreamEvent', streamHandle });
   try {
     held.stream = open({
       ...(request.format === undefined ? {} : { format: formatOf(request.format) }),
@@ -85,6 +86,7 @@ function openStream(
           log.error(`a video stream ends: ${describeError(error)}`);
           context.library?.failed(streamHandle, error);
         }
+        outbox.close(opened);
         outbox.emit({
           case: 'videoStreamEvent',
           value: { streamHandle, message: { case: 'eos', value: {} } },
@@ -92,6 +94,7 @@ function openStream(
       },
     });
   } catch (error) {
+    outbox.close(opened);
     handles.drop(handle);
     throw error;
   }

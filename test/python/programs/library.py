@@ -4,8 +4,10 @@ import ctypes
 import json
 import mmap
 import os
+import signal
 import sys
 import threading
+import time
 
 from livekit.rtc._proto import ffi_pb2
 
@@ -193,6 +195,46 @@ def threads() -> None:
     show(step="done", events=len(events), failures=failures)
 
 
+def replaced() -> None:
+    """The engine is killed: what it gave out is dropped late, and the next request that begins something has a new one."""
+    initialize()
+    first = new_sox()
+    samples = ctypes.create_string_buffer(960)
+    assert push(first, ctypes.addressof(samples), 960)
+    response, _ = send(ffi_pb2.FfiRequest(new_audio_resampler={}).SerializeToString())
+    engine = _child()
+    os.kill(engine, signal.SIGKILL)
+    while _child() == engine:
+        time.sleep(0.01)
+    show(step="lost", pushed=push(first, ctypes.addressof(samples), 960))
+    second = new_sox()
+    to_former = {"resampler_handle": first, "data_ptr": ctypes.addressof(samples), "size": 960}
+    show(
+        step="replaced",
+        above=second > first,
+        pushed=push(second, ctypes.addressof(samples), 960),
+        refused="unknown" in request(push_sox_resampler=to_former).push_sox_resampler.error,
+    )
+    show(
+        step="dropped",
+        response=library.livekit_ffi_drop_handle(response),
+        former=library.livekit_ffi_drop_handle(first),
+        pushed=push(second, ctypes.addressof(samples), 960),
+        own=[library.livekit_ffi_drop_handle(second) for _ in range(2)],
+    )
+    library.livekit_ffi_dispose()
+    show(step="disposed", children=_child())
+
+
+def _child() -> int | None:
+    """The process that this one started: its engine."""
+    for task in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{task}/children") as file:
+            for child in file.read().split():
+                return int(child)
+    return None
+
+
 def start() -> None:
     """Whether there is an engine at all."""
     initialize()
@@ -211,5 +253,5 @@ def wait() -> None:
 
 
 {
-    f.__name__: f for f in (order, handles, addresses, garbage, fork, threads, start, wait)
+    f.__name__: f for f in (order, handles, addresses, garbage, fork, threads, replaced, start, wait)
 }[sys.argv[1]]()
