@@ -69,7 +69,7 @@ export interface ConnectOptions {
   iceServers?: readonly IceServer[];
   /** `relay`: only through TURN servers. Default `all`. */
   iceTransportPolicy?: 'all' | 'relay';
-  /** Reconnects that are tried before the room gives up; default 10. */
+  /** Reconnects that are tried before the room gives up; default 20. */
   maxReconnectAttempts?: number;
   /** Encrypts media and data end to end, and decrypts those of others. */
   encryption?: EncryptionOptions;

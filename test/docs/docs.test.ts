@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { renderSnapshot } from '../../bench/snapshot.mjs';
 import { apiReference } from '../../scripts/api-reference.mjs';
+import { limits } from '../../src/limits.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folders = [
@@ -69,6 +70,13 @@ describe('the documentation', () => {
 
   test('has the API as the comments in the code have it', () => {
     expect(texts.get('docs/api.md'), 'run: node scripts/api-reference.mjs').toBe(apiReference());
+  });
+
+  test('gives the default of maxReconnectAttempts that the engine has', () => {
+    const stated = ['docs/api.md', 'docs/connection.md'].map((page) =>
+      /(?:gives up; default (\d+)|(\d+) of them by default)/.exec(texts.get(page)!)?.slice(1).find(Boolean),
+    );
+    expect(stated.map(Number)).toEqual([limits.reconnectAttempts.value, limits.reconnectAttempts.value]);
   });
 
   test('uses commands and options that offhook has', () => {

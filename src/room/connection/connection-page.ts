@@ -12,20 +12,21 @@ them. With \`waitFor: 'media'\` it returns when they are up.
 
 - **Resuming** keeps the session. A new signal connection takes the place of the one that was lost, SyncState tells the
   server what we have, ICE restarts on both peer connections, and reliable packets that the server did not get are sent
-  again by their sequence numbers. Nothing of the program's is touched: tracks, streams and participants stay.
+  again by their sequence numbers. The program's tracks, streams and participants stay.
 - **Reconnecting** begins a new session, when the server does not know the old one, asks for it, or a peer connection
   failed. Local tracks are published again under the publications that the program holds (\`localTrackRepublished\`).
   Remote participants who stayed are still the same; the program is told who left or came meanwhile. A remote track that is
   still there goes on in the streams that are open on it.
 - Attempts begin at once, then after an exponential back-off with jitter (150 ms doubling up to 3 s, each drawn between 0
   and that), 20 of them by default (\`maxReconnectAttempts\`). Reconnecting begins at once where resuming has found that
-  the session is gone. The early attempts are short, so that none still waits for a network that has come back, or for
-  an answer that a cluster of servers has asked a dead node for. A token that the server refreshed is used.
+  the session is gone. The early attempts are short, so that none is still waiting on the old network when a new one
+  is there, or on a server that has asked a dead node of its cluster. A token that the server refreshed is used.
 - What is sent meanwhile waits: data packets in order, publishes until their deadline. After reconnecting, reliable
   packets wait up to 2 s for those who were there before: when a server goes away everyone is disconnected, and a room
   passes nothing on to somebody who is not back yet. What was under way when the old session ended may be lost: whether
-  it arrived is not known, a new session counts anew, and to send it again could double it. Nothing sent after the loss is
-  noticed is lost: that is at once where the server or its host ends the connection, and after 1.5 s of silence otherwise.
+  it arrived is not known, and a new session numbers its packets anew, so sending it again could deliver it twice. What is
+  sent after the loss was noticed is not lost. The loss is noticed at once where the server or its host ends the connection,
+  and after 1.5 s of silence otherwise.
 - When it is over, \`disconnected\` says why: its \`message\` names the stage that failed last.
 `;
 
