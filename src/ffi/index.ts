@@ -1,3 +1,4 @@
+export { checkEnvironment } from './environment.js';
 export { Logs } from './logs.js';
 export type { CallbackCase, EventOf, InitOf, RequestCase, RequestOf, ResponseOf } from './messages.js';
 export { default as EngineThread } from './program/engine-thread.cjs';

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { describeSubject, isShown, type LogLevel, type LogRecord, setLogSink } from '../logging/index.js';
-import { standardErrorLevel } from './log-level.js';
+import { standardErrorLevel } from './environment.js';
 import type { Outbox } from './outbox.js';
 import { LogLevel as FfiLogLevel } from './protocol.js';
 

@@ -2,6 +2,7 @@ import { RpcError } from '../data/index.js';
 import { describeError, OffhookError } from '../errors/index.js';
 import {
   type CallbackCase,
+  checkEnvironment,
   EngineThread,
   type ErrorRecord,
   type EventOf,
@@ -47,7 +48,10 @@ export class LibraryEngine {
 
   /** Starts the engine thread at the first call. */
   static get shared(): LibraryEngine {
-    LibraryEngine.#shared ??= new LibraryEngine();
+    if (!LibraryEngine.#shared) {
+      checkEnvironment();
+      LibraryEngine.#shared = new LibraryEngine();
+    }
     return LibraryEngine.#shared;
   }
 

@@ -10,3 +10,4 @@ export {
   logLevels,
   setLogSink,
 } from './log.js';
+export { makeFolder } from './make-folder.js';

@@ -1,7 +1,7 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeError } from '../errors/index.js';
-import { createLogger } from '../logging/index.js';
+import { createLogger, makeFolder } from '../logging/index.js';
 import type { Timeline } from './timeline.js';
 
 const log = createLogger('timeline');
@@ -18,9 +18,10 @@ let saved = 0;
 export function saveTimeline(timeline: Timeline, folder: string): () => void {
   saved += 1;
   const path = join(folder, `${process.pid}-${saved}.json`);
+  let isReported = false;
   const write = () => {
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       writeFileSync(
         `${path}.part`,
         JSON.stringify({ schemaVersion, pid: process.pid, ...timeline.toJSON() }, null, 2),
@@ -28,7 +29,8 @@ export function saveTimeline(timeline: Timeline, folder: string): () => void {
       renameSync(`${path}.part`, path);
     } catch (error) {
       // A full or read-only disk must not cost a call.
-      log.warn(`${path}: the timeline is not saved: ${describeError(error)}`);
+      if (!isReported) log.warn(`${path}: the timeline is not saved: ${describeError(error)}`);
+      isReported = true;
     }
   };
   return timeline.onSpanEnd(write);

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { AccessToken } from 'livekit-server-sdk';
@@ -41,6 +42,20 @@ async function serverInAnotherThread(): Promise<typeof server> {
   const worker = new Worker(code, { eval: true, workerData: path });
   const [url] = await once(worker, 'message');
   return { url, close: () => worker.terminate() };
+}
+
+/** Runs Node to its end, and resolves with what it printed as errors. */
+async function run(
+  args: string[],
+  env: Record<string, string>,
+): Promise<{ stderr: string; status: number | null }> {
+  const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, timeout: 20_000 });
+  let stderr = '';
+  child.stderr.on('data', (chunk) => {
+    stderr += String(chunk);
+  });
+  const [status] = await once(child, 'close');
+  return { stderr, status };
 }
 
 async function tokenOf(identity: string): Promise<string> {
@@ -303,6 +318,27 @@ test('a filter that is not there is an error that names it', () => {
   const register = () => offhook.registerAudioFilter({ moduleId: 'gain', modulePath: '/nowhere/gain.mjs' });
   expect(register).toThrow(/gain\.mjs does not exist/);
   expect(register).toThrow(expect.objectContaining({ code: 'OFFHOOK_FILTER' }));
+});
+
+test('variables that cannot be used are reported once, at the start, and the room is joined', async () => {
+  const program = `
+    import { Room } from ${JSON.stringify(new URL('../../dist/engine/index.js', import.meta.url).href)};
+    for (let i = 0; i < 2; i++) {
+      const room = new Room();
+      await room.connect(${JSON.stringify(server.url)}, ${JSON.stringify(await tokenOf('ada'))});
+      await room.disconnect();
+    }`;
+  const { stderr, status } = await run(['--input-type=module', '-e', program], {
+    OFFHOOK_LOG: 'loud',
+    OFFHOOK_TIMELINE: '/proc/nowhere',
+  });
+  expect(status).toBe(0);
+  const reported = stderr.split('\n').filter((line) => line.startsWith('offhook: '));
+  expect(reported).toEqual([
+    expect.stringContaining('OFFHOOK_LOG is none of error, warn, info, debug: "loud"'),
+    expect.stringContaining('OFFHOOK_TIMELINE is no folder that can be written to'),
+  ]);
+  expect(stderr).not.toContain('is not saved');
 });
 
 describe('arguments', () => {

@@ -1,6 +1,7 @@
 import { connect, Socket } from 'node:net';
 import { describeError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
+import { checkEnvironment } from '../environment.js';
 import { captureInto, Logs } from '../logs.js';
 import { Program } from './program.js';
 
@@ -8,6 +9,7 @@ import { Program } from './program.js';
 const requestsFd = 3;
 const eventsFd = 4;
 
+checkEnvironment();
 const log = createLogger('ffi/process');
 const logs = new Logs();
 

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { describeError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
+import { checkEnvironment } from '../environment.js';
 import { Logs } from '../logs.js';
 import { ListeningEngine } from './listening-engine.js';
 
@@ -11,6 +12,7 @@ import { ListeningEngine } from './listening-engine.js';
 const { values } = parseArgs({
   options: { address: { type: 'string', default: '' }, mode: { type: 'string', default: 'own' } },
 });
+checkEnvironment();
 const log = createLogger('ffi/process');
 new Logs();
 
