@@ -48,6 +48,8 @@ interface SignalServiceOptions {
 }
 
 const publishCodecs = ['audio/opus', 'audio/red', 'video/vp8', 'video/h264', 'video/vp9', 'video/av1'];
+/** How long a client that leaves may take to say so once its connections have ended. */
+const leaveGraceMs = 1_000;
 
 /** `/rtc`: brings clients into their rooms and keeps their sessions. */
 export class SignalService {
@@ -208,11 +210,18 @@ export class SignalService {
     const { endpoint } = this.#options;
     const { address, iceLite } = participant.client;
     const candidates = hostCandidates(endpoint.udp, address);
-    const onFailed = () => {
-      participant.hasLostTransport = true;
+    const joinAgain = () => {
+      if (room.participants.get(participant.identity) !== participant) return;
       // With its signalling gone too there is nobody left to wait for.
       if (!participant.socket) room.remove(participant, DisconnectReason.SIGNAL_CLOSE);
       else participant.requestReconnect(LeaveRequest_Action.RECONNECT, DisconnectReason.CONNECTION_TIMEOUT);
+    };
+    const onFailed = () => {
+      // A client that leaves ends its connections too, and that may be heard before its leave.
+      if (participant.socket && !participant.hasLostTransport)
+        startTimeout(participant.boundary.name, leaveGraceMs, joinAgain, { keepsProcess: false });
+      else if (!participant.socket) joinAgain();
+      participant.hasLostTransport = true;
     };
     const connected = (primary: boolean) => () => {
       if (primary) room.activate(participant);

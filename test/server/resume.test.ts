@@ -67,9 +67,9 @@ test('one that is lost again has the whole time again', async () => {
   watcher.close();
 });
 
-test('one whose connection has ended is told to join anew, and cannot resume', async () => {
-  const watcher = await SignalPeer.join(server.url, 'ended', 'watcher');
-  const peer = await SignalPeer.join(server.url, 'ended', 'ada');
+/** A participant whose connection is up. */
+async function connectedPeer(room: string): Promise<{ peer: SignalPeer; connection: PeerConnection }> {
+  const peer = await SignalPeer.join(server.url, room, 'ada');
   const connection = new PeerConnection({
     name: 'ada',
     bindAddress: '127.0.0.1',
@@ -78,6 +78,27 @@ test('one whose connection has ended is told to join anew, and cannot resume', a
   peer.send({ case: 'offer', value: { type: 'offer', sdp: connection.offer([dataSection('0')]) } as never });
   connection.acceptAnswer((await peer.next('answer')).sdp);
   await expect.poll(() => connection.state).toBe('connected');
+  return { peer, connection };
+}
+
+test('one whose connection has ended and that leaves then has left at once', async () => {
+  const watcher = await SignalPeer.join(server.url, 'leaving', 'watcher');
+  const { peer, connection } = await connectedPeer('leaving');
+  connection.close();
+  for (let i = 0; i < 5; i++) {
+    peer.send({ case: 'ping', value: 1n });
+    await peer.next('pong');
+  }
+  peer.send({ case: 'leave', value: undefined as never });
+  const gone = await watcher.until('update', (update) => update.participants[0]?.state === 3);
+  // CLIENT_INITIATED
+  expect(gone.participants[0]).toMatchObject({ identity: 'ada', disconnectReason: 1 });
+  watcher.close();
+});
+
+test('one whose connection has ended is told to join anew, and cannot resume', async () => {
+  const watcher = await SignalPeer.join(server.url, 'ended', 'watcher');
+  const { peer, connection } = await connectedPeer('ended');
   connection.close();
   // RECONNECT, CONNECTION_TIMEOUT
   expect(await peer.next('leave')).toMatchObject({ action: 2, reason: 14 });
