@@ -114,7 +114,9 @@ const result = { machine: { cores: (await import('node:os')).cpus().length }, ca
 const before = cpuMs(gateway.program.pid);
 const dialled = await phones.ask('call', { count: calls, perSecond: 10, talkMs: 0 });
 result.answerMs = spread(dialled.answerMs);
-result.notAnswered = calls - dialled.answerMs.length;
+result.notAnswered = [...new Set(dialled.failures)].map(
+  (why) => `${dialled.failures.filter((one) => one === why).length} × ${why}`,
+);
 const talkFrom = cpuMs(gateway.program.pid);
 const startedMs = performance.now();
 const heard = await phones.ask('talk', { talkMs });

@@ -94,6 +94,7 @@ const acts = {
   start: async () => ({}),
   call: async ({ count, perSecond }) => {
     const answerMs = [];
+    const failures = [];
     const dialling = [];
     for (let i = 0; i < count; i++) {
       const phone = await new Phone().open();
@@ -103,13 +104,16 @@ const acts = {
             answerMs.push(ms);
             calls.add(phone);
           },
-          () => phone.socket.close(),
+          (error) => {
+            failures.push(error.message);
+            phone.socket.close();
+          },
         ),
       );
       await sleep(1_000 / perSecond);
     }
     await Promise.all(dialling);
-    return { answerMs };
+    return { answerMs, failures };
   },
   talk: async ({ talkMs }) => {
     for (const phone of calls) {
