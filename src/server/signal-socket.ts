@@ -70,7 +70,11 @@ export class SignalSocket {
     socket.on('message', this.#boundary.wrap('message', receive));
     socket.on('error', (error) => log.debug(`${name}: socket error: ${error.message}`));
     const end = () => {
+      const last = this.#waiting.at(-1);
       this.#stop();
+      // A client leaves and closes at once: others would take it for lost if its leave went with its place in the queue.
+      const message = last && this.#parse(bytesOf(last.data), last.isBinary);
+      if (message?.case === 'leave') this.#boundary.run('request', () => options.onRequest(message));
       options.onClose();
     };
     socket.on('close', this.#boundary.wrap('close', end));
@@ -146,8 +150,7 @@ export class SignalSocket {
 
   #receive(data: RawData, isBinary: boolean): void {
     this.#silence.restart();
-    const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(data as Buffer[]);
-    const message = this.#parse(bytes, isBinary);
+    const message = this.#parse(bytesOf(data), isBinary);
     if (message) this.#options.onRequest(message);
   }
 
@@ -165,4 +168,8 @@ export class SignalSocket {
       return undefined;
     }
   }
+}
+
+function bytesOf(data: RawData): Buffer {
+  return Buffer.isBuffer(data) ? data : Buffer.concat(data as Buffer[]);
 }
