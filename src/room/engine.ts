@@ -162,16 +162,16 @@ export class Engine implements ConnectionHost, LocalTracksHost, DataTracksHost {
       },
       async (signal) => {
         const session = await this.whenConnected(signal);
-        const { requestId, answer } = this.requests.next();
         const local = this.#state?.local;
-        const value = new UpdateParticipantMetadata({
-          requestId,
-          metadata: changes.metadata ?? local?.metadata ?? '',
-          name: changes.name ?? local?.name ?? '',
-          attributes: changes.attributes ?? {},
+        await this.requests.ask(signal, (requestId) => {
+          const value = new UpdateParticipantMetadata({
+            requestId,
+            metadata: changes.metadata ?? local?.metadata ?? '',
+            name: changes.name ?? local?.name ?? '',
+            attributes: changes.attributes ?? {},
+          });
+          session.send({ case: 'updateMetadata', value });
         });
-        session.send({ case: 'updateMetadata', value });
-        await answer;
       },
     );
   }

@@ -36,6 +36,23 @@ describe('the table of requests', () => {
   });
 });
 
+test('what a request lent and wrote before it threw does not go along with the next answer', () => {
+  const row = requestTable.getStats;
+  const { handler } = row;
+  row.handler = (_request, context) => {
+    context.answerWith({ address: 4_096, bytes: new Uint8Array(64) } as never);
+    context.memory.write(8_192n, new Uint8Array(64));
+    throw new Error('half done');
+  };
+  try {
+    expect(() => ffi.handle(emptyRequest('getStats'))).toThrow('half done');
+  } finally {
+    row.handler = handler;
+  }
+  const answer = ffi.handle(emptyRequest('dispose'));
+  expect([answer.buffers, answer.writes]).toEqual([undefined, undefined]);
+});
+
 describe('a request', () => {
   test('that is not there yet is answered with an error that names it', () => {
     for (const name of names.filter((candidate) => requestTable[candidate].status === 'not yet')) {

@@ -7,6 +7,7 @@ import {
 } from '@livekit/protocol';
 import { OffhookError, outsideText } from '../../errors/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
+import { untilAborted } from '../until-aborted.js';
 
 /** Requests to the server that await its answer: tracks by their cid, others by their number. */
 export class Requests {
@@ -14,13 +15,31 @@ export class Requests {
   #byId = new Map<number, Deferred<unknown>>();
   #tracks = new Map<string, { request: AddTrackRequest; deferred: Deferred<TrackInfo> }>();
 
-  /** A number for a request, and its answer: undefined where it is but a yes. */
-  next(): { requestId: number; answer: Promise<unknown> } {
+  /** A number for a request whose answer nobody awaits. */
+  nextId(): number {
     this.#lastId++;
-    const requestId = this.#lastId;
+    return this.#lastId;
+  }
+
+  /**
+   * Sends a request under a number of its own. Resolves with its answer: undefined where it is but a yes. Once `signal`
+   * has aborted, the request is forgotten.
+   */
+  async ask(signal: AbortSignal, send: (requestId: number) => void): Promise<unknown> {
+    const requestId = this.nextId();
     const deferred = createDeferred<unknown>();
     this.#byId.set(requestId, deferred);
-    return { requestId, answer: deferred.promise.finally(() => this.#byId.delete(requestId)) };
+    try {
+      send(requestId);
+      return await untilAborted(deferred.promise, signal);
+    } finally {
+      this.#byId.delete(requestId);
+    }
+  }
+
+  /** How many requests await their answer. */
+  get waiting(): number {
+    return this.#byId.size + this.#tracks.size;
   }
 
   /** The server's answer to an AddTrackRequest. */

@@ -9,7 +9,6 @@ import {
 } from '@livekit/protocol';
 import { withDeadline } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
-import { untilAborted } from '../until-aborted.js';
 import type { DataTracksHost } from './data-tracks.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -65,7 +64,7 @@ export class Schemas {
   /** A new session has nothing of what the one before was told. */
   rejoined(): void {
     for (const blob of this.#defined.values()) {
-      const { requestId } = this.#host.requests.next();
+      const requestId = this.#host.requests.nextId();
       const value = new StoreDataBlobRequest({ requestId, blob });
       this.#host.send({ case: 'storeDataBlobRequest', value });
     }
@@ -79,9 +78,7 @@ export class Schemas {
     const advice = 'A server of a version without schemas does not answer.';
     return withDeadline({ stage: 'request', timeoutMs, what, advice }, async (signal) => {
       const session = await this.#host.whenConnected(signal);
-      const { requestId, answer } = this.#host.requests.next();
-      session.send(request(requestId));
-      return untilAborted(answer, signal);
+      return this.#host.requests.ask(signal, (requestId) => session.send(request(requestId)));
     });
   }
 }
