@@ -122,6 +122,13 @@ class Commands:
     async def loadFilter(self, moduleId: str, path: str):
         rtc.AudioFilter(moduleId, path)
 
+    async def importNoiseCancellation(self):
+        """Imports LiveKit's plugin, which registers its filter, and tells the filter's id and the options of a stream."""
+        from livekit.plugins import noise_cancellation
+
+        options = noise_cancellation.NC()
+        return {"moduleId": options.module_id, "options": options.options}
+
     async def connect(self, url: str, token: str, hearing: dict | None = None, options: dict | None = None):
         hearing = {"sampleRate": 48_000} if hearing is None else hearing
 

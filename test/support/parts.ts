@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { describe, type SuiteFactory } from 'vitest';
-import { python } from '../../scripts/python-tools.mjs';
+import { laterLivekit, python } from '../../scripts/python-tools.mjs';
 import { findLivekitServer } from './livekit-server.mjs';
 
 /** What a test may need that npm does not install. */
@@ -13,6 +14,7 @@ export type Part =
   | 'openssl'
   | 'python'
   | 'python livekit'
+  | 'python livekit 1.2'
   | 'baresip'
   | 'sipp'
   | 'linphone'
@@ -36,6 +38,7 @@ const isHere: Record<Part, () => boolean> = {
   python: () => answers('python3', ['-c', 'import venv, ensurepip']),
   'python livekit': () =>
     answers(python, ['-c', 'import importlib.metadata as m; m.version("livekit-agents")']),
+  'python livekit 1.2': () => existsSync(laterLivekit),
   // These two do not end with 0 when they are asked for help.
   baresip: () => starts('baresip', ['-h']),
   sipp: () => starts('sipp', ['-v']),
