@@ -136,6 +136,15 @@ describe('jobs for agents', () => {
     caller.close();
   });
 
+  test('a worker that refuses for the moment is offered the job again', async () => {
+    const worker = await Worker.register(server.url);
+    const caller = await SignalPeer.join(server.url, 'r', 'caller');
+    const { job } = await worker.next('availability');
+    worker.answer(job!, false);
+    expect((await worker.takeJob()).job.id).toBe(job!.id);
+    caller.close();
+  });
+
   test('a worker that is full gets none until it has room again', async () => {
     const worker = await Worker.register(server.url);
     worker.send({ case: 'updateWorker', value: new UpdateWorkerStatus({ status: 1, load: 1 }) });

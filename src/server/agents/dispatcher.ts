@@ -5,6 +5,7 @@ import { newSid } from '../ids.js';
 import { limits } from '../limits.js';
 import type { Participant } from '../participant.js';
 import type { Room, RoomListener } from '../room.js';
+import { startTimeout, type Timer } from '../timers.js';
 import type { AgentWorker } from './agent-worker.js';
 import type { AgentWorkers } from './agent-workers.js';
 
@@ -17,7 +18,17 @@ interface WaitingJob {
   dispatch: AgentDispatch;
   refusers: Set<AgentWorker>;
   offering: boolean;
+  /** Offers the job again to those who have refused it. */
+  retry?: Timer;
+  retryDelayMs: number;
 }
+
+/**
+ * A refusal may be for the moment: a worker of livekit-agents refuses while it takes on another job. Those who have refused
+ * are asked again after this, and each time after twice as long.
+ */
+const firstRetryMs = 500;
+const maxRetryMs = 30_000;
 
 /**
  * Sends agents into rooms: those that a room's configuration or the API names, or any unnamed one. A job for which
@@ -50,8 +61,7 @@ export class Dispatcher implements RoomListener {
 
   onParticipantLeft(room: Room, participant: Participant): void {
     for (const waiting of this.#waiting) {
-      if (waiting.room === room && waiting.job.participant?.sid === participant.sid)
-        this.#waiting.delete(waiting);
+      if (waiting.room === room && waiting.job.participant?.sid === participant.sid) this.#forget(waiting);
     }
   }
 
@@ -95,7 +105,7 @@ export class Dispatcher implements RoomListener {
     const dispatch = this.#dispatches.get(room)?.get(id);
     if (!dispatch) return undefined;
     this.#dispatches.get(room)?.delete(id);
-    for (const waiting of this.#waiting) if (waiting.dispatch === dispatch) this.#waiting.delete(waiting);
+    for (const waiting of this.#waiting) if (waiting.dispatch === dispatch) this.#forget(waiting);
     for (const job of dispatch.state?.jobs ?? []) this.#workers.terminate(job.id);
     if (dispatch.state) dispatch.state.deletedAt = BigInt(Date.now()) * 1_000_000n;
     return dispatch;
@@ -117,12 +127,35 @@ export class Dispatcher implements RoomListener {
       attributes: dispatch.attributes,
       ...(participant ? { participant: participant.info() } : {}),
     });
-    this.#wait({ job, room, dispatch, refusers: new Set(), offering: false });
+    this.#wait(job, room, dispatch);
   }
 
-  #wait(waiting: WaitingJob): void {
+  #wait(job: Job, room: Room, dispatch: AgentDispatch): void {
+    const refusers = new Set<AgentWorker>();
+    const waiting = { job, room, dispatch, refusers, offering: false, retryDelayMs: firstRetryMs };
     this.#waiting.add(waiting);
     this.#offer(waiting);
+  }
+
+  /** Returns whether the job was waiting. */
+  #forget(waiting: WaitingJob): boolean {
+    waiting.retry?.cancel();
+    return this.#waiting.delete(waiting);
+  }
+
+  #retryLater(waiting: WaitingJob): void {
+    if (!this.#waiting.has(waiting)) return;
+    waiting.retry?.cancel();
+    waiting.retry = startTimeout(
+      `job ${waiting.job.id}`,
+      waiting.retryDelayMs,
+      () => {
+        waiting.refusers.clear();
+        this.#offer(waiting);
+      },
+      { keepsProcess: false },
+    );
+    waiting.retryDelayMs = Math.min(2 * waiting.retryDelayMs, maxRetryMs);
   }
 
   #offerWaiting(): void {
@@ -139,11 +172,12 @@ export class Dispatcher implements RoomListener {
       .then((taken) => {
         if (!taken) {
           this.#announceWaiting(waiting);
+          if (refusers.size > 0) this.#retryLater(waiting);
           return;
         }
         if (dispatch.state) remember(job, dispatch.state);
         // Withdrawn while the worker was making up its mind.
-        if (!this.#waiting.delete(waiting)) this.#workers.terminate(job.id);
+        if (!this.#forget(waiting)) this.#workers.terminate(job.id);
       })
       .catch((error: unknown) => log.error(`job ${job.id} was not offered: ${describeError(error)}`))
       .finally(() => {
@@ -171,7 +205,7 @@ export class Dispatcher implements RoomListener {
       if (!room || !dispatch || room.participants.has(job.state?.participantIdentity ?? '')) continue;
       log.warn(`job ${job.id} lost its worker before the agent had joined, offered again`);
       if (dispatch.state) dispatch.state.jobs = dispatch.state.jobs.filter(({ id }) => id !== job.id);
-      this.#wait({ job: job.clone(), room, dispatch, refusers: new Set(), offering: false });
+      this.#wait(job.clone(), room, dispatch);
     }
   }
 }
