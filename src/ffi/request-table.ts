@@ -116,7 +116,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   connect: {
     handler: connect,
     status: 'works',
-    note: 'Encryption with AES-GCM, the only cipher that LiveKit clients have. join_retries is not acted on.',
+    note: 'Encryption with AES-GCM, the only cipher that LiveKit clients have.',
     test: 'ffi/room',
   },
   disconnect: { handler: disconnect, status: 'works', test: 'ffi/room' },
@@ -124,8 +124,8 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   simulateScenario: {
     handler: simulateScenario,
     status: 'partly',
-    note: 'Forcing TCP and TLS needs a server that offers them: livekit-server. TLS is not tested.',
-    test: 'ffi/reconnect',
+    note: 'Forcing TCP needs a server that offers it (livekit-server), forcing TLS one with TURN over TLS; that is not tested.',
+    test: 'ffi/force-transport',
   },
 
   publishTrack: {

@@ -114,7 +114,9 @@ export class VideoEncoder {
       height: settings.height,
       bitrate: settings.bitrateBps,
       framerate: framesPerSecond,
-      latencyMode: 'realtime',
+      // Either mode gives each frame at once (the package sets libx264's zero latency and libvpx's realtime deadline), but
+      // `realtime` makes every tenth frame a key frame: four times as large, it waits for the pace of the path.
+      latencyMode: 'quality',
       hardwareAcceleration: 'prefer-software',
       ...(codec === 'h264' ? { avc: { format: 'annexb' } } : {}),
     });

@@ -4,6 +4,7 @@ import { JoinResponse } from '@livekit/protocol';
 import { AccessToken } from 'livekit-server-sdk';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
+import { InProcess } from '../ffi/in-process.js';
 import { say } from '../signal/fake-server.js';
 import { Room } from '../support/engine.js';
 
@@ -40,11 +41,15 @@ beforeEach(async () => {
 });
 afterEach(() => close());
 
+async function token(): Promise<string> {
+  const access = new AccessToken('key', 'secret', { identity: 'me' });
+  access.addGrant({ roomJoin: true, room: 'room' });
+  return access.toJwt();
+}
+
 async function join(joinRetries: number): Promise<Room> {
-  const token = new AccessToken('key', 'secret', { identity: 'me' });
-  token.addGrant({ roomJoin: true, room: 'room' });
   const room = new Room();
-  await room.connect(url, await token.toJwt(), { iceServers: [], joinRetries });
+  await room.connect(url, await token(), { iceServers: [], joinRetries });
   return room;
 }
 
@@ -61,4 +66,18 @@ it('does not try again with a token that is refused', async () => {
   refusals = { status: '401 Unauthorized', count: 10 };
   await expect(join(2)).rejects.toMatchObject({ code: 'OFFHOOK_UNAUTHORIZED' });
   expect(asked).toBe(1);
+});
+
+it('tries as often as a connect request asks', async () => {
+  refusals = { status: '503 Service Unavailable', count: 2 };
+  const ffi = new InProcess();
+  const connect = async (options: { joinRetries?: number }) => {
+    asked = 0;
+    const { asyncId } = ffi.request({ case: 'connect', value: { url, token: await token(), options } });
+    const { message } = await ffi.waitFor('connect', (value) => value.asyncId === asyncId);
+    return { outcome: message.case, asked };
+  };
+  expect(await connect({ joinRetries: 1 })).toEqual({ outcome: 'error', asked: 2 });
+  expect(await connect({ joinRetries: 2 })).toEqual({ outcome: 'result', asked: 3 });
+  await ffi.dispose();
 });

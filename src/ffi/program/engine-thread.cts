@@ -63,6 +63,16 @@ function alone(bytes: Uint8Array): Uint8Array {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
 }
 
+/** A picture is moved to the engine's thread, not copied once more. Below that size, moving costs more than copying. */
+const transferFromBytes = 65_536;
+
+/** @param bytes a copy that nobody else reads */
+function transferable(bytes: Uint8Array): ArrayBuffer[] {
+  const { buffer, byteLength } = bytes;
+  const isWhole = byteLength >= transferFromBytes && byteLength === buffer.byteLength;
+  return isWhole && buffer instanceof ArrayBuffer ? [buffer] : [];
+}
+
 /**
  * Loads the codec's addon in this thread too. One that only the engine's thread has loaded is unmapped when that thread
  * ends, before its thread-local destructors run, and the process crashes on its way out.
@@ -299,7 +309,10 @@ class EngineThread {
 
   #flush = (): void => {
     if (this.#posted.length === 0 || this.#lost) return;
-    this.#port.postMessage({ type: 'posted', requests: this.#posted } satisfies ToEngine);
+    const pictures = this.#posted.flatMap(({ buffers }) =>
+      buffers.flatMap(({ bytes }) => transferable(bytes)),
+    );
+    this.#port.postMessage({ type: 'posted', requests: this.#posted } satisfies ToEngine, pictures);
     this.#posted = [];
   };
 

@@ -81,6 +81,7 @@ function fromFfiOptions(options: FfiRoomOptions | undefined): ConnectOptions {
     adaptiveStream: options?.adaptiveStream ?? false,
     dynacast: options?.dynacast ?? false,
     singlePeerConnection: options?.singlePeerConnection ?? false,
+    ...(options?.joinRetries !== undefined && { joinRetries: options.joinRetries }),
     ...(encryption && { encryption }),
     ...(options?.dataStream?.maxPayloadByteLength !== undefined && {
       maxStreamBytes: Number(options.dataStream.maxPayloadByteLength),
