@@ -36,8 +36,8 @@ export function compatibilityPage(): string {
 
 \`@livekit/rtc-node\` 0.13 and 1.x, Python's \`livekit\`, and \`@livekit/agents\` and \`livekit-agents\` on top of them, speak this
 protocol to their engine. Of its
-${total} requests, ${count(requests, 'works')} work, ${count(requests, 'partly')} work in part, and ${count(requests, 'not yet')} are not there yet: those are answered with an error
-that names them. Requests, events and their content are compared with the native engine's in
+${total} requests, ${count(requests, 'works')} work, ${count(requests, 'partly')} work in part, and ${count(requests, 'refused')} are refused with an error, for the reason in
+their row. Requests, events and their content are compared with the native engine's in
 [test/ffi/same-steps.test.ts](../test/ffi/same-steps.test.ts).
 
 This page is generated from \`src/ffi/request-table.ts\` and \`src/ffi/event-table.ts\` by \`node scripts/compatibility.mjs\`.

@@ -92,7 +92,8 @@ const videoNote = 'VP8, VP9, H.264 and AV1, with the package `@napi-rs/webcodecs
 
 const noSoundCard = 'Answered as by the native engine on a machine without a sound card: offhook opens none.';
 
-export type Status = 'works' | 'partly' | 'not yet';
+/** `refused`: answered with an error, for the reason that the note gives. */
+export type Status = 'works' | 'partly' | 'refused';
 
 export interface RequestRow<Name extends RequestCase> {
   handler: Handler<Name>;
@@ -275,7 +276,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   newVideoSource: {
     handler: newVideoSource,
     status: 'works',
-    note: 'Sent as H.264 or VP8, in the layers of LiveKit’s clients; VP9 and AV1 as H.264. Needs the package too.',
+    note: 'Sent as H.264 or VP8, in the layers of LiveKit’s clients; VP9 and AV1 as H.264. Needs the package too, but for frames that come encoded.',
     test: 'ffi/video',
   },
   captureVideoFrame: {

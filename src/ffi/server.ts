@@ -61,12 +61,12 @@ export class FfiServer {
   ): FfiAnswer {
     const message = decode(request);
     const context = this.#context;
-    if (!message)
-      return { bytes: answerLaterRequest(request, context), ...context.outbox.takeOpenedAndClosed() };
     const { memory } = context;
     memory.beginRequest(buffers);
     context.environment = environment;
     try {
+      if (!message)
+        return { bytes: answerLaterRequest(request, context), ...context.outbox.takeOpenedAndClosed() };
       return this.#answer(message.case, message.value as never);
     } finally {
       // Also of a request that threw: what it lent or wrote must not go along with the next answer.

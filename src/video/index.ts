@@ -1,6 +1,11 @@
 export { loadCodecs, payloadFormats, type VideoCodec, videoCodec } from './codec.js';
 export { convertPicture } from './convert.js';
 export {
+  type EncodedVideoFrame,
+  EncodedVideoSource,
+  type EncoderFeedback,
+} from './encoded-video-source.js';
+export {
   flipped,
   type Picture,
   type PictureFormat,

@@ -2,6 +2,7 @@ import { describeError } from '../errors/index.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import { type HeaderExtension, RtpSender, type RtpSenderStats } from '../rtp/index.js';
 import { payloadFormats, type VideoCodec } from './codec.js';
+import type { EncodedVideoFrame } from './encoded-video-source.js';
 import type { Picture, VideoFrame } from './picture.js';
 import { VideoEncoder } from './video-encoder.js';
 import type { VideoLayerPlan } from './video-layers.js';
@@ -30,6 +31,8 @@ export interface VideoLayerContext {
   cname: string;
   random: () => number;
   transform?: FrameTransform;
+  /** Frames come encoded: takes requests for a key frame. Without it the layer encodes. */
+  onKeyFrameWanted?: () => void;
   /** For logs. */
   subject?: LogSubject;
 }
@@ -67,7 +70,8 @@ export class VideoLayer {
   readonly ssrc: number;
   #context: VideoLayerContext;
   #log: Logger;
-  #encoder: VideoEncoder;
+  /** Undefined where frames come encoded. */
+  #encoder: VideoEncoder | undefined;
   #rtp: RtpSender;
   #firstTimestamp: number;
   #startedMs = performance.now();
@@ -88,6 +92,10 @@ export class VideoLayer {
   #sentMs = Number.NEGATIVE_INFINITY;
   #size = { width: 0, height: 0 };
   #framesDropped = 0;
+  /** Of frames that come encoded: how many, when the first one was captured, and whether a key frame must come. */
+  #framesTaken = 0;
+  #firstCapture: { us: number; atMs: number } | undefined;
+  #isBroken = true;
   #keyFramesEncoded = 0;
   #pliCount = 0;
   #active = true;
@@ -102,13 +110,14 @@ export class VideoLayer {
     this.#bitrateBps = plan.maxBitrateBps;
     this.#encoderBps = plan.maxBitrateBps;
     this.#firstTimestamp = Math.floor(random() * 0xffffffff);
-    this.#encoder = new VideoEncoder({
-      codec,
-      log: this.#log,
-      framesPerSecond: plan.maxFramesPerSecond,
-      onFrame: (data, isKeyFrame, id) => this.#onEncoded(data, isKeyFrame, id),
-      onUnavailable: (error) => this.#log.error(`a video track cannot be sent: ${describeError(error)}`),
-    });
+    if (!context.onKeyFrameWanted)
+      this.#encoder = new VideoEncoder({
+        codec,
+        log: this.#log,
+        framesPerSecond: plan.maxFramesPerSecond,
+        onFrame: (data, isKeyFrame, id) => this.#onEncoded(data, isKeyFrame, id),
+        onUnavailable: (error) => this.#log.error(`a video track cannot be sent: ${describeError(error)}`),
+      });
     this.#rtp = new RtpSender({
       ssrc,
       payloadType,
@@ -151,6 +160,7 @@ export class VideoLayer {
 
   wantKeyFrame(): void {
     this.#keyFrameWanted = true;
+    this.#context.onKeyFrameWanted?.();
   }
 
   /** Whether a picture captured now would be sent. Runs once for each captured picture, before it is scaled. */
@@ -167,7 +177,7 @@ export class VideoLayer {
   encode(picture: Picture, rotation: VideoFrame['rotation'], nowMs: number): void {
     const isKeyFrame = this.#keyFrameWanted && nowMs - this.#lastKeyFrameMs > keyFrameIntervalMs;
     const id = this.#nextId++;
-    if (!this.#encoder.encode(picture, this.#encoderBps, isKeyFrame, id)) return;
+    if (!this.#encoder?.encode(picture, this.#encoderBps, isKeyFrame, id)) return;
     const intervalMs = 1_000 / this.plan.maxFramesPerSecond;
     // On a schedule, so that of 30 frames a second 20 are sent where 20 may be, and not 15.
     this.#nextFrameMs = Math.max(this.#nextFrameMs + intervalMs, nowMs);
@@ -176,6 +186,28 @@ export class VideoLayer {
     if (!isKeyFrame) return;
     this.#keyFrameWanted = false;
     this.#lastKeyFrameMs = nowMs;
+  }
+
+  /**
+   * Sends a frame that was encoded elsewhere, once for each. Where one was left out (`isSent`), receivers can decode
+   * nothing before the next key frame.
+   */
+  takeEncoded(frame: EncodedVideoFrame, isSent: boolean, nowMs: number): void {
+    const { data, isKeyFrame, width, height, timestampUs: us } = frame;
+    if (!isSent || !this.#active || (this.#isBroken && !isKeyFrame)) {
+      this.#framesDropped++;
+      if (!this.#isBroken || isSent) this.wantKeyFrame();
+      this.#isBroken = true;
+      return;
+    }
+    this.#isBroken = false;
+    this.#framesTaken++;
+    this.#firstCapture ??= { us, atMs: nowMs };
+    const id = this.#nextId++;
+    const atMs = this.#firstCapture.atMs + (us - this.#firstCapture.us) / 1_000;
+    this.#size = { width, height };
+    this.#underWay.set(id, { atMs, rotation: 0 });
+    this.#onEncoded(Buffer.from(data), isKeyFrame, id);
   }
 
   /** Sends a packet without content; false unless a frame was sent a moment ago. */
@@ -201,9 +233,9 @@ export class VideoLayer {
       ...this.#rtp.stats,
       rid: this.plan.rid,
       codec: this.#context.codec,
-      framesEncoded: this.#encoder.framesEncoded,
+      framesEncoded: this.#encoder?.framesEncoded ?? this.#framesTaken,
       keyFramesEncoded: this.#keyFramesEncoded,
-      framesDropped: this.#framesDropped + this.#encoder.framesDropped,
+      framesDropped: this.#framesDropped + (this.#encoder?.framesDropped ?? 0),
       pliCount: this.#pliCount,
       ...this.#size,
       targetBitrateBps: this.#bitrateBps,
@@ -213,7 +245,7 @@ export class VideoLayer {
 
   close(): void {
     this.#closed = true;
-    this.#encoder.close();
+    this.#encoder?.close();
   }
 
   /** The encoder sends more than it may, because it was set to more or cannot do with less: frames are left out. */

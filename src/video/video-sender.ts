@@ -1,6 +1,7 @@
 import { type CongestionControl, type ControlledStream, isRtcp, parseRtcp } from '../rtp/index.js';
 import type { VideoCodec } from './codec.js';
 import { convertPicture } from './convert.js';
+import { type EncodedVideoFrame, EncodedVideoSource } from './encoded-video-source.js';
 import type { Picture, VideoFrame } from './picture.js';
 import { scalePicture } from './scale.js';
 import {
@@ -12,7 +13,7 @@ import {
 import type { VideoSource } from './video-source.js';
 
 export interface VideoSenderOptions extends Omit<VideoLayerContext, 'send' | 'sendAgain'> {
-  source: VideoSource;
+  source: VideoSource | EncodedVideoSource;
   /** The lowest first. */
   layers: readonly VideoLayerOptions[];
   /** Takes RTP and RTCP packets. */
@@ -54,12 +55,13 @@ export class VideoSender implements ControlledStream {
   #adaptedMs = 0;
 
   constructor(options: VideoSenderOptions) {
-    const { layers, send, congestion } = options;
+    const { layers, send, congestion, source } = options;
     this.#options = options;
     const context: VideoLayerContext = {
       ...options,
       send: congestion ? (packet) => (isRtcp(packet) ? send(packet) : congestion.send(packet)) : send,
       sendAgain: send,
+      ...(source instanceof EncodedVideoSource ? { onKeyFrameWanted: () => source.requestKeyFrame() } : {}),
     };
     this.#layers = layers.map((layer) => new VideoLayer(layer, context));
     this.#watched = new Set(this.#layers);
@@ -139,6 +141,14 @@ export class VideoSender implements ControlledStream {
         layer.encode(larger, rotation, nowMs);
       }
     },
+    onEncodedFrame: (frame: EncodedVideoFrame): boolean => {
+      const { codec, congestion } = this.#options;
+      if (frame.codec !== codec) return false;
+      if (this.#closed) return true;
+      const isSent = !this.#muted && (congestion?.queueMs ?? 0) <= maxQueueMs;
+      for (const layer of this.#layers) layer.takeEncoded(frame, isSent, performance.now());
+      return true;
+    },
   };
 
   /** The lowest layers first: receivers on a narrow path watch those. */
@@ -158,6 +168,9 @@ export class VideoSender implements ControlledStream {
       if (isFull) continue;
       const bitrateBps = Math.max(minBitrateBps, Math.min(maxBitrateBps, leftBps));
       layer.setBitrate(bitrateBps);
+      const { source } = this.#options;
+      if (source instanceof EncodedVideoSource)
+        source.setRate({ bitrateBps, framesPerSecond: layer.plan.maxFramesPerSecond });
       leftBps -= bitrateBps;
     }
   }

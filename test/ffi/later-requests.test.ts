@@ -23,18 +23,18 @@ test('requests to start and stop a capture are answered with an error that names
   ] as const) {
     const { bytes } = server.handle(envelope(field, [8, 1]), []);
     expect([...bytes.subarray(0, 2)]).toEqual([...envelope(field).subarray(0, 2)]);
-    expect(text(bytes)).toContain(`request ${name}: not supported yet`);
+    expect(text(bytes)).toContain(`request ${name}: offhook makes no pictures of its own`);
   }
 });
 
-test('requests whose response has no place for an error fail with one that names them', () => {
+test('encoded frames need a source of their kind', () => {
   const { server } = open();
-  expect(() => server.handle(envelope(87, [8, 1]), [])).toThrow(
-    'captureEncodedVideoFrame: not supported yet',
-  );
-  expect(() => server.handle(envelope(88, [8, 1]), [])).toThrow(
-    'takeEncodedVideoSourceFeedback: not supported yet',
-  );
+  for (const field of [87, 88])
+    expect(() => server.handle(envelope(field, [8, 1]), [])).toThrow('handle 1 is unknown');
+});
+
+test('what is no request at all is refused', () => {
+  const { server } = open();
   expect(() => server.handle(envelope(120), [])).toThrow('empty, or of a later protocol');
   // Field 87, not as a message.
   const malformed = Uint8Array.from([184, 5, 19, 232, 5, 93]);
@@ -47,6 +47,6 @@ test('a capture source is refused by the callback that bears the id which the pr
   expect([...bytes]).toEqual([...envelope(91, [8, 77])]);
   await expect.poll(() => events.length).toBe(1);
   expect([...events[0]!.subarray(0, 2)]).toEqual([...envelope(47).subarray(0, 2)]);
-  expect(text(events[0]!)).toContain('newCaptureSource: not supported yet');
+  expect(text(events[0]!)).toContain('newCaptureSource: offhook makes no pictures of its own');
   expect([...events[0]!]).toContain(77);
 });

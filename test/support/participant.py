@@ -4,6 +4,7 @@ It takes the commands of participant.mjs and prints the same lines, so that a te
 """
 
 import asyncio
+import base64
 import json
 import math
 import os
@@ -21,6 +22,7 @@ tones: dict[str, dict] = {}
 ears: dict[str, dict] = {}
 tasks: set[asyncio.Task] = set()
 data_tracks: dict[str, rtc.LocalDataTrack] = {}
+views: dict[str, dict] = {}
 
 
 def show(line: dict) -> None:
@@ -81,6 +83,18 @@ async def speak(tone: dict) -> None:
         at += length
 
 
+async def look(track: rtc.Track, identity: str) -> None:
+    """Counts the pictures of a track, and tells of the first."""
+    async for event in rtc.VideoStream(track, format=rtc.VideoBufferType.I420):
+        frame = event.frame
+        luma = bytes(frame.data[: frame.width * frame.height])
+        view = views.setdefault(identity, {"frames": 0})
+        view["frames"] += 1
+        view.update(width=frame.width, height=frame.height, luma=sum(luma) / len(luma))
+        if view["frames"] == 1:
+            tell("firstPicture", identity=identity, **view)
+
+
 async def read_frames(track: rtc.RemoteDataTrack) -> None:
     """Tells of every frame of a data track, until the track ends."""
     async for frame in track.subscribe():
@@ -136,6 +150,8 @@ class Commands:
         def on_track(track, _publication, participant):
             if track.kind == rtc.TrackKind.KIND_AUDIO and hearing:
                 start(listen(track, participant.identity, hearing))
+            if track.kind == rtc.TrackKind.KIND_VIDEO:
+                start(look(track, participant.identity))
 
         started = time.perf_counter()
         await room.connect(url, token, rtc.RoomOptions(auto_subscribe=True, dynacast=False))
@@ -239,6 +255,48 @@ class Commands:
 
     async def unpublishDataTrack(self, name: str):
         await data_tracks[name].unpublish()
+
+    async def publishEncoded(self, codec: str, path: str, width: int, height: int, everyMs: int):
+        """Sends the encoded frames of a JSON file again and again; each begins with whether it is a key frame."""
+        with open(path) as file:
+            frames = [(key, base64.b64decode(data)) for key, data in json.load(file)]
+        source = rtc.EncodedVideoSource(width, height)
+        track = rtc.LocalVideoTrack.create_video_track("encoded", source)
+        video_codec = rtc.VideoCodec.Value(codec)
+        publication = await room.local_participant.publish_track(
+            track,
+            rtc.TrackPublishOptions(
+                source=rtc.TrackSource.SOURCE_CAMERA,
+                video_codec=video_codec,
+                simulcast=False,
+                video_encoder=rtc.VideoEncoderBackend.ENCODER_BACKEND_PRE_ENCODED,
+            ),
+        )
+
+        async def send():
+            at = 0
+            while True:
+                key, data = frames[at % len(frames)]
+                frame_type = 0 if key else 1
+                timestamp_us = round(at * everyMs * 1000)
+                accepted = source.capture_frame(
+                    rtc.EncodedVideoFrame(data, width, height, video_codec, frame_type, timestamp_us)
+                )
+                feedback = source.take_feedback()
+                if feedback.keyframe_requested:
+                    tell("keyFrameRequested")
+                    # A loop begins with a key frame.
+                    at += -(at + 1) % len(frames)
+                if feedback.rate_control:
+                    tell("rate", bitrateBps=feedback.rate_control.target_bitrate_bps, accepted=accepted)
+                at += 1
+                await asyncio.sleep(everyMs / 1000)
+
+        start(send())
+        return {"sid": publication.sid}
+
+    async def seen(self, identity: str):
+        return views.get(identity, {"frames": 0})
 
     async def setMetadata(self, metadata: str):
         await room.local_participant.set_metadata(metadata)

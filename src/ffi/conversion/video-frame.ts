@@ -1,10 +1,16 @@
 import type { OwnedVideoBuffer, VideoBufferInfo } from '@livekit/rtc-ffi-bindings/proto/video_frame_pb.js';
 import { OffhookError } from '../../errors/index.js';
-import { bytesOfPicture, type Picture, type PictureFormat, planeSizes } from '../../video/index.js';
+import {
+  bytesOfPicture,
+  type Picture,
+  type PictureFormat,
+  planeSizes,
+  type VideoCodec,
+} from '../../video/index.js';
 import type { Context } from '../context.js';
 import type { EngineMemory } from '../engine-memory.js';
 import type { InitOf } from '../messages.js';
-import { VideoBufferType } from '../protocol.js';
+import { FfiVideoCodec, VideoBufferType } from '../protocol.js';
 import type { LentBuffer } from '../wire.js';
 
 const formats: Readonly<Record<VideoBufferType, PictureFormat>> = {
@@ -23,6 +29,13 @@ const formats: Readonly<Record<VideoBufferType, PictureFormat>> = {
 const types = new Map(
   Object.entries(formats).map(([type, format]) => [format, Number(type) as VideoBufferType]),
 );
+/** H.265 is none of them. */
+export const videoCodecs: Partial<Record<FfiVideoCodec, VideoCodec>> = {
+  [FfiVideoCodec.VP8]: 'vp8',
+  [FfiVideoCodec.H264]: 'h264',
+  [FfiVideoCodec.AV1]: 'av1',
+  [FfiVideoCodec.VP9]: 'vp9',
+};
 /** Wider or higher is no picture of a camera or a screen (WebRTC's codecs end at 16 383). */
 const maxSide = 16_384;
 

@@ -39,6 +39,7 @@ const requestsWithPointers = new Map<number, PointerFields>([
   [34, sizedBytes], // push_sox_resampler
   [51, sizedBytes], // apm_process_stream
   [52, sizedBytes], // apm_process_reverse_stream
+  [87, { inside: 2, pointer: 1, lengths: [2], unitBytes: 1 }], // capture_encoded_video_frame
 ]);
 
 /** A request whose response is known without the engine: nothing, or the id of the callback that comes later. */

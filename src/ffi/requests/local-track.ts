@@ -6,13 +6,13 @@ import {
   type PublishAudioOptions,
   type PublishVideoOptions,
 } from '../../room/index.js';
-import { type VideoCodec, VideoSource } from '../../video/index.js';
+import { EncodedVideoSource, VideoSource } from '../../video/index.js';
 import type { Context } from '../context.js';
 import { toFfiLocalTrack, toFfiPublication } from '../conversion/track.js';
+import { videoCodecs } from '../conversion/video-frame.js';
 import type { Handler } from '../handler.js';
 import type { RequestOf } from '../messages.js';
 import { FfiParticipant } from '../objects/ffi-participant.js';
-import { FfiVideoCodec } from '../protocol.js';
 
 export const createAudioTrack: Handler<'createAudioTrack'> = ({ name = '', sourceHandle }, { handles }) => {
   const track = new LocalAudioTrack(name, handles.get(sourceHandle, AudioSource));
@@ -20,7 +20,10 @@ export const createAudioTrack: Handler<'createAudioTrack'> = ({ name = '', sourc
 };
 
 export const createVideoTrack: Handler<'createVideoTrack'> = ({ name = '', sourceHandle }, { handles }) => {
-  const track = new LocalVideoTrack(name, handles.get(sourceHandle, VideoSource));
+  const track = new LocalVideoTrack(
+    name,
+    handles.getOneOf<VideoSource | EncodedVideoSource>(sourceHandle, [VideoSource, EncodedVideoSource]),
+  );
   return { track: { handle: { id: BigInt(handles.add(track)) }, info: toFfiLocalTrack(track) } };
 };
 
@@ -57,19 +60,12 @@ function localTrack(
   return handles.getOneOf<LocalAudioTrack | LocalVideoTrack>(handle, [LocalAudioTrack, LocalVideoTrack]);
 }
 
-const codecs: Partial<Record<FfiVideoCodec, VideoCodec>> = {
-  [FfiVideoCodec.VP8]: 'vp8',
-  [FfiVideoCodec.H264]: 'h264',
-  [FfiVideoCodec.AV1]: 'av1',
-  [FfiVideoCodec.VP9]: 'vp9',
-};
-
 function videoOptions({ options }: RequestOf<'publishTrack'>, name: string): PublishVideoOptions {
   const { videoCodec, videoEncoding, simulcast, source, stream } = options ?? {};
   return {
     name,
     source: source as number | undefined,
-    codec: videoCodec === undefined ? undefined : codecs[videoCodec],
+    codec: videoCodec === undefined ? undefined : videoCodecs[videoCodec],
     maxBitrateBps: videoEncoding?.maxBitrate ? Number(videoEncoding.maxBitrate) : undefined,
     maxFramesPerSecond: videoEncoding?.maxFramerate || undefined,
     simulcast,

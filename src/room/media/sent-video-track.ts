@@ -9,6 +9,7 @@ import {
 import { createLogger, type LogSubject } from '../../logging/index.js';
 import { type Codec, extensionUris, type MediaSection } from '../../transport/index.js';
 import {
+  EncodedVideoSource,
   loadCodecs,
   planVideoLayers,
   type VideoCodec,
@@ -92,14 +93,15 @@ export class SentVideoTrack extends SentTrack {
     this.track = track;
     this.options = options;
     const { width, height, isScreencast } = track.source;
-    this.#layers = planVideoLayers({ ...options, width, height, isScreencast }).map((plan) => ({
+    const simulcast = this.#isEncoded ? false : options.simulcast;
+    this.#layers = planVideoLayers({ ...options, simulcast, width, height, isScreencast }).map((plan) => ({
       plan,
       quality: plan.rid ? qualities[plan.rid] : VideoQuality.HIGH,
       ssrc: this.newSsrc(),
       repairSsrc: this.newSsrc(),
     }));
     this.#codec = options.codec ?? defaultCodec;
-    if (!promptCodecs.includes(this.#codec)) {
+    if (!this.#isEncoded && !promptCodecs.includes(this.#codec)) {
       log
         .about(subject)
         .info(`track ${track.name} is sent as ${defaultCodec}: the ${this.#codec} encoder holds frames back`);
@@ -154,12 +156,17 @@ export class SentVideoTrack extends SentTrack {
     };
   }
 
+  /** Frames of the program's own encoder are sent as they are. */
+  get #isEncoded(): boolean {
+    return this.track.source instanceof EncodedVideoSource;
+  }
+
   get #isSimulcast(): boolean {
     return this.#layers.length > 1;
   }
 
   override async prepare(): Promise<void> {
-    await loadCodecs();
+    if (!this.#isEncoded) await loadCodecs();
   }
 
   protected begin(accepted: AcceptedSection): void {

@@ -91,12 +91,15 @@ export function subscriberCodecs(
   return redundant ? [{ ...red, publisherPayloadType: redundant.payloadType }, plain] : [plain];
 }
 
+/** Profile 0 of VP9 and AV1, which is meant where none is named. */
+const defaultProfiles = ['profile-id=0', 'profile=0'];
 const formatParameters = /(?:profile-level-id|packetization-mode|profile-id|profile)=[^;]+/g;
 
 /** Those of a receiver's codecs in which a publisher's packets can be passed on, with its payload types. */
 export function codecsFor(published: readonly Codec[], receivable: readonly Codec[]): OfferedCodec[] {
   const format = ({ name, parameters }: Codec) =>
     [name.toLowerCase(), ...(name.toLowerCase() === 'red' ? [] : (parameters.match(formatParameters) ?? []))]
+      .filter((part) => !defaultProfiles.includes(part))
       .sort()
       .join();
   return receivable.flatMap((codec) => {

@@ -109,23 +109,44 @@ function isSent(obu: Buffer): boolean {
   return type !== obuType.temporalDelimiter && type !== obuType.tileList && type !== obuType.padding;
 }
 
+/** Of the size of an element that fits a packet. */
+const maxSizeBytes = 2;
+
 /** AV1 (RTP Payload Format For AV1, version 1.0). Frames are temporal units in the low-overhead format. */
 export const av1: PayloadFormat = {
+  // As many OBUs in a packet as it holds, each behind its size: WebRTC takes what begins a packet as the start of a frame.
   packetize({ data, isKeyFrame }: OutgoingFrame, maxBytes: number): Buffer[] {
     const obus = splitTemporalUnit(data)?.filter(isSent) ?? [];
     const payloads: Buffer[] = [];
+    let elements: Buffer[] = [];
+    let usedBytes = 1;
+    let continues = false;
+    const finish = (unfinished: boolean) => {
+      let header = 0;
+      if (continues) header |= aggregation.continues;
+      if (unfinished) header |= aggregation.unfinished;
+      if (payloads.length === 0 && isKeyFrame) header |= aggregation.sequenceStart;
+      payloads.push(Buffer.concat([Buffer.of(header), ...elements]));
+      elements = [];
+      usedBytes = 1;
+      continues = unfinished;
+    };
     for (const obu of obus) {
       for (let at = 0; at < obu.length; ) {
-        // One element a packet, so that none needs a size: a frame has few OBUs, and all but one are small.
-        const end = Math.min(obu.length, at + maxBytes - 1);
-        let header = 1 << aggregation.countShift;
-        if (at > 0) header |= aggregation.continues;
-        if (end < obu.length) header |= aggregation.unfinished;
-        if (payloads.length === 0 && isKeyFrame) header |= aggregation.sequenceStart;
-        payloads.push(Buffer.concat([Buffer.from([header]), obu.subarray(at, end)]));
-        at = end;
+        const room = maxBytes - usedBytes - maxSizeBytes;
+        if (room <= 0) {
+          finish(at > 0);
+          continue;
+        }
+        const piece = obu.subarray(at, at + room);
+        const size = leb128(piece.length);
+        elements.push(size, piece);
+        usedBytes += size.length + piece.length;
+        at += piece.length;
+        if (at < obu.length) finish(true);
       }
     }
+    if (elements.length > 0) finish(false);
     return payloads;
   },
 

@@ -11,7 +11,9 @@ interface Descriptor extends PayloadPart {
 }
 
 const maxReferences = 3;
-const writtenDescriptorBytes = 3;
+/** Flags and the number of the picture; of a predicted one also that it refers to the one before. */
+const writtenDescriptorBytes = { key: 3, predicted: 4 };
+const refersToLast = 1 << 1;
 
 /** Length of the scalability structure that begins at `at` (RFC 9628, section 4.2.1). */
 function structureBytes(payload: Buffer, at: number): number {
@@ -57,15 +59,18 @@ function parseDescriptor(payload: Buffer): Descriptor | undefined {
 
 /** VP9 (RFC 9628). What is sent has one layer; spatial layers that come are put together to one frame. */
 export const vp9: PayloadFormat = {
+  // In flexible mode: in the other, WebRTC drops pictures without the number of a temporal layer.
   packetize({ data, isKeyFrame, pictureId }: OutgoingFrame, maxBytes: number): Buffer[] {
-    const pieces = evenPieces(data, maxBytes - writtenDescriptorBytes);
+    const descriptorBytes = isKeyFrame ? writtenDescriptorBytes.key : writtenDescriptorBytes.predicted;
+    const pieces = evenPieces(data, maxBytes - descriptorBytes);
     return pieces.map((piece, index) => {
-      const payload = Buffer.allocUnsafe(writtenDescriptorBytes + piece.length);
+      const payload = Buffer.allocUnsafe(descriptorBytes + piece.length);
       const start = index === 0 ? 0x08 : 0;
       const end = index === pieces.length - 1 ? 0x04 : 0;
-      payload[0] = 0x80 | (isKeyFrame ? 0 : 0x40) | start | end;
+      payload[0] = 0x80 | (isKeyFrame ? 0 : 0x40) | 0x10 | start | end;
       payload.writeUInt16BE(0x8000 | (pictureId & 0x7fff), 1);
-      piece.copy(payload, writtenDescriptorBytes);
+      if (!isKeyFrame) payload[3] = refersToLast;
+      piece.copy(payload, descriptorBytes);
       return payload;
     });
   },
