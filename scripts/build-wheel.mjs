@@ -103,14 +103,18 @@ function stageEngine(platform, isHere) {
   const engine = join(root, 'out/wheel', platform.tag, 'engine');
   rmSync(engine, { recursive: true, force: true });
   mkdirSync(engine, { recursive: true });
-  const base = isHere ? root.replace(/\/$/, '') : installFor(platform);
+  const here = root.replace(/\/$/, '');
+  const base = isHere ? here : installFor(platform);
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   cpSync(join(root, 'dist'), join(engine, 'dist'), { recursive: true, filter: isUsedAtRunTime });
   // Nobody installs a package of npm beside a wheel: what native filters need comes with it.
   const { koffi } = manifest.devDependencies;
   copyDependencies({ dependencies: { ...manifest.dependencies, koffi } }, base, base, engine);
-  cpSync(join(root, 'examples/python'), join(engine, 'examples/python'), { recursive: true });
-  cpSync(join(root, 'examples/speech'), join(engine, 'examples/speech'), { recursive: true });
+  // For `offhook demo`: the agent in Python, its filter, and a caller on the package for Node.
+  for (const name of ['python', 'speech', 'noise-filter', 'caller.mjs']) {
+    cpSync(join(root, 'examples', name), join(engine, 'examples', name), { recursive: true });
+  }
+  copyDependencies({ dependencies: { '@livekit/rtc-node': '' } }, here, here, engine);
   const { name, version, description, type, license, engines } = manifest;
   writeFileSync(
     join(engine, 'package.json'),

@@ -1,7 +1,7 @@
 // node scripts/python-sdk-tests.mjs CHECKOUT [--only WORDS]: runs the tests of LiveKit's own Python SDK, of which CHECKOUT is a
 // checkout, on the native engine and on offhook against one livekit-server, and prints those that differ.
 //
-// The tests come from the checkout, the code from the `livekit` package of .tools/python, which must hold pytest and pytest-asyncio too.
+// The tests come from the checkout, the code from the `livekit` package of .tools/python.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -52,8 +52,7 @@ function run(engine, server) {
     stdio: ['ignore', 'ignore', 'inherit'],
     timeout: testTimeoutMs,
   });
-  if (!existsSync(report))
-    throw new Error(`pytest wrote no report on ${engine}: are pytest and pytest-asyncio in .tools/python?`);
+  if (!existsSync(report)) throw new Error(`pytest wrote no report on ${engine}`);
   const cases = [
     ...readFileSync(report, 'utf8').matchAll(
       /<testcase classname="([^"]*)" name="([^"]*)"[^>]*?(\/>|>([\s\S]*?)<\/testcase>)/g,

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from ._engine import engine_folder, node_path
+from ._engine import engine_folder, library_path, node_path
 
 COMMANDS = ("dev", "doctor", "demo", "token")
 
@@ -20,6 +20,7 @@ def main() -> None:
     command = [node, str(engine_folder() / "dist" / "engine" / "cli.js"), *sys.argv[1:]]
     # The demo plays its agent with the Python that has this package.
     os.environ.setdefault("OFFHOOK_PYTHON", sys.executable)
+    os.environ.setdefault("OFFHOOK_LIBRARY", str(library_path()))
     if sys.platform == "win32":
         sys.exit(subprocess.call(command))
     os.execv(node, command)

@@ -29,9 +29,15 @@ function givenServer(url: string): RoomServer {
   return { url, apiKey: LIVEKIT_API_KEY, apiSecret: LIVEKIT_API_SECRET, stop: async () => {} };
 }
 
+/** A clone of the repository has both agents; the Python package has the one in Python, and no native engine. */
+const hasAgent = (script: string) => existsSync(join(root, 'examples', script));
+const inPythonPackage = !hasAgent('agent.mjs') && hasAgent('python/agent.py');
+
 /** What plays the agent of livekit-agents: the Python of OFFHOOK_PYTHON or of .tools/python, and the C library. */
 async function pythonAgent(): Promise<PythonAgent> {
-  const { OFFHOOK_PYTHON } = process.env;
+  const { OFFHOOK_PYTHON, OFFHOOK_LIBRARY } = process.env;
+  // The Python package names its own.
+  if (OFFHOOK_PYTHON && OFFHOOK_LIBRARY) return { interpreter: OFFHOOK_PYTHON, library: OFFHOOK_LIBRARY };
   const { python, installPythonTools } = await import(
     pathToFileURL(join(root, 'scripts/python-tools.mjs')).href
   );
@@ -71,7 +77,18 @@ async function demo(options: DemoOptions): Promise<void> {
     });
   }
   const folder = resolve(options.sip ? join(options.out, 'sip') : options.out);
-  if (!existsSync(join(root, 'examples/agent.mjs'))) {
+  if (inPythonPackage) {
+    if (options.native || options.both || options.sip) {
+      throw new OffhookError(
+        'OFFHOOK_NOT_SUPPORTED',
+        '--native, --both and --sip are not in the Python package',
+        {
+          advice: 'Clone the repository and run `npm run demo` in it.',
+        },
+      );
+    }
+    options.python = true;
+  } else if (!hasAgent('agent.mjs')) {
     throw new OffhookError(
       'OFFHOOK_NOT_SUPPORTED',
       'the demo plays the programs in examples/, which are not here',
@@ -119,6 +136,7 @@ async function playOn(engine: EngineName, { options, folder, filter, onProgress 
       engine,
       server,
       root,
+      callerEngine: inPythonPackage ? 'offhook' : 'native',
       folder,
       filter,
       ...(options.python && { python: await pythonAgent() }),

@@ -1,10 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
+import { buildNative } from '../../scripts/build-native.mjs';
 import { python } from '../../scripts/python-tools.mjs';
 import { describeWith } from '../support/parts.js';
 import { pythonEnvironment } from '../support/program.mjs';
@@ -151,12 +152,32 @@ describeWith(['python livekit', 'cc'], 'the C library', () => {
     }
   }, 40_000);
 
-  test('lives on with a closed standard error', () => {
-    const { stdout, status } = spawnSync('sh', ['-c', `exec "$0" "$1" garbage 2>&-`, python, program], {
-      env: pythonEnvironment('offhook'),
+  // The engine has much to write there at this level, and the library that its requests fail.
+  test.each([
+    ['a closed standard error', '2>&-'],
+    ['one on a full disk', '2>/dev/full'],
+    ['one whose reader has gone', '2>&1 >&3 | true'],
+  ])('lives on with %s', (_what, redirection) => {
+    const script = `{ "$0" "$1" garbage ${redirection}; } 3>&1`;
+    const { stdout, status } = spawnSync('sh', ['-c', script, python, program], {
+      env: pythonEnvironment('offhook', { OFFHOOK_LOG: 'debug' }),
       encoding: 'utf8',
     });
     expect(status).toBe(0);
     expect(stdout).toContain('"works": true');
+  });
+
+  test('for another platform is an error that names it, as it is with the native one', () => {
+    const bytes = readFileSync(buildNative());
+    // The machine in the header of an ELF file: 64-bit ARM.
+    bytes.writeUInt16LE(183, 18);
+    const other = join(folder, 'other-platform.so');
+    writeFileSync(other, bytes);
+    const code = 'from livekit import rtc; rtc.AudioResampler(48000, 16000)';
+    const env = pythonEnvironment('offhook', { LIVEKIT_LIB_PATH: other });
+    const { status, stderr } = spawnSync(python, ['-c', code], { env, encoding: 'utf8' });
+    expect(status).toBe(1);
+    expect(stderr).toContain('ImportError: failed to load');
+    expect(stderr).toContain(other);
   });
 });

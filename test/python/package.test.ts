@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,13 +14,13 @@ describeWith(['python livekit', 'cc'], 'the Python package', () => {
   let bin: string;
 
   /** Runs a command of the installed package. */
-  function run(command: string, args: string[], env: Record<string, string> = {}) {
+  function run(command: string, args: string[], env: Record<string, string> = {}, timeoutMs = 60_000) {
     const environment = engineEnvironment({ PYTHONWARNINGS: 'ignore', ...env });
     const { status, stdout, stderr } = spawnSync(join(bin, command), args, {
       env: environment,
       encoding: 'utf8',
       cwd: folder,
-      timeout: 60_000,
+      timeout: timeoutMs,
     });
     return { status, stdout, stderr };
   }
@@ -94,6 +94,23 @@ describeWith(['python livekit', 'cc'], 'the Python package', () => {
     expect(run('offhook', ['--version']).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect(run('python', ['-m', 'offhook', 'token', '--help']).stdout).toContain('token');
   });
+
+  test('makes a token, and says what is wrong with connecting to a server that is not there', () => {
+    const token = run('offhook', ['token', '--room', 'r', '--identity', 'i']);
+    expect(token).toMatchObject({ status: 0, stdout: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+\n$/) });
+    const doctor = run('offhook', ['doctor', 'ws://127.0.0.1:9']);
+    expect(doctor.status).not.toBe(0);
+    expect(doctor.stdout + doctor.stderr).toContain('127.0.0.1:9');
+  });
+
+  test('plays the demo: a call to an agent whose filter never loads', () => {
+    const { status, stdout, stderr } = run('offhook', ['demo', '--out', join(folder, 'demo')], {}, 120_000);
+    expect({ status, stderr }).toMatchObject({ status: 0 });
+    expect(stdout).toContain('examples/python/agent.py');
+    expect(stdout).toContain('hears the agent');
+    expect(existsSync(join(folder, 'demo/index.html'))).toBe(true);
+    expect(run('offhook', ['demo', '--both']).stderr).toContain('are not in the Python package');
+  }, 150_000);
 
   test('says what is wrong with a Node that is not there, or is none', () => {
     const without = run('offhook-run', ['-c', program], { OFFHOOK_NODE: '/nowhere/node' });

@@ -1,7 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { signAccess } from '../../server/index.js';
 import type { CallRecord as TelephoneRecord } from '../../sip/index.js';
 import type { TimelineRecord } from '../../timeline/index.js';
@@ -30,8 +29,10 @@ export interface PythonAgent {
 export interface CallOptions {
   engine: EngineName;
   server: RoomServer;
-  /** Root of the repository: where examples/ is. */
+  /** Root of the repository or of the engine in a Python package: where examples/ and dist/ are. */
   root: string;
+  /** What the caller is on: LiveKit's native engine, where that is installed. */
+  callerEngine: EngineName;
   /** Folder for what the call leaves: recordings, timelines. */
   folder: string;
   filter: NoiseFilter | undefined;
@@ -44,7 +45,6 @@ export interface CallOptions {
   onStep: (step: CallStep) => void;
 }
 
-const registerFile = fileURLToPath(new URL('../../ffi/register.js', import.meta.url));
 const levelStepMs = 50;
 const agentReadyTimeoutMs = 60_000;
 const callTimeoutMs = 90_000;
@@ -104,7 +104,7 @@ function startAgent(
     resolveReady = resolve;
   });
   const program = new ChildProgram(`agent on the ${engine} engine`, {
-    ...agentCommand(engine, python),
+    ...agentCommand(engine, root, python),
     cwd: root,
     env: {
       ...nativeEnvironment(),
@@ -138,15 +138,15 @@ function startAgent(
   return { program, ready };
 }
 
-/** A caller on the native engine, in a room of its own. */
+/** A caller in a room of its own. */
 async function startCaller(
-  { engine, server, root, giveUpMs }: CallOptions,
+  { engine, callerEngine, server, root, giveUpMs }: CallOptions,
   recording: string,
   onLine: (line: CallerLine) => void,
 ): Promise<ChildProgram> {
   const token = await callerToken(server, `demo-${engine}-${process.pid}`);
   return new ChildProgram('caller', {
-    args: ['examples/caller.mjs', server.url, token, recording],
+    args: [...nodeArguments(callerEngine, root), 'examples/caller.mjs', server.url, token, recording],
     cwd: root,
     env: { ...nativeEnvironment(), GIVE_UP_MS: String(giveUpMs) },
     onLine: (text) => {
@@ -166,14 +166,20 @@ async function readTelephoneRecord(folder: string): Promise<TelephoneRecord | un
   return undefined;
 }
 
+/** What puts a program for Node on `engine`. */
+function nodeArguments(engine: EngineName, root: string): string[] {
+  return engine === 'offhook' ? ['--import', join(root, 'dist/ffi/register.js')] : [];
+}
+
 function agentCommand(
   engine: EngineName,
+  root: string,
   python: PythonAgent | undefined,
 ): { command?: string; args: string[] } {
   if (python)
     return { command: python.interpreter, args: ['-W', 'ignore', 'examples/python/agent.py', 'start'] };
   return {
-    args: [...(engine === 'offhook' ? ['--import', registerFile] : []), 'examples/agent.mjs', 'start'],
+    args: [...nodeArguments(engine, root), 'examples/agent.mjs', 'start'],
   };
 }
 

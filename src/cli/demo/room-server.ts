@@ -11,7 +11,8 @@ export interface RoomServer {
   stop(): Promise<void>;
 }
 
-const cli = fileURLToPath(new URL('../main.js', import.meta.url));
+/** The bundle, which a Python package has too. */
+const cli = fileURLToPath(new URL('../../engine/cli.js', import.meta.url));
 const readyTimeoutMs = 15_000;
 
 /**
