@@ -226,7 +226,7 @@ test('a WebSocket that stays mute is given up at the deadline of join, and its s
   const deadlines = { ...defaultDeadlinesMs, join: 100 };
   const failure = await failureOf(optionsFor(server.url, undefined, { deadlines }));
   expect(failure).toMatchObject({ code: 'OFFHOOK_DEADLINE', stage: 'join' });
-  await vi.waitFor(() => expect(ended).toBe(true));
+  await vi.waitFor(() => expect(ended).toBe(true), 5_000);
 });
 
 test('garbage in place of protobuf is named', async () => {

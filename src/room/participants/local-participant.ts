@@ -74,7 +74,8 @@ export class LocalParticipant extends Participant {
   }
 
   /**
-   * Publishes a source; resolves when the server has taken the track and it is being sent.
+   * Publishes a source; resolves when the server has taken the track. It is sent as soon as media is up, a moment later;
+   * what is captured before is played to nobody.
    *
    * @throws OffhookError `OFFHOOK_SERVER_REFUSED`, `OFFHOOK_DEADLINE`, `OFFHOOK_CLOSED`
    */
@@ -83,7 +84,7 @@ export class LocalParticipant extends Participant {
   }
 
   /**
-   * Publishes a source of pictures; resolves when the server has taken the track and it is being sent.
+   * Publishes a source of pictures; resolves when the server has taken the track. It is sent as soon as media is up.
    *
    * @throws OffhookError `OFFHOOK_NOT_SUPPORTED` when the package that encodes video is not installed; as publishAudio
    */

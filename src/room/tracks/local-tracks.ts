@@ -52,7 +52,10 @@ export class LocalTracks {
     return this.#published;
   }
 
-  /** Publishes a track, on another session if the one it began on is lost. Resolves when it is being sent. */
+  /**
+   * Publishes a track, on another session if the one it began on is lost. Resolves when the server has taken it; sending
+   * begins as soon as media is up.
+   */
   publish(
     track: LocalAudioTrack | LocalVideoTrack,
     options: PublishAudioOptions | PublishVideoOptions,
@@ -62,7 +65,7 @@ export class LocalTracks {
         stage: 'publish',
         timeoutMs: this.#host.publishDeadlineMs(),
         what: `publishing track ${track.name}`,
-        advice: 'The server did not take the track, or media did not come up: the timeline says which.',
+        advice: 'The server did not answer: read its log, and check that the room is connected.',
       },
       async (signal) => {
         for (;;) {
@@ -72,6 +75,7 @@ export class LocalTracks {
             await this.#publishOn(session, sent, signal);
             this.#adopt(sent);
             this.#host.dispatch({ type: 'localTrackAdded', track: sent.info });
+            void this.#send(session, sent);
             return sent;
           } catch (error) {
             sent.removeFrom(session.publisher);
@@ -109,7 +113,8 @@ export class LocalTracks {
       before.map(async ([previousSid, { track, options, cid }]) => {
         const sent = this.#sent(track, options, cid);
         try {
-          await this.#publishOn(session, sent, signal);
+          const until = await this.#publishOn(session, sent, signal);
+          await sent.start(until);
           if (!this.#published.delete(previousSid)) {
             sent.removeFrom(session.publisher);
             return;
@@ -119,11 +124,7 @@ export class LocalTracks {
         } catch (error) {
           if (signal.aborted || session.signal.aborted) throw error;
           this.#log.error(`track ${track.name} could not be published again: ${describeError(error)}`);
-          this.#published.delete(previousSid);
-          this.#release(sent);
-          sent.removeFrom(session.publisher);
-          session.publisher.negotiate();
-          this.#host.dispatch({ type: 'localTrackUnpublished', sid: previousSid });
+          this.#drop(session, sent, previousSid);
         }
       }),
     );
@@ -160,7 +161,33 @@ export class LocalTracks {
     this.#published.clear();
   }
 
-  async #publishOn(session: Session, sent: SentTrack, signal: AbortSignal): Promise<void> {
+  /** Sends a track that the server has taken. One that cannot be sent is unpublished: the program hears of it so. */
+  async #send(session: Session, sent: SentTrack): Promise<void> {
+    const { sid } = sent.info;
+    try {
+      await sent.start(session.signal);
+    } catch (error) {
+      // It was unpublished, or goes on over the next session.
+      if (session.signal.aborted || this.#published.get(sid) !== sent) return;
+      this.#log.error(`track ${sent.track.name} cannot be sent: ${describeError(error)}`);
+      this.#drop(session, sent, sid);
+    }
+  }
+
+  #drop(session: Session, sent: SentTrack, sid: string): void {
+    this.#published.delete(sid);
+    this.#release(sent);
+    sent.removeFrom(session.publisher);
+    session.publisher.negotiate();
+    this.#host.dispatch({ type: 'localTrackUnpublished', sid });
+  }
+
+  /**
+   * Resolves when the server has taken the track.
+   *
+   * @returns what aborts when it can be sent no more
+   */
+  async #publishOn(session: Session, sent: SentTrack, signal: AbortSignal): Promise<AbortSignal> {
     await sent.prepare();
     const { requests } = this.#host;
     const request = sent.request();
@@ -172,8 +199,9 @@ export class LocalTracks {
       // A server that publishes fast takes the offer right behind the request; others want to have answered first.
       if (session.join.fastPublish) session.publisher.negotiate();
       sent.info = await untilAborted(answer, until);
+      until.throwIfAborted();
       if (!session.join.fastPublish) session.publisher.negotiate();
-      await sent.start(until);
+      return until;
     } finally {
       requests.forgetTrack(sent.cid);
     }
