@@ -3,6 +3,8 @@ import type { RemoteAudioTrack } from '../support/engine.js';
 import { describeWith } from '../support/parts.js';
 import { House } from './house.js';
 
+const modes = ['one peer connection', 'two peer connections'];
+
 describeWith(['livekit-server'], 'publishing', () => {
   let house: House;
   beforeAll(async () => {
@@ -13,23 +15,26 @@ describeWith(['livekit-server'], 'publishing', () => {
   it('is done when the server has taken the track, though media is not up', async () => {
     // Without a TURN server there is no candidate.
     const ada = await house.join('early', 'ada', { iceTransportPolicy: 'relay' });
-    const bob = await house.join('early', 'bob');
-    const published = bob.event('trackPublished');
     const { sid } = await ada.room.localParticipant.publishAudio(house.tone(440));
     expect(ada.room.stats().publisher?.state).not.toBe('connected');
-    expect((await published).publication.sid).toBe(sid);
     await ada.event('localTrackPublished', ({ publication }) => publication.sid === sid);
   });
 
-  it('is taken back at once, before anything was sent', async () => {
-    const ada = await house.join('back', 'ada');
-    const bob = await house.join('back', 'bob');
-    for (let round = 0; round < 3; round++) {
+  it.each(modes)('with %s, is taken back at once, before anything was sent', async (mode) => {
+    const singlePeerConnection = mode === modes[0];
+    const ada = await house.join(mode, 'ada', { singlePeerConnection });
+    const bob = await house.join(mode, 'bob');
+    // The server may not have announced it at all.
+    const nobodySees = () =>
+      expect
+        .poll(() => bob.room.remoteParticipants.get('ada')?.publications.size, { timeout: 5_000 })
+        .toBe(0);
+    for (let round = 0; round < 10; round++) {
       const { sid } = await ada.room.localParticipant.publishAudio(house.tone(440));
       await ada.room.localParticipant.unpublish(sid);
-      await bob.event('trackUnpublished', ({ publicationSid }) => publicationSid === sid);
+      await nobodySees();
     }
-    expect([...ada.room.localParticipant.publications]).toEqual([]);
+    expect(ada.room.localParticipant.publications.size).toBe(0);
     const { sid } = await ada.room.localParticipant.publishAudio(house.tone(440));
     await isHeard(bob.event('trackSubscribed', ({ publication }) => publication.sid === sid));
   });

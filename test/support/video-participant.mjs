@@ -128,7 +128,9 @@ const commands = {
       stats.filter(({ stats: { case: name, value } }) => name === kind && value.stream.kind === 'video');
     return {
       sent: video(publisherStats, 'outboundRtp').map(({ stats }) => stats.value.outbound.framesSent),
-      decoded: video(subscriberStats, 'inboundRtp').map(({ stats }) => stats.value.inbound.framesDecoded),
+      decoded: video([...publisherStats, ...subscriberStats], 'inboundRtp').map(
+        ({ stats }) => stats.value.inbound.framesDecoded,
+      ),
     };
   },
   /** What was seen of `identity` since the last time. */

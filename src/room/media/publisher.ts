@@ -115,14 +115,15 @@ export class Publisher {
 
   /**
    * Once tracks of two codecs were published, livekit-server receives nothing on a section that is used again: each track
-   * gets one of its own then, as the native engine gives to all.
+   * gets one of its own then, as the native engine gives to all. On one that is not the last it misses the track's end.
    */
   #freeSection(kind: 'audio' | 'video', codec: string | undefined): MediaSection | undefined {
     const used = this.#sections.filter(
       (section) => section.kind === kind && section.direction !== 'recvonly',
     );
     if (used.some(({ codecs }) => codecs[0]?.name !== codec)) return undefined;
-    return used.find(({ mid }) => this.#free.has(mid));
+    const last = this.#sections.at(-1);
+    return last && used.includes(last) && this.#free.has(last.mid) ? last : undefined;
   }
 
   removeTrack({ media: { mid } }: PublishedSection): void {

@@ -150,9 +150,11 @@ export function republishLocal(state: RoomState, previousSid: string, message: T
 export function removeLocal(state: RoomState, sid: string): Step {
   const track = state.localTracks.get(sid);
   if (!track) return unchanged(state);
+  // One that was taken back at once is announced first: every end has a beginning.
+  const announced = announceLocal(state, sid);
   return {
-    state: { ...state, localTracks: withoutKey(state.localTracks, sid) },
-    events: track.announced ? [{ type: 'localTrackUnpublished', publicationSid: sid }] : [],
+    state: { ...announced.state, localTracks: withoutKey(state.localTracks, sid) },
+    events: [...announced.events, { type: 'localTrackUnpublished', publicationSid: sid }],
   };
 }
 

@@ -150,7 +150,8 @@ const commands = {
   async stats() {
     const { publisherStats, subscriberStats } = await room.getRtcStats();
     const names = (stats) => stats.map(({ stats: { case: name } }) => name).sort();
-    const inbound = subscriberStats.find(({ stats }) => stats.case === 'inboundRtp')?.stats.value;
+    const inbound = [...publisherStats, ...subscriberStats].find(({ stats }) => stats.case === 'inboundRtp')
+      ?.stats.value;
     const outbound = publisherStats.find(({ stats }) => stats.case === 'outboundRtp')?.stats.value;
     return {
       publisher: names(publisherStats),
