@@ -1,4 +1,5 @@
 import {
+  ClientInfo_Capability,
   Codec,
   DisconnectReason,
   JoinResponse,
@@ -259,10 +260,12 @@ export class SignalService {
       const value = new TrackSubscribed({ trackSid: upTrack.sid });
       room.findBySid(publisherSid)?.send({ case: 'trackSubscribed', value });
     };
+    const takesTrailers = participant.client.capabilities.includes(ClientInfo_Capability.CAP_PACKET_TRAILER);
     const subscriber = participant.client.singleConnection
       ? new SharedSubscriber({
           outbox: publisher.outbox,
           send: (packet) => publisher.send(packet),
+          takesTrailers,
           requireSections,
           onTrackAccepted,
         })
@@ -273,6 +276,7 @@ export class SignalService {
           iceLite,
           candidates,
           work,
+          takesTrailers,
           sendOffer: (sdp, id) =>
             participant.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id }) }),
           onTrackAccepted,

@@ -27,6 +27,7 @@ export function trackInfoOf(request: AddTrackRequest): TrackInfo {
     encryption: request.encryption,
     stream: request.stream,
     audioFeatures: audio ? audioFeaturesOf(request) : [],
+    packetTrailerFeatures: audio ? [] : [...new Set(request.packetTrailerFeatures)],
     version: new TimedVersion({ unixMicro: BigInt(Date.now()) * 1000n }),
   });
 }

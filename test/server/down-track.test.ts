@@ -45,7 +45,7 @@ function subscription(published: Codec[], acceptedNames: string[]) {
     published,
   );
   const send = (packet: Buffer) => sent.push(parseRtp(packet)!);
-  const down = new DownTrack({ upTrack: up, publisherSid: 'PA_a', ssrc: 99, send });
+  const down = new DownTrack({ takesTrailers: false, upTrack: up, publisherSid: 'PA_a', ssrc: 99, send });
   up.downTracks.add(down);
   down.accept(down.codecs.filter(({ name }) => acceptedNames.includes(name)));
   let sequenceNumber = 10;

@@ -57,6 +57,7 @@ function simulcast() {
   const down = new DownTrack({
     upTrack: up,
     publisherSid: 'PA_a',
+    takesTrailers: false,
     ssrc: 99,
     send: (packet) => {
       const parsed = parseRtp(packet);

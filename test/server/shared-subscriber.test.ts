@@ -40,6 +40,7 @@ describe('receiving on the connection that one publishes on', () => {
     subscriber = new SharedSubscriber({
       outbox: new DataOutbox(),
       send: () => {},
+      takesTrailers: false,
       requireSections: (audios, videos) => required.push([audios, videos]),
       onTrackAccepted: ({ upTrack }) => accepted.push(upTrack.sid),
     });

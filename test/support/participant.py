@@ -91,6 +91,9 @@ async def look(track: rtc.Track, identity: str) -> None:
         view = views.setdefault(identity, {"frames": 0})
         view["frames"] += 1
         view.update(width=frame.width, height=frame.height, luma=sum(luma) / len(luma))
+        if event.metadata and event.metadata.frame_id and "frameId" not in view:
+            view.update(frameId=event.metadata.frame_id, userTimestamp=event.metadata.user_timestamp)
+            tell("frameMetadata", identity=identity, **view)
         if view["frames"] == 1:
             tell("firstPicture", identity=identity, **view)
 
@@ -294,6 +297,33 @@ class Commands:
 
         start(send())
         return {"sid": publication.sid}
+
+    async def publishWithMetadata(self, everyMs: int):
+        """Films grey, with the number of the frame and a timestamp behind each frame."""
+        width, height = 320, 240
+        source = rtc.VideoSource(width, height)
+        track = rtc.LocalVideoTrack.create_video_track("numbered", source)
+        features = [rtc.FrameMetadataFeature.FMF_USER_TIMESTAMP, rtc.FrameMetadataFeature.FMF_FRAME_ID]
+        await room.local_participant.publish_track(
+            track,
+            rtc.TrackPublishOptions(
+                source=rtc.TrackSource.SOURCE_CAMERA,
+                simulcast=False,
+                video_codec=rtc.VideoCodec.VP8,
+                frame_metadata_features=features,
+            ),
+        )
+
+        async def film():
+            frame = rtc.VideoFrame(
+                width, height, rtc.VideoBufferType.I420, bytes([144]) * (width * height) + bytes([128]) * (width * height // 2)
+            )
+            for count in range(1, 100_000):
+                metadata = rtc.FrameMetadata(user_timestamp=count * 1_000, frame_id=count)
+                source.capture_frame(frame, timestamp_us=count * everyMs * 1_000, metadata=metadata)
+                await asyncio.sleep(everyMs / 1000)
+
+        start(film())
 
     async def seen(self, identity: str):
         return views.get(identity, {"frames": 0})

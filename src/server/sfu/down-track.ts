@@ -18,6 +18,7 @@ import {
   offeredExtensions,
   subscriberCodecs,
 } from './codecs.js';
+import { withoutTrailer } from './packet-trailer.js';
 import { RtpRewriter } from './rtp-rewriter.js';
 import type { Forwarder, UpTrack } from './up-track.js';
 import { Vp8Rewriter } from './vp8-rewriter.js';
@@ -29,6 +30,8 @@ interface DownTrackOptions {
   ssrc: number;
   /** Sends RTP and RTCP to the subscriber. */
   send: (packet: Buffer) => void;
+  /** The subscriber knows of trailers of frames (CAP_PACKET_TRAILER); others get frames without. */
+  takesTrailers: boolean;
   /** Of the video on the subscriber's connection. */
   congestion?: CongestionControl;
 }
@@ -191,6 +194,7 @@ export class DownTrack implements Forwarder, ControlledStream {
       this.#rewriter.skip(packet.ssrc, packet.sequenceNumber);
       return;
     }
+    const payload = this.#isWithTrailer(packet, codec) ? withoutTrailer(form.payload) : form.payload;
     const position = this.#rewriter.rewrite(packet.ssrc, packet.sequenceNumber, packet.timestamp, nowMs);
     const rewritten = serializeRtp(
       {
@@ -200,16 +204,21 @@ export class DownTrack implements Forwarder, ControlledStream {
         ssrc: this.ssrc,
         extensions: this.#extensionsOf(packet),
       },
-      this.upTrack.layerCount > 1 && isVp8(codec)
-        ? this.#vp8.rewrite(packet.ssrc, form.payload)
-        : form.payload,
+      this.upTrack.layerCount > 1 && isVp8(codec) ? this.#vp8.rewrite(packet.ssrc, payload) : payload,
     );
     this.#packets++;
-    this.#bytes += form.payload.length;
+    this.#bytes += payload.length;
     this.#isBetweenFrames = packet.marker;
     this.#history.add(position.sequenceNumber, rewritten);
     if (this.#transportSequenceId === undefined) this.#options.send(rewritten);
     else this.#options.congestion?.send(rewritten);
+  }
+
+  /** Whether a packet may end with a trailer that the subscriber does not know of. Decoders of AV1 pass over it themselves. */
+  #isWithTrailer({ marker }: RtpPacket, { name }: Codec): boolean {
+    const { packetTrailerFeatures } = this.upTrack.info;
+    if (!marker || this.#options.takesTrailers || packetTrailerFeatures.length === 0) return false;
+    return name.toLowerCase() !== 'av1';
   }
 
   /** Whether a packet of this layer is sent on. A layer begins with a key frame. */

@@ -11,6 +11,8 @@ interface SharedSubscriberOptions {
   outbox: DataOutbox;
   /** Sends RTP and RTCP on the publisher's connection. */
   send: (packet: Buffer) => void;
+  /** As DownTrackOptions has it. */
+  takesTrailers: boolean;
   /** Asks the client for an offer with so many more sections to receive on. */
   requireSections: (audios: number, videos: number) => void;
   onTrackAccepted: (track: DownTrack) => void;
@@ -45,9 +47,16 @@ export class SharedSubscriber implements Downlink {
 
   addTrack(upTrack: UpTrack, publisherSid: string): void {
     if (this.downTracks.has(upTrack.sid)) return;
-    const { send } = this.#options;
+    const { send, takesTrailers } = this.#options;
     const ssrc = this.#nextSsrc++ >>> 0;
-    const track = new DownTrack({ upTrack, publisherSid, ssrc, send, congestion: this.#congestion });
+    const track = new DownTrack({
+      upTrack,
+      publisherSid,
+      ssrc,
+      send,
+      takesTrailers,
+      congestion: this.#congestion,
+    });
     this.downTracks.set(upTrack.sid, track);
     upTrack.downTracks.add(track);
     this.#require();

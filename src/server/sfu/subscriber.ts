@@ -25,6 +25,8 @@ export interface SubscriberOptions {
   onTrackAccepted: (track: DownTrack) => void;
   onConnected: () => void;
   onFailed: () => void;
+  /** As DownTrackOptions has it. */
+  takesTrailers: boolean;
   /** What the client's packets cost. */
   work: WorkMeter;
 }
@@ -96,6 +98,7 @@ export class Subscriber implements Downlink {
       publisherSid,
       ssrc: this.#nextSsrc++ >>> 0,
       send: (packet) => void this.#connection.sendPacket(packet),
+      takesTrailers: this.#options.takesTrailers,
       congestion: this.#congestion,
     });
     this.downTracks.set(upTrack.sid, track);
