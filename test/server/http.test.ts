@@ -8,6 +8,21 @@ import { type RoomServer, startServer } from '../../src/server/index.js';
 import { limits } from '../../src/server/limits.js';
 import { signClaims, signToken } from './signal-peer.js';
 
+/**
+ * All that comes until the connection ends, or until `enough` of it has come. A reset after the answer, for what was still
+ * being sent, is no failure: whether Node reports it depends on its version.
+ */
+function answer(socket: Socket, enough = /(?!)/): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += String(chunk);
+      if (enough.test(text)) resolve(text);
+    });
+    socket.once('close', () => resolve(text));
+  });
+}
+
 const createRoom = '/twirp/livekit.RoomService/CreateRoom';
 
 describe('the HTTP side of the room server', () => {
@@ -29,16 +44,6 @@ describe('the HTTP side of the room server', () => {
     sockets.push(socket);
     await once(socket, 'connect');
     return socket;
-  }
-
-  /** All that comes until the server closes, or until `enough` of it has come. */
-  async function answer(socket: Socket, enough = /(?!)/): Promise<string> {
-    let text = '';
-    for await (const chunk of socket) {
-      text += chunk;
-      if (enough.test(text)) break;
-    }
-    return text;
   }
 
   const admin = () => signToken('caller', { roomCreate: true });
@@ -200,8 +205,7 @@ describe('a request that drips', () => {
       socket.write(text);
       const drip = setInterval(() => socket.write('x'), 20);
       const startMs = performance.now();
-      let answered = '';
-      for await (const chunk of socket) answered += chunk;
+      const answered = await answer(socket);
       clearInterval(drip);
       expect(answered).toMatch(/^HTTP\/1.1 408 /);
       expect(performance.now() - startMs).toBeLessThan(5_000);
