@@ -54,6 +54,7 @@ function request(authorization?: string, method = 'REGISTER'): SipRequest {
 }
 
 describe('an authenticator', () => {
+  const here = '192.0.2.1';
   let nowMs = 0;
   const authenticator = new Authenticator('offhook', () => nowMs);
   const passwordOf = (name: string) => (name === 'ada' ? 'lovelace' : undefined);
@@ -72,36 +73,58 @@ describe('an authenticator', () => {
     ['MD5', 0],
     ['SHA-256', 1],
   ])('takes the right password with %s', (_name, index) => {
-    const credentials = authorize(authenticator.challenge(false), 'lovelace', index);
-    expect(authenticator.check(request(credentials), passwordOf)).toEqual({ kind: 'ok', username: 'ada' });
+    const credentials = authorize(authenticator.challenge(false, here), 'lovelace', index);
+    expect(authenticator.check(request(credentials), here, passwordOf)).toEqual({
+      kind: 'ok',
+      username: 'ada',
+    });
   });
 
   test('asks whoever says nothing', () => {
-    expect(authenticator.check(request(), passwordOf)).toEqual({ kind: 'challenge', stale: false });
+    expect(authenticator.check(request(), here, passwordOf)).toEqual({ kind: 'challenge', stale: false });
   });
 
   test('refuses a wrong password, and a user that it does not know', () => {
-    const wrong = authorize(authenticator.challenge(false), 'babbage');
-    expect(authenticator.check(request(wrong), passwordOf)).toEqual({ kind: 'wrong', username: 'ada' });
-    expect(authenticator.check(request(wrong), () => undefined)).toEqual({ kind: 'wrong', username: 'ada' });
+    const wrong = authorize(authenticator.challenge(false, here), 'babbage');
+    expect(authenticator.check(request(wrong), here, passwordOf)).toEqual({ kind: 'wrong', username: 'ada' });
+    expect(authenticator.check(request(wrong), here, () => undefined)).toEqual({
+      kind: 'wrong',
+      username: 'ada',
+    });
   });
 
   test('does not take the same credentials twice, nor for another method', () => {
-    const credentials = authorize(authenticator.challenge(false), 'lovelace');
-    expect(authenticator.check(request(credentials, 'INVITE'), passwordOf)).toMatchObject({ kind: 'wrong' });
-    expect(authenticator.check(request(credentials), passwordOf)).toMatchObject({ kind: 'ok' });
-    expect(authenticator.check(request(credentials), passwordOf)).toEqual({ kind: 'challenge', stale: true });
+    const credentials = authorize(authenticator.challenge(false, here), 'lovelace');
+    expect(authenticator.check(request(credentials, 'INVITE'), here, passwordOf)).toMatchObject({
+      kind: 'wrong',
+    });
+    expect(authenticator.check(request(credentials), here, passwordOf)).toMatchObject({ kind: 'ok' });
+    expect(authenticator.check(request(credentials), here, passwordOf)).toEqual({
+      kind: 'challenge',
+      stale: true,
+    });
+  });
+
+  test('does not hold wrong credentials against an address that another was asked at', () => {
+    const wrong = authorize(authenticator.challenge(false, here), 'babbage');
+    expect(authenticator.check(request(wrong), '192.0.2.2', passwordOf)).toEqual({
+      kind: 'challenge',
+      stale: false,
+    });
   });
 
   test('calls a nonce stale after five minutes, and one that it did not make invalid', () => {
-    const headers = authenticator.challenge(false);
+    const headers = authenticator.challenge(false, here);
     nowMs += 6 * 60_000;
-    expect(authenticator.check(request(authorize(headers, 'lovelace')), passwordOf)).toEqual({
+    expect(authenticator.check(request(authorize(headers, 'lovelace')), here, passwordOf)).toEqual({
       kind: 'challenge',
       stale: true,
     });
     const forged = authorize(headers, 'lovelace').replace(/nonce="[^"]*"/, 'nonce="forged"');
-    expect(authenticator.check(request(forged), passwordOf)).toEqual({ kind: 'challenge', stale: false });
+    expect(authenticator.check(request(forged), here, passwordOf)).toEqual({
+      kind: 'challenge',
+      stale: false,
+    });
   });
 });
 

@@ -3,8 +3,8 @@ import { defaultGuardLimits, SipGuard } from '../../src/sip/gateway/guard.js';
 import { Headers, parseNameAddr, type SipRequest } from '../../src/sip/message/index.js';
 import type { Flow } from '../../src/sip/transport/index.js';
 
-const flow = (address: string): Flow => ({
-  protocol: 'udp',
+const flow = (address: string, protocol: Flow['protocol'] = 'udp'): Flow => ({
+  protocol,
   remote: { address, port: 5060 },
   local: { address: '192.0.2.1', port: 5060 },
   isOpen: true,
@@ -31,13 +31,20 @@ describe('the guard', () => {
   });
 
   test.each(['friendly-scanner', 'sipvicious', 'SIPScan', 'sipcli/v1.8', 'VaxSIPUserAgent/3.1', 'Gulp'])(
-    '%s gets no answer, and is not heard afterwards',
+    '%s gets no answer, and is not heard afterwards where it has a connection',
     (agent) => {
       const { guard: it } = guard();
-      expect(it.screen(from(agent), flow('192.0.2.9'))).toBe(false);
-      expect(it.admit(flow('192.0.2.9'))).toBe(false);
+      expect(it.screen(from(agent), flow('192.0.2.9', 'tcp'))).toBe(false);
+      expect(it.admit(flow('192.0.2.9', 'tcp'))).toBe(false);
     },
   );
+
+  test('a datagram of a scanner does not silence the address that it claims to come from', () => {
+    const { guard: it } = guard();
+    expect(it.screen(from('friendly-scanner'), flow('192.0.2.9'))).toBe(false);
+    expect(it.admit(flow('192.0.2.9'))).toBe(true);
+    expect(it.screen(from('baresip'), flow('192.0.2.9'))).toBe(true);
+  });
 
   test.each(['baresip v1.0.0', 'Linphone/4.2', 'kamailio (5.4.4)', 'FPBX-16', ''])(
     '%j gets answers',

@@ -180,6 +180,14 @@ describe('an INVITE that came', () => {
     expect([transactions.size, clock.pendingTimers]).toEqual([0, 0]);
   });
 
+  test('refuses somebody unknown once, and keeps nothing', () => {
+    const { clock, sent, transactions, transaction, message } = server('INVITE');
+    transactions.refuse(transaction, responseTo(message, 401));
+    clock.advance(40_000);
+    expect(sent).toHaveLength(1);
+    expect([transactions.size, clock.pendingTimers]).toEqual([0, 0]);
+  });
+
   test('repeats no 2xx by itself: the call does (timer L)', () => {
     const { clock, sent, respond, transactions, transaction } = server('INVITE');
     respond(200);

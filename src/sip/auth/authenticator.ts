@@ -15,8 +15,9 @@ export type AuthOutcome =
   | { kind: 'wrong'; username: string };
 
 /**
- * Checks digest credentials of requests (RFC 7616). A nonce is a time with our signature on it, so that asking costs
- * no memory; what is remembered is how often each one was used.
+ * Checks digest credentials of requests (RFC 7616). A nonce is a time with our signature on it and on the address that was
+ * asked, so that asking costs no memory, and nobody can give wrong credentials in another's name; what is remembered is how often
+ * each one was used.
  */
 export class Authenticator {
   readonly realm: string;
@@ -34,9 +35,9 @@ export class Authenticator {
    * WWW-Authenticate headers: MD5 first, because telephones that know nothing else give up on an algorithm that they do
    * not know; whoever prefers SHA-256 finds it behind.
    */
-  challenge(stale: boolean): Headers {
+  challenge(stale: boolean, address: string): Headers {
     const headers = new Headers();
-    const nonce = this.#makeNonce();
+    const nonce = this.#makeNonce(address);
     for (const algorithm of ['MD5', 'SHA-256'] as const) {
       const challenge = { realm: this.realm, nonce, algorithm, qopAuth: true, stale };
       headers.add('WWW-Authenticate', formatChallenge(challenge));
@@ -44,8 +45,15 @@ export class Authenticator {
     return headers;
   }
 
-  /** @param passwordOf the password of a user; undefined for one that is not known */
-  check(request: SipRequest, passwordOf: (username: string) => string | undefined): AuthOutcome {
+  /**
+   * @param address where the request came from
+   * @param passwordOf the password of a user; undefined for one that is not known
+   */
+  check(
+    request: SipRequest,
+    address: string,
+    passwordOf: (username: string) => string | undefined,
+  ): AuthOutcome {
     const credentials = [
       ...request.headers.getAll('Authorization'),
       ...request.headers.getAll('Proxy-Authorization'),
@@ -54,7 +62,7 @@ export class Authenticator {
       .find((parsed) => parsed?.realm === this.realm);
     if (!credentials) return { kind: 'challenge', stale: false };
     const { username, nonce, qop, nonceCount } = credentials;
-    const age = this.#ageOf(nonce);
+    const age = this.#ageOf(nonce, address);
     if (age === undefined) return { kind: 'challenge', stale: false };
     const password = passwordOf(username);
     // An unknown user takes as long as a known one, so that names cannot be told apart by time.
@@ -77,22 +85,22 @@ export class Authenticator {
     return true;
   }
 
-  #makeNonce(): string {
+  #makeNonce(address: string): string {
     const issued = Buffer.alloc(16);
     issued.writeDoubleBE(this.#nowMs(), 0);
     randomBytes(8).copy(issued, 8);
-    return Buffer.concat([issued, this.#sign(issued)]).toString('base64url');
+    return Buffer.concat([issued, this.#sign(issued, address)]).toString('base64url');
   }
 
-  #ageOf(nonce: string): number | undefined {
+  #ageOf(nonce: string, address: string): number | undefined {
     const bytes = Buffer.from(nonce, 'base64url');
     if (bytes.length !== 32) return undefined;
     const issued = bytes.subarray(0, 16);
-    if (!timingSafeEqual(bytes.subarray(16), this.#sign(issued))) return undefined;
+    if (!timingSafeEqual(bytes.subarray(16), this.#sign(issued, address))) return undefined;
     return this.#nowMs() - issued.readDoubleBE(0);
   }
 
-  #sign(issued: Buffer): Buffer {
-    return createHmac('sha256', this.#key).update(issued).digest().subarray(0, 16);
+  #sign(issued: Buffer, address: string): Buffer {
+    return createHmac('sha256', this.#key).update(issued).update(address).digest().subarray(0, 16);
   }
 }

@@ -144,6 +144,11 @@ export class SipEndpoint {
     this.transactions.respond(transaction, response);
   }
 
+  /** Refuses a request of somebody unknown: said once and forgotten. */
+  refuse(transaction: ServerTransaction, response: SipResponse): void {
+    this.transactions.refuse(transaction, response);
+  }
+
   /** Where peers reach us over `flow`. */
   contact({ protocol, local }: Flow): NameAddr {
     const params = new Map<string, string | undefined>();

@@ -221,7 +221,7 @@ export class SipGateway {
   #invited(served: ServedRequest): void {
     const { request, transaction, flow } = served;
     const refuse = (status: number, headers = new Headers()) =>
-      this.#context.endpoint.respond(transaction, responseTo(request, status, { toTag: newTag(), headers }));
+      this.#context.endpoint.refuse(transaction, responseTo(request, status, { toTag: newTag(), headers }));
     const { address } = flow.remote;
     if (!this.#context.guard.admitCall(address) || this.calls.size >= (this.#options.maxCalls ?? 1_000)) {
       refuse(503, Headers.of({ 'Retry-After': '10' }));
@@ -252,7 +252,7 @@ export class SipGateway {
       return this.#authenticate(request, transaction, address, (name) => users.get(name)) !== false;
     }
     const response = responseTo(request, 404, { toTag: newTag(), reason: 'No trunk matches' });
-    this.#context.endpoint.respond(transaction, response);
+    this.#context.endpoint.refuse(transaction, response);
     return false;
   }
 
@@ -263,7 +263,7 @@ export class SipGateway {
     passwordOf: (username: string) => string | undefined,
   ): string | false {
     const { authenticator, guard, endpoint } = this.#context;
-    const outcome = authenticator.check(request, passwordOf);
+    const outcome = authenticator.check(request, address, passwordOf);
     if (outcome.kind === 'ok') {
       guard.rightCredentials(address);
       return outcome.username;
@@ -272,8 +272,8 @@ export class SipGateway {
       log.warn(`${address}: wrong credentials for "${outcome.username.slice(0, 40)}" (${request.method})`);
       guard.wrongCredentials(address);
     }
-    const headers = authenticator.challenge(outcome.kind === 'challenge' && outcome.stale);
-    endpoint.respond(transaction, responseTo(request, 401, { toTag: newTag(), headers }));
+    const headers = authenticator.challenge(outcome.kind === 'challenge' && outcome.stale, address);
+    endpoint.refuse(transaction, responseTo(request, 401, { toTag: newTag(), headers }));
     return false;
   }
 

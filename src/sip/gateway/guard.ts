@@ -81,11 +81,12 @@ export class SipGuard {
   }
 
   /** Whether a request gets any answer. */
-  screen({ headers, from }: SipRequest, { remote }: Flow): boolean {
+  screen({ headers, from }: SipRequest, { remote, protocol }: Flow): boolean {
     const agent = headers.get('User-Agent') ?? '';
     if (!scanners.test(agent) && !scanners.test(from.displayName ?? '')) return true;
     log.info(`${remote.address}: a scanner ("${agent.slice(0, 60)}") gets no answer`);
-    this.#block(this.#know(remote.address, this.#nowMs()), remote.address);
+    // A datagram may come from anybody: it must not silence the address that it claims.
+    if (protocol !== 'udp') this.#block(this.#know(remote.address, this.#nowMs()), remote.address);
     return false;
   }
 

@@ -87,6 +87,13 @@ export class ServerTransaction {
     }
   }
 
+  /** Sends a final response once; the transaction is over. */
+  refuse(response: SipResponse): void {
+    if (this.isAnswered) return;
+    this.#options.send(response);
+    this.#state = 'terminated';
+  }
+
   /** Sends a 2xx to an INVITE once more, which the call does until it is acknowledged. */
   sendAgain(response: SipResponse): void {
     this.#options.send(response);

@@ -49,6 +49,15 @@ export class Transactions {
     this.#follow(transaction, () => this.#servers.delete(serverKey(transaction.request)));
   }
 
+  /**
+   * Refuses a request and keeps nothing of it. A refusal that is repeated until it is acknowledged would reach whoever the
+   * request pretends to come from eleven times; when it is lost, the request comes again.
+   */
+  refuse(transaction: ServerTransaction, response: SipResponse): void {
+    transaction.refuse(response);
+    this.#follow(transaction, () => this.#servers.delete(serverKey(transaction.request)));
+  }
+
   /** The transaction that a request repeats, or that an ACK belongs to. */
   findServer(request: SipRequest): ServerTransaction | undefined {
     return this.#servers.get(serverKey(request));
