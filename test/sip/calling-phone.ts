@@ -61,6 +61,10 @@ export class CallingPhone {
     );
   }
 
+  press(digits: string): void {
+    this.#media!.press(digits);
+  }
+
   hangUp(): void {
     this.session?.bye();
     this.#media?.close();
