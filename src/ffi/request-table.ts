@@ -276,7 +276,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   newVideoSource: {
     handler: newVideoSource,
     status: 'works',
-    note: 'Sent as H.264 or VP8, in the layers of LiveKit’s clients; VP9 and AV1 as H.264. Needs the package too, but for frames that come encoded.',
+    note: 'Sent as H.264 or VP8, in the layers of LiveKit’s clients; VP9 and AV1 as H.264, and SVC (`scalability_mode`) as simulcast, with a log line. Needs the package too, but for frames that come encoded.',
     test: 'ffi/video',
   },
   captureVideoFrame: {

@@ -121,6 +121,8 @@ export interface PublishVideoOptions {
    * Default true.
    */
   simulcast?: boolean;
+  /** Layers in one stream (SVC), `L3T3_KEY` say: no encoder here makes them (decision 10), so layers are those of `simulcast`. */
+  scalabilityMode?: string | undefined;
   /** Name of the stream the track belongs to. */
   stream?: string;
 }

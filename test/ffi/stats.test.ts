@@ -2,6 +2,7 @@ import { beforeAll, expect, test, vi } from 'vitest';
 import { describeWith } from '../support/parts.js';
 import type { Program } from '../support/program.mjs';
 import { House } from './house.js';
+import { ProtocolRoom } from './protocol-room.js';
 
 interface Stats {
   publisher: string[];
@@ -32,5 +33,29 @@ describeWith(['livekit-server', 'native engine'], "a room's statistics", () => {
     );
     expect(stats.publisher).toEqual(expect.arrayContaining(['candidatePair', 'codec', 'outboundRtp']));
     expect(stats.subscriber).toEqual(expect.arrayContaining(['candidatePair', 'codec', 'inboundRtp']));
+  });
+
+  test('have the time in microseconds, and the address at which the server is', async () => {
+    const room = new ProtocolRoom();
+    try {
+      await room.connect(house, 'bare');
+      const candidate = await vi.waitUntil(
+        async () => {
+          const { asyncId } = room.ffi.request({
+            case: 'getSessionStats',
+            value: { roomHandle: room.roomHandle },
+          });
+          const { message } = await room.ffi.waitFor('getSessionStats', (value) => value.asyncId === asyncId);
+          const stats = message.case === 'result' ? message.value.publisherStats : [];
+          return stats.map((each) => each.stats).find(({ case: name }) => name === 'remoteCandidate');
+        },
+        { timeout: 10_000 },
+      );
+      if (candidate?.case !== 'remoteCandidate') throw new Error('no candidate');
+      expect(candidate.value.candidate).toMatchObject({ port: house.server.udpPort, protocol: 'udp' });
+      expect(Math.abs(Number(candidate.value.rtc!.timestamp) / 1_000 - Date.now())).toBeLessThan(60_000);
+    } finally {
+      await room.ffi.dispose();
+    }
   });
 });

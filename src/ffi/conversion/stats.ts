@@ -50,7 +50,8 @@ function withZeros<Type extends object>(type: MessageClass<Type>, known: InitOf<
 
 type Stats = InitOf<RtcStats>;
 
-const rtc = (id: string, nowMs: number) => ({ id, timestamp: BigInt(Math.round(nowMs)) });
+/** The time is in microseconds since 1970. */
+const rtc = (id: string, nowMs: number) => ({ id, timestamp: BigInt(Math.round(nowMs * 1_000)) });
 
 function codec(mid: string, payloadType: number | undefined, nowMs: number): Stats {
   const mimeType = payloadType === redPayloadType ? 'audio/red' : 'audio/opus';

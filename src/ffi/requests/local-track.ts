@@ -61,7 +61,7 @@ function localTrack(
 }
 
 function videoOptions({ options }: RequestOf<'publishTrack'>, name: string): PublishVideoOptions {
-  const { videoCodec, videoEncoding, simulcast, source, stream } = options ?? {};
+  const { videoCodec, videoEncoding, simulcast, source, stream, scalabilityMode } = options ?? {};
   return {
     name,
     source: source as number | undefined,
@@ -69,6 +69,7 @@ function videoOptions({ options }: RequestOf<'publishTrack'>, name: string): Pub
     maxBitrateBps: videoEncoding?.maxBitrate ? Number(videoEncoding.maxBitrate) : undefined,
     maxFramesPerSecond: videoEncoding?.maxFramerate || undefined,
     simulcast,
+    scalabilityMode,
     stream,
   };
 }

@@ -107,6 +107,12 @@ export class SentVideoTrack extends SentTrack {
         .info(`track ${track.name} is sent as ${defaultCodec}: the ${this.#codec} encoder holds frames back`);
       this.#codec = defaultCodec;
     }
+    if (options.scalabilityMode && !this.#isEncoded) {
+      const layers = this.#isSimulcast ? 'simulcast layers' : 'one layer';
+      log
+        .about(subject)
+        .info(`track ${track.name} is sent in ${layers}: no encoder here makes ${options.scalabilityMode}`);
+    }
   }
 
   request(): AddTrackRequest {
