@@ -69,4 +69,25 @@ describeWith(['livekit-server'], 'a stream of a room', () => {
     // The tone has an amplitude of 8,000, or -15 dBFS.
     await vi.waitFor(() => expect(Math.abs(levelOf(frames) + 27)).toBeLessThan(1), 10_000);
   });
+
+  it('goes through its filter in a room that the program enters as it hears that the last one is over', async () => {
+    const { room, frames } = await listenThrough('first', { moduleId: rnnoiseModuleId });
+    const ada = await house.join('second', 'ada');
+    await ada.room.localParticipant.publishAudio(house.tone(1_000));
+    const token = await house.token('second', 'bob');
+    const onTrack = room.onEvent;
+    let entered: Promise<void> | undefined;
+    room.onEvent = (event) => {
+      if (event.type === 'disconnected')
+        entered ??= room.connect(house.server.url, token, { iceServers: [] });
+      onTrack(event);
+    };
+    await room.disconnect();
+    await entered;
+    frames.length = 0;
+    const processed = () => filters.statuses()[0]?.streams.at(-1)?.frames.processed ?? 0;
+    const before = processed();
+    await vi.waitFor(() => expect(frames.length).toBeGreaterThan(50), 20_000);
+    await vi.waitFor(() => expect(processed()).toBeGreaterThan(before), 20_000);
+  }, 60_000);
 });
