@@ -152,7 +152,11 @@ export class OutgoingStreams {
   }
 
   #fresh() {
-    return { streamId: this.#random(), timestampMs: this.#nowMs() };
+    return {
+      streamId: this.#random(),
+      timestampMs: this.#nowMs(),
+      isEncrypted: this.#sender.encryptsStreams ?? false,
+    };
   }
 
   #sendHeader(header: DataStream_Header, routing: PacketRouting): Promise<void> {

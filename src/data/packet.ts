@@ -15,6 +15,8 @@ export interface PacketRouting {
 
 /** What carries packets to the server. */
 export interface PacketSender {
+  /** Whether the content of streams is encrypted on its way. */
+  readonly encryptsStreams?: boolean;
   /**
    * Resolves when the packet has been handed over and little enough waits before it, which paces the caller.
    *

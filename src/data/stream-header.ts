@@ -3,6 +3,7 @@ import {
   DataStream_Header,
   DataStream_OperationType,
   DataStream_TextHeader,
+  Encryption_Type,
 } from '@livekit/protocol';
 import type { ByteStreamInfo, ByteStreamOptions, TextStreamInfo, TextStreamOptions } from './stream-info.js';
 
@@ -10,6 +11,7 @@ import type { ByteStreamInfo, ByteStreamOptions, TextStreamInfo, TextStreamOptio
 interface Fresh {
   streamId: string;
   timestampMs: number;
+  isEncrypted: boolean;
 }
 
 /** @param totalLength in bytes, where the whole text is known */
@@ -28,6 +30,7 @@ export function textHeader(
     streamId: options.streamId ?? fresh.streamId,
     timestamp: BigInt(fresh.timestampMs),
     topic: options.topic ?? '',
+    encryptionType: fresh.isEncrypted ? Encryption_Type.GCM : Encryption_Type.NONE,
     mimeType: 'text/plain',
     attributes: options.attributes ?? {},
     ...(fresh.totalLength === undefined ? {} : { totalLength: BigInt(fresh.totalLength) }),
@@ -45,6 +48,7 @@ export function byteHeader(
     streamId: options.streamId ?? fresh.streamId,
     timestamp: BigInt(fresh.timestampMs),
     topic: options.topic ?? '',
+    encryptionType: fresh.isEncrypted ? Encryption_Type.GCM : Encryption_Type.NONE,
     mimeType: options.mimeType ?? 'application/octet-stream',
     attributes: options.attributes ?? {},
     ...(options.totalLength === undefined ? {} : { totalLength: BigInt(options.totalLength) }),
@@ -76,5 +80,6 @@ function commonInfo(header: DataStream_Header) {
     topic: header.topic,
     totalLength: header.totalLength === undefined ? undefined : Number(header.totalLength),
     attributes: header.attributes,
+    isEncrypted: header.encryptionType !== Encryption_Type.NONE,
   };
 }

@@ -9,6 +9,8 @@ interface StreamInfo {
   /** In bytes; undefined while the sender does not know it. */
   totalLength: number | undefined;
   attributes: Record<string, string>;
+  /** End to end, by the key of the room. */
+  isEncrypted: boolean;
 }
 
 export interface TextStreamInfo extends StreamInfo {

@@ -19,6 +19,8 @@ interface StreamInfo {
   /** In bytes; undefined while the sender does not know it. */
   totalLength: number | undefined;
   attributes: Readonly<Record<string, string>>;
+  /** End to end, by the key of the room. */
+  isEncrypted: boolean;
 }
 
 export interface TextStreamInfo extends StreamInfo {
@@ -102,6 +104,7 @@ interface FfiStreamInfo {
   topic?: string;
   totalLength?: bigint;
   attributes?: Record<string, string>;
+  encryptionType?: number;
 }
 
 function streamInfo(info: FfiStreamInfo | undefined): StreamInfo {
@@ -112,6 +115,7 @@ function streamInfo(info: FfiStreamInfo | undefined): StreamInfo {
     topic: info?.topic ?? '',
     totalLength: info?.totalLength === undefined ? undefined : Number(info.totalLength),
     attributes: { ...info?.attributes },
+    isEncrypted: (info?.encryptionType ?? 0) !== 0,
   };
 }
 

@@ -46,6 +46,11 @@ export class DataEncryption {
     this.#onStateChange = onStateChange;
   }
 
+  /** Whether what is sent now is encrypted. */
+  get isSealing(): boolean {
+    return this.#encryption.encryptsData;
+  }
+
   /**
    * The content encrypted, or as it is where it is not to be, in the order of the calls.
    *
@@ -53,7 +58,7 @@ export class DataEncryption {
    */
   seal(content: PacketContent): Promise<PacketContent> {
     const sealed = this.#sealing.then(async (): Promise<PacketContent> => {
-      if (!this.#encryption.encryptsData || !encryptable.has(content.case)) return content;
+      if (!this.isSealing || !encryptable.has(content.case)) return content;
       const plain = new EncryptedPacketPayload({ value: content as EncryptedPacketPayload['value'] });
       const { payload, iv, keyIndex } = await this.#cryptor.encrypt(plain.toBinary(), this.#identity());
       const value = new EncryptedPacket({
@@ -129,6 +134,7 @@ export class DataEncryption {
     if (!opened) return undefined;
     try {
       const { value } = EncryptedPacketPayload.fromBinary(opened);
+      if (value.case === 'streamHeader') value.value.encryptionType = Encryption_Type.GCM;
       const readable = packet.clone();
       readable.value = value;
       return readable;

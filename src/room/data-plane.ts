@@ -1,4 +1,4 @@
-import { ClientInfo_Capability, DataPacket } from '@livekit/protocol';
+import { ClientInfo_Capability, DataPacket, Encryption_Type } from '@livekit/protocol';
 import {
   IncomingStreams,
   OutgoingStreams,
@@ -101,6 +101,10 @@ export class DataPlane implements PacketSender {
     };
     this.rpcClient = new RpcClient(this, subject, rpcStreams);
     this.rpcServer = new RpcServer(this, subject, rpcStreams);
+  }
+
+  get encryptsStreams(): boolean {
+    return this.#encryption?.isSealing ?? false;
   }
 
   send(content: PacketContent, kind: PacketKind, routing: PacketRouting = {}): Promise<void> {
@@ -207,6 +211,9 @@ export class DataPlane implements PacketSender {
   }
 
   #open(packet: DataPacket, kind: PacketKind): void {
+    const { value: content } = packet;
+    // The sender's word counts for nothing: what came in the clear was not encrypted.
+    if (content.case === 'streamHeader') content.value.encryptionType = Encryption_Type.NONE;
     if (this.#encryption) this.#encryption.open(packet, (readable) => this.#handle(readable, kind));
     else this.#handle(packet, kind);
   }

@@ -448,6 +448,31 @@ describe('a room that is encrypted', () => {
     expect(received).toEqual(['another secret']);
   });
 
+  test('says of each stream whether it was encrypted', async () => {
+    const ada = await joinEncrypted('ada', { key: 'the key' });
+    const bob = await joinEncrypted('bob', { key: 'the key' });
+    const eve = await join('eve');
+    const received = new Promise<boolean[]>((resolve) => {
+      const flags: boolean[] = [];
+      const take = (info: { isEncrypted: boolean }) => {
+        flags.push(info.isEncrypted);
+        if (flags.length === 3) resolve(flags);
+      };
+      bob.registerTextStreamHandler('told', ({ info }) => take(info));
+      bob.registerByteStreamHandler('told', ({ info }) => take(info));
+    });
+    expect(await ada.localParticipant.sendText('a secret', { topic: 'told' })).toMatchObject({
+      isEncrypted: true,
+    });
+    const writer = await ada.localParticipant.streamBytes({ topic: 'told' });
+    expect(writer.info.isEncrypted).toBe(true);
+    await writer.close();
+    expect(await eve.localParticipant.sendText('no secret', { topic: 'told' })).toMatchObject({
+      isEncrypted: false,
+    });
+    expect((await received).toSorted()).toEqual([false, true, true]);
+  });
+
   test('has keys of each participant, by index, that can be ratcheted', async () => {
     const options = { derivation: 'hkdf' } as const;
     const ada = await joinEncrypted('ada', options);

@@ -36,7 +36,7 @@ function toFfiStream(info: TextStreamInfo | ByteStreamInfo) {
     topic: info.topic,
     totalLength: optionalInt64(info.totalLength),
     attributes: { ...info.attributes },
-    encryptionType: EncryptionType.NONE,
+    encryptionType: info.isEncrypted ? EncryptionType.GCM : EncryptionType.NONE,
   };
 }
 
