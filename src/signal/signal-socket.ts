@@ -217,7 +217,11 @@ export class SignalSocket {
     this.#closing = true;
     this.#waiting = [];
     const value = new LeaveRequest({ reason, action: LeaveRequest_Action.DISCONNECT });
-    const say = () => this.send({ case: 'leave', value });
+    const say = () => {
+      this.send({ case: 'leave', value });
+      // At once: a process that leaves its rooms may end within this turn.
+      this.#connection.uncork();
+    };
     if (readyState === WebSocket.OPEN) say();
     else this.#webSocket.once('open', say);
     return new Promise((resolve) => {
