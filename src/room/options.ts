@@ -81,7 +81,10 @@ export interface ConnectOptions {
   iceServers?: readonly IceServer[];
   /** `relay`: only through TURN servers. */
   iceTransportPolicy?: 'all' | 'relay';
-  /** How often joining is tried again, within the deadline of connecting, when no server lets us in; default 0. */
+  /**
+   * How often joining is tried again, within the deadline of connecting, when no server lets us in; default 0. Not after a
+   * step that has used up its deadline.
+   */
   joinRetries?: number;
   /** Bytes of an incoming data stream beyond which its reader fails; default 5 GB. */
   maxStreamBytes?: number;

@@ -11,10 +11,13 @@ import { Room } from '../support/engine.js';
 let asked: number;
 let refusals: { status: string; count: number };
 let url: string;
+/** Whether the server takes the WebSocket and says nothing. */
+let isMute: boolean;
 let close: () => void;
 
 beforeEach(async () => {
   asked = 0;
+  isMute = false;
   const http = createServer();
   const sockets = new WebSocketServer({ noServer: true });
   http.on('upgrade', (request, socket, head) => {
@@ -24,6 +27,7 @@ beforeEach(async () => {
       return;
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      if (isMute) return;
       const value = new JoinResponse({
         participant: { sid: 'PA_me', identity: 'me' },
         room: { name: 'room' },
@@ -65,6 +69,18 @@ it('joins at a later try when the server is overloaded at first', async () => {
 it('does not try again with a token that is refused', async () => {
   refusals = { status: '401 Unauthorized', count: 10 };
   await expect(join(2)).rejects.toMatchObject({ code: 'OFFHOOK_UNAUTHORIZED' });
+  expect(asked).toBe(1);
+});
+
+it('does not try again after a deadline', async () => {
+  refusals = { status: '', count: 0 };
+  isMute = true;
+  const connecting = new Room().connect(url, await token(), {
+    iceServers: [],
+    joinRetries: 2,
+    deadlines: { join: 100 },
+  });
+  await expect(connecting).rejects.toMatchObject({ code: 'OFFHOOK_DEADLINE', stage: 'join' });
   expect(asked).toBe(1);
 });
 

@@ -18,10 +18,12 @@ import { SessionOpener } from './session-opener.js';
 
 const log = createLogger('room/connection');
 
-/** Failures of joining that may be over at the next try. */
+/**
+ * Failures of joining that may be over at the next try. One at a deadline is none: the time that the step was given has been
+ * used, and LiveKit's own SDKs ask for a second try without being told to.
+ */
 const mayPass: readonly ErrorCode[] = [
   'OFFHOOK_UNREACHABLE',
-  'OFFHOOK_DEADLINE',
   'OFFHOOK_PROTOCOL',
   'OFFHOOK_SERVER_REFUSED',
   'OFFHOOK_TRANSPORT',
