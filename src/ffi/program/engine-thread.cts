@@ -66,11 +66,17 @@ function alone(bytes: Uint8Array): Uint8Array {
 /** A picture is moved to the engine's thread, not copied once more. Below that size, moving costs more than copying. */
 const transferFromBytes = 65_536;
 
-/** @param bytes a copy that nobody else reads */
-function transferable(bytes: Uint8Array): ArrayBuffer[] {
-  const { buffer, byteLength } = bytes;
-  const isWhole = byteLength >= transferFromBytes && byteLength === buffer.byteLength;
-  return isWhole && buffer instanceof ArrayBuffer ? [buffer] : [];
+/** What of these requests is moved: copies that nobody else reads. Once for each message to the engine. */
+function pictures(requests: readonly { buffers: readonly { bytes: Uint8Array }[] }[]): ArrayBuffer[] {
+  const moved: ArrayBuffer[] = [];
+  for (const { buffers } of requests) {
+    for (const { bytes } of buffers) {
+      const { buffer, byteLength } = bytes;
+      const isWhole = byteLength >= transferFromBytes && byteLength === buffer.byteLength;
+      if (isWhole && buffer instanceof ArrayBuffer) moved.push(buffer);
+    }
+  }
+  return moved;
 }
 
 /**
@@ -309,10 +315,10 @@ class EngineThread {
 
   #flush = (): void => {
     if (this.#posted.length === 0 || this.#lost) return;
-    const pictures = this.#posted.flatMap(({ buffers }) =>
-      buffers.flatMap(({ bytes }) => transferable(bytes)),
+    this.#port.postMessage(
+      { type: 'posted', requests: this.#posted } satisfies ToEngine,
+      pictures(this.#posted),
     );
-    this.#port.postMessage({ type: 'posted', requests: this.#posted } satisfies ToEngine, pictures);
     this.#posted = [];
   };
 
