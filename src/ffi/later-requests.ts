@@ -24,7 +24,7 @@ const EncodedBuffer = message('EncodedVideoBufferInfo', [
 const CaptureEncoded = message('CaptureEncodedVideoFrameRequest', [
   scalar(1, 'source_handle', UINT64),
   { no: 2, name: 'buffer', kind: 'message', T: EncodedBuffer, opt: true },
-  // Enumerations: VideoCodec, and EncodedFrameType, of which 0 is a key frame.
+  // Enumerations: VideoCodec, and EncodedFrameType (0 is a key frame).
   scalar(3, 'codec', UINT32),
   scalar(4, 'frame_type', UINT32),
   scalar(5, 'width', UINT32),

@@ -59,7 +59,7 @@ export interface PublishVideoOptions {
   bitrateBps?: number;
   /** Frames beyond it are dropped; default by the size of the source. */
   framesPerSecond?: number;
-  /** Several layers, of which each receiver gets what its link carries; default true. */
+  /** Sends several layers; each receiver gets the best that its connection carries. Default true. */
   simulcast?: boolean;
   /** Name of the stream that the track belongs to. */
   stream?: string;

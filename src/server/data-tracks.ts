@@ -106,7 +106,7 @@ export class DataTracks {
     return true;
   }
 
-  /** Remembers what a participant wants, of tracks that there are. `settle` carries it out. */
+  /** Notes whether a participant wants a track that exists. `settle` then begins or ends its subscription. */
   want(subscriber: Participant, sid: string, wanted: boolean): void {
     if (!wanted) subscriber.dataTracks.wanted.delete(sid);
     else if (this.#tracks.has(sid)) subscriber.dataTracks.wanted.add(sid);
@@ -155,7 +155,7 @@ export class DataTracks {
     if (!track) return;
     for (const subscription of track.subscriptions.values()) {
       const { subscriber, handle } = subscription;
-      // A frame of which a part is dropped is of no use.
+      // A frame is sent whole or not at all: a part of it is of no use.
       if (startsFrame(packet)) subscription.isDropping = !subscriber.outbox.takesTrackPackets;
       if (subscription.isDropping) continue;
       subscriber.boundary.run('sending a data track', () =>

@@ -303,7 +303,7 @@ export class SignalSocket {
   }
 }
 
-/** Deadlines and races wrap the reason of whoever abandoned them. */
+/** Whether the program leaves the room. Deadlines and races wrap that error as the cause of their own. */
 function isLeaving(reason: unknown): boolean {
   if (!(reason instanceof OffhookError)) return false;
   return reason.code === 'OFFHOOK_CLOSED' || isLeaving(reason.cause);

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test, vi } from 'vitest';
 import type { FilterRegistry } from '../../src/filters/index.js';
 import { describeWith } from '../support/parts.js';
+import { isGone } from '../support/processes.js';
 import {
   afterTest,
   filtered,
@@ -161,7 +162,7 @@ describeWith(['cc'], 'the process of a native plugin', () => {
       expect(existsSync(`/proc/${host}`)).toBe(true);
       child.kill('SIGKILL');
       await once(child, 'exit');
-      await vi.waitFor(() => expect(isAlive(host!)).toBe(false), { timeout: 5_000 });
+      await vi.waitFor(() => expect(isGone(host!)).toBe(true), { timeout: 5_000 });
     },
   );
 
@@ -171,12 +172,3 @@ describeWith(['cc'], 'the process of a native plugin', () => {
     expect(code).toBe(0);
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,17 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Stage } from '../scenes/stage.js';
 import { describeWith } from '../support/parts.js';
+import { isGone } from '../support/processes.js';
 import type { Program } from '../support/program.mjs';
-
-/** Neither running nor waiting to be reaped. */
-function isGone(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch {
-    return true;
-  }
-}
 
 describeWith(['python livekit', 'cc'], 'when a Python program ends', () => {
   const stage = new Stage();

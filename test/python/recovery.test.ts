@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { describeOnServers } from '../scenes/stage.js';
 import { freeTcpPort } from '../support/livekit-server.mjs';
 import { missingPart } from '../support/parts.js';
+import { isGone } from '../support/processes.js';
 import { Program } from '../support/program.mjs';
 import { until } from '../support/until.js';
 
@@ -27,15 +28,6 @@ function randomNumbers(from: number): () => number {
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-function isGone(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch {
-    return true;
-  }
-}
 
 /** Ends a process that must be there: what a test kills must not have been gone before. */
 function kill(pid: number): number {

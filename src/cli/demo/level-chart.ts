@@ -19,7 +19,7 @@ const layouts: Layout[] = [
   { className: 'narrow', width: 358, height: 190, labelRows: 6, maxTicks: 6 },
 ];
 
-/** Seconds between the ticks of a time axis of `seconds`, so that there are at most about `maxTicks`. */
+/** Seconds between two ticks on a time axis that is `seconds` long and has about `maxTicks` ticks at most. */
 function tickSeconds(seconds: number, maxTicks: number): number {
   return [1, 2, 5, 10, 20].find((step) => seconds / step <= maxTicks) ?? 60;
 }

@@ -93,7 +93,7 @@ interface PartialFrame {
   bytes: number;
 }
 
-/** Puts the frames of one track together again. A frame of which something is lost is dropped. */
+/** Puts the frames of one track together again. A frame that lacks a packet is dropped. */
 export class TrackDepacketizer {
   /** Frames that are put together at once: more tolerate more disorder. A further one drops the oldest. */
   maxPartialFrames = 1;

@@ -122,7 +122,7 @@ export class Program {
       const answer = work();
       this.#keep(answer.buffers);
       message = encodeAnswer(toProgram.answer, id, answer);
-      // Before the answer: a program that has its answer is owed what comes of it, even if this process is lost right then.
+      // Before the answer: should this process end right then, the library can still give the program the events that follow.
       this.#note(answer);
       if (answer.opened) this.#flush();
     } catch (error) {

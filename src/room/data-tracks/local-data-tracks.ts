@@ -222,7 +222,7 @@ export class LocalDataTracks {
     const pending = this.#pending.get(info.handle);
     if (pending) pending.answer.resolve(info);
     else if (track?.isAwaited) track.republished(info);
-    // Whoever published it does not wait any more.
+    // The answer came after the deadline of the publish: the program has no track of it.
     else if (!track) this.#sendUnpublish(info.handle);
   }
 

@@ -100,7 +100,7 @@ export class RemoteDataTrack {
   readonly #depacketizer: TrackDepacketizer;
   #info: DataTrackInfo;
   #isPublished = true;
-  /** Whoever waits for the subscription to begin. */
+  /** Calls of `subscribe` that wait for the subscription to begin. */
   readonly #waiters = new Set<Deferred<void>>();
   readonly #streams = new Set<DataTrackStream>();
   /** Frames are decrypted one after another, so that they arrive in order. */

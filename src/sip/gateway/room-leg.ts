@@ -110,7 +110,7 @@ export class RoomLeg {
     const tooLate = new AbortController();
     let timer: NodeJS.Timeout | undefined;
     const onAbort = () => {
-      // A room of its own is deleted whoever is in it; nothing is joined for that.
+      // The call's own room is deleted, whoever is in it. We need not join it for that.
       if (dispatched.isOwnRoom) tooLate.abort();
       else timer = setTimeout(() => tooLate.abort(), abandonedJoinMs);
     };
