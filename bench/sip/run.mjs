@@ -8,7 +8,7 @@
 // The room server, the gateway, the agents and the telephones are processes of their own. Results are JSON on the last line.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { RoomServiceClient } from 'livekit-server-sdk';
 
@@ -17,6 +17,7 @@ const isCancel = process.argv[2] === 'cancel';
 const calls = Number(process.argv[2] ?? 50);
 const cancels = Number(process.argv[3] ?? 100);
 const talkMs = 15_000;
+const giveUpWithinMs = 250;
 
 const child = (name, ...args) => {
   const program = fork(fileURLToPath(new URL(`programs/${name}.mjs`, import.meta.url)), args, {
@@ -47,12 +48,53 @@ function cpuMs(pid) {
 
 const quantile = (values, q) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))];
+const tally = (values) =>
+  Object.fromEntries(
+    [...new Set(values)].map((value) => [value, values.filter((one) => one === value).length]),
+  );
 const round = (ms) => Math.round(ms * 10) / 10;
 const spread = (values) => ({
   p50: round(quantile(values, 0.5)),
   p99: round(quantile(values, 0.99)),
   n: values.length,
 });
+
+/** UDP sockets that a process holds. */
+function udpSockets(pid) {
+  const own = new Set();
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      own.add(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1]);
+    } catch {
+      // It was closed meanwhile.
+    }
+  }
+  const lines = readFileSync('/proc/net/udp', 'utf8').trim().split('\n').slice(1);
+  return lines.filter((line) => own.has(line.trim().split(/\s+/)[9])).length;
+}
+
+/** What is left of the calls once none is, or after ten seconds; transactions and timers until the last repetition is absorbed. */
+async function whatIsLeft(portsBefore) {
+  const startedMs = performance.now();
+  const afterMs = () => Math.round(performance.now() - startedMs);
+  const rooms = new RoomServiceClient(url.replace('ws', 'http'), 'devkey', 'secret');
+  const look = async () => ({
+    ...(await gateway.ask('counts')),
+    jobs: (await agents.ask('counts')).jobs,
+    rooms: (await rooms.listRooms()).length,
+    ports: udpSockets(gateway.program.pid) - portsBefore,
+  });
+  const until = async (isOver, mostMs) => {
+    for (;;) {
+      const left = await look();
+      if (isOver(left) || afterMs() > mostMs) return { ...left, afterMs: afterMs() };
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  const calls = await until(({ jobs, calls, rooms }) => jobs + calls + rooms === 0, 10_000);
+  const transactions = await until((left) => left.transactions === 0, 40_000);
+  return { calls, transactions };
+}
 
 const server = child('server');
 const { url } = await server.ask('start');
@@ -66,10 +108,10 @@ await phones.ask('start');
 if (isRate) {
   const [perSecond, seconds] = [Number(process.argv[3] ?? 10), Number(process.argv[4] ?? 300)];
   const before = cpuMs(gateway.program.pid);
+  const portsBefore = udpSockets(gateway.program.pid);
   const { answerMs, ...sums } = await phones.ask('rate', { perSecond, seconds, talkMs: 5_000 });
   const cpuShare = (cpuMs(gateway.program.pid) - before) / 1_000 / seconds;
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
-  const left = { ...(await gateway.ask('counts')), jobs: (await agents.ask('counts')).jobs };
+  const left = await whatIsLeft(portsBefore);
   console.log(
     JSON.stringify({ perSecond, seconds, answerMs: spread(answerMs), ...sums, cpuShare, left }, null, 2),
   );
@@ -77,29 +119,29 @@ if (isRate) {
   process.exit(0);
 }
 
-/** Calls that are given up, how fast 487 and the end of each one's job come, and what is left. */
+/**
+ * Calls that are given up, how fast 487 and the end of each one's job come, and what is left. Agents take their time, so that no
+ * call is answered before it is given up.
+ */
 async function giveUp(count, perSecond) {
-  const { cancelled } = await phones.ask('cancel', { count, perSecond });
-  const startedMs = performance.now();
-  let left;
-  do {
-    left = { ...(await gateway.ask('counts')), jobs: (await agents.ask('counts')).jobs };
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  } while ((left.jobs > 0 || left.calls > 0) && performance.now() - startedMs < 10_000);
+  const portsBefore = udpSockets(gateway.program.pid);
+  await agents.ask('think', { thinkMs: giveUpWithinMs });
+  const { cancelled } = await phones.ask('cancel', { count, perSecond, withinMs: giveUpWithinMs });
+  const left = await whatIsLeft(portsBefore);
   const { ended } = await agents.ask('counts');
+  await agents.ask('think', { thinkMs: 0 });
   const byUser = new Map(ended.map(({ room, atMs }) => [room.split('_')[1], atMs]));
   const jobEnds = cancelled.flatMap(({ user, atMs }) => (byUser.has(user) ? [byUser.get(user) - atMs] : []));
-  const rooms = (await new RoomServiceClient(url.replace('ws', 'http'), 'devkey', 'secret').listRooms())
-    .length;
   return {
+    // The last response that the telephone had heard when it gave up; 0 is none.
+    cancelledAfter: tally(cancelled.map(({ heard }) => heard)),
     cancelMs: spread(cancelled.flatMap(({ cancelMs }) => cancelMs ?? [])),
     answeredAsCancelled: cancelled.filter(({ isAnswered, cancelMs }) => !isAnswered && cancelMs === undefined)
       .length,
     answeredBefore: cancelled.filter(({ isAnswered }) => isAnswered).length,
     jobEndMs: spread(jobEnds),
     jobEndMostMs: round(Math.max(...jobEnds)),
-    leftAfterMs: Math.round(performance.now() - startedMs),
-    left: { ...left, rooms },
+    left,
   };
 }
 
@@ -114,9 +156,7 @@ const result = { machine: { cores: (await import('node:os')).cpus().length }, ca
 const before = cpuMs(gateway.program.pid);
 const dialled = await phones.ask('call', { count: calls, perSecond: 10, talkMs: 0 });
 result.answerMs = spread(dialled.answerMs);
-result.notAnswered = [...new Set(dialled.failures)].map(
-  (why) => `${dialled.failures.filter((one) => one === why).length} × ${why}`,
-);
+result.notAnswered = tally(dialled.failures);
 const talkFrom = cpuMs(gateway.program.pid);
 const startedMs = performance.now();
 const heard = await phones.ask('talk', { talkMs });

@@ -22,6 +22,8 @@ const socket = new WebSocket(`${url}/agent`, { headers: { Authorization: `Bearer
 await new Promise((resolve) => socket.once('open', resolve));
 const send = (message) => socket.send(new WorkerMessage({ message }).toBinary());
 const jobs = new Map();
+/** What each agent waits for, once it is in its room, before it publishes. */
+let thinkMs = 0;
 /** Rooms of jobs that are over, and when each was, in milliseconds since 1970. */
 const ended = [];
 const sampleRate = 8_000;
@@ -60,6 +62,7 @@ async function take({ id: jobId, room: { name: roomName } }, jobToken) {
     if (type === 'participantDisconnected' || type === 'disconnected') leave();
   };
   await room.connect(url, jobToken, { autoSubscribe: false });
+  await new Promise((resolve) => setTimeout(resolve, thinkMs));
   if (left) return room.disconnect();
   await room.localParticipant.publishAudio(source, { dtx: false, red: false });
   for (let at = 0; !left; at = (at + 80) % sampleRate) {
@@ -68,5 +71,13 @@ async function take({ id: jobId, room: { name: roomName } }, jobToken) {
   }
 }
 
-process.on('message', ({ what }) => process.send(what === 'counts' ? { jobs: jobs.size, ended } : {}));
+const acts = {
+  start: () => ({}),
+  think: (value) => {
+    thinkMs = value.thinkMs;
+    return {};
+  },
+  counts: () => ({ jobs: jobs.size, going: [...jobs.keys()], ended }),
+};
+process.on('message', ({ what, ...value }) => process.send(acts[what](value)));
 process.on('SIGTERM', () => process.exit(0));

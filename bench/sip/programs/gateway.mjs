@@ -10,7 +10,10 @@ const gateway = await SipGateway.open({
   },
   limits: { calls: { perSecond: 1_000, burst: 10_000 }, messages: { perSecond: 10_000, burst: 100_000 } },
 });
+const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
 process.on('message', ({ what }) =>
-  process.send(what === 'counts' ? { ...gateway.counts(), outcomes } : { port: gateway.port }),
+  process.send(
+    what === 'counts' ? { ...gateway.counts(), timers: timers(), outcomes } : { port: gateway.port },
+  ),
 );
 process.on('SIGTERM', () => process.exit(0));

@@ -180,13 +180,13 @@ const acts = {
     await sleep(2_000);
     return {};
   },
-  // Calls that are given up at a random moment: before it rings, while the agent joins, as it answers.
-  cancel: async ({ count, perSecond }) => {
+  // Calls that are given up at a random moment: at once, before it rings, while the agent joins, before it speaks.
+  cancel: async ({ count, perSecond, withinMs }) => {
     const cancelled = [];
     const startedMs = performance.now();
     const ended = [];
     for (let i = 0; i < count; i++) {
-      ended.push(cancelOne(`cancel${i}`).then((one) => cancelled.push(one)));
+      ended.push(cancelOne(`cancel${i}`, withinMs).then((one) => cancelled.push(one)));
       await sleep(Math.max(0, startedMs + ((i + 1) * 1_000) / perSecond - performance.now()));
     }
     await Promise.all(ended);
@@ -197,11 +197,15 @@ const acts = {
 
 /** Those that wait for 487, by Call-ID. */
 const awaitingRefusal = new Map();
+/** The last status that a call heard. */
+const lastStatus = new Map();
 endpoint.onTrace = ({ direction, message }) => {
-  if (direction === 'in' && message.status === 487) awaitingRefusal.get(message.callId)?.();
+  if (direction !== 'in' || message.kind !== 'response') return;
+  if (message.cseq.method === 'INVITE') lastStatus.set(message.callId, message.status);
+  if (message.status === 487) awaitingRefusal.get(message.callId)?.();
 };
 
-async function cancelOne(user) {
+async function cancelOne(user, withinMs) {
   const phone = await new Phone().open();
   let isAnswered = false;
   phone.dial(user).then(
@@ -210,21 +214,26 @@ async function cancelOne(user) {
     },
     () => {},
   );
-  await sleep(Math.random() * 250);
+  // Short waits more often than long ones: what happens first in a call happens within milliseconds.
+  const delayMs = withinMs * Math.random() ** 3;
+  if (delayMs >= 1) await sleep(delayMs);
+  else await new Promise((resolve) => setImmediate(resolve));
   const startedMs = performance.now();
   const atMs = performance.timeOrigin + startedMs;
+  const { callId } = phone.call;
+  const heard = lastStatus.get(callId) ?? 0;
   if (isAnswered) {
     phone.close();
     return { user, atMs, isAnswered };
   }
-  const { callId } = phone.call;
   const refused = new Promise((resolve) => awaitingRefusal.set(callId, () => resolve(true)));
   phone.call.cancel();
   // An answer may cross the CANCEL; the call hangs up on it by itself.
   const isRefused = await Promise.race([refused, sleep(5_000)]);
   awaitingRefusal.delete(callId);
+  lastStatus.delete(callId);
   phone.close();
-  return { user, atMs, isAnswered, ...(isRefused ? { cancelMs: performance.now() - startedMs } : {}) };
+  return { user, atMs, isAnswered, heard, ...(isRefused ? { cancelMs: performance.now() - startedMs } : {}) };
 }
 
 /** Clicks of a telephone, and of a participant, as another participant hears them. */
