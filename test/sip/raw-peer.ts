@@ -10,10 +10,12 @@ export class RawPeer {
   readonly #responses = new Map<string, SipResponse[]>();
   readonly #socket: Socket;
   readonly #port: number;
+  readonly #address: string;
 
-  private constructor(socket: Socket, port: number) {
+  private constructor(socket: Socket, port: number, address: string) {
     this.#socket = socket;
     this.#port = port;
+    this.#address = address;
     socket.on('message', (bytes) => {
       this.received.push(bytes);
       const parsed = parseMessage(bytes);
@@ -30,9 +32,11 @@ export class RawPeer {
   }
 
   /** @param port where it sends to, on this machine */
-  static open(port: number): Promise<RawPeer> {
+  static open(port: number, address = '127.0.0.1'): Promise<RawPeer> {
     const socket = createSocket('udp4');
-    return new Promise((resolve) => socket.bind(0, '127.0.0.1', () => resolve(new RawPeer(socket, port))));
+    return new Promise((resolve) =>
+      socket.bind(0, '127.0.0.1', () => resolve(new RawPeer(socket, port, address))),
+    );
   }
 
   get port(): number {
@@ -40,7 +44,7 @@ export class RawPeer {
   }
 
   send(message: Buffer | string): void {
-    this.#socket.send(message, this.#port, '127.0.0.1');
+    this.#socket.send(message, this.#port, this.#address);
   }
 
   /** Methods of the requests so far, in their order, each as often as it came anew. */
@@ -71,6 +75,42 @@ export class RawPeer {
   close(): void {
     this.#socket.close();
   }
+}
+
+/** What a telephone with one codec offers. */
+export const plainSdp = [
+  'v=0',
+  'o=- 1 1 IN IP4 127.0.0.1',
+  's=-',
+  'c=IN IP4 127.0.0.1',
+  't=0 0',
+  'm=audio 4000 RTP/AVP 0',
+  '',
+].join('\r\n');
+
+/** A request as a simple telephone writes it. */
+export function requestOf(
+  peer: RawPeer,
+  method: string,
+  callId: string,
+  more: string[] = [],
+  body = '',
+): string {
+  return [
+    `${method} sip:1234@127.0.0.1 SIP/2.0`,
+    `Via: SIP/2.0/UDP 127.0.0.1:${peer.port};branch=z9hG4bK${callId};rport`,
+    `From: <sip:caller@127.0.0.1>;tag=${callId}`,
+    'To: <sip:1234@127.0.0.1>',
+    `Call-ID: ${callId}`,
+    `CSeq: 1 ${method}`,
+    `Contact: <sip:caller@127.0.0.1:${peer.port}>`,
+    'Max-Forwards: 70',
+    ...(body ? ['Content-Type: application/sdp'] : []),
+    ...more,
+    `Content-Length: ${body.length}`,
+    '',
+    body,
+  ].join('\r\n');
 }
 
 let sent = 0;

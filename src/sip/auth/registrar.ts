@@ -47,16 +47,6 @@ export class Registrar {
     return [...valid].reverse();
   }
 
-  /** Whether a request comes from where a user has logged in. */
-  isRegistered(user: string, { remote, protocol }: Flow, nowMs: number): boolean {
-    return this.find(user, nowMs).some(
-      ({ flow }) =>
-        flow.protocol === protocol &&
-        flow.remote.address === remote.address &&
-        flow.remote.port === remote.port,
-    );
-  }
-
   /** Handles a REGISTER whose sender has proved to be `username`, or needs not to. */
   register(request: SipRequest, flow: Flow, nowMs: number): RegisterOutcome {
     const user = userOf(request.to.uri);

@@ -88,6 +88,8 @@ export class SipEndpoint {
   onRegister: (served: ServedRequest) => void = ({ request, transaction }) =>
     this.respond(transaction, responseTo(request, 405, { toTag: newTag() }));
   onTrace: (traced: TracedMessage) => void = () => {};
+  /** A connection has ended. */
+  onFlowClosed: (flow: Flow) => void = () => {};
   readonly clock: Clock;
   readonly transactions: Transactions;
   readonly #options: EndpointOptions;
@@ -109,7 +111,7 @@ export class SipEndpoint {
     endpoint.#transports = await Transports.open({
       ...options,
       onMessage: (bytes, flow) => endpoint.#receive(bytes, flow),
-      onFlowClosed: () => {},
+      onFlowClosed: (flow) => endpoint.onFlowClosed(flow),
     });
     return endpoint;
   }

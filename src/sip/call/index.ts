@@ -2,6 +2,7 @@ export { CallSession, type OfferResult, sdpType, type TransferProgress } from '.
 export {
   describePeer,
   type EndpointOptions,
+  type SentRequest,
   type ServedRequest,
   SipEndpoint,
   type TracedMessage,

@@ -61,7 +61,9 @@ export class CallLog {
     Object.assign(this.timeline.subject, { room, identity });
   }
 
+  /** A step that is under way already goes on: a telephone may say several times that it rings. */
   begin(stage: CallStage, host?: string, deadlineMs?: number): void {
+    if (this.#open.has(stage)) return;
     const attributes = {
       ...(host === undefined ? {} : { host }),
       ...(deadlineMs === undefined ? {} : { deadlineMs }),

@@ -94,6 +94,9 @@ export class SipGateway {
     };
     endpoint.onInvite = (served) => this.#invited(served);
     endpoint.onRegister = (served) => this.#register(served);
+    endpoint.onFlowClosed = (flow) => {
+      for (const login of this.#logins) login.flowClosed(flow);
+    };
     endpoint.onTrace = (traced) => this.#traced.get(traced.message.callId)?.note(traced);
     for (const registration of options.registrations ?? []) {
       this.#logins.push(new ProviderLogin(endpoint, registration));

@@ -1,6 +1,6 @@
 import { OffhookError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
-import { credentialsFor, type SipEndpoint } from '../call/index.js';
+import { credentialsFor, type SentRequest, type SipEndpoint } from '../call/index.js';
 import {
   escapeUser,
   formatNameAddr,
@@ -16,7 +16,7 @@ import {
   type SipResponse,
   type SipUri,
 } from '../message/index.js';
-import type { Flow } from '../transport/index.js';
+import type { Flow, SipProtocol } from '../transport/index.js';
 import type { ProviderRegistration } from './directory.js';
 
 const log = createLogger('sip/login');
@@ -24,6 +24,9 @@ const defaultExpiresS = 600;
 const firstRetryMs = 2_000;
 const maxRetryMs = 300_000;
 const logoutMs = 500;
+/** A NAT between us and the provider forgets a way that is not used: after half a minute with UDP (RFC 5626, section 4.4.1). */
+const keepAliveMs: Record<SipProtocol, number> = { udp: 25_000, tcp: 100_000, tls: 100_000 };
+const ping = Buffer.from('\r\n\r\n');
 
 /** Keeps us logged in at a provider (RFC 3261, section 10.2), so that its calls come here. */
 export class ProviderLogin {
@@ -37,6 +40,8 @@ export class ProviderLogin {
   #expiresS: number;
   #retryMs = firstRetryMs;
   #cancelTimer: (() => void) | undefined;
+  #cancelKeepAlive: (() => void) | undefined;
+  #sent: SentRequest | undefined;
   #isLoggedIn = false;
   /** The provider has our credentials, even if its answer is still on its way. */
   #mayBeLoggedIn = false;
@@ -62,11 +67,18 @@ export class ProviderLogin {
     return this.#isLoggedIn;
   }
 
+  /** A connection has ended: if it is the one that calls come by, we log in by another. */
+  flowClosed(flow: Flow): void {
+    if (this.#closed || !this.#isLoggedIn || flow !== this.#sent?.flow) return;
+    this.#failed('the connection has ended');
+  }
+
   /** Logs out; resolves when the provider has agreed, or after half a second. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelTimer?.();
+    this.#cancelKeepAlive?.();
     if (this.#mayBeLoggedIn) {
       this.#expiresS = 0;
       await new Promise<void>((resolve) => {
@@ -81,16 +93,20 @@ export class ProviderLogin {
 
   #register(authorization?: { name: string; value: string; nonce: string }): void {
     this.#sequence++;
-    void this.#endpoint.requestTo(
-      this.#registrar,
-      undefined,
-      (flow) => this.#request(flow, authorization),
-      {
-        onResponse: (response) => this.#receive(response, authorization?.nonce),
-        onFailed: (why) => this.#failed(why),
-      },
-      this.#abort.signal,
-    );
+    this.#endpoint
+      .requestTo(
+        this.#registrar,
+        undefined,
+        (flow) => this.#request(flow, authorization),
+        {
+          onResponse: (response) => this.#receive(response, authorization?.nonce),
+          onFailed: (why) => this.#failed(why),
+        },
+        this.#abort.signal,
+      )
+      .then((sent) => {
+        this.#sent = sent;
+      });
   }
 
   #request(flow: Flow, authorization: { name: string; value: string } | undefined): SipRequest {
@@ -160,8 +176,21 @@ export class ProviderLogin {
     this.#isLoggedIn = true;
     this.#mayBeLoggedIn = true;
     this.#retryMs = firstRetryMs;
+    this.#keepAlive();
     const grantedS = this.#grantedS(response) ?? this.#expiresS;
     this.#later(Math.max(30, grantedS * 0.8) * 1_000);
+  }
+
+  /** Keeps the way open by which the provider's calls come, between one login and the next. */
+  #keepAlive(): void {
+    this.#cancelKeepAlive?.();
+    const flow = this.#sent?.flow;
+    if (!flow) return;
+    const again = () => {
+      flow.send(ping);
+      this.#cancelKeepAlive = this.#endpoint.clock.schedule(again, keepAliveMs[flow.protocol]);
+    };
+    this.#cancelKeepAlive = this.#endpoint.clock.schedule(again, keepAliveMs[flow.protocol]);
   }
 
   /** The time that the provider gave to our contact, which others of the same user may differ from. */
@@ -181,6 +210,7 @@ export class ProviderLogin {
     }
     this.#isLoggedIn = false;
     this.#mayBeLoggedIn = false;
+    this.#cancelKeepAlive?.();
     log.warn(
       `not logged in at ${this.#registrar.host}: ${why}; again in ${Math.round(this.#retryMs / 1_000)} s`,
     );

@@ -41,15 +41,15 @@ export class StreamFraming {
     return { kind: 'message', bytes };
   }
 
-  /** CRLF CRLF asks whether we are there, a single CRLF answers. A lone CRLF at the end may become either. */
+  /** CRLF CRLF asks whether we are there, a single CRLF answers. A lone CRLF at the end may become either, and is kept. */
   #keepAlive(): StreamUnit | undefined {
     const text = this.#waiting.toString('latin1', 0, 4);
     if (text.startsWith('\r\n\r\n')) {
       this.#waiting = this.#waiting.subarray(4);
       return { kind: 'ping' };
     }
-    if (text === '\r\n' || text.startsWith('\r\n')) {
-      if (text === '\r\n\r') return undefined;
+    if (text === '\r\n' || text === '\r\n\r') return undefined;
+    if (text.startsWith('\r\n')) {
       this.#waiting = this.#waiting.subarray(2);
       return { kind: 'pong' };
     }
