@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { OffhookError } from '../errors/index.js';
 import { renderTimelineText } from '../timeline/index.js';
 import type { CallRecord, CallStep, EngineName } from './demo/call-record.js';
-import { buildNoiseFilter } from './demo/noise-filter.js';
+import { buildNoiseFilter, noFilter } from './demo/noise-filter.js';
 import { type PlayedCall, renderDemoPage, summarize } from './demo/page.js';
 import { type PythonAgent, playCall } from './demo/play-call.js';
 import { type RoomServer, startRoomServer } from './demo/room-server.js';
@@ -14,6 +14,8 @@ interface DemoOptions {
   native?: boolean;
   both?: boolean;
   sip?: boolean;
+  /** False without the noise filter that never loads. */
+  filter: boolean;
   python?: boolean;
   server?: string;
   out: string;
@@ -104,8 +106,10 @@ async function demo(options: DemoOptions): Promise<void> {
   const onProgress = (line: string) =>
     console.log(`[${((performance.now() - startedMs) / 1_000).toFixed(1)} s] ${line}`);
 
-  const filter = buildNoiseFilter(join(root, 'examples/noise-filter/noise_filter.c'), folder);
-  onProgress(`the agent’s noise filter: ${filter?.behaviour ?? 'there is none'}`);
+  const filter = options.filter
+    ? buildNoiseFilter(join(root, 'examples/noise-filter/noise_filter.c'), folder)
+    : undefined;
+  onProgress(`the agent’s noise filter: ${filter?.behaviour ?? noFilter}`);
   const engines: EngineName[] = options.native
     ? ['native']
     : ['offhook', ...(options.both ? ['native' as const] : [])];
@@ -174,6 +178,7 @@ export function registerDemo(program: Command): void {
     .option('--native', 'put the agent on LiveKit’s native engine instead, to see the difference')
     .option('--both', 'play the call on offhook, then on LiveKit’s native engine')
     .option('--sip', 'call with a real telephone (baresip), and show the messages that it exchanges')
+    .option('--no-filter', 'give the agent no noise filter at all, to compare')
     .option('--python', 'play the agent on livekit-agents, for Python')
     .option(
       '--server <url>',

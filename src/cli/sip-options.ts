@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { OffhookError } from '../errors/index.js';
 import {
   type CallRecord,
-  ladderSection,
+  ladderPicture,
   loadDirectory,
   SipDirectory,
   type SipGatewayOptions,
@@ -99,7 +99,7 @@ function writeCallPage(record: CallRecord, folder: string): void {
   const page = renderTimelinePage([timeline], {
     title: `Call ${callId}`,
     summary: `${direction} from ${from} to ${to}: ${outcome}`,
-    sections: [ladderSection(record)],
+    sections: [{ heading: 'Messages of the call', html: ladderPicture(record) }],
   });
   writeFileSync(join(folder, `${callId}.html`), page);
   writeFileSync(join(folder, `${callId}.json`), `${JSON.stringify(record, null, 2)}\n`);

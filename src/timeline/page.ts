@@ -47,6 +47,12 @@ const explained: Partial<Record<Stage, string>> = {
   callback: 'the program is told that it is connected',
   'filter-load': 'beside the connect, nothing waits for it',
   'filter-create': 'beside the connect, nothing waits for it',
+  'sip-invite': 'media is agreed on, it rings',
+  'sip-room': 'the telephone joins the room',
+  'sip-agent': 'somebody else joins it',
+  'sip-audio': 'their audio can be heard',
+  'sip-answer': 'the call is answered',
+  'sip-call': 'both can talk',
 };
 
 function row(span: Readonly<SpanRecord>, { startMs, pathEndMs }: Episode): string {

@@ -82,6 +82,19 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
     await until(() => endsWith(agent.heard, 16_000, 600), 'the agent hears the phone');
   });
 
+  test('rings once in its timeline, however often the telephone says so', async () => {
+    await dial();
+    await until(() => agent.attributes()['sip.callStatus'] === 'ringing', 'it rings');
+    phone.call!.ring();
+    await phone.answer(['PCMU']);
+    await until(() => agent.attributes()['sip.callStatus'] === 'active', 'it is active');
+    const before = house.records.length;
+    phone.session.bye();
+    await until(() => house.records.length > before, 'the call is recorded');
+    const steps = house.records.at(-1)!.timeline.spans.map(({ stage, outcome }) => [stage, outcome]);
+    expect(steps).toEqual(['sip-room', 'sip-invite', 'sip-answer', 'sip-call'].map((stage) => [stage, 'ok']));
+  });
+
   test('names the participant and the caller as the request says, and takes what the answer says', async () => {
     phone.onCall = () => {
       phone.answerHeaders = Headers.of({ 'X-Queue': 'seven', 'P-Other': 'no' });

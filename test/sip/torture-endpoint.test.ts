@@ -72,6 +72,16 @@ describe('a gateway answers requests of RFC 4475', () => {
     expect((await answer('sdp01')).status).toBe(406);
   });
 
+  test.each(['esc01', 'longreq', 'transports', 'inv2543'] as const)(
+    '%s: a valid request is taken up, not refused for how it is written',
+    async (name) => {
+      const { status, headers } = await answer(name);
+      // There is no room server: a call gets no further than to it.
+      if (name === 'transports') expect(status).toBe(200);
+      else expect([status, headers.get('Reason')]).toEqual([503, expect.stringContaining('127.0.0.1:1')]);
+    },
+  );
+
   test('bcast and other responses to nothing get no answer', async () => {
     const before = peer.received.length;
     for (const name of ['bcast', 'unreason', 'noreason', 'bigcode', 'scalarlg'] as const)

@@ -162,6 +162,10 @@ describe('messages of RFC 4475 that are invalid (section 3.1.2)', () => {
   });
 });
 
+test('every message of RFC 4475 is there', () => {
+  expect(Object.keys(tortureMessages)).toHaveLength(13 + 19 + 1 + 15 + 1);
+});
+
 describe('what is read and written again is the same message', () => {
   test.each([
     'wsinv',

@@ -14,10 +14,12 @@ interface Layout {
   maxTicks: number;
 }
 
-const layouts: Layout[] = [
-  { className: 'wide', width: 928, height: 150, labelRows: 3, maxTicks: 12 },
-  { className: 'narrow', width: 358, height: 190, labelRows: 6, maxTicks: 6 },
-];
+const narrow: Layout = { className: 'narrow', width: 358, height: 190, labelRows: 6, maxTicks: 6 };
+/** By whether something else is drawn to the right of it. */
+const layouts = {
+  alone: [{ className: 'wide', width: 928, height: 150, labelRows: 3, maxTicks: 12 }, narrow],
+  beside: [{ className: 'wide', width: 520, height: 190, labelRows: 6, maxTicks: 8 }, narrow],
+} satisfies Record<string, Layout[]>;
 
 /** Seconds between two ticks on a time axis that is `seconds` long and has about `maxTicks` ticks at most. */
 function tickSeconds(seconds: number, maxTicks: number): number {
@@ -28,8 +30,12 @@ function tickSeconds(seconds: number, maxTicks: number): number {
  * What the caller of `call` heard over time, as SVG for wide and for narrow pages: one bar for each level step, a line for each marked step of the
  * call. `spanMs` is the length of the time axis, so that two calls can be drawn to one scale.
  */
-export function renderLevelChart(call: CallRecord, spanMs: number): string {
-  return layouts.map((layout) => draw(call, spanMs, layout)).join('\n');
+export function renderLevelChart(
+  call: CallRecord,
+  spanMs: number,
+  place: keyof typeof layouts = 'alone',
+): string {
+  return layouts[place].map((layout) => draw(call, spanMs, layout)).join('\n');
 }
 
 function draw(call: CallRecord, spanMs: number, layout: Layout): string {

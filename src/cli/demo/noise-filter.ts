@@ -9,6 +9,9 @@ export interface NoiseFilter {
   behaviour: string;
 }
 
+/** The behaviour of a filter that the agent does not have. */
+export const noFilter = 'there is none';
+
 const compilers = ['cc', 'clang', 'gcc'];
 
 /** A shared library that every process has loaded and that is no filter: the C library. */

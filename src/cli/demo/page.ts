@@ -1,7 +1,8 @@
-import { ladderSection } from '../../sip/index.js';
+import { ladderPicture } from '../../sip/index.js';
 import { escapeHtml, type PageSection, renderTimelinePage } from '../../timeline/index.js';
 import type { CallRecord } from './call-record.js';
 import { renderLevelChart } from './level-chart.js';
+import { noFilter } from './noise-filter.js';
 
 const engineNames = { offhook: 'offhook', native: 'LiveKit’s native engine' };
 
@@ -27,10 +28,17 @@ function stepsTable({ steps }: CallRecord): string {
   return `<div class="scroll"><table><tr><th>after dialling</th><th>who</th><th>what</th></tr>${rows.join('\n')}</table></div>`;
 }
 
+/** A picture beside another, where the page is wide enough for both. */
+const besideStyle = `<style>.beside{display:grid;grid-template-columns:minmax(0,540px) minmax(0,400px)}\
+.beside h4{margin:0 0 .5rem;font-weight:400}@media (max-width:58rem){.beside{grid-template-columns:minmax(0,1fr)}}</style>`;
+
 function heard({ record, wav }: PlayedCall, spanMs: number): string {
-  return `<h3>on ${engineNames[record.engine]}</h3>
-${renderLevelChart(record, spanMs)}
+  const { telephone } = record;
+  const sound = `${renderLevelChart(record, spanMs, telephone ? 'beside' : 'alone')}
 <p><audio controls src="data:audio/wav;base64,${wav.toString('base64')}"></audio></p>`;
+  const messages = telephone && `<h4 class="faint">Messages of the call</h4>${ladderPicture(telephone)}`;
+  return `<h3>on ${engineNames[record.engine]}</h3>
+${messages ? `${besideStyle}<div class="beside"><div>${sound}</div><div>${messages}</div></div>` : sound}`;
 }
 
 /** The page of the demo: every call that was played, to one time scale, and the waterfall of the agent's connect. */
@@ -41,9 +49,6 @@ export function renderDemoPage(calls: readonly PlayedCall[]): string {
     html: `<p class="faint">How loud it was for the caller over time, in dBFS (0 is the loudest there is). Grey: it rings, nobody has answered. The agent’s noise filter: ${escapeHtml(calls[0]?.record.filterBehaviour ?? '')}.</p>
 ${calls.map((call) => heard(call, spanMs)).join('\n')}`,
   };
-  const ladders = calls.flatMap(({ record }) =>
-    record.telephone ? [ladderSection(record.telephone, engineNames[record.engine])] : [],
-  );
   const steps = calls.map(({ record }) => ({
     heading: `Step by step, on ${engineNames[record.engine]}`,
     html: stepsTable(record),
@@ -62,10 +67,13 @@ ${calls.map((call) => heard(call, spanMs)).join('\n')}`,
       ...record.timelines,
     ]),
     {
-      title: 'A call to an agent whose noise filter never loads',
+      title:
+        calls[0]?.record.filterBehaviour === noFilter
+          ? 'A call to an agent'
+          : 'A call to an agent whose noise filter never loads',
       summary: calls.map(({ record }) => summarize(record)).join(' '),
-      sections: [what, ...ladders, ...hint, ...steps],
-      howToMake: 'npm run demo',
+      sections: [what, ...hint, ...steps],
+      howToMake: `npm run demo${calls.some(({ record }) => record.telephone) ? ' -- --sip' : ''}`,
     },
   );
 }

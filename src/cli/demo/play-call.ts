@@ -6,7 +6,7 @@ import type { CallRecord as TelephoneRecord } from '../../sip/index.js';
 import type { TimelineRecord } from '../../timeline/index.js';
 import type { CallRecord, CallStep, EngineName } from './call-record.js';
 import { ChildProgram } from './child-program.js';
-import type { NoiseFilter } from './noise-filter.js';
+import { type NoiseFilter, noFilter } from './noise-filter.js';
 import type { RoomServer } from './room-server.js';
 import {
   type AgentLine,
@@ -242,7 +242,7 @@ export async function playCall(options: CallOptions): Promise<CallRecord> {
     greeted: greeted !== undefined,
     firstAudioMs: greeted?.atMs,
     durationMs: Math.max(...steps.filter((step) => step.who === 'caller').map((step) => step.atMs)),
-    filterBehaviour: filter?.behaviour ?? 'there is none',
+    filterBehaviour: filter?.behaviour ?? noFilter,
     steps: steps.sort((a, b) => a.atMs - b.atMs),
     levels: levelsDbfs(readWav(readFileSync(recording)), levelStepMs).map((level) =>
       Number.isFinite(level) ? Math.round(level * 10) / 10 : null,

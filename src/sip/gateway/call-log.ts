@@ -4,7 +4,6 @@ import {
   describeDuration,
   escapeHtml,
   logTimeline,
-  type PageSection,
   type Span,
   Timeline,
   type TimelineRecord,
@@ -106,34 +105,28 @@ export class CallLog {
 }
 
 const rowHeight = 26;
-const width = 640;
-const left = 110;
-const right = 530;
+const width = 400;
+const left = 84;
+const right = 372;
 
-/** The messages of a call as a picture: the phone on the left, offhook on the right, time downwards. */
-export function ladderSection(
-  { callId, ladder }: Pick<CallRecord, 'callId' | 'ladder'>,
-  where = callId,
-): PageSection {
+/** The messages of a call as an SVG: the phone on the left, offhook on the right, time downwards. */
+export function ladderPicture({ ladder }: Pick<CallRecord, 'ladder'>): string {
   const height = 50 + ladder.length * rowHeight;
   const rows = ladder.map(({ atMs, direction, summary }, i) => {
     const y = 56 + i * rowHeight;
     const [from, to] = direction === 'in' ? [left, right] : [right, left];
     const head = direction === 'in' ? -8 : 8;
-    return `<text x="8" y="${y + 4}" class="t">${atMs.toFixed(0)} ms</text>\
+    return `<text x="4" y="${y + 4}" class="t">${atMs.toFixed(0)} ms</text>\
 <path d="M${from} ${y}H${to}M${to + head} ${y - 4}L${to} ${y}L${to + head} ${y + 4}"/>\
 <text x="${(left + right) / 2}" y="${y - 5}" text-anchor="middle">${escapeHtml(summary)}</text>`;
   });
   const peer = ladder[0]?.peer ?? 'phone';
-  return {
-    heading: `Messages of the call, ${where}`,
-    html: `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Ladder of SIP messages" class="ladder">
+  return `<svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="Ladder of SIP messages" class="ladder">
 <style>.ladder text{font:12px system-ui,sans-serif;fill:currentColor}.ladder .t{fill:var(--faint)}\
 .ladder path{stroke:currentColor;fill:none}</style>
 <text x="${left}" y="16" text-anchor="middle">${escapeHtml(peer)}</text>
 <text x="${right}" y="16" text-anchor="middle">offhook</text>
 <path d="M${left} 24V${height}M${right} 24V${height}" opacity=".4"/>
 ${rows.join('\n')}
-</svg>`,
-  };
+</svg>`;
 }
