@@ -52,7 +52,7 @@ function newValue(field, context, depth) {
 
 function changeText(before, { random }) {
   const at = random.below(before.length + 1);
-  if (random.once(8)) return before.repeat(random.pick([2, 3, 50])).slice(0, 20_000);
+  if (random.once(8)) return before.repeat(random.pick([2, 2, 2, 3, 3, 50])).slice(0, 20_000);
   return before.slice(0, at) + random.pick(texts) + before.slice(at + random.below(8));
 }
 
@@ -60,7 +60,7 @@ function changeList(list, field, context, depth) {
   const { random } = context;
   const at = random.below(list.length + 1);
   if (list.length === 0 || random.once(3)) {
-    const times = random.once(10) ? 100 : 1;
+    const times = random.once(50) ? 100 : 1;
     list.splice(at, 0, ...Array.from({ length: times }, () => newValue(field, context, depth)));
   } else if (random.below(3) === 0) list.splice(at, 1);
   else if (field.kind === 'message') changeMessage(random.pick(list), context, depth + 1);
@@ -130,6 +130,13 @@ export function join(pieces) {
   return Buffer.concat(
     short.flatMap((piece) => [Buffer.from([piece.length >> 8, piece.length & 255]), piece]),
   );
+}
+
+/** Shorter versions of a sequence of messages: without its later half, and without each of its messages, the last first. */
+export function* withoutMessages(input) {
+  const pieces = split(input);
+  if (pieces.length > 3) yield join(pieces.slice(0, pieces.length >> 1));
+  for (let at = pieces.length - 1; at >= 0; at--) yield join(pieces.toSpliced(at, 1));
 }
 
 function changeOne(piece, type, context) {

@@ -9,6 +9,7 @@
  * @property {() => Buffer[]} [seeds] inputs to begin with, beside those in `corpus/NAME/`
  * @property {(string | number)[]} [words] what inputs are made of, beside the literals of the code
  * @property {(input: Buffer, context: object) => Buffer} [mutate] changes that know the structure
+ * @property {(input: Buffer) => Iterable<Buffer>} [shorten] shorter inputs to try in place of one that is kept
  * @property {() => Promise<void>} [setUp] before the first input
  * @property {() => Promise<void>} [tearDown] after the last one
  */

@@ -2,7 +2,7 @@ import { deflateRawSync } from 'node:zlib';
 import { DataPacket, DataStream_CompressionType } from '@livekit/protocol';
 import { OffhookError } from '../../dist/errors/index.js';
 import { DataPlane } from '../../dist/room/data-plane.js';
-import { join, mutateMessages, split } from '../engine/messages.mjs';
+import { join, mutateMessages, split, withoutMessages } from '../engine/messages.mjs';
 import { check } from '../engine/target.mjs';
 
 /** Streams that may be open for each packet is one; what is held cannot be more than what came. */
@@ -24,6 +24,7 @@ const receiver = { clientProtocol: 2, capabilities: [2] };
 export default {
   about: 'packets of a data channel: user data, streams, RPC, chat, transcriptions',
   maxBytes: 8192,
+  shorten: withoutMessages,
   mutate: (input, context) => mutateMessages(input, DataPacket, context),
   seeds: () => [
     join([packet({ case: 'user', value: { payload: content('hello'), topic: 't' } }, { sequence: 1 })]),

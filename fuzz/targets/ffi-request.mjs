@@ -1,7 +1,7 @@
 import { OffhookError } from '../../dist/errors/index.js';
 import { FfiRequest } from '../../dist/ffi/protocol.js';
 import { FfiServer } from '../../dist/ffi/server.js';
-import { join, mutateMessages, split } from '../engine/messages.mjs';
+import { join, mutateMessages, split, withoutMessages } from '../engine/messages.mjs';
 import { check, refusesWith } from '../engine/target.mjs';
 
 const request = (message) => new FfiRequest({ message }).toBinary();
@@ -14,6 +14,7 @@ const outside = new Set(['connect', 'loadAudioFilterPlugin', 'sendFile']);
 export default {
   about: "a program's requests to the engine",
   maxBytes: 8192,
+  shorten: withoutMessages,
   mutate: (input, context) => mutateMessages(input, FfiRequest, context),
   seeds: () => [
     join([

@@ -1,6 +1,6 @@
 import { packetChecksum } from '../../dist/transport/sctp/crc32c.js';
 import { DataChannels } from '../../dist/transport/sctp/index.js';
-import { join, split } from '../engine/messages.mjs';
+import { join, split, withoutMessages } from '../engine/messages.mjs';
 import { check } from '../engine/target.mjs';
 
 const headerBytes = 12;
@@ -74,6 +74,7 @@ export default {
   about:
     'SCTP packets of a peer: chunks with a right tag and checksum, into an association that is up or not',
   maxBytes: 8192,
+  shorten: withoutMessages,
   words: [0x8008, 0xc000, 0x8001],
   seeds: recorded,
   /** The first byte: whether the association is up. Each piece is the time that passes, in 10 ms, and chunks. */

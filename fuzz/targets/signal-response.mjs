@@ -6,7 +6,7 @@ import { translateRoomEvent } from '../../dist/ffi/objects/room-events.js';
 import { encodeEvent } from '../../dist/ffi/outbox.js';
 import { RoomObjects } from '../../dist/room/objects.js';
 import { joinedState, reduce } from '../../dist/room/state/reduce.js';
-import { join, mutateMessages, split } from '../engine/messages.mjs';
+import { join, mutateMessages, split, withoutMessages } from '../engine/messages.mjs';
 
 const fixture = new URL('../../test/room/fixtures/exchange.json', import.meta.url);
 const exchange = JSON.parse(readFileSync(fixture, 'utf8'));
@@ -32,7 +32,8 @@ function decode(bytes) {
 
 export default {
   about: "a server's messages, through the state of a room to a program's events",
-  maxBytes: 16_384,
+  maxBytes: 4096,
+  shorten: withoutMessages,
   mutate: (input, fuzzing) => mutateMessages(input, SignalResponse, fuzzing),
   seeds: () => [
     join(messages.map((message) => message.toBinary())),

@@ -4,7 +4,7 @@ import { SignalMessage } from '../../dist/server/signal-message.js';
 import { SignalSocket } from '../../dist/server/signal-socket.js';
 import { Turns } from '../../dist/server/turns.js';
 import { WorkMeter } from '../../dist/server/work-meter.js';
-import { join, split } from '../engine/messages.mjs';
+import { join, split, withoutMessages } from '../engine/messages.mjs';
 import { check } from '../engine/target.mjs';
 
 /** A WebSocket without a network, which keeps the rules of the real one. */
@@ -42,7 +42,8 @@ const binary = (message) => Buffer.concat([Buffer.of(0), new SignalRequest({ mes
 
 export default {
   about: 'what comes on a signalling WebSocket, in any order: text, bytes, fragments, pauses, errors, ends',
-  maxBytes: 4096,
+  maxBytes: 1024,
+  shorten: withoutMessages,
   words: ['{"ping":"1"}', '{"leave":{}}', '{"addTrack":{"cid":"c"}}'],
   seeds: () => [
     join([binary({ case: 'ping', value: 1n }), text('{"ping":"1"}'), Buffer.of(2, 1, 2), Buffer.of(5)]),

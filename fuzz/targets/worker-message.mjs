@@ -3,7 +3,7 @@ import { RoomAgentDispatch, ServerInfo, ServerMessage, WorkerMessage } from '@li
 import { AgentWorkers } from '../../dist/server/agents/agent-workers.js';
 import { Dispatcher } from '../../dist/server/agents/dispatcher.js';
 import { Rooms } from '../../dist/server/rooms.js';
-import { join, mutateMessages, split } from '../engine/messages.mjs';
+import { join, mutateMessages, split, withoutMessages } from '../engine/messages.mjs';
 import { check } from '../engine/target.mjs';
 
 const keys = { devkey: 'secret' };
@@ -48,7 +48,8 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 export default {
   about: "a worker's messages to the room server, while jobs are offered",
-  maxBytes: 8192,
+  maxBytes: 2048,
+  shorten: withoutMessages,
   words: ['JOB', 'agent'],
   mutate: (input, context) => mutateMessages(input, WorkerMessage, context),
   seeds: () => [

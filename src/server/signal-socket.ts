@@ -42,6 +42,7 @@ export class SignalSocket {
   #boundary: Boundary;
   #json = false;
   #closed = false;
+  #closing = false;
   #silence: Timeout;
   #requests: RequestBudget;
   /** Messages that were read and wait for their turn. While there are any, no more are read. */
@@ -99,8 +100,10 @@ export class SignalSocket {
     this.#socket.terminate();
   }
 
-  /** Takes no more requests, and closes after what was sent has left. */
+  /** Takes no more requests, and closes after what was sent has left. Once: each call would add a timer and a listener. */
   close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
     this.#stop();
     this.#socket.resume();
     this.#socket.close(1000);

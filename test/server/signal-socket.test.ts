@@ -1,10 +1,10 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { LeaveRequest, SignalRequest } from '@livekit/protocol';
 import { expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { SignalSocket } from '../../src/server/signal-socket.js';
-import type { Turns } from '../../src/server/turns.js';
+import { Turns } from '../../src/server/turns.js';
 import { WorkMeter } from '../../src/server/work-meter.js';
 
 test('a client that leaves and closes has left, also when its turn has not come yet', async () => {
@@ -37,4 +37,26 @@ test('a client that leaves and closes has left, also when its turn has not come 
   } finally {
     server.close();
   }
+});
+
+test('closing a connection again adds neither a timer nor a listener', () => {
+  const socket = Object.assign(new EventEmitter(), {
+    readyState: WebSocket.OPEN,
+    resume() {},
+    close() {},
+    terminate() {
+      socket.emit('close');
+    },
+  });
+  const signal = new SignalSocket('ada', socket as unknown as WebSocket, {
+    turns: new Turns(),
+    work: WorkMeter.forRequests(),
+    onRequest: () => {},
+    onClose: () => {},
+  });
+  signal.close();
+  const listeners = socket.listenerCount('close');
+  for (let calls = 0; calls < 100; calls++) signal.close();
+  expect(socket.listenerCount('close')).toBe(listeners);
+  signal.terminate();
 });
