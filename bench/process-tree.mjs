@@ -18,7 +18,7 @@ const kbOf = (text, name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').ex
 
 /**
  * @param {number[]} roots
- * @returns {{ processes: number, rssMb: number, pssMb: number, cpuSeconds: number }} `pssMb` counts a page that n processes share as
+ * @returns {{ processes: number, pids: number[], rssMb: number, pssMb: number, cpuSeconds: number }} `pssMb` counts a page that n processes share as
  *   1/n in each; CPU is that of processes which are there
  */
 export function usageOfTree(roots) {
@@ -32,7 +32,7 @@ export function usageOfTree(roots) {
     }
   }
   const isInTree = (pid) => roots.includes(pid) || (stats.has(pid) && isInTree(stats.get(pid).parent));
-  const usage = { processes: 0, rssMb: 0, pssMb: 0, cpuSeconds: 0 };
+  const usage = { processes: 0, pids: [], rssMb: 0, pssMb: 0, cpuSeconds: 0 };
   for (const [pid, { cpuSeconds }] of stats) {
     if (!isInTree(pid)) continue;
     try {
@@ -43,6 +43,7 @@ export function usageOfTree(roots) {
       // It ended meanwhile; its CPU was spent all the same.
     }
     usage.processes += 1;
+    usage.pids.push(pid);
     usage.cpuSeconds += cpuSeconds;
   }
   return usage;

@@ -1,6 +1,7 @@
 // The first connect of a process: with offhook, what the engine takes to start is in it, unless one waits ready.
+
+import { kinds, startEngine } from '../../test/support/engine-process.mjs';
 import { summarize } from '../statistics.mjs';
-import { kinds, startEngine } from './engines.mjs';
 
 export const coldConnect = {
   name: 'cold-connect',

@@ -1,9 +1,9 @@
 // CPU and memory of all processes together when Python programs are in 1, 10 or 50 rooms, publishing and subscribing one audio
 // track in each: in one process, as a program of many rooms has them, and one room a process, as livekit-agents does.
 import { setTimeout as delay } from 'node:timers/promises';
+import { kinds, startEngine } from '../../test/support/engine-process.mjs';
 import { startParticipant } from '../../test/support/program.mjs';
 import { usageOfTree } from '../process-tree.mjs';
-import { kinds, startEngine } from './engines.mjs';
 
 const settleMs = 8_000;
 

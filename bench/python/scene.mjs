@@ -4,35 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildNoiseFilter } from '../../dist/cli/demo/noise-filter.js';
-import { freeTcpPort } from '../../test/support/livekit-server.mjs';
-import { Program, startParticipant } from '../../test/support/program.mjs';
+import { startParticipant } from '../../test/support/program.mjs';
+import { blockingFilter, startPythonAgent } from '../../test/support/python-agent.mjs';
 import { summarize } from '../statistics.mjs';
 
 const examples = fileURLToPath(new URL('../../examples', import.meta.url));
 const giveUpMs = 10_000;
-
-async function startAgent(bench, engine, filter) {
-  const agent = new Program(join(examples, 'python/agent.py'), {
-    engine,
-    args: ['start'],
-    env: {
-      LIVEKIT_URL: bench.server.url,
-      LIVEKIT_API_KEY: bench.server.apiKey,
-      LIVEKIT_API_SECRET: bench.server.apiSecret,
-      AGENT_PORT: String(await freeTcpPort()),
-      AGENT_IDLE_PROCESSES: '2',
-      AGENT_CALLS: '100',
-      ...(filter && {
-        NOISE_FILTER_LIBRARY: filter,
-        NOISE_FILTER_ON_LOAD: 'block',
-        OFFHOOK_FILTER_ENV: 'NOISE_FILTER_ON_LOAD',
-      }),
-    },
-  });
-  await agent.waitForLine('registered worker', 60_000);
-  await agent.waitForLine('ready for a call', 60_000);
-  return agent;
-}
 
 /** Milliseconds from dialling to the first audible sound; undefined for a caller who gave up. */
 async function call(bench) {
@@ -54,7 +31,11 @@ async function call(bench) {
 }
 
 async function play(bench, engine, filter, calls) {
-  const agent = await startAgent(bench, engine, filter);
+  const agent = await startPythonAgent(bench.server, engine, {
+    AGENT_IDLE_PROCESSES: '2',
+    AGENT_CALLS: '100',
+    ...(filter && blockingFilter(filter)),
+  });
   const heard = [];
   try {
     await call(bench);

@@ -5,15 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { buildNoiseFilter } from '../../src/cli/demo/noise-filter.js';
 import { Stage } from '../scenes/stage.js';
-import { freeTcpPort } from '../support/livekit-server.mjs';
 import { describeWith } from '../support/parts.js';
 import { compilePlugin } from '../support/plugin/compile.mjs';
-import { type Engine, Program } from '../support/program.mjs';
+import { Program } from '../support/program.mjs';
+import { blockingFilter, startPythonAgent } from '../support/python-agent.mjs';
 import { makeToken } from '../support/token.mjs';
 import { levelDbfs } from '../support/tone.js';
 
 const examples = fileURLToPath(new URL('../../examples', import.meta.url));
-const readyTimeoutMs = 60_000;
 const callTimeoutMs = 60_000;
 
 describeWith(['python livekit', 'cc'], 'an agent of livekit-agents', () => {
@@ -36,22 +35,6 @@ describeWith(['python livekit', 'cc'], 'an agent of livekit-agents', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  async function startAgent(engine: Engine, env: Record<string, string> = {}): Promise<void> {
-    agent = new Program(join(examples, 'python/agent.py'), {
-      engine,
-      args: ['start'],
-      env: {
-        LIVEKIT_URL: stage.server.url,
-        LIVEKIT_API_KEY: stage.server.apiKey,
-        LIVEKIT_API_SECRET: stage.server.apiSecret,
-        AGENT_PORT: String(await freeTcpPort()),
-        ...env,
-      },
-    });
-    await agent.waitForLine('registered worker', readyTimeoutMs);
-    await agent.waitForLine('ready for a call', readyTimeoutMs);
-  }
-
   async function call(giveUpMs: number): Promise<Program> {
     const token = await makeToken(stage.server, stage.newRoom(), 'caller');
     const caller = new Program(join(examples, 'caller.mjs'), {
@@ -63,15 +46,10 @@ describeWith(['python livekit', 'cc'], 'an agent of livekit-agents', () => {
     return caller;
   }
 
-  const blocked = () => ({
-    NOISE_FILTER_LIBRARY: filter,
-    NOISE_FILTER_ON_LOAD: 'block',
-    OFFHOOK_FILTER_ENV: 'NOISE_FILTER_ON_LOAD',
-  });
   const saw = (caller: Program) => caller.events.map(({ event }) => event);
 
   test('picks up and answers while its filter blocks in on_load for ever', async () => {
-    await startAgent('offhook', blocked());
+    agent = await startPythonAgent(stage.server, 'offhook', blockingFilter(filter));
     const caller = await call(20_000);
     expect(saw(caller), agent!.output.slice(-20).join('\n')).toEqual(
       expect.arrayContaining(['greeted', 'answered', 'hung-up']),
@@ -79,7 +57,7 @@ describeWith(['python livekit', 'cc'], 'an agent of livekit-agents', () => {
   }, 150_000);
 
   test('lets its caller wait in vain on the native engine', async () => {
-    await startAgent('native', blocked());
+    agent = await startPythonAgent(stage.server, 'native', blockingFilter(filter));
     expect(saw(await call(8_000))).toContain('gave-up');
   }, 150_000);
 

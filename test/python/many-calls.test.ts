@@ -1,15 +1,18 @@
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { usageOfTree } from '../../bench/process-tree.mjs';
 import { Stage } from '../scenes/stage.js';
-import { freeTcpPort } from '../support/livekit-server.mjs';
+import { startEngine } from '../support/engine-process.mjs';
 import { describeWith } from '../support/parts.js';
-import { Program } from '../support/program.mjs';
+import { isGone } from '../support/processes.js';
+import { startPythonAgent } from '../support/python-agent.mjs';
+import { until } from '../support/until.js';
 
-const agentScript = fileURLToPath(new URL('../../examples/python/agent.py', import.meta.url));
 /** The whole takes long; CI plays a part of it: MANY_CALLS=200 MANY_CALLS_AT_ONCE=20 for all. */
-const calls = Number(process.env.MANY_CALLS ?? 4);
+const calls = Number(process.env.MANY_CALLS ?? 6);
 const atOnce = Number(process.env.MANY_CALLS_AT_ONCE ?? 2);
 const callTimeoutMs = 60_000;
+/** A job process says goodbye, and the supervisor starts another, within this time on a busy machine. */
+const restTimeoutMs = 60_000;
 
 describeWith(['python livekit', 'cc'], 'one worker of livekit-agents', () => {
   const stage = new Stage();
@@ -19,38 +22,66 @@ describeWith(['python livekit', 'cc'], 'one worker of livekit-agents', () => {
     await stage.close();
   });
 
-  test(
-    `answers ${calls} calls in a row, ${atOnce} at a time`,
-    async () => {
-      const agent = new Program(agentScript, {
-        engine: 'offhook',
-        args: ['start'],
-        env: {
-          LIVEKIT_URL: stage.server.url,
-          LIVEKIT_API_KEY: stage.server.apiKey,
-          LIVEKIT_API_SECRET: stage.server.apiSecret,
-          AGENT_PORT: String(await freeTcpPort()),
-          AGENT_CALLS: '100',
-        },
-      });
-      try {
-        await agent.waitForLine('registered worker', callTimeoutMs);
-        await agent.waitForLine('ready for a call', callTimeoutMs);
-        let left = calls;
-        let answered = 0;
-        const caller = async () => {
-          while (left-- > 0) {
-            const participant = await stage.join('offhook', stage.newRoom(), 'caller');
-            await participant.waitFor('firstAudible', {}, callTimeoutMs);
-            answered++;
-            await participant.stop();
-          }
-        };
-        await Promise.all(Array.from({ length: atOnce }, caller));
-        expect(answered).toBe(calls);
-      } finally {
-        await agent.stop(500);
+  /** Calls one after the other on each of `atOnce` lines. Resolves with the milliseconds until each caller heard something. */
+  async function play(count: number): Promise<number[]> {
+    let left = count;
+    const waits: number[] = [];
+    const caller = async () => {
+      while (left-- > 0) {
+        const participant = await stage.join('offhook', stage.newRoom(), 'caller');
+        const joinedMs = Date.now();
+        const { atMs } = await participant.waitFor('firstAudible', {}, callTimeoutMs);
+        waits.push(atMs - joinedMs);
+        await participant.stop();
       }
+    };
+    await Promise.all(Array.from({ length: atOnce }, caller));
+    return waits;
+  }
+
+  test.each(['own', 'shared'])(
+    `answers ${calls} calls in a row, ${atOnce} at a time, with an engine of the kind “%s”`,
+    async (kind) => {
+      const engine = await startEngine(kind);
+      const agent = await startPythonAgent(stage.server, 'offhook', { AGENT_CALLS: '100', ...engine.env });
+      const roots = [agent.pid, ...engine.pids];
+      const pids = new Set<number>();
+      const watch = setInterval(() => {
+        for (const pid of usageOfTree(roots).pids) pids.add(pid);
+      }, 500);
+      try {
+        const atRest = usageOfTree(roots).processes;
+        /** What all processes take together when no call is left. */
+        const restingMb = async () => {
+          await until('end of the calls’ processes', () => usageOfTree(roots).processes <= atRest, {
+            timeoutMs: restTimeoutMs,
+            everyMs: 500,
+            seen: () => usageOfTree(roots).pids,
+          });
+          return usageOfTree(roots).pssMb;
+        };
+        const third = Math.ceil(calls / 3);
+        const waits = await play(third);
+        const afterFirstMb = await restingMb();
+        waits.push(...(await play(calls - third)));
+        const afterAllMb = await restingMb();
+        waits.sort((a, b) => a - b);
+        console.log(
+          `${kind}: ${waits.length} calls heard after ${waits[waits.length >> 1]} ms (median), ${waits.at(-1)} ms (most); ${pids.size} processes in all, ${atRest} at rest, ${afterFirstMb.toFixed(0)} MB after ${third} calls, ${afterAllMb.toFixed(0)} MB after all`,
+        );
+        expect(waits).toHaveLength(calls);
+        expect(afterAllMb).toBeLessThan(afterFirstMb * 1.1);
+      } catch (error) {
+        throw new Error(`the worker printed:\n${agent.output.slice(-60).join('\n')}`, { cause: error });
+      } finally {
+        clearInterval(watch);
+        await agent.stop();
+        engine.stop();
+      }
+      await until('end of every process', () => [...pids].every(isGone), {
+        timeoutMs: restTimeoutMs,
+        seen: () => [...pids].filter((pid) => !isGone(pid)),
+      });
     },
     calls * callTimeoutMs,
   );

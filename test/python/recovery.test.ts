@@ -1,19 +1,16 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { describeOnServers } from '../scenes/stage.js';
-import { freeTcpPort } from '../support/livekit-server.mjs';
 import { missingPart } from '../support/parts.js';
 import { isGone } from '../support/processes.js';
-import { Program } from '../support/program.mjs';
+import { startPythonAgent } from '../support/python-agent.mjs';
 import { until } from '../support/until.js';
 
 /** How often each is killed: KILLS=10 for the whole of it, which takes minutes. */
 const kills = Number(process.env.KILLS ?? 2);
 const seed = Number(process.env.KILLS_SEED ?? 1);
-const agentScript = fileURLToPath(new URL('../../examples/python/agent.py', import.meta.url));
 const leaveMs = 2_000;
 
 /** Numbers from 0 to 1 that are the same in every run (mulberry32). */
@@ -153,21 +150,11 @@ describeOnServers('when a process is killed at any moment of a call', (stage) =>
     async () => {
       const random = randomNumbers(seed + 2);
       for (let i = 0; i <= kills; i++) {
-        const agent = new Program(agentScript, {
-          engine: 'offhook',
-          args: ['start'],
-          env: {
-            LIVEKIT_URL: stage.server.url,
-            LIVEKIT_API_KEY: stage.server.apiKey,
-            LIVEKIT_API_SECRET: stage.server.apiSecret,
-            AGENT_PORT: String(await freeTcpPort()),
-            AGENT_CALLS: '100',
-            TMPDIR: temporary,
-          },
+        const agent = await startPythonAgent(stage.server, 'offhook', {
+          AGENT_CALLS: '100',
+          TMPDIR: temporary,
         });
         try {
-          await agent.waitForLine('registered worker', 60_000);
-          await agent.waitForLine('ready for a call', 60_000);
           const caller = await stage.join('offhook', stage.newRoom(), 'caller');
           const { identity } = await caller.waitFor('firstAudible', {}, 60_000);
           if (i === kills) break;

@@ -1,4 +1,4 @@
-// The engines that Python programs are measured on: native, and offhook with each kind of engine process.
+// The engines that Python programs run on: native, and offhook with each kind of engine process.
 import { spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,12 @@ const listen = fileURLToPath(new URL('../../dist/engine/listen.js', import.meta.
 /** native; an engine that each process starts; one that waits ready for each; one for all. */
 export const kinds = ['native', 'own', 'ready', 'shared'];
 
-/** Starts what programs on an engine of `kind` need. `pids`: what belongs to the engine and to no program. */
+/**
+ * Starts what programs on an engine of `kind` need. `pids`: what belongs to the engine and to no program.
+ *
+ * @param {string} kind
+ * @returns {Promise<{ engine: import('./program.mjs').Engine, env: Record<string, string>, pids: number[], stop: () => void }>}
+ */
 export async function startEngine(kind) {
   if (kind === 'native' || kind === 'own') {
     return { engine: kind === 'native' ? 'native' : 'offhook', env: {}, pids: [], stop: () => {} };
@@ -31,7 +36,7 @@ export async function startEngine(kind) {
   return {
     engine: 'offhook',
     env: { OFFHOOK_ENGINE_SOCKET: address },
-    pids: [child.pid],
+    pids: [child.pid ?? 0],
     stop: () => child.stdin.end(),
   };
 }
