@@ -2,7 +2,8 @@
 // checkout, on the native engine and on offhook against one livekit-server, and prints those that differ.
 //
 // The tests come from the checkout, the code from the `livekit` package of .tools/python.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -23,8 +24,8 @@ if (!positionals[0] || !folders.every((folder) => existsSync(folder))) {
   process.exit(2);
 }
 
-/** Outcome by name of test: passed, failed, skipped. */
-function run(engine, server) {
+/** By name of test: its outcome (passed, failed, skipped), and why it failed. */
+async function run(engine, server) {
   const report = join(mkdtempSync(join(tmpdir(), 'offhook-sdk-tests-')), 'report.xml');
   const env = pythonEnvironment(engine, {
     LIVEKIT_URL: server.url,
@@ -45,13 +46,15 @@ function run(engine, server) {
     'asyncio_mode=auto',
     `--junitxml=${report}`,
   ];
-  // Apart from the checkout, whose sources would hide the installed package.
-  spawnSync(python, [...args, ...only, '--import-mode=importlib', ...folders], {
+  // Not synchronously: livekit-server stops answering when nobody reads what it prints. Apart from the checkout, whose sources
+  // would hide the installed package.
+  const pytest = spawn(python, [...args, ...only, '--import-mode=importlib', ...folders], {
     cwd: tmpdir(),
     env,
     stdio: ['ignore', 'ignore', 'inherit'],
     timeout: testTimeoutMs,
   });
+  await once(pytest, 'exit');
   if (!existsSync(report)) throw new Error(`pytest wrote no report on ${engine}`);
   const cases = [
     ...readFileSync(report, 'utf8').matchAll(
@@ -61,24 +64,29 @@ function run(engine, server) {
   return new Map(
     cases.map(([, file, name, , body = '']) => [
       `${file}.${name}`,
-      /<(failure|error)/.test(body) ? 'failed' : body.includes('<skipped') ? 'skipped' : 'passed',
+      {
+        outcome: /<(failure|error)/.test(body) ? 'failed' : body.includes('<skipped') ? 'skipped' : 'passed',
+        reason: /<(?:failure|error) message="([^"]*)"/.exec(body)?.[1] ?? '',
+      },
     ]),
   );
 }
 
 const server = await startLivekitServer();
 try {
-  const native = run('native', server);
-  const offhook = run('offhook', server);
-  const count = (results, outcome) => [...results.values()].filter((result) => result === outcome).length;
+  const native = await run('native', server);
+  const offhook = await run('offhook', server);
+  const count = (results, outcome) =>
+    [...results.values()].filter((result) => result.outcome === outcome).length;
   for (const [engine, results] of Object.entries({ native, offhook })) {
     console.log(
       `${engine}: ${count(results, 'passed')} passed, ${count(results, 'failed')} failed, ${count(results, 'skipped')} skipped`,
     );
   }
-  for (const [name, outcome] of native) {
-    if (outcome === 'passed' && offhook.get(name) !== 'passed') console.log(`only native: ${name}`);
-    if (outcome !== 'passed' && offhook.get(name) === 'passed') console.log(`only offhook: ${name}`);
+  for (const [name, { outcome }] of native) {
+    const { outcome: ours, reason } = offhook.get(name) ?? { reason: 'it was not run' };
+    if (outcome === 'passed' && ours !== 'passed') console.log(`only native: ${name}: ${reason}`);
+    if (outcome !== 'passed' && ours === 'passed') console.log(`only offhook: ${name}`);
   }
 } finally {
   await server.stop();
