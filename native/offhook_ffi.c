@@ -77,6 +77,8 @@ struct session {
   struct reader events;
   /** What the program must still hear should the engine be lost. */
   struct kept *owed_first, **owed_last;
+  /** Rooms that another engine must leave should this one be lost, each as the message that asks for it. */
+  struct kept *rooms;
 };
 
 /* Guards the state below but for `requests`. Nothing waits while it is held. */
@@ -100,6 +102,8 @@ static bool answered_once;
 static _Atomic uint64_t engines_started;
 /* Requests that registered filters, which a new engine must know too. */
 static struct kept *filters;
+/* Rooms of an engine that was lost, which the next one leaves. */
+static struct kept *rooms_to_leave;
 
 /* What is left of the reserved addresses for the engine: memory of a former one may still be in use. */
 static uint8_t *arena;
@@ -261,6 +265,32 @@ static void owed_remove(struct session *session, uint64_t id) {
   }
 }
 
+/* Keeps how the room `id` is left, in place of what was kept before; nothing when it is over. */
+static void keep_room(struct session *session, uint64_t id, const uint8_t *bytes, uint32_t length) {
+  struct kept **at = &session->rooms;
+  while (*at && (*at)->id != id) at = &(*at)->next;
+  if (*at) {
+    struct kept *former = *at;
+    *at = former->next;
+    free(former);
+  }
+  struct wire_header header = {length, WIRE_LEAVE, id};
+  struct kept *room = length > 0 ? malloc(sizeof *room + sizeof header + length) : NULL;
+  if (!room) return;
+  *room = (struct kept){.next = session->rooms, .id = id, .length = sizeof header + length};
+  memcpy(room->bytes, &header, sizeof header);
+  memcpy(room->bytes + sizeof header, bytes, length);
+  session->rooms = room;
+}
+
+static void free_kept(struct kept *kept) {
+  while (kept) {
+    struct kept *next = kept->next;
+    free(kept);
+    kept = next;
+  }
+}
+
 static void call_back(const uint8_t *event, size_t length) {
   mutex_lock(&callback_lock);
   callback(event, length);
@@ -290,11 +320,7 @@ static void settle_owed(struct kept *owed, bool delivers) {
     for (struct kept *at = owed; at; at = at->next) deliver_owed(at, false);
     mutex_unlock(&callback_lock);
   }
-  while (owed) {
-    struct kept *next = owed->next;
-    free(owed);
-    owed = next;
-  }
+  free_kept(owed);
 }
 
 /* The engine is gone: requests fail from now on, until one of them starts a new engine. Returns whether that is news. */
@@ -438,6 +464,19 @@ static bool register_filters(void) {
   return written;
 }
 
+static bool leave_rooms(void) {
+  mutex_lock(&state_lock);
+  struct kept *rooms = rooms_to_leave;
+  rooms_to_leave = NULL;
+  mutex_unlock(&state_lock);
+  bool written = true;
+  for (struct kept *room = rooms; room && written; room = room->next) {
+    written = channel_write(channels[0], room->bytes, room->length, now_ms() + START_DEADLINE_MS);
+  }
+  free_kept(rooms);
+  return written;
+}
+
 /* Nobody asks while this runs: it has `requests` and `filters` to itself. */
 static bool begin(struct session *session, char *error, size_t error_bytes) {
   if (!connect_to_engine() && !start_engine(&session->engine, error, error_bytes)) {
@@ -446,7 +485,7 @@ static bool begin(struct session *session, char *error, size_t error_bytes) {
   }
   reader_reset(&requests, channels[0]);
   reader_reset(&session->events, channels[1]);
-  if (say_hello() && register_filters()) return true;
+  if (say_hello() && leave_rooms() && register_filters()) return true;
   describe_end(session->engine, error, error_bytes);
   return false;
 }
@@ -483,6 +522,9 @@ static void on_message(struct session *session, const struct message *message) {
     case WIRE_SETTLED:
       owed_remove(session, id);
       return;
+    case WIRE_SESSION:
+      keep_room(session, id, message->body, message->header.bytes);
+      return;
     default:
       return;
   }
@@ -494,6 +536,29 @@ static void close_events(channel events) {
   if (events != NO_CHANNEL) channel_close(events);
   if (channels[1] == events) channels[1] = NO_CHANNEL;
   mutex_unlock(&state_lock);
+}
+
+static void start(void);
+
+/*
+ * Nothing tells the server that an engine is gone: a new one is started at once to leave its rooms. Whoever asks for
+ * something gets that one too. Returns whether the loss is news.
+ */
+static bool lose_and_leave(struct session *session, const char *reason) {
+  bool leaves = session->rooms != NULL;
+  mutex_lock(&state_lock);
+  free_kept(rooms_to_leave);
+  rooms_to_leave = session->rooms;
+  mutex_unlock(&state_lock);
+  bool first = lose(session->number, reason);
+  if (first && leaves) start();
+  if (first) return true;
+  /* The program has ended it, and with it its rooms. */
+  mutex_lock(&state_lock);
+  free_kept(rooms_to_leave);
+  rooms_to_leave = NULL;
+  mutex_unlock(&state_lock);
+  return false;
 }
 
 /* The thread that starts the engine, then delivers events until the engine's end. */
@@ -511,7 +576,7 @@ static void event_main(void *unused) {
     while (reader_next(&session.events, FOREVER, &message) == 1) on_message(&session, &message);
     describe_end(session.engine, reason, sizeof reason);
   }
-  settle_owed(session.owed_first, lose(session.number, reason));
+  settle_owed(session.owed_first, lose_and_leave(&session, reason));
   close_events(session.events.from);
   free(session.events.bytes);
   event_threads--;

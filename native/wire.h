@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-enum { WIRE_VERSION = 2, WIRE_MAGIC = 0x4b48464f /* "OFHK" */ };
+enum { WIRE_VERSION = 3, WIRE_MAGIC = 0x4b48464f /* "OFHK" */ };
 /** Larger messages come from nothing that speaks this protocol. */
 #define MAX_MESSAGE_BYTES (256u << 20)
 
@@ -38,6 +38,7 @@ enum wire_type {
   WIRE_DROP = 3,    /* a handle; answered */
   WIRE_FREE = 4,    /* handles of buffers; not answered */
   WIRE_DISPOSE = 5, /* answered when every room was left */
+  WIRE_LEAVE = 6,   /* a WIRE_SESSION of an engine that is lost: its room is to be left; not answered */
   /* from the engine, on the first channel */
   WIRE_ANSWER = 16, /* wire_answer, lent buffers, writes, then the bytes of the response, of the buffers and of the writes */
   /* from the engine, on the second */
@@ -45,6 +46,7 @@ enum wire_type {
   WIRE_DROPPED = 18, /* no event for handle `id` comes after this */
   WIRE_OWED = 19,    /* events that the program gets should the engine be lost: for each, its length and its bytes */
   WIRE_SETTLED = 20, /* what was owed as `id` is no longer */
+  WIRE_SESSION = 21, /* what another engine needs to leave room `id`, in place of what came before; empty when it is over */
 };
 
 struct wire_hello {

@@ -1,6 +1,6 @@
 import type { EventCase, EventOf, InitOf } from './messages.js';
 import { FfiEvent } from './protocol.js';
-import type { Delivery, LentBuffer, Opened, Owed } from './wire.js';
+import type { Delivery, LentBuffer, Opened, Owed, RoomSession } from './wire.js';
 
 /** An event of the protocol, by name and content. */
 export type EventInit = {
@@ -16,6 +16,7 @@ export class Outbox {
   #send: (delivery: Delivery) => void;
   #opened: Opened[] = [];
   #closed: number[] = [];
+  #sessions: RoomSession[] = [];
   #lastOpened = 0;
   #flushing = false;
 
@@ -57,9 +58,16 @@ export class Outbox {
     this.#flushSoon();
   }
 
+  /** A room has another session, or is over. */
+  keepSession(session: RoomSession): void {
+    this.#sessions.push(session);
+    this.#flushSoon();
+  }
+
   /** For whatever is sent next. */
-  takeOpenedAndClosed(): Pick<Delivery, 'opened' | 'closed'> {
-    const taken: Pick<Delivery, 'opened' | 'closed'> = {};
+  takeOpenedAndClosed(): Pick<Delivery, 'opened' | 'closed' | 'sessions'> {
+    const taken: Pick<Delivery, 'opened' | 'closed' | 'sessions'> = {};
+    if (this.#sessions.length > 0) taken.sessions = this.#sessions.splice(0);
     if (this.#opened.length > 0) taken.opened = this.#opened.splice(0);
     if (this.#closed.length > 0) taken.closed = this.#closed.splice(0);
     return taken;
@@ -71,7 +79,7 @@ export class Outbox {
     this.#flushing = true;
     queueMicrotask(() => {
       this.#flushing = false;
-      if (this.#opened.length > 0 || this.#closed.length > 0) this.send(new Uint8Array(0));
+      if (this.#opened.length + this.#closed.length + this.#sessions.length > 0) this.send(new Uint8Array(0));
     });
   }
 }

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorCode, Stage } from '../errors/index.js';
 import type { LogRecord } from '../logging/index.js';
-import type { ConnectionState, ConnectOptions } from '../room/index.js';
+import type { ConnectionState, ConnectOptions, SessionToLeave } from '../room/index.js';
 import type { SpanRecord } from '../timeline/index.js';
 import type { CallbackCase } from './messages.js';
 
@@ -44,6 +44,14 @@ export interface Delivery {
   opened?: Opened[];
   /** Ids of what was opened and is over. */
   closed?: number[];
+  /** How rooms are left should the engine be lost. */
+  sessions?: RoomSession[];
+}
+
+/** How the room that `id` counts is left; over when there is no session. */
+export interface RoomSession {
+  id: number;
+  session?: SessionToLeave;
 }
 
 export type Answer =

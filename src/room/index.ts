@@ -1,4 +1,5 @@
 export type { ConnectionState } from './connection/connection-state.js';
+export { leaveSession, type SessionToLeave } from './connection/leave-session.js';
 export type { DataTrackInfo } from './data-tracks/info.js';
 export { LocalDataTrack, type PublishDataTrackOptions } from './data-tracks/local-data-tracks.js';
 export {

@@ -136,10 +136,14 @@ export class SignalClient {
     this.#socket.close();
   }
 
-  /** Tells the server that we leave, and ends the connection when the server has, or soon after. */
-  leave(reason?: DisconnectReason): void {
+  /**
+   * Tells the server that we leave, and ends the connection when the server has, or soon after.
+   *
+   * @returns when it has ended
+   */
+  leave(reason?: DisconnectReason): Promise<void> {
     this.#stop();
-    void this.#socket.leave(reason);
+    return this.#socket.leave(reason);
   }
 
   /** Ends a connection that is not wanted any more, telling the server that we leave where it would wait for us. */

@@ -4,11 +4,14 @@ import { OffhookError } from '../../src/errors/index.js';
 import { Arena } from '../../src/ffi/process/arena.js';
 import {
   encodeNote,
+  encodeSession,
   MessageReader,
   readHandles,
   readHello,
   readPreface,
   readRequest,
+  readSession,
+  wireVersion,
 } from '../../src/ffi/process/wire.js';
 
 describe('the arena in the program’s memory', () => {
@@ -88,6 +91,7 @@ describe('what the C library sends', () => {
           readRequest,
           readHandles,
           readPreface,
+          readSession,
           (all: Buffer) => [...new MessageReader().push(all)],
         ];
         for (const read of readers) {
@@ -99,5 +103,23 @@ describe('what the C library sends', () => {
         }
       }),
     );
+  });
+
+  test('is refused when its library is of another release', () => {
+    const hello = Buffer.alloc(40);
+    for (const version of [wireVersion - 1, wireVersion + 1]) {
+      hello.writeUInt32LE(version, 0);
+      expect(() => readHello(hello)).toThrow('library and engine must be of one release');
+    }
+    hello.writeUInt32LE(wireVersion, 0);
+    expect(readHello(hello)).toMatchObject({ captureLogs: false, sdk: '' });
+  });
+
+  test('names the rooms of a former engine as the former engine kept them', () => {
+    const session = { url: 'ws://a', token: 't', participantSid: 'PA_1', isSingle: true };
+    const [message] = [...new MessageReader().push(encodeSession({ id: 7, session }))];
+    expect(message).toMatchObject({ id: 7 });
+    expect(readSession(message!.body)).toEqual(session);
+    expect(encodeSession({ id: 7 }).readUInt32LE(0)).toBe(0);
   });
 });

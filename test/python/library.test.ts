@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -179,5 +179,21 @@ describeWith(['python livekit', 'cc'], 'the C library', () => {
     expect(status).toBe(1);
     expect(stderr).toContain('ImportError: failed to load');
     expect(stderr).toContain(other);
+  });
+
+  test('of another release than its engine is an error that says so', () => {
+    const source = join(folder, 'native');
+    cpSync(fileURLToPath(new URL('../../native', import.meta.url)), source, { recursive: true });
+    const wire = join(source, 'wire.h');
+    writeFileSync(wire, readFileSync(wire, 'utf8').replace(/WIRE_VERSION = \d+/, 'WIRE_VERSION = 999'));
+    const other = join(folder, 'other-release.so');
+    const files = readdirSync(source).filter((name) => name.endsWith('.c'));
+    const args = ['-std=c11', '-shared', '-fPIC', '-pthread', '-o', other, ...files, '-ldl'];
+    const compiled = spawnSync('cc', args, { cwd: source, encoding: 'utf8' });
+    expect(compiled.status, compiled.stderr).toBe(0);
+    const engine = fileURLToPath(new URL('../../dist/engine/process.js', import.meta.url));
+    const { steps, stderr } = run('start', { LIVEKIT_LIB_PATH: other, OFFHOOK_ENGINE: engine });
+    expect(steps.map(({ works }) => works)).toEqual([false, false, undefined]);
+    expect(stderr).toContain('library and engine must be of one release');
   });
 });

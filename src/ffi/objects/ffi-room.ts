@@ -9,6 +9,7 @@ import type {
   RemoteTrackPublication,
   Room,
   RoomEvent,
+  SessionToLeave,
 } from '../../room/index.js';
 import type { Context } from '../context.js';
 import { toFfiParticipant } from '../conversion/participant.js';
@@ -48,6 +49,7 @@ export class FfiRoom {
   #eventListeners = new Set<(event: RoomEvent) => void>();
   #open: number | undefined;
   #ended = false;
+  #session: Omit<SessionToLeave, 'participantSid'> | undefined;
 
   constructor(context: Context, room: Room) {
     this.#context = context;
@@ -55,6 +57,13 @@ export class FfiRoom {
     this.#log = log.about(room.timeline.subject);
     this.#handle = context.handles.add(this, () => void this.disconnect());
     room.onEvent = (event) => this.#onEvent(event);
+  }
+
+  /** Says how this room is left should the engine be lost: from when joining begins, and whenever the session changes. */
+  keepSession(session: Omit<SessionToLeave, 'participantSid'>): void {
+    this.#session = session;
+    const participantSid = this.room.connectionState === 'connected' ? this.room.localParticipant.sid : '';
+    this.#context.outbox.keepSession({ id: this.#handle, session: { ...session, participantSid } });
   }
 
   get handle(): bigint {
@@ -67,6 +76,7 @@ export class FfiRoom {
     const { room } = this;
     this.#localParticipantHandle = handles.add(new FfiParticipant(this, room.localParticipant));
     this.#open = outbox.open({ roomHandle: this.handle });
+    if (this.#session) this.keepSession(this.#session);
     // Who came before now is in this answer, and must not come again as an event.
     this.#held = this.#held.filter(
       ({ type }) => !type.startsWith('participant') && type !== 'trackPublished',
@@ -93,6 +103,7 @@ export class FfiRoom {
   /** The room could not be joined: there is nothing for the program to hold. */
   notJoined(): void {
     this.#context.handles.take(this.handle, FfiRoom);
+    this.#context.outbox.keepSession({ id: this.#handle });
     this.onOver();
   }
 
@@ -200,6 +211,9 @@ export class FfiRoom {
 
   #onEvent(event: RoomEvent): void {
     for (const listener of this.#eventListeners) listener(event);
+    if (this.#session && event.type === 'tokenRefreshed')
+      this.keepSession({ ...this.#session, token: event.token });
+    else if (this.#session && event.type === 'reconnected') this.keepSession(this.#session);
     this.#held.push(event);
     this.#flush();
     if (event.type === 'disconnected') this.#end();
@@ -227,6 +241,7 @@ export class FfiRoom {
     this.#publishing = 0;
     this.#flush();
     this.#context.outbox.close(this.#open);
+    this.#context.outbox.keepSession({ id: this.#handle });
     this.#send({ case: 'eos', value: {} });
     const gone = new OffhookError('OFFHOOK_CLOSED', `room ${this.room.info.name}: disconnected`);
     for (const waiter of this.#rpcWaiters.values()) waiter.reject(gone);

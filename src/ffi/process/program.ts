@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { describeError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
+import { leaveSession, type SessionToLeave } from '../../room/index.js';
 import { owedEvents } from '../owed-events.js';
 import { type FfiAnswer, FfiServer } from '../server.js';
 import type { Delivery, LentBuffer } from '../wire.js';
@@ -9,6 +10,7 @@ import {
   encodeAnswer,
   encodeNote,
   encodeOwed,
+  encodeSession,
   fromProgram,
   type Hello,
   type Message,
@@ -16,6 +18,7 @@ import {
   readHandles,
   readHello,
   readRequest,
+  readSession,
   toProgram,
 } from './wire.js';
 
@@ -50,6 +53,8 @@ export class Program {
   #outgoing: Buffer[] = [];
   #flushing = false;
   #gone = false;
+  /** Rooms of the program's former engine that are being left. */
+  #leaving = new Set<Promise<void>>();
 
   constructor(options: ProgramOptions) {
     this.#options = options;
@@ -89,10 +94,13 @@ export class Program {
       case fromProgram.free:
         for (const handle of readHandles(body)) this.#freeBuffer(handle);
         return;
+      case fromProgram.leave:
+        this.#leaveFor(readSession(body));
+        return;
       case fromProgram.dispose:
-        void this.#running()
-          .dispose()
-          .finally(() => this.#answer(id, () => ({ bytes: new Uint8Array(0) })));
+        void Promise.all([this.#running().dispose(), ...this.#leaving]).finally(() =>
+          this.#answer(id, () => ({ bytes: new Uint8Array(0) })),
+        );
         return;
       default:
         log.warn(`message of unknown type ${type}`);
@@ -158,8 +166,18 @@ export class Program {
     }
   }
 
-  /** Tells the library what the program must still hear should this process be lost. */
-  #note({ opened = [], closed = [] }: Pick<Delivery, 'opened' | 'closed'>): void {
+  /** Leaves a room of the program's former engine. */
+  #leaveFor(session: SessionToLeave): void {
+    const left = leaveSession(session, leaveDeadlineMs)
+      .then(() => log.info(`left a room of the engine that is gone`))
+      .catch((error: unknown) => log.info(`a room of the engine that is gone: ${describeError(error)}`))
+      .finally(() => this.#leaving.delete(left));
+    this.#leaving.add(left);
+  }
+
+  /** Tells the library what the program must still hear, and which rooms are left, should this process be lost. */
+  #note({ opened = [], closed = [], sessions = [] }: Pick<Delivery, 'opened' | 'closed' | 'sessions'>): void {
+    for (const session of sessions) this.#send(encodeSession(session));
     for (const { id, owed } of opened) this.#send(encodeOwed(id, owedEvents(owed)));
     for (const id of closed) this.#send(encodeNote(toProgram.settled, id));
   }
@@ -205,6 +223,7 @@ export class Program {
     this.#requests.destroy();
     this.#events.destroy();
     const deadline = new Promise((resolve) => setTimeout(resolve, leaveDeadlineMs));
-    void Promise.race([this.#server?.dispose(), deadline]).finally(() => this.#options.onGone());
+    const left = Promise.all([this.#server?.dispose(), ...this.#leaving]);
+    void Promise.race([left, deadline]).finally(() => this.#options.onGone());
   }
 }

@@ -1,19 +1,20 @@
 import { OffhookError } from '../../errors/index.js';
-import type { Attachment, LentBuffer } from '../wire.js';
+import type { SessionToLeave } from '../../room/index.js';
+import type { Attachment, LentBuffer, RoomSession } from '../wire.js';
 
 /*
  * What the engine and liboffhook_ffi say to each other; native/wire.h is the other end and explains it. A message is a
  * header (u32 bytes of the body, u32 type, u64 id) and a body. Numbers are little-endian.
  */
-export const wireVersion = 2;
+export const wireVersion = 3;
 const magic = 0x4b48464f;
 const headerBytes = 16;
 const helloBytes = 40;
 export const prefaceBytes = 16;
 const maxMessageBytes = 256 * 2 ** 20;
 
-export const fromProgram = { hello: 1, request: 2, drop: 3, free: 4, dispose: 5 } as const;
-export const toProgram = { answer: 16, event: 17, dropped: 18, owed: 19, settled: 20 } as const;
+export const fromProgram = { hello: 1, request: 2, drop: 3, free: 4, dispose: 5, leave: 6 } as const;
+export const toProgram = { answer: 16, event: 17, dropped: 18, owed: 19, settled: 20, session: 21 } as const;
 
 export interface Message {
   type: number;
@@ -202,6 +203,28 @@ export function encodeOwed(id: number, events: readonly Uint8Array[]): Buffer {
     at += event.length;
   }
   return message;
+}
+
+/** What the library gives to another engine should this one be lost; nothing when the room is over. */
+export function encodeSession({ id, session }: RoomSession): Buffer {
+  const body = session ? Buffer.from(JSON.stringify(session)) : Buffer.alloc(0);
+  const message = Buffer.allocUnsafe(headerBytes + body.length);
+  body.copy(message, writeHeader(message, body.length, toProgram.session, id));
+  return message;
+}
+
+/** A session of a former engine. @throws OffhookError `OFFHOOK_PROTOCOL` */
+export function readSession(body: Buffer): SessionToLeave {
+  let session: Partial<SessionToLeave> | null;
+  try {
+    session = JSON.parse(body.toString());
+  } catch {
+    throw malformed('a session that is no JSON');
+  }
+  const { url, token, participantSid, isSingle } = session ?? {};
+  if (typeof url !== 'string' || typeof token !== 'string' || typeof participantSid !== 'string')
+    throw malformed('a session that is none');
+  return { url, token, participantSid, isSingle: isSingle === true };
 }
 
 function writeHeader(message: Buffer, bodyBytes: number, type: number, id: number): number {

@@ -26,6 +26,7 @@ export const connect: Handler<'connect'> = ({ url = '', token = '', options, req
     ffiRoom.onOver = traceRoom(room, asyncId, context);
     if (library) reportConnectionState(ffiRoom, (state) => library.connectionState(asyncId, state));
     const startedMs = performance.now();
+    ffiRoom.keepSession({ url, token, isSingle: options?.singlePeerConnection ?? false });
     try {
       const { name: _, ...beyond } = libraryConnect ?? { name };
       await room.connect(url, token, { ...fromFfiOptions(options), ...beyond });
