@@ -61,7 +61,9 @@ describe('offhook dev', () => {
     access.roomConfig = new RoomConfiguration({ agents: [new RoomAgentDispatch({ agentName: 'cook' })] });
     const peer = await SignalPeer.open(url, await access.toJwt());
     await peer.next('join');
-    await vi.waitFor(() => expect(log).toMatch(/kitchen: job AJ_\w+ waits for agent "cook": no worker/));
+    await vi.waitFor(() =>
+      expect(log).toMatch(/kitchen: job AJ_\w+ waits for agent "cook": no worker of it is registered/),
+    );
     const http = url.replace('ws', 'http');
     const dispatches = new AgentDispatchClient(http, 'mine', 'a-secret-of-my-own');
     await dispatches.createDispatch('kitchen', 'waiter');

@@ -11,8 +11,9 @@ import {
   WorkerPing,
 } from '@livekit/protocol';
 import { AccessToken, AgentDispatchClient, RoomServiceClient } from 'livekit-server-sdk';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import { setLogSink } from '../../src/logging/index.js';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import { SignalPeer, signToken } from './signal-peer.js';
 
@@ -145,13 +146,20 @@ describe('jobs for agents', () => {
     caller.close();
   });
 
-  test('a worker that is full gets none until it has room again', async () => {
+  test('a worker that is full gets none until it has room again, and the log says that it is busy', async () => {
+    const logged: string[] = [];
+    setLogSink(({ message }) => logged.push(message));
     const worker = await Worker.register(server.url);
     worker.send({ case: 'updateWorker', value: new UpdateWorkerStatus({ status: 1, load: 1 }) });
     worker.send({ case: 'ping', value: new WorkerPing() });
     await worker.next('pong');
     const caller = await SignalPeer.join(server.url, 'r', 'caller');
     expect(await jobsOf('r')).toEqual([]);
+    await vi.waitFor(() =>
+      expect(logged).toContainEqual(
+        expect.stringMatching(/^r: job AJ_\w+ waits for .*: every worker of it is busy$/),
+      ),
+    );
     worker.send({ case: 'updateWorker', value: new UpdateWorkerStatus({ status: 0, load: 0.1 }) });
     expect((await worker.takeJob()).job.room?.name).toBe('r');
     caller.close();

@@ -61,6 +61,17 @@ export class AgentWorkers {
     }
   }
 
+  /** Why nobody has taken a job; undefined when its workers take jobs of another type only. */
+  whyWaiting(job: Job, refusers: ReadonlySet<AgentWorker>): string | undefined {
+    const named = [...this.#workers].filter((worker) => worker.name === job.agentName && worker.isOpen);
+    if (named.length === 0) return 'no worker of it is registered';
+    const fitting = named.filter(({ registration }) => registration?.type === job.type);
+    if (fitting.length === 0) return undefined;
+    const refused = fitting.filter((worker) => refusers.has(worker)).length;
+    if (refused === fitting.length) return 'every worker of it has refused';
+    return `every worker of it is ${refused === 0 ? 'busy' : 'busy or has refused'}`;
+  }
+
   terminate(jobId: string): void {
     for (const worker of this.#workers) worker.terminate(jobId);
   }

@@ -38,7 +38,8 @@ export class Dispatcher implements RoomListener {
   #workers: AgentWorkers;
   #dispatches = new Map<Room, Map<string, AgentDispatch>>();
   #waiting = new Set<WaitingJob>();
-  #announced = new WeakSet<AgentDispatch>();
+  /** Why jobs of a dispatch wait, as it was logged. */
+  #announced = new WeakMap<AgentDispatch, Set<string>>();
   /** Participants that have published, and were sent the agents for that. */
   #publishers = new WeakSet<Participant>();
 
@@ -185,15 +186,15 @@ export class Dispatcher implements RoomListener {
       });
   }
 
-  /** Logs once for each dispatch that its job waits. */
+  /** Logs each reason for which a job waits once for each dispatch, which makes jobs of several types. */
   #announceWaiting(waiting: WaitingJob): void {
     const { job, room, dispatch, refusers } = waiting;
-    // A dispatch makes jobs of several types, and a worker takes those of one.
-    if (this.#announced.has(dispatch) || !this.#waiting.has(waiting)) return;
-    this.#announced.add(dispatch);
+    const why = this.#workers.whyWaiting(job, refusers);
+    if (why === undefined || !this.#waiting.has(waiting)) return;
+    const announced = this.#announced.get(dispatch) ?? new Set();
+    if (announced.has(why)) return;
+    this.#announced.set(dispatch, announced.add(why));
     const kind = job.agentName === '' ? 'an agent without a name' : `agent "${job.agentName}"`;
-    const why =
-      refusers.size === 0 ? 'no worker of it is registered and has room' : 'every worker of it has refused';
     log.info(`${room.name}: job ${job.id} waits for ${kind}: ${why}`);
   }
 
