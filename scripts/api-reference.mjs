@@ -12,7 +12,7 @@ const parts = {
   Encryption: ['library/encryption'],
   Participants: ['library/participant', 'library/local-participant'],
   Tracks: ['library/tracks', 'library/values'],
-  Audio: ['library/audio', 'audio', 'filters/processing'],
+  Audio: ['library/audio', 'audio', 'library/audio-processing'],
   Video: ['library/video'],
   'Text and byte streams': ['library/data-streams', 'data'],
   Filters: ['library/filters', 'filters'],

@@ -25,7 +25,7 @@ const arrows = {
   filters: reporting,
   room: ['signal', 'transport', 'rtp', 'audio', 'video', 'data', 'e2ee', 'filters', ...reporting],
   ffi: ['room', 'audio', 'video', 'data', 'e2ee', 'filters', ...reporting],
-  library: ['ffi', 'audio', 'video', 'data', ...reporting],
+  library: ['ffi', 'audio', 'video', 'data', 'filters', ...reporting],
   server: ['transport', 'rtp', 'audio', 'video', 'data', ...reporting],
   sip: ['room', 'server', 'transport', 'rtp', 'audio', ...reporting],
   // The commands put everything together; doctor looks into the parts of a connection.

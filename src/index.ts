@@ -2,6 +2,7 @@ export { Resampler, type ResamplerOptions, type ResamplerQuality } from './audio
 export { RpcError, rpcErrorCodes } from './data/index.js';
 export { type Deadlines, defaultDeadlinesMs } from './deadlines/index.js';
 export {
+  type CallStage,
   type ConnectStage,
   type ErrorCode,
   errorCodes,
@@ -15,10 +16,10 @@ export {
   type AudioFilter,
   type AudioFilterDefinition,
   type AudioFilterStream,
-  AudioProcessing,
-  type AudioProcessingOptions,
   type FilterStreamInfo,
   rnnoiseModuleId,
+  type SampleFormat,
+  type Samples,
 } from './filters/index.js';
 export * from './library/index.js';
 export type { LogLevel, LogRecord, LogSubject } from './logging/index.js';
@@ -31,4 +32,5 @@ export {
   type SpanAttributes,
   type SpanRecord,
   type TimelineRecord,
+  type TimelineSubject,
 } from './timeline/index.js';

@@ -1,3 +1,4 @@
+import { OffhookError } from '../errors/index.js';
 import { limits } from '../limits.js';
 
 /** The error codes of LiveKit RPC that the protocol itself uses; programs use any others. */
@@ -39,15 +40,24 @@ const builtInMessages: Record<keyof typeof rpcErrorCodes, string> = {
 /** What a remote procedure call fails with, here or at the other side. A handler throws it to answer with an error. */
 export class RpcError extends Error {
   override readonly name = 'RpcError';
+  /** One of `rpcErrorCodes`, or a number of the program's own. */
   readonly code: number;
+  /** Further text for the caller's program; may be empty. */
   readonly data: string;
 
+  /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a code that is no whole number of 32 bits */
   constructor(code: number, message: string, data = '') {
     super(message);
+    if (!Number.isInteger(code) || code < 0 || code > 0xffff_ffff) {
+      throw new OffhookError('OFFHOOK_INVALID_REQUEST', `the code of an RpcError is ${String(code)}`, {
+        advice: 'Give a whole number from 0 to 4294967295.',
+      });
+    }
     this.code = code;
     this.data = data;
   }
 
+  /** The error that the protocol has for `name`. */
   static builtIn(name: keyof typeof rpcErrorCodes, data = ''): RpcError {
     return new RpcError(rpcErrorCodes[name], builtInMessages[name], data);
   }

@@ -16,3 +16,4 @@ export type {
   FilterStreamStatus,
 } from './filter-status.js';
 export { AudioProcessing, type AudioProcessingOptions } from './processing/audio-processing.js';
+export type { SampleFormat, Samples } from './samples.js';

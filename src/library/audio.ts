@@ -1,9 +1,12 @@
 import { checkFormat } from '../audio/index.js';
-import { OffhookError } from '../errors/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
 import { protocol } from '../ffi/index.js';
 import { limits } from '../limits.js';
-import { checkInteger, checkOptions } from './check.js';
+import { createLogger } from '../logging/index.js';
+import { checkFunction, checkInteger, checkJson, checkName, checkObject, checkOptions } from './check.js';
 import { LibraryEngine } from './engine.js';
+
+const log = createLogger('library');
 
 /** A piece of audio: interleaved samples of 16 bits. */
 export interface AudioFrame {
@@ -22,6 +25,18 @@ export interface AudioSourceOptions {
   numChannels?: number;
   /** How much audio may wait to be sent before `captureFrame` makes the program wait. Default 1,000. */
   queueSizeMs?: number;
+}
+
+function checkFrame(what: string, frame: AudioFrame): void {
+  checkObject(`${what}: the frame`, frame);
+  const { data, numChannels, samplesPerChannel } = frame;
+  checkInteger(`${what}: samplesPerChannel`, samplesPerChannel, 0, Number.MAX_SAFE_INTEGER);
+  if (data instanceof Int16Array && data.length === samplesPerChannel * numChannels) return;
+  throw new OffhookError(
+    'OFFHOOK_INVALID_REQUEST',
+    `${what}: ${data?.length} samples are not ${samplesPerChannel} for each of ${numChannels} channels`,
+    { advice: 'Give an Int16Array of samplesPerChannel * numChannels samples.' },
+  );
 }
 
 /**
@@ -76,14 +91,8 @@ export class AudioSource {
    * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a frame that is not what it says, or not of the source's format
    */
   async captureFrame(frame: AudioFrame): Promise<void> {
+    checkFrame('captureFrame', frame);
     const { data, sampleRate, numChannels, samplesPerChannel } = frame;
-    if (!(data instanceof Int16Array) || data.length !== samplesPerChannel * numChannels) {
-      throw new OffhookError(
-        'OFFHOOK_INVALID_REQUEST',
-        `captureFrame: ${data?.length} samples are not ${samplesPerChannel} for each of ${numChannels} channels`,
-        { advice: 'Give an Int16Array of samplesPerChannel * numChannels samples.' },
-      );
-    }
     if (sampleRate !== this.sampleRate || numChannels !== this.numChannels) {
       throw new OffhookError(
         'OFFHOOK_INVALID_REQUEST',
@@ -116,6 +125,7 @@ export class AudioSource {
     this.#engine.drop(this.#handle);
   }
 
+  /** `using` calls it: as `close`. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -152,6 +162,7 @@ export class AudioStream implements AsyncIterable<AudioFrame> {
   readonly #waiting: AudioFrame[] = [];
   readonly #maxWaiting: number;
   #isOver = false;
+  #hasFilterFailed = false;
   #wake: () => void = () => {};
   /** Frames that were dropped because the program read too slowly. */
   droppedFrames = 0;
@@ -165,6 +176,7 @@ export class AudioStream implements AsyncIterable<AudioFrame> {
     checkInteger('frameSizeMs', frameSizeMs, 1, limits.frameSize.value);
     checkInteger('queueSizeFrames', queueSizeFrames, 1, 1_000_000);
     this.#maxWaiting = queueSizeFrames;
+    const filterFields = registeredFilter(filter);
     this.#filter = filter && 'process' in filter ? filter : undefined;
     const { stream } = this.#engine.request('newAudioStream', {
       trackHandle,
@@ -173,12 +185,7 @@ export class AudioStream implements AsyncIterable<AudioFrame> {
       numChannels,
       frameSizeMs,
       queueSizeFrames,
-      ...(filter && 'moduleId' in filter
-        ? {
-            audioFilterModuleId: filter.moduleId,
-            audioFilterOptions: filter.options === undefined ? '' : JSON.stringify(filter.options),
-          }
-        : {}),
+      ...filterFields,
     });
     this.#handle = stream?.handle?.id ?? 0n;
     this.#engine.listen(this.#handle, (message) => {
@@ -195,10 +202,12 @@ export class AudioStream implements AsyncIterable<AudioFrame> {
     this.#end();
   }
 
+  /** `using` calls it: as `close`. */
   [Symbol.dispose](): void {
     this.close();
   }
 
+  /** The frames in order. Leaving the loop closes the stream. */
   async *[Symbol.asyncIterator](): AsyncGenerator<AudioFrame, void, void> {
     try {
       for (;;) {
@@ -225,7 +234,7 @@ export class AudioStream implements AsyncIterable<AudioFrame> {
     this.#engine.drop(frame?.handle?.id);
     const data = new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length / Int16Array.BYTES_PER_ELEMENT);
     const received: AudioFrame = { data, sampleRate, numChannels, samplesPerChannel };
-    this.#waiting.push(this.#filter ? this.#filter.process(received) : received);
+    this.#waiting.push(this.#filtered(received));
     if (this.#waiting.length > this.#maxWaiting) {
       this.#waiting.shift();
       this.droppedFrames++;
@@ -233,10 +242,42 @@ export class AudioStream implements AsyncIterable<AudioFrame> {
     this.#wake();
   }
 
+  /** A filter that fails is reported once; the frames that it fails at pass as they are. */
+  #filtered(frame: AudioFrame): AudioFrame {
+    if (!this.#filter) return frame;
+    try {
+      const filtered = this.#filter.process(frame);
+      checkFrame('a frame that the filter returned', filtered);
+      return filtered;
+    } catch (error) {
+      if (!this.#hasFilterFailed) {
+        const cause = error instanceof Error ? error.stack : describeError(error);
+        log.error(`the filter of an audio stream failed, and its audio passes unfiltered: ${cause}`);
+      }
+      this.#hasFilterFailed = true;
+      return frame;
+    }
+  }
+
   #end(): void {
     this.#isOver = true;
     this.#wake();
   }
+}
+
+/** What the engine is told of a filter that was registered under a module id. */
+function registeredFilter(filter: AudioStreamOptions['filter']) {
+  if (filter === undefined) return {};
+  checkObject('filter', filter);
+  if ('process' in filter) {
+    checkFunction('filter.process', filter.process);
+    return {};
+  }
+  checkOptions('filter', filter, ['moduleId', 'options']);
+  return {
+    audioFilterModuleId: checkName('filter.moduleId', filter.moduleId),
+    audioFilterOptions: checkJson('filter.options', filter.options),
+  };
 }
 
 interface FrameInfo {

@@ -1,4 +1,4 @@
-import { OffhookError } from '../errors/index.js';
+import { describeError, OffhookError } from '../errors/index.js';
 
 /*
  * Arguments are checked where they enter, so that a mistake is an error with a name and not silence. Every function
@@ -35,6 +35,12 @@ export function checkInteger(what: string, value: unknown, from: number, to: num
   return isFine ? value : refuse(what, value, `a whole number from ${from} to ${to}`);
 }
 
+/** A finite number of at least `from`. */
+export function checkNumberFrom(what: string, value: unknown, from: number): number {
+  const isFine = typeof value === 'number' && Number.isFinite(value) && value >= from;
+  return isFine ? value : refuse(what, value, `a number from ${from}`);
+}
+
 export function checkFlag(what: string, value: unknown): boolean {
   return typeof value === 'boolean' ? value : refuse(what, value, 'true or false');
 }
@@ -60,10 +66,39 @@ export function checkTextRecord(what: string, value: unknown): Record<string, st
   return value as Record<string, string>;
 }
 
-export function checkTexts(what: string, value: unknown): readonly string[] {
-  if (!Array.isArray(value)) refuse(what, value, 'a list of texts');
-  for (const text of value) checkText(`an item of ${what}`, text);
-  return value;
+export function checkList(what: string, value: unknown, ofWhat = 'objects'): readonly unknown[] {
+  return Array.isArray(value) ? value : refuse(what, value, `a list of ${ofWhat}`);
+}
+
+export function checkTexts(what: string, value: unknown): string[] {
+  return checkList(what, value, 'texts').map((text) => checkText(`an item of ${what}`, text));
+}
+
+/** An object of one of our classes, or of JavaScript's. */
+export function checkInstance<Instance>(
+  what: string,
+  value: unknown,
+  Class: abstract new (...args: never[]) => Instance,
+): Instance {
+  const article = /^[AEIOU]/.test(Class.name) ? 'an' : 'a';
+  return value instanceof Class ? value : refuse(what, value, `${article} ${Class.name}`);
+}
+
+/** An object whose properties are checked one by one. */
+export function checkObject(what: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) refuse(what, value, 'an object');
+}
+
+/** A value as JSON; empty when it is undefined. */
+export function checkJson(what: string, value: unknown): string {
+  try {
+    return value === undefined ? '' : (JSON.stringify(value) ?? refuse(what, value, 'what JSON can hold'));
+  } catch (error) {
+    throw new OffhookError(
+      'OFFHOOK_INVALID_REQUEST',
+      `${what} is not to be written as JSON: ${describeError(error)}`,
+    );
+  }
 }
 
 /** An object with no other properties than those: a misspelt option would have no effect otherwise. */

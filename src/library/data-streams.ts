@@ -10,7 +10,8 @@ import {
 } from './check.js';
 import { LibraryEngine } from './engine.js';
 
-interface StreamInfo {
+/** What the header of a stream says. */
+export interface StreamInfo {
   streamId: string;
   /** Milliseconds since 1970. */
   timestampMs: number;
@@ -34,7 +35,8 @@ export interface ByteStreamInfo extends StreamInfo {
   name: string;
 }
 
-interface StreamOptions {
+/** What every stream that is sent may be given. */
+export interface StreamOptions {
   /** Default: none. */
   topic?: string;
   attributes?: Record<string, string>;
@@ -66,7 +68,7 @@ function commonFields(what: string, options: StreamOptions) {
   return {
     topic: checkText(`${what}: topic`, topic),
     attributes: checkTextRecord(`${what}: attributes`, attributes),
-    destinationIdentities: [...checkTexts(`${what}: destinationIdentities`, destinationIdentities)],
+    destinationIdentities: checkTexts(`${what}: destinationIdentities`, destinationIdentities),
     ...(streamId === undefined ? {} : { id: checkText(`${what}: streamId`, streamId) }),
   };
 }
@@ -79,7 +81,7 @@ export function textFields(what: string, options: TextStreamOptions) {
     ...(replyToStreamId === undefined
       ? {}
       : { replyToStreamId: checkText('replyToStreamId', replyToStreamId) }),
-    attachedStreamIds: [...checkTexts('attachedStreamIds', attachedStreamIds)],
+    attachedStreamIds: checkTexts('attachedStreamIds', attachedStreamIds),
     ...(generated === undefined ? {} : { generated: checkFlag('generated', generated) }),
   };
 }
@@ -137,18 +139,24 @@ export function byteInfo(info: (FfiStreamInfo & { name?: string }) | undefined):
 }
 
 /** The pieces of an incoming stream, as they come. Its attributes are complete once the stream has ended. */
-abstract class StreamReader<Piece> implements AsyncIterable<Piece> {
+export abstract class StreamReader<Piece> implements AsyncIterable<Piece> {
   /** @internal */
   protected readonly engine = LibraryEngine.shared;
+  /** @internal */
   protected readonly handle: bigint;
   #isTaken = false;
 
+  /** @internal */
   constructor(handle: bigint) {
     this.handle = handle;
     this.engine.dropWith(this, handle);
   }
 
-  /** The engine hands a stream over once: as a whole, or piece by piece. */
+  /**
+   * The engine hands a stream over once: as a whole, or piece by piece.
+   *
+   * @internal
+   */
   protected takeOnce(): void {
     if (this.#isTaken) {
       throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the stream is being read already', {
@@ -158,8 +166,10 @@ abstract class StreamReader<Piece> implements AsyncIterable<Piece> {
     this.#isTaken = true;
   }
 
+  /** @internal */
   protected abstract start(): void;
 
+  /** The pieces in order. @throws OffhookError when the stream breaks off, or is being read already */
   async *[Symbol.asyncIterator](): AsyncGenerator<Piece, void, void> {
     this.takeOnce();
     const pieces: Piece[] = [];
@@ -209,6 +219,7 @@ export class TextStreamReader extends StreamReader<string> {
     return contentOf(result);
   }
 
+  /** @internal */
   protected override start(): void {
     this.engine.request('textReadIncremental', { readerHandle: this.handle });
   }
@@ -232,6 +243,7 @@ export class ByteStreamReader extends StreamReader<Uint8Array> {
     return contentOf(result);
   }
 
+  /** @internal */
   protected override start(): void {
     this.engine.request('byteReadIncremental', { readerHandle: this.handle });
   }
@@ -273,6 +285,7 @@ export class TextStreamWriter {
     await this.#engine.callback('textStreamWriterClose', response);
   }
 
+  /** `await using` calls it: as `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -304,6 +317,7 @@ export class ByteStreamWriter {
     await this.#engine.callback('byteStreamWriterClose', response);
   }
 
+  /** `await using` calls it: as `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -1,6 +1,14 @@
 import { OffhookError } from '../errors/index.js';
 import { type InitOf, protocol, type RequestOf, type ResponseOf } from '../ffi/index.js';
-import { checkBytes, checkFlag, checkInteger, checkName, checkOneOf, checkOptions } from './check.js';
+import {
+  checkBytes,
+  checkFlag,
+  checkInteger,
+  checkName,
+  checkObject,
+  checkOneOf,
+  checkOptions,
+} from './check.js';
 import type { LibraryEngine } from './engine.js';
 
 /** How frame keys are made of keys; both ends need the same. */
@@ -178,14 +186,14 @@ export class RoomEncryption {
   }
 
   /** As `setEnabled`, for one of `tracks`. */
-  setTrackEnabled({ participantIdentity, trackSid }: EncryptedTrack, isEnabled: boolean): void {
+  setTrackEnabled(track: EncryptedTrack, isEnabled: boolean): void {
     const enabled = checkFlag('isEnabled', isEnabled);
-    this.#ask('cryptorSetEnabled', { participantIdentity, trackSid, enabled });
+    this.#ask('cryptorSetEnabled', { ...checkTrack(track), enabled });
   }
 
   /** The key that a track of ours is encrypted with. What is received names its key itself. */
-  setTrackKeyIndex({ participantIdentity, trackSid }: EncryptedTrack, keyIndex: number): void {
-    this.#ask('cryptorSetKeyIndex', { participantIdentity, trackSid, keyIndex: checkIndex(keyIndex) });
+  setTrackKeyIndex(track: EncryptedTrack, keyIndex: number): void {
+    this.#ask('cryptorSetKeyIndex', { ...checkTrack(track), keyIndex: checkIndex(keyIndex) });
   }
 
   #ask<Name extends NonNullable<Message['case']>>(
@@ -200,6 +208,14 @@ export class RoomEncryption {
 
 function checkIndex(keyIndex: number): number {
   return checkInteger('the key index', keyIndex, 0, maxKeyIndex);
+}
+
+function checkTrack(track: EncryptedTrack): Pick<EncryptedTrack, 'participantIdentity' | 'trackSid'> {
+  checkObject('the track', track);
+  return {
+    participantIdentity: checkName('participantIdentity', track.participantIdentity),
+    trackSid: checkName('trackSid', track.trackSid),
+  };
 }
 
 function known(key: Uint8Array | undefined, keyIndex: number): Uint8Array {

@@ -34,6 +34,6 @@ export function registerAudioFilter(filter: NativeFilter | ScriptFilter): void {
   LibraryEngine.shared.request('loadAudioFilterPlugin', {
     moduleId: checkName('moduleId', filter.moduleId),
     pluginPath: path instanceof URL ? fileURLToPath(path) : checkName('the path of a filter', path),
-    dependencies: [...checkTexts('dependencies', dependencies)],
+    dependencies: checkTexts('dependencies', dependencies),
   });
 }

@@ -6,11 +6,15 @@ export {
   type AudioStreamOptions,
   type FrameFilter,
 } from './audio.js';
+export { AudioProcessing, type AudioProcessingOptions } from './audio-processing.js';
 export {
   type ByteStreamInfo,
   type ByteStreamOptions,
   ByteStreamReader,
   ByteStreamWriter,
+  type StreamInfo,
+  type StreamOptions,
+  StreamReader,
   type TextStreamInfo,
   type TextStreamOptions,
   TextStreamReader,

@@ -2,13 +2,16 @@ import { RpcError } from '../data/index.js';
 import { describeError, OffhookError } from '../errors/index.js';
 import { type InitOf, protocol, type RequestOf } from '../ffi/index.js';
 import { limits } from '../limits.js';
+import { createLogger } from '../logging/index.js';
 import type { AudioSource } from './audio.js';
 import {
   checkBytes,
   checkFlag,
   checkFunction,
   checkInteger,
+  checkList,
   checkName,
+  checkObject,
   checkOneOf,
   checkOptions,
   checkText,
@@ -111,6 +114,8 @@ export interface TranscriptionSegment {
   language: string;
 }
 
+const log = createLogger('library');
+
 const audioOptions = ['name', 'source', 'bitrateBps', 'dtx', 'red', 'stream'];
 const videoOptions = ['name', 'source', 'codec', 'bitrateBps', 'framesPerSecond', 'simulcast', 'stream'];
 
@@ -183,6 +188,7 @@ export class LocalParticipant extends Participant {
 
   /** As publishAudio and publishVideo, for a track that was made before (to be muted before it is published, say). */
   async publishTrack(track: LocalAudioTrack, options?: PublishAudioOptions): Promise<LocalTrackPublication>;
+  /** As above, for video. */
   async publishTrack(track: LocalVideoTrack, options?: PublishVideoOptions): Promise<LocalTrackPublication>;
   async publishTrack(
     track: LocalAudioTrack | LocalVideoTrack,
@@ -259,7 +265,7 @@ export class LocalParticipant extends Participant {
       dataPtr: payload.length === 0 ? 0n : this.#engine.addressOf(payload),
       dataLen: BigInt(payload.length),
       reliable: checkFlag('reliable', reliable),
-      destinationIdentities: [...checkTexts('destinationIdentities', destinationIdentities)],
+      destinationIdentities: checkTexts('destinationIdentities', destinationIdentities),
       ...(topic === undefined ? {} : { topic: checkText('topic', topic) }),
     });
   }
@@ -274,7 +280,7 @@ export class LocalParticipant extends Participant {
       localParticipantHandle: this.#handle,
       code: checkInteger('code', code, 0, 255),
       digit: checkName('digit', digit),
-      destinationIdentities: [...checkTexts('destinationIdentities', destinationIdentities)],
+      destinationIdentities: checkTexts('destinationIdentities', destinationIdentities),
     });
   }
 
@@ -290,11 +296,7 @@ export class LocalParticipant extends Participant {
       localParticipantHandle: this.#handle,
       participantIdentity: checkText('participantIdentity', participantIdentity),
       trackId: checkText('trackSid', trackSid),
-      segments: segments.map(({ startTimeMs, endTimeMs, ...segment }) => ({
-        ...segment,
-        startTime: BigInt(checkInteger('startTimeMs', startTimeMs, 0, Number.MAX_SAFE_INTEGER)),
-        endTime: BigInt(checkInteger('endTimeMs', endTimeMs, 0, Number.MAX_SAFE_INTEGER)),
-      })),
+      segments: checkList('segments', segments).map(ffiSegment),
     });
   }
 
@@ -401,11 +403,7 @@ export class LocalParticipant extends Participant {
     this.#engine.request('setTrackSubscriptionPermissions', {
       localParticipantHandle: this.#handle,
       allParticipantsAllowed: checkFlag('allParticipantsAllowed', allParticipantsAllowed),
-      permissions: permissions.map(({ participantIdentity, allowAll = false, trackSids = [] }) => ({
-        participantIdentity: checkName('participantIdentity', participantIdentity),
-        allowAll,
-        allowedTrackSids: [...checkTexts('trackSids', trackSids)],
-      })),
+      permissions: checkList('permissions', permissions).map(ffiPermission),
     });
   }
 
@@ -451,6 +449,7 @@ export class LocalParticipant extends Participant {
     responseTimeoutMs?: number;
   }): Promise<void> {
     const common = { localParticipantHandle: this.#handle, invocationId: call.invocationId };
+    let answer: { payload: string } | { error: { code: number; message: string; data: string } };
     try {
       const handler = this.#rpcHandlers.get(call.method ?? '');
       if (!handler) throw RpcError.builtIn('unsupportedMethod');
@@ -460,16 +459,42 @@ export class LocalParticipant extends Participant {
         payload: call.payload ?? '',
         responseTimeoutMs: call.responseTimeoutMs ?? 0,
       });
-      this.#engine.request('rpcMethodInvocationResponse', {
-        ...common,
-        payload: checkText('the answer', payload),
-      });
+      answer = { payload: checkText('the answer', payload) };
     } catch (error) {
       const { code, message, data } =
         error instanceof RpcError ? error : RpcError.builtIn('applicationError', describeError(error));
-      this.#engine.request('rpcMethodInvocationResponse', { ...common, error: { code, message, data } });
+      answer = { error: { code, message, data } };
+    }
+    try {
+      this.#engine.request('rpcMethodInvocationResponse', { ...common, ...answer });
+    } catch (error) {
+      // The room may be over by now: there is nobody left to answer.
+      log.debug(`the answer to ${call.method} is not sent: ${describeError(error)}`);
     }
   }
+}
+
+function ffiSegment(segment: unknown) {
+  checkObject('an item of segments', segment);
+  const { id, text, startTimeMs, endTimeMs, final, language } = segment as TranscriptionSegment;
+  return {
+    id: checkText('id of a segment', id),
+    text: checkText('text of a segment', text),
+    startTime: BigInt(checkInteger('startTimeMs', startTimeMs, 0, Number.MAX_SAFE_INTEGER)),
+    endTime: BigInt(checkInteger('endTimeMs', endTimeMs, 0, Number.MAX_SAFE_INTEGER)),
+    final: checkFlag('final of a segment', final),
+    language: checkText('language of a segment', language),
+  };
+}
+
+function ffiPermission(permission: unknown) {
+  checkOptions('an item of permissions', permission, ['participantIdentity', 'allowAll', 'trackSids']);
+  const { participantIdentity, allowAll = false, trackSids = [] } = permission as ParticipantTrackPermission;
+  return {
+    participantIdentity: checkName('participantIdentity', participantIdentity),
+    allowAll: checkFlag('allowAll', allowAll),
+    allowedTrackSids: checkTexts('trackSids', trackSids),
+  };
 }
 
 type FfiPublishOptions = NonNullable<InitOf<RequestOf<'publishTrack'>>['options']>;

@@ -13,11 +13,14 @@ import type { SpanRecord, TimelineRecord } from '../timeline/index.js';
 import {
   checkFlag,
   checkFunction,
+  checkInstance,
   checkInteger,
+  checkList,
   checkName,
   checkOneOf,
   checkOptions,
   checkText,
+  checkTexts,
 } from './check.js';
 import { ByteStreamReader, byteInfo, TextStreamReader, textInfo } from './data-streams.js';
 import { Emitter, type EventHandler, type NamedEvent, runHandler } from './emitter.js';
@@ -270,6 +273,7 @@ export class Room {
     const { autoSubscribe = true, signal } = options;
     const encryption = options.encryption && ffiEncryption(options.encryption);
     checkFlag('autoSubscribe', autoSubscribe);
+    if (signal !== undefined) checkInstance('signal', signal, AbortSignal);
     if (this.#state !== 'disconnected') {
       throw new OffhookError('OFFHOOK_INVALID_REQUEST', `connect: the room is ${this.#state} already`, {
         advice: 'Disconnect first, or make another Room.',
@@ -323,7 +327,7 @@ export class Room {
 
   /** Streams of that topic are no longer read; those that a handler has go on. */
   unregisterTextStreamHandler(topic: string): void {
-    this.#textHandlers.delete(topic);
+    this.#textHandlers.delete(checkText('topic', topic));
   }
 
   /** As registerTextStreamHandler, for streams of bytes. */
@@ -333,7 +337,7 @@ export class Room {
 
   /** As unregisterTextStreamHandler, for streams of bytes. */
   unregisterByteStreamHandler(topic: string): void {
-    this.#byteHandlers.delete(topic);
+    this.#byteHandlers.delete(checkText('topic', topic));
   }
 
   /** Brings about a failure, to see how a program gets over it. */
@@ -355,7 +359,7 @@ export class Room {
       library.deadlines = { ...deadlines };
     }
     if (iceServers !== undefined)
-      library.iceServers = iceServers.map((server) => ({ ...server, urls: [...server.urls] }));
+      library.iceServers = checkList('iceServers', iceServers).map(checkIceServer);
     if (iceTransportPolicy !== undefined) {
       library.iceTransportPolicy = checkOneOf('iceTransportPolicy', iceTransportPolicy, ['all', 'relay']);
     }
@@ -706,6 +710,16 @@ function closing(): { promise: Promise<RoomClosed>; resolve: (closed: RoomClosed
     resolve = settle;
   });
   return { promise, resolve };
+}
+
+function checkIceServer(server: unknown): IceServer & { urls: string[] } {
+  checkOptions('an item of iceServers', server, ['urls', 'username', 'credential']);
+  const { urls, username, credential } = server as IceServer;
+  return {
+    urls: checkTexts('urls of an ICE server', urls),
+    ...(username === undefined ? {} : { username: checkText('username of an ICE server', username) }),
+    ...(credential === undefined ? {} : { credential: checkText('credential of an ICE server', credential) }),
+  };
 }
 
 const maxSpans = 512;

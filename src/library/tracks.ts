@@ -1,8 +1,8 @@
-import { type AudioFrame, type AudioSource, AudioStream, type AudioStreamOptions } from './audio.js';
-import { checkFlag, checkInteger, checkOneOf } from './check.js';
+import { type AudioFrame, AudioSource, AudioStream, type AudioStreamOptions } from './audio.js';
+import { checkFlag, checkInstance, checkInteger, checkOneOf, checkText } from './check.js';
 import { LibraryEngine } from './engine.js';
 import { type TrackKind, type TrackSource, trackKind, trackSource } from './values.js';
-import { type VideoFrame, type VideoSource, VideoStream, type VideoStreamOptions } from './video.js';
+import { type VideoFrame, VideoSource, VideoStream, type VideoStreamOptions } from './video.js';
 
 /** What the server says of a published track. A snapshot: it does not change. */
 export interface TrackPublicationInfo {
@@ -125,7 +125,8 @@ export class LocalAudioTrack extends LocalTrack {
   readonly source: AudioSource;
 
   constructor(name: string, source: AudioSource) {
-    const request = { name, sourceHandle: source.handle };
+    const { handle } = checkInstance('the source of an audio track', source, AudioSource);
+    const request = { name: checkText('the name of a track', name), sourceHandle: handle };
     super(name, LibraryEngine.shared.request('createAudioTrack', request).track?.handle?.id);
     this.source = source;
   }
@@ -136,7 +137,8 @@ export class LocalVideoTrack extends LocalTrack {
   readonly source: VideoSource;
 
   constructor(name: string, source: VideoSource) {
-    const request = { name, sourceHandle: source.handle };
+    const { handle } = checkInstance('the source of a video track', source, VideoSource);
+    const request = { name: checkText('the name of a track', name), sourceHandle: handle };
     super(name, LibraryEngine.shared.request('createVideoTrack', request).track?.handle?.id);
     this.source = source;
   }

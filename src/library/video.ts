@@ -1,7 +1,7 @@
 import { OffhookError } from '../errors/index.js';
 import { type EventOf, type InitOf, protocol, type RequestOf } from '../ffi/index.js';
 import { convertPicture, flipped, packedPicture, pictureBytes, planeSizes } from '../video/index.js';
-import { checkBytes, checkFlag, checkInteger, checkOneOf, checkOptions } from './check.js';
+import { checkBytes, checkFlag, checkInteger, checkObject, checkOneOf, checkOptions } from './check.js';
 import { LibraryEngine } from './engine.js';
 
 const bufferTypes = {
@@ -51,17 +51,19 @@ export interface VideoFrame {
   timestampUs?: number;
 }
 
+const rotations = ['0', '90', '180', '270'];
 const formats = Object.keys(bufferTypes) as VideoFormat[];
 /** WebRTC's codecs end there. */
 const maxSide = 16_384;
 
 function checkFrame(what: string, frame: VideoFrame): void {
+  checkObject(`${what}: the frame`, frame);
   const { data, format, width, height, rotation = 0 } = frame;
   checkBytes(`${what}: data`, data);
   checkOneOf(`${what}: format`, format, formats);
   checkInteger(`${what}: width`, width, 1, maxSide);
   checkInteger(`${what}: height`, height, 1, maxSide);
-  checkOneOf(`${what}: rotation`, String(rotation), ['0', '90', '180', '270']);
+  checkOneOf(`${what}: rotation`, typeof rotation === 'number' ? String(rotation) : rotation, rotations);
   const expected = pictureBytes(format, width, height);
   if (data.length === expected) return;
   throw new OffhookError(
@@ -102,8 +104,10 @@ export function convertVideoFrame(
   checkOptions('convertVideoFrame', options, ['flipY']);
   checkFrame('convertVideoFrame', frame);
   checkOneOf('convertVideoFrame: format', format, formats);
+  const { flipY = false } = options;
+  checkFlag('convertVideoFrame: flipY', flipY);
   const picture = packedPicture(frame.format, frame.width, frame.height, frame.data);
-  const { planes } = convertPicture(options.flipY ? flipped(picture) : picture, format);
+  const { planes } = convertPicture(flipY ? flipped(picture) : picture, format);
   return { ...frame, format, data: planes[0]!.bytes };
 }
 
@@ -176,6 +180,7 @@ export class VideoSource {
     this.#engine.drop(this.#handle);
   }
 
+  /** `using` calls it: as `close`. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -233,6 +238,7 @@ export class VideoStream implements AsyncIterable<VideoFrame> {
     this.#end();
   }
 
+  /** `using` calls it: as `close`. */
   [Symbol.dispose](): void {
     this.close();
   }

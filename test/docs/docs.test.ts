@@ -72,6 +72,32 @@ describe('the documentation', () => {
     expect(texts.get('docs/api.md'), 'run: node scripts/api-reference.mjs').toBe(apiReference());
   });
 
+  test('has a comment of every method, and every type that a signature names', () => {
+    const page = texts.get('docs/api.md')!;
+    const methods = [
+      ...page.matchAll(/^- `((?:static |abstract |async )?(?:\[Symbol\.\w+\]|\w+)(?:<.*?>)?\([^`]*)`(:?)/gm),
+    ];
+    const isCommented = ([, signature, colon]: RegExpMatchArray) =>
+      colon === ':' || signature!.startsWith('constructor(');
+    expect(methods.length).toBeGreaterThan(50);
+    expect(methods.filter((method) => !isCommented(method)).map(([, signature]) => signature)).toEqual([]);
+    const named = new Set([...page.matchAll(/^### (\w+)/gm)].map(([, name]) => name!));
+    const code = [...page.matchAll(/^- `([^`]*)`|^```typescript\n([\s\S]*?)^```/gm)].flatMap(
+      ([, signature, block]) =>
+        signature ?? (/^(?:export )?(?:interface|type|class|abstract) /.test(block!) ? block! : []),
+    );
+    const used = code.flatMap((text) =>
+      [
+        ...text
+          .replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*|'[^']*'/g, '')
+          .matchAll(/(?:[:|&<(,] ?|extends |implements |keyof |=> |readonly )([A-Z]\w+)\b(?!\.)/g),
+      ].map(([, name]) => name!),
+    );
+    const known =
+      /^(Promise|Record|Readonly|ReadonlyMap|Map|Partial|Error|ErrorOptions|Int16Array|Uint8Array|Float32Array|AbortSignal|AsyncGenerator|AsyncIterable|URL|Payload|Piece|Events|Name|Pick|Extract)$/;
+    expect([...new Set(used)].filter((name) => !named.has(name) && !known.test(name))).toEqual([]);
+  });
+
   test('gives the default of maxReconnectAttempts that the engine has', () => {
     const stated = ['docs/api.md', 'docs/connection.md'].map((page) =>
       /(?:gives up; default (\d+)|(\d+) of them by default)/.exec(texts.get(page)!)?.slice(1).find(Boolean),

@@ -405,6 +405,147 @@ describe('arguments', () => {
   });
 });
 
+// Each is given what a program without types may give it, and must answer with an error that has a code.
+test('every argument of the library is checked', async () => {
+  const ada = await join('ada');
+  const bob = await join('bob');
+  const subscribed = next(bob, 'trackSubscribed');
+  const source = new offhook.AudioSource({ sampleRate: 48_000 });
+  const camera = new offhook.VideoSource({ width: 64, height: 64 });
+  const publication = await ada.localParticipant.publishAudio(source);
+  const { track, publication: remote } = await subscribed;
+  const audio = track as InstanceType<typeof offhook.RemoteAudioTrack>;
+  const me = ada.localParticipant;
+  const picture = { data: new Uint8Array(64 * 64 * 4), format: 'rgba', width: 64, height: 64 } as const;
+  const frame = tone(480);
+  const said = { id: '1', text: 't', startTimeMs: 0, endTimeMs: 1, final: true, language: 'en' };
+  const connect = (options: object) => new offhook.Room().connect('ws://127.0.0.1:1', 't', options);
+  const transcribe = (segments: unknown) =>
+    me.publishTranscription({ participantIdentity: 'ada', trackSid: 'TR', segments: segments as never });
+  const cyclic: { self?: object } = {};
+  cyclic.self = cyclic;
+  const calls: Record<string, (value: never) => unknown> = {
+    Room: (value) => new offhook.Room(value),
+    signal: (signal) => connect({ signal }),
+    iceServers: (iceServers) => connect({ iceServers }),
+    'an ICE server': (server) => connect({ iceServers: [server] }),
+    'a URL of an ICE server': (url) => connect({ iceServers: [{ urls: [url] }] }),
+    'a user of an ICE server': (username) => connect({ iceServers: [{ urls: [], username }] }),
+    deadlines: (deadlines) => connect({ deadlines }),
+    encryption: (encryption) => connect({ encryption }),
+    on: (handler) => ada.on('disconnected', handler),
+    unregisterTextStreamHandler: (topic) => ada.unregisterTextStreamHandler(topic),
+    unregisterByteStreamHandler: (topic) => ada.unregisterByteStreamHandler(topic),
+    simulate: (scenario) => ada.simulate(scenario),
+    publishAudio: (value) => me.publishAudio(value),
+    'publishAudio of video': () => me.publishAudio(camera as never),
+    publishVideo: (value) => me.publishVideo(value),
+    'publishVideo of audio': () => me.publishVideo(source as never),
+    publishTrack: (value) => me.publishTrack(value),
+    sendText: (value) => me.sendText(value),
+    sendBytes: (value) => me.sendBytes(value),
+    sendFile: (value) => me.sendFile(value),
+    setAttributes: (value) => me.setAttributes(value),
+    performRpc: (value) => me.performRpc(value),
+    segments: (segments) => transcribe(segments),
+    segment: (segment) => transcribe([segment]),
+    'text of a segment': (text) => transcribe([{ ...said, text }]),
+    permissions: (value) => me.setTrackSubscriptionPermissions(true, value),
+    permission: (value) => me.setTrackSubscriptionPermissions(true, [value]),
+    allowAll: (allowAll) =>
+      me.setTrackSubscriptionPermissions(true, [{ participantIdentity: 'bob', allowAll }]),
+    captureFrame: (value) => source.captureFrame(value),
+    samplesPerChannel: (samplesPerChannel) => source.captureFrame({ ...frame, samplesPerChannel }),
+    'captureFrame of video': (value) => camera.captureFrame(value),
+    rotation: (rotation) => camera.captureFrame({ ...picture, rotation }),
+    convertVideoFrame: (value) => offhook.convertVideoFrame(value, 'i420'),
+    flipY: (flipY) => offhook.convertVideoFrame(picture, 'i420', { flipY }),
+    LocalAudioTrack: (value) => new offhook.LocalAudioTrack('name', value),
+    LocalVideoTrack: (value) => new offhook.LocalVideoTrack('name', value),
+    setMuted: (value) => publication.setMuted(value),
+    setSubscribed: (value) => remote.setSubscribed(value),
+    filter: (filter) => audio.openStream({ filter }),
+    'filter.process': (process) => audio.openStream({ filter: { process } }),
+    'filter.moduleId': (moduleId) => audio.openStream({ filter: { moduleId } }),
+    'filter.options': () => audio.openStream({ filter: { moduleId: 'gain', options: cyclic } }),
+    registerAudioFilter: (value) => offhook.registerAudioFilter(value),
+    AudioProcessing: (value) => new offhook.AudioProcessing(value),
+    'AudioProcessing.process': (value) => new offhook.AudioProcessing({}).process(value, 48_000, 1),
+    'AudioProcessing.setStreamDelay': (value) => new offhook.AudioProcessing({}).setStreamDelay(value),
+    RpcError: (value) => new offhook.RpcError(value, 'no'),
+  };
+  const unchecked: string[] = [];
+  for (const [name, call] of Object.entries(calls)) {
+    // Of each there is one sort of values that it takes; these are of no sort that any of them takes.
+    for (const value of [null, Symbol('s'), () => {}, -1.5]) {
+      if (name === 'on' && typeof value === 'function') continue;
+      if (name.startsWith('filter.process') && typeof value === 'function') continue;
+      const error = await new Promise((resolve) => resolve(call(value as never))).catch((thrown) => thrown);
+      if (!(error instanceof offhook.OffhookError)) unchecked.push(`${name}(${String(value)}): ${error}`);
+    }
+  }
+  expect(unchecked).toEqual([]);
+});
+
+test('audio is processed at every rate', () => {
+  const all = { highPass: true, echoCancellation: true, noiseSuppression: true, gainControl: true };
+  for (const rate of [16_000, 48_000]) {
+    const processing = new offhook.AudioProcessing(all);
+    const samples = tone(rate / 100).data;
+    processing.processReverse(samples.slice(), rate, 1);
+    processing.process(samples, rate, 1);
+    processing.close();
+  }
+});
+
+test('an RPC handler whose room is over when it returns ends nothing', async () => {
+  const ada = await join('ada');
+  const bob = await join('bob');
+  let answer: (payload: string) => void = () => {};
+  const isCalled = new Promise<void>((resolve) => {
+    ada.localParticipant.registerRpcMethod('slow', () => {
+      resolve();
+      return new Promise((settle) => {
+        answer = settle;
+      });
+    });
+  });
+  const call = bob.localParticipant.performRpc({ destinationIdentity: 'ada', method: 'slow' });
+  const failed = expect(call).rejects.toMatchObject({ name: 'RpcError' });
+  await isCalled;
+  await ada.disconnect();
+  await failed;
+  // An answer that fails unhandled fails this file.
+  answer('too late');
+  await new Promise((resolve) => setImmediate(resolve));
+});
+
+test('a filter of the program that throws is reported once, and the audio passes', async () => {
+  const records: LogRecord[] = [];
+  offhook.setLogSink(
+    (record) => record.message.includes('filter of an audio stream') && records.push(record),
+  );
+  const ada = await join('ada');
+  const bob = await join('bob');
+  const subscribed = next(bob, 'trackSubscribed');
+  const source = new offhook.AudioSource({ sampleRate: 48_000 });
+  await ada.localParticipant.publishAudio(source);
+  const speaking = new AbortController();
+  const spoken = speak(source, speaking.signal);
+  const track = (await subscribed).track as InstanceType<typeof offhook.RemoteAudioTrack>;
+  const filter = {
+    process(): AudioFrame {
+      throw new Error('a fault of the filter');
+    },
+  };
+  let loud = 0;
+  for await (const received of track.frames({ filter })) if (loudness(received) > 6_000 && ++loud > 5) break;
+  speaking.abort();
+  await spoken;
+  const messages = () => records.map(({ message }) => message);
+  await vi.waitFor(() => expect(messages()).toEqual([expect.stringContaining('a fault of the filter')]));
+});
+
 test('a track that ended ends its streams', async () => {
   const ada = await join('ada');
   const bob = await join('bob');
