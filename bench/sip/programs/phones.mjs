@@ -90,9 +90,21 @@ class Phone {
   }
 }
 
+/** Every telephone that is connected says 20 ms of silence, again and again. */
+async function talkUntil(isOver) {
+  const startedMs = performance.now();
+  for (let n = 1; !isOver(); n++) {
+    for (const phone of calls) phone.say();
+    await sleep(Math.max(0, startedMs + n * 20 - performance.now()));
+  }
+}
+
 const acts = {
   start: async () => ({}),
   call: async ({ count, perSecond }) => {
+    // Whoever is connected talks while others still dial.
+    let over = false;
+    const talking = talkUntil(() => over);
     const answerMs = [];
     const failures = [];
     const dialling = [];
@@ -113,6 +125,8 @@ const acts = {
       await sleep(1_000 / perSecond);
     }
     await Promise.all(dialling);
+    over = true;
+    await talking;
     return { answerMs, failures };
   },
   talk: async ({ talkMs }) => {
@@ -121,12 +135,7 @@ const acts = {
       phone.lost = 0;
     }
     const startedMs = performance.now();
-    let packets = 0;
-    while (performance.now() - startedMs < talkMs) {
-      for (const phone of calls) phone.say();
-      packets++;
-      await sleep(Math.max(0, startedMs + packets * 20 - performance.now()));
-    }
+    await talkUntil(() => performance.now() - startedMs >= talkMs);
     const all = [...calls];
     const sum = (name) => all.reduce((total, phone) => total + phone[name], 0);
     return {
@@ -141,13 +150,7 @@ const acts = {
     const ended = [];
     const sums = { failed: 0, received: 0, lost: 0, mostAtOnce: 0 };
     let over = false;
-    const talking = (async () => {
-      const startedMs = performance.now();
-      for (let n = 1; !over; n++) {
-        for (const phone of calls) phone.say();
-        await sleep(Math.max(0, startedMs + n * 20 - performance.now()));
-      }
-    })();
+    const talking = talkUntil(() => over);
     const oneCall = async (i) => {
       const phone = await new Phone().open();
       try {
