@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { laterLivekit } from '../../scripts/python-tools.mjs';
 import { startServer } from '../../src/server/index.js';
 import { describeWith } from '../support/parts.js';
 import { type Engine, type Program, startParticipant } from '../support/program.mjs';
@@ -57,35 +58,47 @@ function encode(codec: string, folder: string): string {
   return path;
 }
 
-describeWith(['python livekit', 'cc', 'ffmpeg'], 'frames that a Python program has encoded', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'offhook-encoded-'));
-  const programs: Program[] = [];
-  let server: Awaited<ReturnType<typeof startServer>>;
-  beforeAll(async () => {
-    server = await startServer({ port: 0 });
-  });
-  afterAll(async () => {
-    await Promise.all(programs.map((program) => program.stop()));
-    await server?.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
+describeWith(
+  ['python livekit', 'python livekit 1.2', 'cc', 'ffmpeg'],
+  'frames that a Python program has encoded',
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), 'offhook-encoded-'));
+    const programs: Program[] = [];
+    let server: Awaited<ReturnType<typeof startServer>>;
+    beforeAll(async () => {
+      server = await startServer({ port: 0 });
+    });
+    afterAll(async () => {
+      await Promise.all(programs.map((program) => program.stop()));
+      await server?.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
 
-  async function joinAs(engine: Engine, room: string, identity: string): Promise<Program> {
-    const program = startParticipant(engine, {}, 'python');
-    programs.push(program);
-    await program.waitFor('started', {}, 60_000);
-    const token = await makeToken({ url: server.url, apiKey: 'devkey', apiSecret: 'secret' }, room, identity);
-    await program.call('connect', { url: server.url, token, hearing: null }, 60_000);
-    return program;
-  }
+    async function joinAs(
+      engine: Engine,
+      room: string,
+      identity: string,
+      env: Record<string, string> = {},
+    ): Promise<Program> {
+      const program = startParticipant(engine, env, 'python');
+      programs.push(program);
+      await program.waitFor('started', {}, 60_000);
+      const token = await makeToken(
+        { url: server.url, apiKey: 'devkey', apiSecret: 'secret' },
+        room,
+        identity,
+      );
+      await program.call('connect', { url: server.url, token, hearing: null }, 60_000);
+      return program;
+    }
 
-  test.each(Object.keys(encoders))(
-    'are seen as %s by the native engine',
-    { timeout: 120_000 },
-    async (codec) => {
+    test.each([
+      ...Object.keys(encoders).map((codec) => [codec, 'livekit', {}] as const),
+      ['VP8', 'the later livekit', { PYTHONPATH: laterLivekit }] as const,
+    ])('are seen as %s by the native engine, from %s', { timeout: 120_000 }, async (codec, livekit, env) => {
       const path = encode(codec, folder);
-      const room = `encoded-${codec}`;
-      const publisher = await joinAs('offhook', room, 'publisher');
+      const room = `encoded-${codec}-${livekit.length}`;
+      const publisher = await joinAs('offhook', room, 'publisher', env);
       await publisher.call('publishEncoded', { codec, path, ...size, everyMs: 66 });
       expect((await publisher.waitFor('rate')).bitrateBps).toBeGreaterThan(50_000);
       const viewer = await joinAs('native', room, 'viewer');
@@ -95,6 +108,6 @@ describeWith(['python livekit', 'cc', 'ffmpeg'], 'frames that a Python program h
       // Who comes later cannot begin in the middle: the program is asked for a key frame.
       await publisher.waitFor('keyFrameRequested');
       await Promise.all(programs.splice(0).map((program) => program.stop()));
-    },
-  );
-});
+    });
+  },
+);
