@@ -100,8 +100,9 @@ async function demo(options: DemoOptions): Promise<void> {
     );
   }
   mkdirSync(folder, { recursive: true });
-  // Leaving by Ctrl-C takes the programs of the scene along.
+  // Leaving by Ctrl-C, or being told to, takes the programs of the scene along.
   process.once('SIGINT', () => process.exit(130));
+  process.once('SIGTERM', () => process.exit(143));
   const startedMs = performance.now();
   const onProgress = (line: string) =>
     console.log(`[${((performance.now() - startedMs) / 1_000).toFixed(1)} s] ${line}`);

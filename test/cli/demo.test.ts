@@ -59,6 +59,25 @@ describeWith(['cc', 'native engine'], 'offhook demo', () => {
     },
     demoTimeoutMs,
   );
+
+  test(
+    'takes its programs along when it is told to end',
+    async () => {
+      const program = new Program(cli, { engine: 'native', args: ['demo', '--out', folder] });
+      const url = () => program.output.map((line) => /room server: ws(\S+)/.exec(line)?.[1]).find(Boolean);
+      await expect.poll(url, { timeout: demoTimeoutMs / 2 }).toBeDefined();
+      const answers = () =>
+        fetch(`http${url()}`).then(
+          () => true,
+          () => false,
+        );
+      expect(await answers()).toBe(true);
+      process.kill(program.pid, 'SIGTERM');
+      expect(await program.untilEnded(demoTimeoutMs / 2)).toBe(143);
+      await expect.poll(answers, { timeout: 10_000 }).toBe(false);
+    },
+    demoTimeoutMs,
+  );
 });
 
 describeWith(['cc', 'native engine', 'baresip'], 'offhook demo --sip', () => {

@@ -16,7 +16,7 @@ import {
   SIPTransport,
   SIPTrunkInfo_TrunkKind,
 } from '@livekit/protocol';
-import { AccessToken, SipClient, type VideoGrant } from 'livekit-server-sdk';
+import { AccessToken, RoomServiceClient, SipClient, type VideoGrant } from 'livekit-server-sdk';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { sipService } from '../../src/sip/index.js';
 import { Headers, userOf } from '../../src/sip/message/index.js';
@@ -177,6 +177,13 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
       void phone.answer(['PCMU']);
     };
     await dial({ waitUntilAnswered: true, dtmf: '12w#' });
+    const rooms = new RoomServiceClient(
+      house.server.url.replace('ws:', 'http:'),
+      devKeys.apiKey,
+      devKeys.apiSecret,
+    );
+    const { tracks } = await rooms.getParticipant('out', 'sip-phone');
+    expect(tracks).toHaveLength(1);
     await until(() => phone.digits === '12#', 'the extension was pressed');
     await until(() => agent.attributes()['sip.callStatus'] === 'active', 'it is active then');
     agent.digits = '';

@@ -313,22 +313,27 @@ export class OutboundCall implements GatewayCall {
     const mapped = headersToAttributes(response, this.#route.headersToAttributes, this.#route.includeHeaders);
     const { dtmf } = this.#request;
     this.#room?.setAttributes({ ...mapped, 'sip.callStatus': dtmf === '' ? 'active' : 'automation' });
-    void this.#publish();
     bridge.start();
     if (dtmf !== '') this.#dialExtension(dtmf);
     const longestMs = secondsOf(this.#request.maxCallDuration) ?? this.#context.times.callMs;
     this.#longest = setTimeout(() => this.end('the longest time for a call is over'), longestMs);
     this.#log.logger.info(`call ${this.callId}: answered: ${this.#log.summary()}`);
-    this.#settle({ answered: true });
+    // Whoever waited for the answer finds the phone's track in the room.
+    void this.#publish().then(() => this.#settle({ answered: true }));
   }
 
-  #isPublished = false;
+  #published: Promise<void> | undefined;
 
-  async #publish(): Promise<void> {
+  /** The room hears the phone from now on; never rejects. */
+  #publish(): Promise<void> {
+    this.#published ??= this.#hearPhone();
+    return this.#published;
+  }
+
+  async #hearPhone(): Promise<void> {
     const room = this.#room;
     const bridge = this.#bridge;
-    if (!room || !bridge || this.#isPublished) return;
-    this.#isPublished = true;
+    if (!room || !bridge) return;
     this.#stopDialTone();
     try {
       await room.publish(bridge.media.sampleRate ?? 8_000);
