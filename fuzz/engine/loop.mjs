@@ -121,12 +121,12 @@ function freshCounts() {
 }
 
 /** Runs an input, and keeps what is left of it without the parts that do not matter when it shows something new. */
-async function tryOut(input) {
+async function tryOut(input, shorten = true) {
   counters.fill(0);
   const first = { input, costMs: await execute(input) };
   const fresh = freshCounts();
   if (fresh.length === 0) return undefined;
-  const kept = await shortened(first, fresh);
+  const kept = shorten ? await shortened(first, fresh) : first;
   for (const [i, bucket] of fresh) {
     if (seen[i] === 0) blocks += 1;
     seen[i] |= bucket;
@@ -185,7 +185,8 @@ function keep(entry) {
   others.push(entry.input);
 }
 for (const seed of seeds) {
-  const entry = await tryOut(seed.subarray(0, maxBytes));
+  // Not shortened: they were when they were kept.
+  const entry = await tryOut(seed.subarray(0, maxBytes), false);
   if (entry) keep(entry);
 }
 if (corpus.length === 0) keep({ input: Buffer.alloc(1), costMs: 0 });
