@@ -17,6 +17,7 @@ import {
   checkInteger,
   checkList,
   checkName,
+  checkNumberFrom,
   checkOneOf,
   checkOptions,
   checkText,
@@ -356,6 +357,10 @@ export class Room {
     if (waitFor !== undefined) library.waitFor = checkOneOf('waitFor', waitFor, ['join', 'media']);
     if (deadlines !== undefined) {
       checkOptions('deadlines', deadlines, Object.keys(defaultDeadlinesMs));
+      // The engine checks the numbers; anything else may not even reach it.
+      for (const [name, ms] of Object.entries(deadlines)) {
+        if (ms !== undefined && typeof ms !== 'number') checkNumberFrom(`deadlines.${name}`, ms, 1);
+      }
       library.deadlines = { ...deadlines };
     }
     if (iceServers !== undefined)

@@ -432,6 +432,7 @@ test('every argument of the library is checked', async () => {
     'a URL of an ICE server': (url) => connect({ iceServers: [{ urls: [url] }] }),
     'a user of an ICE server': (username) => connect({ iceServers: [{ urls: [], username }] }),
     deadlines: (deadlines) => connect({ deadlines }),
+    'a deadline': (ms) => connect({ deadlines: { connect: ms } }),
     encryption: (encryption) => connect({ encryption }),
     on: (handler) => ada.on('disconnected', handler),
     unregisterTextStreamHandler: (topic) => ada.unregisterTextStreamHandler(topic),
