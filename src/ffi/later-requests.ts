@@ -15,11 +15,16 @@ type Fields = Parameters<typeof proto2.makeMessageType>[1];
 const message = (name: string, fields: Fields = []) => proto2.makeMessageType(`offhook.${name}`, fields);
 const scalar = (no: number, name: string, T: ScalarType) =>
   ({ no, name, kind: 'scalar', T, opt: true }) as const;
-const { UINT64, INT64, UINT32, STRING, BOOL, DOUBLE } = ScalarType;
+const { UINT64, INT64, UINT32, STRING, BOOL, DOUBLE, BYTES } = ScalarType;
 
 const EncodedBuffer = message('EncodedVideoBufferInfo', [
   scalar(1, 'data_ptr', UINT64),
   scalar(2, 'data_len', UINT64),
+]);
+const FrameMetadata = message('FrameMetadata', [
+  scalar(1, 'user_timestamp', UINT64),
+  scalar(2, 'frame_id', UINT32),
+  scalar(3, 'user_data', BYTES),
 ]);
 const CaptureEncoded = message('CaptureEncodedVideoFrameRequest', [
   scalar(1, 'source_handle', UINT64),
@@ -30,6 +35,7 @@ const CaptureEncoded = message('CaptureEncodedVideoFrameRequest', [
   scalar(5, 'width', UINT32),
   scalar(6, 'height', UINT32),
   scalar(7, 'timestamp_us', INT64),
+  { no: 8, name: 'metadata', kind: 'message', T: FrameMetadata, opt: true },
 ]);
 const Accepted = message('CaptureEncodedVideoFrameResponse', [scalar(1, 'accepted', BOOL)]);
 const TakeFeedback = message('TakeEncodedVideoSourceFeedbackRequest', [scalar(1, 'source_handle', UINT64)]);
@@ -92,7 +98,7 @@ const laterRequests: ReadonlyMap<number, LaterRequest> = new Map<number, LaterRe
       response: Accepted,
       respond: captureEncoded,
       status: 'works',
-      note: `${ofLater} VP8, VP9, H.264 and AV1; without a frame’s metadata.`,
+      note: `${ofLater} VP8, VP9, H.264 and AV1, with a frame’s metadata.`,
       test: 'python/encoded-video',
     },
   ],
@@ -185,7 +191,7 @@ export function answerLaterRequest(request: Uint8Array, context: Context): Uint8
 
 /** Once for each frame. */
 function captureEncoded(content: Content, { handles, memory }: Context): object {
-  const { sourceHandle, buffer, width = 0, height = 0, timestampUs = 0n } = content;
+  const { sourceHandle, buffer, width = 0, height = 0, timestampUs = 0n, metadata } = content;
   const source = handles.get(sourceHandle, EncodedVideoSource);
   // What is zero is not in the message.
   const codec = videoCodecs[(content.codec ?? 0) as keyof typeof videoCodecs];
@@ -198,6 +204,7 @@ function captureEncoded(content: Content, { handles, memory }: Context): object 
     width,
     height,
     timestampUs: Number(timestampUs),
+    metadata,
   });
   return { accepted };
 }

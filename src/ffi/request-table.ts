@@ -270,7 +270,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   newVideoStream: {
     handler: newVideoStream,
     status: 'works',
-    note: videoNote,
+    note: `${videoNote} With frames’ metadata, but for VP8, VP9 and H.264 from livekit-server, which arrive without.`,
     test: 'ffi/video',
   },
   newVideoSource: {
@@ -282,8 +282,8 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   captureVideoFrame: {
     handler: captureVideoFrame,
     status: 'works',
-    note: "Without a frame's metadata.",
-    test: 'ffi/video',
+    note: 'With a frame’s metadata: behind a frame, in AV1 in an OBU of its own; encryption does not cover it, as in the native engine.',
+    test: 'python/frame-metadata',
   },
   videoConvert: {
     handler: videoConvert,

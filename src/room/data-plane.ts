@@ -48,7 +48,10 @@ const fromClientProtocol = { rpcStreams: 1, inlineStreams: 2 } as const;
 
 /** What we say of ourselves when we join. */
 export const clientProtocol = fromClientProtocol.inlineStreams;
-export const clientCapabilities = [ClientInfo_Capability.CAP_COMPRESSION_DEFLATE_RAW] as const;
+export const clientCapabilities = [
+  ClientInfo_Capability.CAP_PACKET_TRAILER,
+  ClientInfo_Capability.CAP_COMPRESSION_DEFLATE_RAW,
+] as const;
 
 export interface DataPlaneOptions {
   emit: (event: DataEvent) => void;

@@ -3,6 +3,7 @@ import type {
   ClientInfo_Capability,
   DisconnectReason,
   Encryption_Type,
+  PacketTrailerFeature,
   ParticipantInfo_Kind,
   ParticipantInfo_KindDetail,
   ParticipantInfo_State,
@@ -61,6 +62,8 @@ export interface TrackPublicationInfo {
   /** Name of the stream that the track belongs to, for players that keep tracks in step. */
   stream: string;
   audioFeatures: readonly AudioTrackFeature[];
+  /** What the publisher may send along with a frame. */
+  frameMetadata: readonly PacketTrailerFeature[];
 }
 
 export interface Speaker {

@@ -1,4 +1,4 @@
-import type { AudioTrackFeature, TrackSource } from '@livekit/protocol';
+import type { AudioTrackFeature, PacketTrailerFeature, TrackSource } from '@livekit/protocol';
 import type { Clock, FrameFilter } from '../audio/index.js';
 import type { Deadlines } from '../deadlines/index.js';
 import type { LogSubject } from '../logging/index.js';
@@ -126,6 +126,8 @@ export interface PublishVideoOptions {
   simulcast?: boolean;
   /** Layers in one stream (SVC), `L3T3_KEY` say: no encoder here makes them (decision 10), so layers are those of `simulcast`. */
   scalabilityMode?: string | undefined;
+  /** Announced to others; where there is one, metadata of captured frames is sent. */
+  frameMetadata?: readonly PacketTrailerFeature[];
   /** Name of the stream the track belongs to. */
   stream?: string;
 }

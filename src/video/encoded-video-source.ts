@@ -1,5 +1,6 @@
 import { OffhookError } from '../errors/index.js';
 import type { VideoCodec } from './codec.js';
+import type { FrameMetadata } from './frame-metadata.js';
 
 /** A frame that the program, or a camera, has encoded: one access unit (Annex B) or temporal unit. */
 export interface EncodedVideoFrame {
@@ -10,6 +11,7 @@ export interface EncodedVideoFrame {
   height: number;
   /** When it was captured; it grows from frame to frame. */
   timestampUs: number;
+  metadata?: FrameMetadata | undefined;
 }
 
 /** What the encoder of a source is asked for. */

@@ -5,6 +5,8 @@ export {
   EncodedVideoSource,
   type EncoderFeedback,
 } from './encoded-video-source.js';
+export type { FrameMetadata } from './frame-metadata.js';
+export { trailerLength } from './frame-metadata.js';
 export {
   flipped,
   type Picture,

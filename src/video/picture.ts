@@ -1,3 +1,5 @@
+import type { FrameMetadata } from './frame-metadata.js';
+
 /**
  * How the pixels of a picture lie in memory. Those of RGB name their bytes in the order of addresses; those of YUV are
  * planar with 8 bits a sample, `i010` with 10 bits in two bytes (little endian), `nv12` with U and V interleaved.
@@ -43,6 +45,7 @@ export interface VideoFrame {
   /** Microseconds, on a clock of the track. */
   timestampUs: number;
   rotation: Rotation;
+  metadata?: FrameMetadata | undefined;
 }
 
 /** What one plane holds for each pixel of a picture. */

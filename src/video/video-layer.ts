@@ -3,6 +3,7 @@ import { createLogger, type Logger, type LogSubject } from '../logging/index.js'
 import { type HeaderExtension, RtpSender, type RtpSenderStats } from '../rtp/index.js';
 import { payloadFormats, type VideoCodec } from './codec.js';
 import type { EncodedVideoFrame } from './encoded-video-source.js';
+import { type FrameMetadata, maxUserDataBytes, withMetadata } from './frame-metadata.js';
 import type { Picture, VideoFrame } from './picture.js';
 import { VideoEncoder } from './video-encoder.js';
 import type { VideoLayerPlan } from './video-layers.js';
@@ -31,10 +32,19 @@ export interface VideoLayerContext {
   cname: string;
   random: () => number;
   transform?: FrameTransform;
+  /** Whether the frames' metadata is sent, as was announced for the track. */
+  sendsMetadata?: boolean;
   /** Frames come encoded: takes requests for a key frame. Without it the layer encodes. */
   onKeyFrameWanted?: () => void;
   /** For logs. */
   subject?: LogSubject;
+}
+
+/** What is known of a captured picture besides its pixels. */
+interface Capture {
+  atMs: number;
+  rotation: VideoFrame['rotation'];
+  metadata: FrameMetadata | undefined;
 }
 
 export interface VideoLayerStats extends RtpSenderStats {
@@ -86,7 +96,7 @@ export class VideoLayer {
   #debtAtMs = performance.now();
   #nextId = 0;
   #pictureId = 0;
-  #underWay = new Map<number, { atMs: number; rotation: VideoFrame['rotation'] }>();
+  #underWay = new Map<number, Capture>();
   #transforming: Promise<void> | undefined;
   #lastTimestamp = 0;
   #sentMs = Number.NEGATIVE_INFINITY;
@@ -99,6 +109,7 @@ export class VideoLayer {
   #keyFramesEncoded = 0;
   #pliCount = 0;
   #active = true;
+  #leftOutUserData = false;
   #closed = false;
 
   constructor({ plan, ssrc, repair }: VideoLayerOptions, context: VideoLayerContext) {
@@ -174,7 +185,8 @@ export class VideoLayer {
   }
 
   /** Takes a picture of the layer's size, whose bytes are read during the call. */
-  encode(picture: Picture, rotation: VideoFrame['rotation'], nowMs: number): void {
+  encode(picture: Picture, capture: Capture): void {
+    const { atMs: nowMs } = capture;
     const isKeyFrame = this.#keyFrameWanted && nowMs - this.#lastKeyFrameMs > keyFrameIntervalMs;
     const id = this.#nextId++;
     if (!this.#encoder?.encode(picture, this.#encoderBps, isKeyFrame, id)) return;
@@ -182,7 +194,7 @@ export class VideoLayer {
     // On a schedule, so that of 30 frames a second 20 are sent where 20 may be, and not 15.
     this.#nextFrameMs = Math.max(this.#nextFrameMs + intervalMs, nowMs);
     this.#size = { width: picture.width, height: picture.height };
-    this.#underWay.set(id, { atMs: nowMs, rotation });
+    this.#underWay.set(id, capture);
     if (!isKeyFrame) return;
     this.#keyFrameWanted = false;
     this.#lastKeyFrameMs = nowMs;
@@ -193,7 +205,7 @@ export class VideoLayer {
    * nothing before the next key frame.
    */
   takeEncoded(frame: EncodedVideoFrame, isSent: boolean, nowMs: number): void {
-    const { data, isKeyFrame, width, height, timestampUs: us } = frame;
+    const { data, isKeyFrame, width, height, timestampUs: us, metadata } = frame;
     if (!isSent || !this.#active || (this.#isBroken && !isKeyFrame)) {
       this.#framesDropped++;
       if (!this.#isBroken || isSent) this.wantKeyFrame();
@@ -206,7 +218,7 @@ export class VideoLayer {
     const id = this.#nextId++;
     const atMs = this.#firstCapture.atMs + (us - this.#firstCapture.us) / 1_000;
     this.#size = { width, height };
-    this.#underWay.set(id, { atMs, rotation: 0 });
+    this.#underWay.set(id, { atMs, rotation: 0, metadata });
     this.#onEncoded(Buffer.from(data), isKeyFrame, id);
   }
 
@@ -276,13 +288,11 @@ export class VideoLayer {
       .catch((error: unknown) => this.#log.debug(`a frame could not be encrypted: ${describeError(error)}`));
   }
 
-  #send(
-    data: Buffer,
-    isKeyFrame: boolean,
-    { atMs, rotation }: { atMs: number; rotation: VideoFrame['rotation'] },
-  ): void {
+  #send(frame: Buffer, isKeyFrame: boolean, { atMs, rotation, metadata }: Capture): void {
     if (this.#closed) return;
-    const { codec, orientationExtensionId } = this.#context;
+    const { codec, orientationExtensionId, sendsMetadata } = this.#context;
+    if (sendsMetadata && metadata) this.#checkUserData(metadata);
+    const data = sendsMetadata && metadata ? withMetadata(frame, metadata, codec) : frame;
     const timestamp = (this.#firstTimestamp + Math.round((atMs - this.#startedMs) * 90)) >>> 0;
     const pictureId = this.#pictureId++;
     const payloads = payloadFormats[codec].packetize({ data, isKeyFrame, pictureId }, maxPayloadBytes);
@@ -297,5 +307,14 @@ export class VideoLayer {
     this.#lastTimestamp = timestamp;
     this.#sentMs = performance.now();
     this.#rtp.reportIfDue(timestamp, this.#sentMs);
+  }
+
+  /** Logs once that user data is too long to be sent. */
+  #checkUserData(metadata: FrameMetadata): void {
+    const { length } = metadata.userData ?? [];
+    const maxBytes = maxUserDataBytes(metadata);
+    if (this.#leftOutUserData || length <= maxBytes) return;
+    this.#leftOutUserData = true;
+    this.#log.warn(`user data of ${length} bytes is left out of frames: ${maxBytes} bytes fit`);
   }
 }

@@ -14,7 +14,8 @@ import {
 } from '../rtp/index.js';
 import { payloadFormats, type VideoCodec } from './codec.js';
 import { type EncodedFrame, FrameBuffer, type FrameBufferStats } from './frame-buffer.js';
-import type { Picture, Rotation } from './picture.js';
+import { type FrameMetadata, splitMetadata } from './frame-metadata.js';
+import type { Picture, Rotation, VideoFrame } from './picture.js';
 import { VideoDecoder } from './video-decoder.js';
 import { VideoStream, type VideoStreamOptions } from './video-stream.js';
 
@@ -91,6 +92,8 @@ const rotations: readonly Rotation[] = [0, 90, 180, 270];
 export class VideoReceiver {
   /** Undoes encryption. */
   transform: FrameTransform | undefined;
+  /** The publisher sends metadata with its frames. */
+  hasMetadata = false;
   #options: VideoReceiverOptions;
   #log: Logger;
   #nowMs: () => number;
@@ -109,7 +112,7 @@ export class VideoReceiver {
   #rotation: Rotation = 0;
   #nextId = 0;
   /** What is known of frames at the decoder, by their id. */
-  #underWay = new Map<number, { timestampUs: number; rotation: Rotation }>();
+  #underWay = new Map<number, Omit<VideoFrame, 'picture'>>();
   /** Encrypted frames are handed over in order. */
   #transforming: Promise<void> | undefined;
   #size = { width: 0, height: 0 };
@@ -313,28 +316,31 @@ export class VideoReceiver {
       return;
     }
     const { transform } = this;
+    const { data: sent, metadata } = this.hasMetadata
+      ? splitMetadata(frame.data, codec)
+      : { data: frame.data, metadata: undefined };
     if (!transform) {
-      this.#decodeClear(frame, frame.data);
+      this.#decodeClear(frame, sent, metadata);
       return;
     }
     const decoder = this.#decoder;
     const { isKeyFrame } = frame;
     const work = async () => {
-      const data = await transform(frame.data, { codec, isKeyFrame });
+      const data = await transform(sent, { codec, isKeyFrame });
       if (this.#decoder !== decoder) return;
-      if (data) this.#decodeClear(frame, data);
+      if (data) this.#decodeClear(frame, data, metadata);
     };
     this.#transforming = (this.#transforming ?? Promise.resolve()).then(work).catch((error: unknown) => {
       this.#log.debug(`a frame could not be decrypted: ${describeError(error)}`);
     });
   }
 
-  #decodeClear(frame: EncodedFrame, data: Buffer): void {
+  #decodeClear(frame: EncodedFrame, data: Buffer, metadata: FrameMetadata | undefined): void {
     const id = this.#nextId++;
     this.#firstTimestamp ??= { units: frame.timestamp, us: Math.round(this.#nowMs() * 1_000) };
     const { units, us } = this.#firstTimestamp;
     const timestampUs = us + Math.round((frame.timestamp - units) / 0.09);
-    this.#underWay.set(id, { timestampUs, rotation: this.#rotation });
+    this.#underWay.set(id, { timestampUs, rotation: this.#rotation, metadata });
     if (this.#underWay.size > maxUnderWay) {
       for (const [oldest] of this.#underWay) {
         this.#underWay.delete(oldest);

@@ -128,7 +128,7 @@ export class VideoSender implements ControlledStream {
   }
 
   #sink = {
-    onFrame: ({ picture, rotation }: VideoFrame): void => {
+    onFrame: ({ picture, rotation, metadata }: VideoFrame): void => {
       if (this.#closed || this.#muted) return;
       if ((this.#options.congestion?.queueMs ?? 0) > maxQueueMs) return;
       const nowMs = performance.now();
@@ -138,7 +138,7 @@ export class VideoSender implements ControlledStream {
         const layer = this.#layers[index]!;
         if (!layer.wants(nowMs)) continue;
         larger = scaledTo(larger, picture, layer.plan.scale);
-        layer.encode(larger, rotation, nowMs);
+        layer.encode(larger, { rotation, metadata, atMs: nowMs });
       }
     },
     onEncodedFrame: (frame: EncodedVideoFrame): boolean => {

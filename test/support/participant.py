@@ -23,6 +23,8 @@ ears: dict[str, dict] = {}
 tasks: set[asyncio.Task] = set()
 data_tracks: dict[str, rtc.LocalDataTrack] = {}
 views: dict[str, dict] = {}
+# Ends a film, by the name of its track.
+films: dict = {}
 
 
 def show(line: dict) -> None:
@@ -85,14 +87,16 @@ async def speak(tone: dict) -> None:
 
 async def look(track: rtc.Track, identity: str) -> None:
     """Counts the pictures of a track, and tells of the first."""
+    views[identity] = {"frames": 0, "name": track.name}
     async for event in rtc.VideoStream(track, format=rtc.VideoBufferType.I420):
         frame = event.frame
         luma = bytes(frame.data[: frame.width * frame.height])
-        view = views.setdefault(identity, {"frames": 0})
+        view = views[identity]
         view["frames"] += 1
         view.update(width=frame.width, height=frame.height, luma=sum(luma) / len(luma))
         if event.metadata and event.metadata.frame_id and "frameId" not in view:
             view.update(frameId=event.metadata.frame_id, userTimestamp=event.metadata.user_timestamp)
+            view.update(userData=event.metadata.user_data.decode())
             tell("frameMetadata", identity=identity, **view)
         if view["frames"] == 1:
             tell("firstPicture", identity=identity, **view)
@@ -146,7 +150,14 @@ class Commands:
         options = noise_cancellation.NC()
         return {"moduleId": options.module_id, "options": options.options}
 
-    async def connect(self, url: str, token: str, hearing: dict | None = None, options: dict | None = None):
+    async def connect(
+        self,
+        url: str,
+        token: str,
+        hearing: dict | None = None,
+        options: dict | None = None,
+        sharedKey: str | None = None,
+    ):
         hearing = {"sampleRate": 48_000} if hearing is None else hearing
 
         @room.on("track_subscribed")
@@ -157,7 +168,10 @@ class Commands:
                 start(look(track, participant.identity))
 
         started = time.perf_counter()
-        await room.connect(url, token, rtc.RoomOptions(auto_subscribe=True, dynacast=False))
+        encryption = None
+        if sharedKey:
+            encryption = rtc.E2EEOptions(key_provider_options=rtc.KeyProviderOptions(shared_key=sharedKey.encode()))
+        await room.connect(url, token, rtc.RoomOptions(auto_subscribe=True, dynacast=False, encryption=encryption))
         elapsed_ms = (time.perf_counter() - started) * 1000
 
         @room.local_participant.register_rpc_method("echo")
@@ -298,18 +312,22 @@ class Commands:
         start(send())
         return {"sid": publication.sid}
 
-    async def publishWithMetadata(self, everyMs: int):
-        """Films grey, with the number of the frame and a timestamp behind each frame."""
+    async def publishWithMetadata(self, everyMs: int, codec: str = "VP8", name: str = "numbered"):
+        """Films grey, with the number of the frame, a timestamp and data behind each frame."""
         width, height = 320, 240
         source = rtc.VideoSource(width, height)
-        track = rtc.LocalVideoTrack.create_video_track("numbered", source)
-        features = [rtc.FrameMetadataFeature.FMF_USER_TIMESTAMP, rtc.FrameMetadataFeature.FMF_FRAME_ID]
-        await room.local_participant.publish_track(
+        track = rtc.LocalVideoTrack.create_video_track(name, source)
+        features = [
+            rtc.FrameMetadataFeature.FMF_USER_TIMESTAMP,
+            rtc.FrameMetadataFeature.FMF_FRAME_ID,
+            rtc.FrameMetadataFeature.FMF_USER_DATA,
+        ]
+        publication = await room.local_participant.publish_track(
             track,
             rtc.TrackPublishOptions(
                 source=rtc.TrackSource.SOURCE_CAMERA,
                 simulcast=False,
-                video_codec=rtc.VideoCodec.VP8,
+                video_codec=rtc.VideoCodec.Value(codec),
                 frame_metadata_features=features,
             ),
         )
@@ -319,11 +337,22 @@ class Commands:
                 width, height, rtc.VideoBufferType.I420, bytes([144]) * (width * height) + bytes([128]) * (width * height // 2)
             )
             for count in range(1, 100_000):
-                metadata = rtc.FrameMetadata(user_timestamp=count * 1_000, frame_id=count)
+                data = f"data {count}".encode()
+                metadata = rtc.FrameMetadata(user_timestamp=count * 1_000, frame_id=count, user_data=data)
                 source.capture_frame(frame, timestamp_us=count * everyMs * 1_000, metadata=metadata)
                 await asyncio.sleep(everyMs / 1000)
 
-        start(film())
+        filming = start(film())
+
+        async def stop():
+            filming.cancel()
+            await room.local_participant.unpublish_track(publication.sid)
+
+        films[name] = stop
+        return {"features": list(publication.frame_metadata_features)}
+
+    async def stopFilming(self, name: str):
+        await films.pop(name)()
 
     async def seen(self, identity: str):
         return views.get(identity, {"frames": 0})

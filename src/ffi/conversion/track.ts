@@ -35,6 +35,7 @@ export function toFfiPublication(
     remote,
     encryptionType: info.encryption as number,
     audioFeatures: info.audioFeatures.map((feature) => feature as number),
+    frameMetadataFeatures: info.frameMetadata.map((feature) => feature as number),
   };
 }
 

@@ -1,4 +1,4 @@
-import { AudioTrackFeature } from '@livekit/protocol';
+import { AudioTrackFeature, PacketTrailerFeature } from '@livekit/protocol';
 import { AudioSource } from '../../audio/index.js';
 import {
   LocalAudioTrack,
@@ -60,8 +60,15 @@ function localTrack(
   return handles.getOneOf<LocalAudioTrack | LocalVideoTrack>(handle, [LocalAudioTrack, LocalVideoTrack]);
 }
 
+const metadataFeatures = [
+  PacketTrailerFeature.PTF_USER_TIMESTAMP,
+  PacketTrailerFeature.PTF_FRAME_ID,
+  PacketTrailerFeature.PTF_USER_DATA,
+];
+
 function videoOptions({ options }: RequestOf<'publishTrack'>, name: string): PublishVideoOptions {
   const { videoCodec, videoEncoding, simulcast, source, stream, scalabilityMode } = options ?? {};
+  const features = new Set<number>(options?.frameMetadataFeatures);
   return {
     name,
     source: source as number | undefined,
@@ -70,6 +77,7 @@ function videoOptions({ options }: RequestOf<'publishTrack'>, name: string): Pub
     maxFramesPerSecond: videoEncoding?.maxFramerate || undefined,
     simulcast,
     scalabilityMode,
+    frameMetadata: metadataFeatures.filter((feature) => features.has(feature)),
     stream,
   };
 }

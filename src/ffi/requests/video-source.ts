@@ -20,12 +20,13 @@ export const newVideoSource: Handler<'newVideoSource'> = (request, { handles }) 
 };
 
 export const captureVideoFrame: Handler<'captureVideoFrame'> = (request, { handles, memory }) => {
-  const { buffer, timestampUs = 0n, rotation = 0 } = request;
+  const { buffer, timestampUs = 0n, rotation = 0, metadata } = request;
   const source = handles.get(request.sourceHandle, VideoSource);
   source.captureFrame({
     picture: pictureOf(buffer, memory),
     timestampUs: Number(timestampUs),
     rotation: ((rotation & 3) * 90) as Rotation,
+    metadata,
   });
   return {};
 };

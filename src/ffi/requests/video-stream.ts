@@ -62,7 +62,7 @@ function openStream(
     held.stream = open({
       ...(request.format === undefined ? {} : { format: formatOf(request.format) }),
       queueSizeFrames: request.queueSizeFrames || 1,
-      onFrame: ({ picture, timestampUs, rotation }) => {
+      onFrame: ({ picture, timestampUs, rotation, metadata }) => {
         const { lent, buffer } = lendPicture(picture, context);
         const taken = context.untilTaken();
         outbox.emit(
@@ -72,7 +72,7 @@ function openStream(
               streamHandle,
               message: {
                 case: 'frameReceived',
-                value: { buffer, timestampUs: BigInt(timestampUs), rotation: rotation / 90 },
+                value: { buffer, timestampUs: BigInt(timestampUs), rotation: rotation / 90, metadata },
               },
             },
           },

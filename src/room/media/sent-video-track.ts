@@ -141,6 +141,7 @@ export class SentVideoTrack extends SentTrack {
       height,
       stream,
       encryption: this.encryptionType,
+      packetTrailerFeatures: [...(this.options.frameMetadata ?? [])],
       layers,
       simulcastCodecs: [{ codec: this.#codec, cid: this.cid, layers }],
     });
@@ -199,6 +200,7 @@ export class SentVideoTrack extends SentTrack {
       })),
       payloadType: format.payloadType,
       send: (packet) => void media.send(packet),
+      sendsMetadata: (this.options.frameMetadata ?? []).length > 0,
       cname: 'offhook',
       random: this.random,
       ...(isNumbered ? { congestion, transportSequenceId } : {}),

@@ -52,5 +52,6 @@ export function toPublicationInfo(track: TrackMessage): TrackPublicationInfo {
     encryption: track.encryption,
     stream: track.stream,
     audioFeatures: track.audioFeatures,
+    frameMetadata: track.packetTrailerFeatures,
   };
 }

@@ -16,6 +16,7 @@ export class RemoteVideoTrack extends RemoteTrack {
   constructor(publication: RemoteTrackPublication, receiver: VideoReceiver) {
     super(publication);
     this.#receiver = receiver;
+    receiver.hasMetadata = publication.info.frameMetadata.length > 0;
   }
 
   /** Opens a view of the track, with its own format. Video is decoded while at least one is open. */

@@ -1,6 +1,8 @@
 import type { OutgoingFrame, PayloadFormat, PayloadPart } from './payload-format.js';
 
-const obuType = { sequenceHeader: 1, temporalDelimiter: 2, tileList: 8, padding: 15 } as const;
+const obuType = { sequenceHeader: 1, temporalDelimiter: 2, metadata: 5, tileList: 8, padding: 15 } as const;
+/** A type of metadata OBU that the specification leaves to applications, and LiveKit uses for its packet trailer. */
+const trailerMetadataType = 31;
 const hasExtension = 0x04;
 const hasSize = 0x02;
 const maxLeb128Bytes = 5;
@@ -33,9 +35,17 @@ function typeOf(obu: Buffer): number {
   return ((obu[0] ?? 0) >> 3) & 0x0f;
 }
 
-/** The OBUs of a temporal unit without their size fields; undefined when a size is wrong. */
-function splitTemporalUnit(unit: Buffer): Buffer[] | undefined {
-  const obus: Buffer[] = [];
+/** Where an OBU lies in its temporal unit: its header of `headerBytes`, a size field perhaps, its content from `body` on. */
+interface ObuPlace {
+  begin: number;
+  headerBytes: number;
+  body: number;
+  end: number;
+}
+
+/** The OBUs of a temporal unit; undefined when a size is wrong. */
+function locateObus(unit: Buffer): ObuPlace[] | undefined {
+  const places: ObuPlace[] = [];
   let at = 0;
   while (at < unit.length) {
     const header = unit[at] ?? 0;
@@ -49,12 +59,40 @@ function splitTemporalUnit(unit: Buffer): Buffer[] | undefined {
       end = body + size.value;
       if (end > unit.length) return undefined;
     }
-    const head = Buffer.from(unit.subarray(at, at + headerBytes));
-    head[0] = header & ~hasSize;
-    obus.push(Buffer.concat([head, unit.subarray(body, end)]));
+    places.push({ begin: at, headerBytes, body, end });
     at = end;
   }
-  return obus;
+  return places;
+}
+
+/** The OBUs of a temporal unit without their size fields; undefined when a size is wrong. */
+function splitTemporalUnit(unit: Buffer): Buffer[] | undefined {
+  return locateObus(unit)?.map(({ begin, headerBytes, body, end }) => {
+    const head = Buffer.from(unit.subarray(begin, begin + headerBytes));
+    head[0] = (head[0] as number) & ~hasSize;
+    return Buffer.concat([head, unit.subarray(body, end)]);
+  });
+}
+
+/** The temporal unit with `content` in a metadata OBU, which may follow a sequence header but no frame. */
+export function insertMetadataObu(unit: Buffer, content: Buffer): Buffer {
+  const heads: readonly number[] = [obuType.temporalDelimiter, obuType.sequenceHeader];
+  const places = locateObus(unit) ?? [];
+  const first = places.find(({ begin }) => !heads.includes(typeOf(unit.subarray(begin))));
+  const at = first?.begin ?? 0;
+  const obu = withSize(Buffer.concat([Buffer.of(obuType.metadata << 3, trailerMetadataType), content]));
+  return Buffer.concat([unit.subarray(0, at), obu, unit.subarray(at)]);
+}
+
+/** The temporal unit without the first metadata OBU of the type above that `isWanted` accepts. */
+export function takeMetadataObu(unit: Buffer, isWanted: (content: Buffer) => boolean): Buffer {
+  const taken = locateObus(unit)?.find(({ begin, body, end }) => {
+    if (typeOf(unit.subarray(begin)) !== obuType.metadata) return false;
+    const type = readLeb128(unit, body);
+    if (type?.value !== trailerMetadataType || body + type.length > end) return false;
+    return isWanted(unit.subarray(body + type.length, end));
+  });
+  return taken ? Buffer.concat([unit.subarray(0, taken.begin), unit.subarray(taken.end)]) : unit;
 }
 
 /** The same OBU with a size field, as decoders want it. */
