@@ -74,11 +74,10 @@ const preface = `# Faults
 What happens to an unmodified \`@livekit/rtc-node\` program when the network or the server breaks, on LiveKit's native
 engine and on offhook. Each cell is one run, or the median of three where a run takes seconds, on a network of its own:
 three Linux network namespaces (client, router, server), with nftables rules on the router as the faults, and a real
-livekit-server. The other end of each call is on the native engine, with no fault in its way; where the fault is the
-server's, which hits both ends, both are on the same engine. A cluster is whole again when it has noticed that the node
-is down, 3 to 5 s after its end: before that, it lets nobody into the rooms of that node. The figures are of
-a machine of two cores that was busy with other work, both engines alike: what takes fractions of a second takes less on a
-quiet one. Made by \`npm run bench:faults -- --docs\`.
+livekit-server. The other end of each call is on the native engine, which the fault does not touch; faults of the server
+hit both ends, so there both are on the same engine. A cluster is whole again when it has noticed that the node is down,
+3 to 5 s after its end: before that, nobody can join the rooms of that node. The machine had two cores and was busy with
+other work, for both engines alike: times under a second are shorter on a quiet one. Made by \`npm run bench:faults -- --docs\`.
 
 ![Time to the end of connect, or the longest silence in the call](faults.svg)
 `;

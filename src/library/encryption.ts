@@ -20,7 +20,7 @@ export type KeyDerivation = 'pbkdf2' | 'hkdf';
  */
 export interface EncryptionOptions {
   /**
-   * The key of everybody: a passphrase, or bytes. Without it each participant has keys of its own, which
+   * The key that all participants share: a passphrase, or bytes. Without it each participant has keys of its own, which
    * `Room.encryption.setParticipantKey` sets; nothing is sent before there is one for us.
    */
   key?: string | Uint8Array;
@@ -36,7 +36,7 @@ export interface EncryptionOptions {
   keyRingSize?: number;
 }
 
-/** How it is with the encryption of what a participant sends. */
+/** State of the encryption of what a participant sends. */
 export type EncryptionState =
   | 'new'
   | 'ok'

@@ -10,7 +10,7 @@ import type {
 } from './tracks.js';
 import type { ConnectionQuality, DisconnectReason } from './values.js';
 
-/** What a room tells, by the name of the event. Events come in the one order in which things happened. */
+/** What each event of a room carries, by its name. Events come in the order in which things happened. */
 export interface RoomEvents {
   participantConnected: { participant: RemoteParticipant };
   /** Its media is up: it can be sent to. */

@@ -381,7 +381,7 @@ export class LocalParticipant extends Participant {
     return answer ?? '';
   }
 
-  /** One handler a method; a later one replaces it. */
+  /** A method has one handler; a later one replaces it. */
   registerRpcMethod(method: string, handler: RpcHandler): void {
     checkName('method', method);
     checkFunction('handler', handler);

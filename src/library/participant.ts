@@ -20,7 +20,7 @@ export interface ParticipantPermission {
   canUpdateMetadata: boolean;
 }
 
-/** What the server says of a participant. A snapshot: it does not change. */
+/** A participant as the server describes it. A snapshot: it does not change. */
 export interface ParticipantInfo {
   sid: string;
   identity: string;
@@ -89,7 +89,7 @@ export abstract class Participant {
   #info: ParticipantInfo;
   /** Whether the server counts it among the active speakers. */
   isSpeaking = false;
-  /** As the server judges it. */
+  /** As the server rates it. */
   connectionQuality: ConnectionQuality = 'unknown';
 
   /** @internal */
@@ -100,7 +100,7 @@ export abstract class Participant {
   /** By sid. */
   abstract get publications(): ReadonlyMap<string, TrackPublication>;
 
-  /** All that the server said last. */
+  /** The latest description by the server. */
   get info(): ParticipantInfo {
     return this.#info;
   }

@@ -79,7 +79,7 @@ export interface ConnectOptions {
   encryption?: EncryptionOptions;
 }
 
-/** What the server says of the room. A snapshot: it does not change. */
+/** The room as the server describes it. A snapshot: it does not change. */
 export interface RoomInfo {
   /** Empty until the server has given it. */
   sid: string;
@@ -95,7 +95,7 @@ export interface RoomInfo {
   activeRecording: boolean;
 }
 
-/** What `Room.simulate` can bring about, as LiveKit's SimulateScenario names it. */
+/** Failures that `Room.simulate` can cause, as LiveKit's SimulateScenario names them. */
 export type SimulatedScenario =
   | 'signalReconnect'
   | 'speaker'
@@ -243,7 +243,7 @@ export class Room {
     return this;
   }
 
-  /** Takes a handler of `on` or `once` away. */
+  /** Removes a handler of `on` or `once`. */
   off<Name extends keyof RoomEvents>(name: Name, handler: EventHandler<RoomEvents[Name]>): this {
     this.#emitter.off(name, handler);
     return this;
@@ -316,7 +316,7 @@ export class Room {
   }
 
   /**
-   * Hands text streams with that topic to `handler`; one handler a topic. Streams of other topics are not read.
+   * Hands text streams with that topic to `handler`; a topic has one handler. Streams of other topics are not read.
    *
    * @example
    * room.registerTextStreamHandler('chat', async (reader, { participantIdentity }) =>
@@ -341,7 +341,7 @@ export class Room {
     this.#byteHandlers.delete(checkText('topic', topic));
   }
 
-  /** Brings about a failure, to see how a program gets over it. */
+  /** Causes a failure, to see how a program recovers from it. */
   async simulate(scenario: SimulatedScenario): Promise<void> {
     checkOneOf('scenario', scenario, Object.keys(scenarios) as SimulatedScenario[]);
     await this.#engine.call('simulateScenario', {

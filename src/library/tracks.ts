@@ -4,7 +4,7 @@ import { LibraryEngine } from './engine.js';
 import { type TrackKind, type TrackSource, trackKind, trackSource } from './values.js';
 import { type VideoFrame, VideoSource, VideoStream, type VideoStreamOptions } from './video.js';
 
-/** What the server says of a published track. A snapshot: it does not change. */
+/** A published track as the server describes it. A snapshot: it does not change. */
 export interface TrackPublicationInfo {
   sid: string;
   name: string;
@@ -56,7 +56,7 @@ export abstract class TrackPublication {
     this.#info = info;
   }
 
-  /** All that the server said last. */
+  /** The latest description by the server. */
   get info(): TrackPublicationInfo {
     return this.#info;
   }

@@ -11,7 +11,7 @@ const { version } = createRequire(import.meta.url)('../../package.json') as { ve
 /** A part of the page that its maker has already written as HTML. */
 export interface PageSection {
   heading: string;
-  /** Trusted HTML; text from elsewhere must have gone through {@link escapeHtml}. */
+  /** Trusted HTML: escape text from elsewhere before it gets here. */
   html: string;
 }
 

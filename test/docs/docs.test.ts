@@ -54,6 +54,15 @@ function variablesOf(folder: string): string[] {
   });
 }
 
+/** Each folder of src/ and the list of those that it may import, as scripts/check-imports.mjs has them. */
+function allowedImports(): [folder: string, list: string][] {
+  const table = readFileSync(join(root, 'scripts/check-imports.mjs'), 'utf8');
+  return [...table.matchAll(/^ {2}(\w+): (?:\[(.*)\]|(reporting)),$/gm)].map(([, folder, list, group]) => [
+    folder!,
+    group ?? (list!.replaceAll("'", '').replace('...', '') || 'nothing'),
+  ]);
+}
+
 describe('the documentation', () => {
   test.each([...texts])('%s links to files that are there', (page, text) => {
     const prose = text.replaceAll(/^```[\s\S]*?^```/gm, '');
@@ -131,19 +140,37 @@ describe('the documentation', () => {
   });
 
   test('shows which folder may import which as lint holds it', () => {
-    const held = [
-      ...readFileSync(join(root, 'scripts/check-imports.mjs'), 'utf8').matchAll(
-        /^ {2}(\w+): (?:\[(.*)\]|(reporting)),$/gm,
-      ),
-    ].map(([, folder, list, group]) => [
-      folder,
-      group ?? (list!.replaceAll("'", '').replace('...', '') || 'nothing'),
-    ]);
+    const held = allowedImports();
     const shown = [
       ...texts.get('docs/architecture.md')!.matchAll(/^\| `(\w+)` +\| (`.*|reporting|nothing) +\|$/gm),
     ].map(([, folder, list]) => [folder, list!.replaceAll('`', '').trim()]);
     expect(held).not.toEqual([]);
     expect(shown).toEqual(held);
+  });
+
+  test('draws the imports between the folders of the engine, and no others', () => {
+    const imports = new Map(allowedImports().map(([folder, list]) => [folder, list.split(', ')]));
+    const [drawing] = blocks(texts.get('docs/architecture.md')!, 'mermaid');
+    // A node is an id with a label, whose first line names its folders, or an id that is a folder's name itself.
+    const labels = new Map([...drawing!.matchAll(/(\w+)\["([^"<]*)/g)].map(([, id, label]) => [id!, label!]));
+    const foldersOf = (id: string) =>
+      (labels.get(id) ?? id).split(', ').filter((folder) => imports.has(folder));
+    const drawn = [...drawing!.matchAll(/(\w+)(?:\["[^"]*"\])? (?:<-- "[^"]*" )?--> (\w+)/g)].flatMap(
+      ([, from, to]) => foldersOf(from!).flatMap((a) => foldersOf(to!).map((b) => `${a} -> ${b}`)),
+    );
+
+    const folders = new Set(drawn.flatMap((arrow) => arrow.split(' -> ')));
+    const targets = (folder: string) => imports.get(folder)!.filter((other) => folders.has(other));
+    const reaches = (from: string, to: string): boolean =>
+      targets(from).some((next) => next === to || reaches(next, to));
+    const direct = [...folders].flatMap((from) =>
+      targets(from)
+        .filter((to) => !targets(from).some((next) => next !== to && reaches(next, to)))
+        .map((to) => `${from} -> ${to}`),
+    );
+    expect([...folders]).toEqual(expect.arrayContaining(['library', 'ffi', ...targets('room')]));
+    expect(folders.size).toBeGreaterThan(8);
+    expect(drawn.sort()).toEqual(direct.sort());
   });
 
   test('uses npm scripts that there are', () => {

@@ -5,28 +5,28 @@ const states = ['disconnected', 'connecting', 'connected', 'resuming', 'reconnec
 const introduction = `# How a room connects, and comes back
 
 A room's connection is a state machine, and this page is written from the table that the engine runs
-(\`src/room/connection/connection-table.ts\`; \`node scripts/connection.mjs\` writes it anew).
+(\`src/room/connection/connection-table.ts\`; \`node scripts/connection.mjs\` rewrites it).
 
 \`connect\` returns at the JoinResponse: ICE, DTLS and the data channels come up beside it, and what needs them waits for
 them. With \`waitFor: 'media'\` it returns when they are up.
 
-- **Resuming** keeps the session. A new signal connection takes the place of the one that was lost, SyncState tells the
+- **Resuming** keeps the session. A new signal connection replaces the one that was lost, SyncState tells the
   server what we have, ICE restarts on both peer connections, and reliable packets that the server did not get are sent
   again by their sequence numbers. The program's tracks, streams and participants stay.
-- **Reconnecting** begins a new session, when the server does not know the old one, asks for it, or a peer connection
-  failed. Local tracks are published again under the publications that the program holds (\`localTrackRepublished\`).
-  Remote participants who stayed are still the same; the program is told who left or came meanwhile. A remote track that is
-  still there goes on in the streams that are open on it.
+- **Reconnecting** begins a new session, when the server does not know the old one or asks for a new one, or a peer
+  connection failed. Local tracks are published again under the publications that the program holds (\`localTrackRepublished\`).
+  Remote participants who stayed remain the same objects; events report who left or came meanwhile. A remote track that
+  is still there continues in the streams that are open on it.
 - Attempts begin at once, then after an exponential back-off with jitter (150 ms doubling up to 3 s, each drawn between 0
   and that), 20 of them by default (\`maxReconnectAttempts\`). Reconnecting begins at once where resuming has found that
-  the session is gone. The early attempts are short, so that none is still waiting on the old network when a new one
-  is there, or on a server that has asked a dead node of its cluster. A token that the server refreshed is used.
+  the session is gone. The first attempts have short deadlines: one that hangs, on the old network or on a server that waits
+  for a dead node of its cluster, soon gives way to the next. If the server has refreshed the token, the new one is used.
 - What is sent meanwhile waits: data packets in order, publishes until their deadline. After reconnecting, reliable
   packets wait up to 2 s for those who were there before: when a server goes away everyone is disconnected, and a room
-  passes nothing on to somebody who is not back yet. What was under way when the old session ended may be lost: whether
-  it arrived is not known, and a new session numbers its packets anew, so sending it again could deliver it twice. What is
-  sent after the loss was noticed is not lost. The loss is noticed at once where the server or its host ends the connection,
-  and after 1.5 s of silence otherwise.
+  forwards nothing to participants who are not back yet. What was under way when the old session ended may be lost: whether
+  it arrived is not known, and a new session restarts the numbers of packets, so sending it again could deliver it twice.
+  What is sent after the loss was noticed is not lost. The loss is noticed at once where the server or its host ends the
+  connection, and after 1.5 s of silence otherwise.
 - When it is over, \`disconnected\` says why: its \`message\` names the stage that failed last.
 `;
 

@@ -10,7 +10,7 @@ export const connectionInputs = {
   leaveResume: 'the server asks to resume (LeaveRequest, action RESUME)',
   leaveReconnect: 'the server asks for a new session (LeaveRequest, action RECONNECT)',
   leaveDisconnect: 'the server ends the session (LeaveRequest, action DISCONNECT)',
-  resumed: 'the server took the session up again and its peer connections are alive',
+  resumed: 'the server resumed the session and its peer connections are alive',
   resumeFailed: 'the server was not reached',
   sessionGone: 'the server does not know the session any more, or its peer connections are dead',
   rejoined: 'a new session is up: joined, media connected, tracks published again',
