@@ -270,7 +270,7 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   newVideoStream: {
     handler: newVideoStream,
     status: 'works',
-    note: `${videoNote} With frames’ metadata, but for VP8, VP9 and H.264 from livekit-server, which arrive without.`,
+    note: `${videoNote} With frames’ metadata.`,
     test: 'ffi/video',
   },
   newVideoSource: {

@@ -61,7 +61,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
   const serverInfo = new ServerInfo({
     edition: ServerInfo_Edition.Standard,
     version: '1.11.0',
-    protocol: 16,
+    protocol: 17,
     agentProtocol: 1,
     nodeId: newSid('ND'),
     debugInfo: 'offhook',

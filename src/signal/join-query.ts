@@ -13,8 +13,11 @@ import {
   WrappedJoinRequest_Compression,
 } from '@livekit/protocol';
 
-/** LiveKit's signalling protocol as this engine speaks it; servers choose by it what they send. */
-const protocolVersion = 16;
+/**
+ * LiveKit's signalling protocol as this engine speaks it; servers choose by it what they send. livekit-server 1.10.1 and 1.11
+ * pass the metadata of video frames on from version 17 on, whatever a client's capabilities are; later ones go by the capability.
+ */
+const protocolVersion = 17;
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 

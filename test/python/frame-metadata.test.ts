@@ -62,8 +62,7 @@ for (const [serverName, start] of Object.entries(servers)) {
         await from.call('stopFilming', { name }, waitMs);
       }
 
-      // Of VP8, VP9 and H.264 our engine gets frames without their metadata from livekit-server (docs/compatibility.md).
-      const behindFrames = serverName === 'livekit-server' ? [] : ['VP8', 'VP9', 'H264'];
+      const behindFrames = ['VP8', 'VP9', 'H264'];
       test.for(sharedKey ? behindFrames : [...behindFrames, 'AV1'])(
         'that the native engine publishes as %s is read',
         { timeout: testTimeoutMs },

@@ -90,7 +90,7 @@ test('asks for what servers expect', async () => {
   const { pathname, searchParams } = new URL(request!.url!, server.url);
   expect(pathname).toBe('/below/rtc');
   expect(Object.fromEntries(searchParams)).toMatchObject({
-    protocol: '16',
+    protocol: '17',
     sdk: 'node',
     auto_subscribe: '1',
     adaptive_stream: '1',
