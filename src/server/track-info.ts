@@ -7,7 +7,7 @@ import {
 } from '@livekit/protocol';
 import { newSid } from './ids.js';
 
-/** What others are told of a track that its publisher announces. */
+/** What others get to know of a track that its publisher announces. Its codec is known from the session description on. */
 export function trackInfoOf(request: AddTrackRequest): TrackInfo {
   const audio = request.type === TrackType.AUDIO;
   return new TrackInfo({
@@ -20,7 +20,6 @@ export function trackInfoOf(request: AddTrackRequest): TrackInfo {
     simulcast: request.layers.length > 1,
     source: request.source,
     layers: request.layers,
-    mimeType: audio ? (request.disableRed ? 'audio/opus' : 'audio/red') : '',
     stereo: request.stereo,
     disableDtx: request.disableDtx,
     disableRed: request.disableRed,

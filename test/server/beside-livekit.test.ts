@@ -1,3 +1,4 @@
+import { AddTrackRequest, TrackType } from '@livekit/protocol';
 import { RoomServiceClient, type VideoGrant } from 'livekit-server-sdk';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RoomServer, startServer } from '../../src/server/index.js';
@@ -143,6 +144,44 @@ describeWith(['livekit-server', 'native engine'], 'beside livekit-server', () =>
       peer.close();
     }
   });
+
+  test('the codec of a track is announced once media is negotiated, not when it is published', async () => {
+    const seen: Record<string, object> = {};
+    for (const [name, server] of Object.entries(servers)) {
+      const keys = { key: server.apiKey, secret: server.apiSecret };
+      const grant = { roomJoin: true, room: 'codecs' };
+      const watcher = await SignalPeer.open(server.url, await signToken('watcher', grant, keys));
+      await watcher.next('join');
+      const published = [];
+      for (const request of [
+        { cid: 'a', type: TrackType.AUDIO },
+        { cid: 'b', type: TrackType.AUDIO, disableRed: true },
+        { cid: 'c', type: TrackType.VIDEO },
+        { cid: 'd', type: TrackType.VIDEO, simulcastCodecs: [{ codec: 'vp8', cid: 'd' }] },
+      ]) {
+        watcher.send({ case: 'addTrack', value: new AddTrackRequest(request) });
+        published.push((await watcher.next('trackPublished')).track?.mimeType);
+      }
+      const ada = startParticipant('native');
+      try {
+        await ada.call('connect', { url: server.url, token: await makeToken(server, 'codecs', 'ada') });
+        await ada.call('publishTone', { hz: 440 });
+        const announced = async (): Promise<string> => {
+          const { participants } = await watcher.next('update');
+          return (
+            participants.find(({ identity, tracks }) => identity === 'ada' && tracks.length > 0)?.tracks[0]
+              ?.mimeType ?? announced()
+          );
+        };
+        seen[name] = { published, audio: await announced() };
+      } finally {
+        await ada.stop();
+        watcher.close();
+      }
+    }
+    expect(seen['livekit-server']).toEqual({ published: ['', '', '', ''], audio: 'audio/red' });
+    expect(seen.offhook).toEqual(seen['livekit-server']);
+  }, 60_000);
 
   test('a call of somebody who leaves fails, and its answer reaches nobody in the room', async () => {
     const server = servers.offhook;
