@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import socket
+import stat
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Literal
 
 EngineMode = Literal["own", "ready", "shared"]
 """Which engine serves a process: one that all share, one that waits ready, or one that it starts itself."""
+
+_FOLDER_PREFIX = "offhook-"
+_FOLDER_NAME = re.compile(re.escape(_FOLDER_PREFIX) + r"[a-z0-9_]{8}")
+_SOCKET_NAME = "engine"
+
+_STARTING_S = 60
+"""A socket that is younger may belong to an engine that is about to listen."""
+
+_PROBE_TIMEOUT_S = 1
 
 _LIBRARY_NAMES = {"darwin": "liboffhook_ffi.dylib", "win32": "offhook_ffi.dll"}
 
@@ -80,7 +93,9 @@ def _start_waiting_engine(mode: str) -> None:
     """Starts an engine that waits for this process and those that it starts, and ends with them."""
     if sys.platform == "win32":
         return  # Each process starts its own there.
-    address = os.path.join(tempfile.mkdtemp(prefix="offhook-"), "engine")
+    _remove_dead_sockets(tempfile.gettempdir())
+    folder = tempfile.mkdtemp(prefix=_FOLDER_PREFIX)
+    address = os.path.join(folder, _SOCKET_NAME)
     # The engine lives as long as something holds the other end: this process, whatever program it becomes.
     lifeline, held = os.pipe()
     os.set_inheritable(held, True)
@@ -101,6 +116,44 @@ def _start_waiting_engine(mode: str) -> None:
         os.close(lifeline)
     if not started:
         os.close(held)
+        shutil.rmtree(folder, ignore_errors=True)
         print("offhook: no engine waits for this program; each process starts its own", file=sys.stderr)
         return
     os.environ["OFFHOOK_ENGINE_SOCKET"] = address
+
+
+def _remove_dead_sockets(folder: str) -> None:
+    """Removes what engines of this user that were killed have left in a folder: their socket, and the folder around it.
+
+    An engine whose socket refuses a connection is gone. A process id would not tell: containers may share the folder.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            candidates = [entry.path for entry in entries if _FOLDER_NAME.fullmatch(entry.name)]
+    except OSError:
+        return
+    for candidate in candidates:
+        address = os.path.join(candidate, _SOCKET_NAME)
+        try:
+            around, found = os.lstat(candidate), os.lstat(address)
+            is_own = around.st_uid == found.st_uid == os.geteuid()
+            if not is_own or not stat.S_ISDIR(around.st_mode) or not stat.S_ISSOCK(found.st_mode):
+                continue
+            if time.time() - found.st_mtime < _STARTING_S or not _refuses(address):
+                continue
+            os.unlink(address)
+            os.rmdir(candidate)
+        except OSError:
+            continue  # It has gone meanwhile, or something else is in it.
+
+
+def _refuses(address: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_TIMEOUT_S)
+        try:
+            probe.connect(address)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            pass
+        return False

@@ -9,6 +9,7 @@ import sys
 from typing import NoReturn
 
 from ._engine import enable
+from ._version import __version__
 
 USAGE = """\
 Usage: offhook-run PROGRAM [ARGUMENT ...]
@@ -18,6 +19,7 @@ Runs a program, and every process that it starts, on the offhook engine in place
   offhook-run agent.py start           a script
   offhook-run -m my_agent start        a module
   offhook-run uvicorn app:api          a command
+  offhook-run --version                offhook's version
 
 OFFHOOK_ENGINE_MODE  shared (default), ready or own: which engine serves a process
 OFFHOOK_NODE         the Node that runs the engine, in place of the one that comes with the package
@@ -50,6 +52,9 @@ def run(arguments: list[str]) -> NoReturn:
 
 def main() -> None:
     arguments = sys.argv[1:]
+    if arguments and arguments[0] in ("-V", "--version"):
+        print(__version__)
+        sys.exit(0)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE, end="")
         sys.exit(0 if arguments else 2)

@@ -1,11 +1,25 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { type ChildProcessByStdio, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWith } from '../support/parts.js';
 import { engineEnvironment } from '../support/program.mjs';
+import { until } from '../support/until.js';
+
+/** Whether nothing listens at a socket that is there. */
+async function refuses(address: string): Promise<boolean> {
+  const socket = connect(address);
+  // Rejects with the socket's error.
+  const outcome = await once(socket, 'connect').catch((error: NodeJS.ErrnoException) => error.code);
+  socket.destroy();
+  return outcome === 'ECONNREFUSED';
+}
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -93,6 +107,44 @@ describeWith(['python livekit', 'cc'], 'the Python package', () => {
   test('has the commands of the engine', () => {
     expect(run('offhook', ['--version']).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect(run('python', ['-m', 'offhook', 'token', '--help']).stdout).toContain('token');
+    for (const [command, ...args] of [['offhook-run'], ['python', '-m', 'offhook']] as const)
+      expect(run(command, [...args, '--version']).stdout).toBe(run('offhook', ['--version']).stdout);
+  });
+
+  test('removes the socket of an engine that was killed, not one of an engine that may live', async () => {
+    const TMPDIR = join(folder, 'sockets');
+    mkdirSync(TMPDIR);
+    const script = 'import os, sys; print(os.environ["OFFHOOK_ENGINE_SOCKET"], flush=True); sys.stdin.read()';
+    const programs: ChildProcessByStdio<Writable, Readable, null>[] = [];
+    /** Address of the engine of a new program. */
+    async function startProgram({ isKilled = false, isOld = false }): Promise<string> {
+      const program = spawn(join(bin, 'offhook-run'), ['-c', script], {
+        env: engineEnvironment({ TMPDIR }),
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      programs.push(program);
+      const [line] = await once(createInterface({ input: program.stdout }), 'line');
+      const address = String(line);
+      if (isKilled) {
+        const engine = execFileSync('ps', ['-o', 'pid=', '--ppid', String(program.pid)], {
+          encoding: 'utf8',
+        });
+        process.kill(Number(engine), 'SIGKILL');
+        await until('refused connection', () => refuses(address));
+      }
+      if (isOld) utimesSync(address, 0, 0);
+      return address;
+    }
+    try {
+      const killed = await startProgram({ isKilled: true, isOld: true });
+      const young = await startProgram({ isKilled: true });
+      const living = await startProgram({ isOld: true });
+      expect([killed, young, living].map((address) => existsSync(address))).toEqual([false, true, true]);
+      expect(existsSync(dirname(killed))).toBe(false);
+    } finally {
+      for (const program of programs) program.stdin.end();
+      await Promise.all(programs.map((program) => program.exitCode ?? once(program, 'exit')));
+    }
   });
 
   test('makes a token, and says what is wrong with connecting to a server that is not there', () => {
