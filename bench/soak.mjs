@@ -1,6 +1,7 @@
 // Rooms that come and go for minutes: in each two unmodified rtc-node programs speak, film and send reliable messages both
 // ways, some rooms end-to-end encrypted. Fails when a message is lost or out of order, when nothing is heard or seen, when a
 // program has an error that nobody handled, or when memory grows.
+// Prints memory and counts once a minute.
 //   node bench/soak.mjs [--minutes 60] [--rooms 20] [--seed 1] [--kinds audio,video,data] [--stay 10-40]
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -25,6 +26,7 @@ const kinds = values.kinds.split(',');
 const [shortestStayMs, longestStayMs] = values.stay.split('-').map((seconds) => Number(seconds) * 1_000);
 const callTimeoutMs = 60_000;
 const sampleEveryMs = 10_000;
+const samplesPerLine = 6;
 /** Of the memory in the second quarter of the time, when V8 and the allocator have settled. */
 const allowedGrowth = 1.1;
 
@@ -104,7 +106,14 @@ async function playSlot(slot) {
 
 function sample() {
   const rssMb = (program) => usageOfTree([program.pid]).rssMb;
-  memory.push({ atMs: elapsedMs(), server: rssMb(server), left: rssMb(left), right: rssMb(right) });
+  const sampled = { atMs: elapsedMs(), server: rssMb(server), left: rssMb(left), right: rssMb(right) };
+  memory.push(sampled);
+  if (memory.length % samplesPerLine !== 0) return;
+  const rounded = ['server', 'left', 'right'].map((name) => `${name} ${sampled[name].toFixed(0)}`);
+  console.log(
+    `${(sampled.atMs / 60_000).toFixed(0)} min: MB ${rounded.join(', ')}; ${totals.rooms} rooms, ${totals.messages} messages, ` +
+      `${problems.length} problems`,
+  );
 }
 
 const sampling = setInterval(sample, sampleEveryMs);
