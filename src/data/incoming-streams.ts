@@ -62,6 +62,11 @@ export class IncomingStreams {
     return this.#open.has(streamKey(participantIdentity, streamId));
   }
 
+  /** Whether an open stream began encrypted; undefined for one that is not open. */
+  isEncrypted(participantIdentity: string, streamId: string): boolean | undefined {
+    return this.#open.get(streamKey(participantIdentity, streamId))?.reader.info.isEncrypted;
+  }
+
   chunk(participantIdentity: string, { streamId, chunkIndex, content }: DataStream_Chunk): void {
     const key = streamKey(participantIdentity, streamId);
     const stream = this.#open.get(key);

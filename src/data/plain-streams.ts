@@ -105,7 +105,7 @@ export class PlainStreams {
     }
     if (chunk.chunkIndex < stream.nextIndex) return;
     if (chunk.chunkIndex > stream.nextIndex) {
-      this.#breakOff(key, identity, chunk.streamId, `chunk ${stream.nextIndex} is missing`);
+      this.breakOff(identity, chunk.streamId, `chunk ${stream.nextIndex} is missing`);
       return;
     }
     stream.nextIndex++;
@@ -117,7 +117,7 @@ export class PlainStreams {
     if (!stream) {
       this.#deliver(identity, { case: 'streamTrailer', value: trailer });
     } else if (trailer.reason) {
-      this.#breakOff(streamKey(identity, trailer.streamId), identity, trailer.streamId, trailer.reason);
+      this.breakOff(identity, trailer.streamId, trailer.reason);
     } else {
       stream.trailer = trailer;
       stream.inflater.end();
@@ -170,7 +170,7 @@ export class PlainStreams {
           value: stream.trailer ?? new DataStream_Trailer({ streamId }),
         });
       },
-      onFailure: (reason) => this.#breakOff(key, identity, streamId, reason),
+      onFailure: (reason) => this.breakOff(identity, streamId, reason),
     });
     const stream: PackedStream = {
       inflater,
@@ -198,7 +198,9 @@ export class PlainStreams {
     this.#deliver(identity, { case: 'streamChunk', value });
   }
 
-  #breakOff(key: string, identity: string, streamId: string, reason: string): void {
+  /** Fails a stream for its reader. */
+  breakOff(identity: string, streamId: string, reason: string): void {
+    const key = streamKey(identity, streamId);
     this.#packed.get(key)?.inflater.close();
     this.#packed.delete(key);
     this.#fail(identity, streamId, reason);

@@ -217,11 +217,17 @@ export class DataPlane implements PacketSender {
     const { value: content } = packet;
     // The sender's word counts for nothing: what came in the clear was not encrypted.
     if (content.case === 'streamHeader') content.value.encryptionType = Encryption_Type.NONE;
-    if (this.#encryption) this.#encryption.open(packet, (readable) => this.#handle(readable, kind));
-    else this.#handle(packet, kind);
+    if (this.#encryption) {
+      // What was encrypted comes as another packet.
+      this.#encryption.open(packet, (readable) => this.#handle(readable, kind, readable !== packet));
+    } else this.#handle(packet, kind, false);
   }
 
-  #handle({ value: content, participantIdentity }: DataPacket, kind: PacketKind): void {
+  #handle(
+    { value: content, participantIdentity }: DataPacket,
+    kind: PacketKind,
+    wasEncrypted: boolean,
+  ): void {
     switch (content.case) {
       case 'user': {
         const { payload, topic, participantIdentity: older } = content.value;
@@ -257,11 +263,29 @@ export class DataPlane implements PacketSender {
       case 'streamHeader':
       case 'streamChunk':
       case 'streamTrailer':
-        this.#plain.handle(participantIdentity, content);
+        if (this.#isForeign(participantIdentity, content, wasEncrypted))
+          this.#plain.breakOff(
+            participantIdentity,
+            content.value.streamId,
+            'not all of it is encrypted alike',
+          );
+        else this.#plain.handle(participantIdentity, content);
         break;
       default:
         this.#log.debug(`a packet with ${content.case ?? 'nothing'} is not used here`);
     }
+  }
+
+  /** Whether a packet belongs to a stream that began encrypted and is not, or the other way round: it is not its sender's. */
+  #isForeign(
+    identity: string,
+    { case: kind, value: { streamId } }: StreamPacket,
+    wasEncrypted: boolean,
+  ): boolean {
+    if (kind === 'streamHeader') return false;
+    const isEncrypted =
+      this.#incoming.isEncrypted(identity, streamId) ?? this.#rpcStreams.isEncrypted(identity, streamId);
+    return isEncrypted !== undefined && isEncrypted !== wasEncrypted;
   }
 
   #handleStream(participantIdentity: string, packet: StreamPacket): void {
