@@ -1,4 +1,12 @@
 export { checkEnvironment } from './environment.js';
+export {
+  Accepted,
+  CaptureEncoded,
+  encodeLater,
+  Feedback,
+  laterContent,
+  TakeFeedback,
+} from './later-messages.js';
 export { Logs } from './logs.js';
 export type { CallbackCase, EventOf, InitOf, RequestCase, RequestOf, ResponseOf } from './messages.js';
 export { default as EngineThread } from './program/engine-thread.cjs';

@@ -1,60 +1,29 @@
-import { type Message, type MessageType, proto2, ScalarType } from '@bufbuild/protobuf';
+import type { MessageType } from '@bufbuild/protobuf';
 import { describeError, OffhookError } from '../errors/index.js';
 import { createLogger } from '../logging/index.js';
 import { EncodedVideoSource } from '../video/index.js';
 import type { Context } from './context.js';
 import { videoCodecs } from './conversion/video-frame.js';
+import {
+  Accepted,
+  Anything,
+  AsyncId,
+  Callback,
+  CaptureEncoded,
+  encodeLater,
+  Feedback,
+  InError,
+  laterContent,
+  NewCaptureSource,
+  RateControl,
+  TakeFeedback,
+} from './later-messages.js';
 import type { Status } from './request-table.js';
 
 /*
  * Requests of FFI 0.12.80 to 0.13.2, as Python's `livekit` speaks it: the bindings that this package uses, of 0.12.73, do
  * not have them. All are of video that is captured or encoded outside of the engine.
  */
-
-type Fields = Parameters<typeof proto2.makeMessageType>[1];
-const message = (name: string, fields: Fields = []) => proto2.makeMessageType(`offhook.${name}`, fields);
-const scalar = (no: number, name: string, T: ScalarType) =>
-  ({ no, name, kind: 'scalar', T, opt: true }) as const;
-const { UINT64, INT64, UINT32, STRING, BOOL, DOUBLE, BYTES } = ScalarType;
-
-const EncodedBuffer = message('EncodedVideoBufferInfo', [
-  scalar(1, 'data_ptr', UINT64),
-  scalar(2, 'data_len', UINT64),
-]);
-const FrameMetadata = message('FrameMetadata', [
-  scalar(1, 'user_timestamp', UINT64),
-  scalar(2, 'frame_id', UINT32),
-  scalar(3, 'user_data', BYTES),
-]);
-const CaptureEncoded = message('CaptureEncodedVideoFrameRequest', [
-  scalar(1, 'source_handle', UINT64),
-  { no: 2, name: 'buffer', kind: 'message', T: EncodedBuffer, opt: true },
-  // Enumerations: VideoCodec, and EncodedFrameType (0 is a key frame).
-  scalar(3, 'codec', UINT32),
-  scalar(4, 'frame_type', UINT32),
-  scalar(5, 'width', UINT32),
-  scalar(6, 'height', UINT32),
-  scalar(7, 'timestamp_us', INT64),
-  { no: 8, name: 'metadata', kind: 'message', T: FrameMetadata, opt: true },
-]);
-const Accepted = message('CaptureEncodedVideoFrameResponse', [scalar(1, 'accepted', BOOL)]);
-const TakeFeedback = message('TakeEncodedVideoSourceFeedbackRequest', [scalar(1, 'source_handle', UINT64)]);
-const RateControl = message('EncodedRateControl', [
-  scalar(1, 'target_bitrate_bps', UINT64),
-  scalar(2, 'framerate_fps', DOUBLE),
-]);
-const Feedback = message('TakeEncodedVideoSourceFeedbackResponse', [
-  scalar(1, 'keyframe_requested', BOOL),
-  { no: 2, name: 'rate_control', kind: 'message', T: RateControl, opt: true },
-]);
-const Anything = message('Anything');
-const InError = message('InError', [scalar(1, 'error', STRING)]);
-const NewCaptureSource = message('NewCaptureSource', [scalar(3, 'request_async_id', UINT64)]);
-const AsyncId = message('AsyncId', [scalar(1, 'async_id', UINT64)]);
-const Callback = message('NewCaptureSourceCallback', [
-  scalar(1, 'async_id', UINT64),
-  scalar(2, 'error', STRING),
-]);
 
 const log = createLogger('ffi');
 
@@ -152,29 +121,6 @@ export const laterRequestRows = Object.fromEntries(
   [...laterRequests.values()].map(({ name, status, note, test }) => [name, { status, note, test }]),
 );
 
-/** A message with one field, of the number that FfiRequest, FfiResponse and FfiEvent have for it. */
-const envelope = (no: number, T: MessageType) =>
-  message(`Envelope${no}${T.typeName}`, [{ no, name: 'content', kind: 'message', T, opt: true }]);
-
-function encode(no: number, type: MessageType, fields: object): Uint8Array {
-  return new (envelope(no, type))({ content: new type(fields) }).toBinary();
-}
-
-/** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for bytes that are no message */
-function contentOf(request: Uint8Array, number: number, type: MessageType): Content {
-  try {
-    return (envelope(number, type).fromBinary(request) as Message & { content?: Message }).content;
-  } catch (cause) {
-    throw new OffhookError(
-      'OFFHOOK_INVALID_REQUEST',
-      `the request is not an FfiRequest: ${describeError(cause)}`,
-      {
-        cause,
-      },
-    );
-  }
-}
-
 /**
  * Answers a request that the bindings do not know.
  *
@@ -183,8 +129,8 @@ function contentOf(request: Uint8Array, number: number, type: MessageType): Cont
  */
 export function answerLaterRequest(request: Uint8Array, context: Context): Uint8Array {
   for (const [number, { type, response, respond }] of laterRequests) {
-    const content = contentOf(request, number, type);
-    if (content) return encode(number, response, respond(content, context));
+    const content = laterContent(request, number, type);
+    if (content) return encodeLater(number, response, respond(content, context));
   }
   throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the request is empty, or of a later protocol');
 }
@@ -226,6 +172,6 @@ function takeFeedback({ sourceHandle }: Content, { handles }: Context): object {
 function respondToNewCaptureSource({ requestAsyncId }: Content, { handles, outbox }: Context): object {
   const asyncId = requestAsyncId ?? BigInt(handles.nextId());
   const error = refuse('newCaptureSource');
-  setImmediate(() => outbox.send(encode(newCaptureSourceEvent, Callback, { asyncId, error })));
+  setImmediate(() => outbox.send(encodeLater(newCaptureSourceEvent, Callback, { asyncId, error })));
   return { asyncId };
 }

@@ -32,6 +32,8 @@ export const {
   LocalDataTrackTryPushErrorCode: PushErrorCode,
   PublishDataTrackErrorCode: PublishErrorCode,
   SubscribeDataTrackErrorCode: SubscribeErrorCode,
+  DataTrackFrameEncoding_WellKnownFrameEncoding: WellKnownFrameEncoding,
+  DataTrackSchemaEncoding_WellKnownSchemaEncoding: WellKnownSchemaEncoding,
 } = load('data_track') as typeof DataTrackPb;
 export const statsMessages = load('stats') as typeof StatsPb;
 

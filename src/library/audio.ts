@@ -3,8 +3,17 @@ import { describeError, OffhookError } from '../errors/index.js';
 import { protocol } from '../ffi/index.js';
 import { limits } from '../limits.js';
 import { createLogger } from '../logging/index.js';
-import { checkFunction, checkInteger, checkJson, checkName, checkObject, checkOptions } from './check.js';
+import {
+  checkFunction,
+  checkInteger,
+  checkJson,
+  checkName,
+  checkObject,
+  checkOptions,
+  checkSignal,
+} from './check.js';
 import { LibraryEngine } from './engine.js';
+import { FrameStream } from './inbox.js';
 
 const log = createLogger('library');
 
@@ -150,22 +159,16 @@ export interface AudioStreamOptions {
    * registered one loads, and when it is unavailable, audio passes as it is.
    */
   filter?: { moduleId: string; options?: unknown } | FrameFilter;
+  /** Aborting it closes the stream; a loop over it throws the signal's reason. */
+  signal?: AbortSignal;
 }
 
-const streamOptions = ['sampleRate', 'numChannels', 'frameSizeMs', 'queueSizeFrames', 'filter'];
+const streamOptions = ['sampleRate', 'numChannels', 'frameSizeMs', 'queueSizeFrames', 'filter', 'signal'];
 
 /** The frames of a track, resampled and remixed to what was asked for. Iterate over it; it ends with the track. */
-export class AudioStream implements AsyncIterable<AudioFrame> {
-  readonly #engine = LibraryEngine.shared;
-  readonly #handle: bigint;
+export class AudioStream extends FrameStream<AudioFrame> {
   readonly #filter: FrameFilter | undefined;
-  readonly #waiting: AudioFrame[] = [];
-  readonly #maxWaiting: number;
-  #isOver = false;
   #hasFilterFailed = false;
-  #wake: () => void = () => {};
-  /** Frames that were dropped because the program read too slowly. */
-  droppedFrames = 0;
 
   /** @internal `RemoteAudioTrack.openStream` makes them. */
   constructor(trackHandle: bigint, options: AudioStreamOptions) {
@@ -175,10 +178,11 @@ export class AudioStream implements AsyncIterable<AudioFrame> {
     checkFormat('AudioStream', { sampleRate, numChannels });
     checkInteger('frameSizeMs', frameSizeMs, 1, limits.frameSize.value);
     checkInteger('queueSizeFrames', queueSizeFrames, 1, 1_000_000);
-    this.#maxWaiting = queueSizeFrames;
     const filterFields = registeredFilter(filter);
+    checkSignal(options.signal);
+    super(queueSizeFrames);
     this.#filter = filter && 'process' in filter ? filter : undefined;
-    const { stream } = this.#engine.request('newAudioStream', {
+    const { stream } = this.engine.request('newAudioStream', {
       trackHandle,
       type: protocol.AudioStreamType.AUDIO_STREAM_NATIVE,
       sampleRate,
@@ -187,59 +191,26 @@ export class AudioStream implements AsyncIterable<AudioFrame> {
       queueSizeFrames,
       ...filterFields,
     });
-    this.#handle = stream?.handle?.id ?? 0n;
-    this.#engine.listen(this.#handle, (message) => {
+    this.listen(stream?.handle?.id ?? 0n, options.signal, (message) => {
       if (message.case !== 'audioStreamEvent') return;
       const event = message.value.message;
-      if (event.case === 'frameReceived') this.#take(event.value.frame);
-      else if (event.case === 'eos') this.#end();
+      if (event.case === 'frameReceived') this.arrived.push(this.#copyOf(event.value.frame));
+      else if (event.case === 'eos') this.ended();
     });
   }
 
-  /** Stops the stream; a loop over it ends. */
-  close(): void {
-    this.#engine.drop(this.#handle);
-    this.#end();
+  protected override frameOf(frame: AudioFrame): AudioFrame {
+    return frame;
   }
 
-  /** `using` calls it: as `close`. */
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  /** The frames in order. Leaving the loop closes the stream. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<AudioFrame, void, void> {
-    try {
-      for (;;) {
-        const frame = this.#waiting.shift();
-        if (frame) yield frame;
-        else if (this.#isOver) return;
-        else {
-          await new Promise<void>((resolve) => {
-            this.#wake = resolve;
-          });
-        }
-      }
-    } finally {
-      this.close();
-    }
-  }
-
-  #take(frame: { handle?: { id?: bigint }; info?: FrameInfo } | undefined): void {
+  /** Runs for each frame that comes. */
+  #copyOf(frame: { handle?: { id?: bigint }; info?: FrameInfo } | undefined): AudioFrame {
     const { dataPtr, sampleRate = 0, numChannels = 0, samplesPerChannel = 0 } = frame?.info ?? {};
-    const bytes = this.#engine.copyOf(
-      dataPtr,
-      samplesPerChannel * numChannels * Int16Array.BYTES_PER_ELEMENT,
-    );
-    this.#engine.drop(frame?.handle?.id);
+    const bytes = this.engine.copyOf(dataPtr, samplesPerChannel * numChannels * Int16Array.BYTES_PER_ELEMENT);
+    this.engine.drop(frame?.handle?.id);
     const data = new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length / Int16Array.BYTES_PER_ELEMENT);
     const received: AudioFrame = { data, sampleRate, numChannels, samplesPerChannel };
-    this.#waiting.push(this.#filtered(received));
-    if (this.#waiting.length > this.#maxWaiting) {
-      this.#waiting.shift();
-      this.droppedFrames++;
-    }
-    this.#wake();
+    return this.#filtered(received);
   }
 
   /** A filter that fails is reported once; the frames that it fails at pass as they are. */
@@ -257,11 +228,6 @@ export class AudioStream implements AsyncIterable<AudioFrame> {
       this.#hasFilterFailed = true;
       return frame;
     }
-  }
-
-  #end(): void {
-    this.#isOver = true;
-    this.#wake();
   }
 }
 

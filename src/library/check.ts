@@ -49,6 +49,11 @@ export function checkFunction(what: string, value: unknown): void {
   if (typeof value !== 'function') refuse(what, value, 'a function');
 }
 
+/** Undefined is fine. */
+export function checkSignal(value: unknown): void {
+  if (value !== undefined && !(value instanceof AbortSignal)) refuse('signal', value, 'an AbortSignal');
+}
+
 export function checkOneOf<const Value extends string>(
   what: string,
   value: unknown,

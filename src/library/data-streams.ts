@@ -9,6 +9,7 @@ import {
   checkTexts,
 } from './check.js';
 import { LibraryEngine } from './engine.js';
+import { Inbox } from './inbox.js';
 
 /** What the header of a stream says. */
 export interface StreamInfo {
@@ -172,29 +173,16 @@ export abstract class StreamReader<Piece> implements AsyncIterable<Piece> {
   /** The pieces in order. @throws OffhookError when the stream breaks off, or is being read already */
   async *[Symbol.asyncIterator](): AsyncGenerator<Piece, void, void> {
     this.takeOnce();
-    const pieces: Piece[] = [];
-    let end: { description?: string } | 'ok' | undefined;
-    let wake: () => void = () => {};
+    const pieces = new Inbox<{ piece: Piece }>();
     this.engine.listen(this.handle, (message) => {
       if (message.case !== 'textStreamReaderEvent' && message.case !== 'byteStreamReaderEvent') return;
       const { detail } = message.value;
-      if (detail.case === 'chunkReceived') pieces.push(detail.value.content as Piece);
-      else if (detail.case === 'eos') end = detail.value.error ?? 'ok';
-      wake();
+      if (detail.case === 'chunkReceived') pieces.push({ piece: detail.value.content as Piece });
+      else if (detail.case === 'eos') pieces.end(detail.value.error && brokenOff(detail.value.error));
     });
     this.start();
     try {
-      for (;;) {
-        const piece = pieces.shift();
-        if (piece !== undefined) yield piece;
-        else if (end === 'ok') return;
-        else if (end) throw new OffhookError('OFFHOOK_PROTOCOL', end.description ?? 'the stream broke off');
-        else {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
-      }
+      for (let next = await pieces.next(); next; next = await pieces.next()) yield next.piece;
     } finally {
       this.engine.drop(this.handle);
     }
@@ -256,7 +244,11 @@ function contentOf<Content>(
     | { case: undefined; value?: undefined },
 ): Content {
   if (result.case === 'content') return result.value;
-  throw new OffhookError('OFFHOOK_PROTOCOL', result.value?.description ?? 'the stream broke off');
+  throw brokenOff(result.value);
+}
+
+function brokenOff(error: { description?: string } | undefined): OffhookError {
+  return new OffhookError('OFFHOOK_PROTOCOL', error?.description ?? 'the stream broke off');
 }
 
 /** An outgoing text stream. */

@@ -1,6 +1,7 @@
 import { describeError } from '../errors/index.js';
 import { createLogger, type LogSubject } from '../logging/index.js';
 import { checkFunction, checkOneOf } from './check.js';
+import { Inbox, onAborted } from './inbox.js';
 
 const log = createLogger('library');
 
@@ -17,7 +18,7 @@ export class Emitter<Events extends { [Name in keyof Events]: object }> {
   readonly #names: readonly (keyof Events & string)[];
   readonly #handlers = new Map<keyof Events, Map<EventHandler<never>, { once: boolean }>>();
   readonly #subject: LogSubject;
-  readonly #iterations = new Set<(event: NamedEvent<Events> | undefined) => void>();
+  readonly #iterations = new Set<Inbox<NamedEvent<Events>>>();
 
   /**
    * @param names of all events: a misspelt one is an error
@@ -53,44 +54,30 @@ export class Emitter<Events extends { [Name in keyof Events]: object }> {
     }
     if (this.#iterations.size === 0) return;
     const event = { type: name, ...payload } as NamedEvent<Events>;
-    for (const push of this.#iterations) push(event);
+    for (const inbox of this.#iterations) inbox.push(event);
   }
 
-  /** Every event from now on, until `end`. Leaving the loop stops it. */
-  async *iterate(): AsyncGenerator<NamedEvent<Events>, void, void> {
-    const waiting: NamedEvent<Events>[] = [];
-    let isOver = false;
-    let wake: () => void = () => {};
-    const push = (event: NamedEvent<Events> | undefined) => {
-      if (event) waiting.push(event);
-      else isOver = true;
-      if (waiting.length > maxWaitingEvents) {
-        log
-          .about(this.#subject)
-          .warn(`events are read too slowly: ${String(waiting.shift()?.type)} is dropped`);
-      }
-      wake();
-    };
-    this.#iterations.add(push);
+  /** Every event from now on, until `end`, or until `signal` is aborted, whose reason it throws. Leaving the loop stops it. */
+  async *iterate(signal?: AbortSignal): AsyncGenerator<NamedEvent<Events>, void, void> {
+    const inbox = new Inbox<NamedEvent<Events>>(maxWaitingEvents, ({ type }) => {
+      log.about(this.#subject).warn(`events are read too slowly: ${String(type)} is dropped`);
+    });
+    const forgetSignal = onAborted(signal, (reason) => {
+      inbox.clear();
+      inbox.end(reason);
+    });
+    this.#iterations.add(inbox);
     try {
-      for (;;) {
-        const event = waiting.shift();
-        if (event) yield event;
-        else if (isOver) return;
-        else {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
-      }
+      for (let event = await inbox.next(); event; event = await inbox.next()) yield event;
     } finally {
-      this.#iterations.delete(push);
+      forgetSignal();
+      this.#iterations.delete(inbox);
     }
   }
 
   /** Ends every iteration, once what was emitted has been read. */
   end(): void {
-    for (const push of this.#iterations) push(undefined);
+    for (const inbox of this.#iterations) inbox.end();
   }
 }
 

@@ -75,9 +75,14 @@ export class LibraryEngine {
     library?: LibraryConnect,
   ): ResponseOf<Name> {
     const request = new protocol.FfiRequest({ message: { case: name, value } } as never);
+    const response = protocol.FfiResponse.fromBinary(this.rawRequest(request.toBinary(), library));
+    return response.message.value as ResponseOf<Name>;
+  }
+
+  /** As `request`, of messages that the bindings do not have: an encoded FfiRequest, answered by an encoded FfiResponse. */
+  rawRequest(request: Uint8Array, library?: LibraryConnect): Uint8Array {
     try {
-      const response = protocol.FfiResponse.fromBinary(this.#thread.request(request.toBinary(), library));
-      return response.message.value as ResponseOf<Name>;
+      return this.#thread.request(request, library);
     } catch (error) {
       throw asOffhookError(error);
     }

@@ -1,3 +1,4 @@
+import type { RemoteDataTrack } from './data-tracks.js';
 import type { EncryptionState } from './encryption.js';
 import type { TranscriptionSegment } from './local-participant.js';
 import type { Participant, RemoteParticipant } from './participant.js';
@@ -59,6 +60,8 @@ export interface RoomEvents {
   roomUpdated: { info: RoomInfo };
   /** The server has moved us to another room. */
   moved: { info: RoomInfo };
+  dataTrackPublished: { participant: RemoteParticipant; track: RemoteDataTrack };
+  dataTrackUnpublished: { participant: RemoteParticipant; track: RemoteDataTrack };
   connectionStateChanged: { state: ConnectionState };
   reconnecting: object;
   reconnected: object;
@@ -111,6 +114,8 @@ const names: Record<keyof RoomEvents, true> = {
   roomMetadataChanged: true,
   roomUpdated: true,
   moved: true,
+  dataTrackPublished: true,
+  dataTrackUnpublished: true,
   connectionStateChanged: true,
   reconnecting: true,
   reconnected: true,

@@ -20,7 +20,25 @@ export {
   TextStreamReader,
   TextStreamWriter,
 } from './data-streams.js';
+export {
+  type DataFrameEncoding,
+  type DataSchemaEncoding,
+  type DataTrackFrame,
+  type DataTrackInfo,
+  type DataTrackSchema,
+  DataTrackStream,
+  type DataTrackStreamOptions,
+  LocalDataTrack,
+  type PublishDataTrackOptions,
+  RemoteDataTrack,
+} from './data-tracks.js';
 export type { EventHandler, NamedEvent } from './emitter.js';
+export {
+  type EncodedVideoFrame,
+  EncodedVideoSource,
+  type EncodedVideoSourceOptions,
+  type EncoderFeedback,
+} from './encoded-video.js';
 export {
   type EncryptedTrack,
   type EncryptionOptions,
@@ -30,6 +48,7 @@ export {
 } from './encryption.js';
 export type { RoomEvents } from './events.js';
 export { type NativeFilter, registerAudioFilter, type ScriptFilter } from './filters.js';
+export { FrameStream } from './inbox.js';
 export {
   LocalParticipant,
   type ParticipantTrackPermission,
@@ -40,7 +59,6 @@ export {
   type RpcHandler,
   type RpcInvocation,
   type TranscriptionSegment,
-  type VideoCodec,
 } from './local-participant.js';
 export { setLogSink } from './logging.js';
 export {
@@ -84,6 +102,7 @@ export type {
 } from './values.js';
 export {
   convertVideoFrame,
+  type VideoCodec,
   type VideoFormat,
   type VideoFrame,
   type VideoRotation,

@@ -14,6 +14,7 @@ import {
   checkObject,
   checkOneOf,
   checkOptions,
+  checkSignal,
   checkText,
   checkTextRecord,
   checkTexts,
@@ -30,11 +31,20 @@ import {
   textFields,
   textInfo,
 } from './data-streams.js';
+import {
+  type DataTrackSchema,
+  ffiDataTrackOptions,
+  ffiSchema,
+  LocalDataTrack,
+  type PublishDataTrackOptions,
+} from './data-tracks.js';
+import type { EncodedVideoSource } from './encoded-video.js';
 import { LibraryEngine } from './engine.js';
+import { untilAborted } from './inbox.js';
 import { Participant, type ParticipantInfo, publicationOf } from './participant.js';
 import { LocalAudioTrack, LocalTrackPublication, LocalVideoTrack, publicationInfo } from './tracks.js';
 import { sourceNumber, type TrackSource } from './values.js';
-import type { VideoSource } from './video.js';
+import { codecNumbers, type VideoCodec, type VideoSource } from './video.js';
 
 export interface PublishAudioOptions {
   /** Default `audio`. */
@@ -83,6 +93,8 @@ export interface PerformRpcOptions {
   payload?: string;
   /** How long the answer may take; default 15,000. */
   responseTimeoutMs?: number;
+  /** Aborting it stops waiting for the answer: performRpc rejects with the signal's reason. The other side goes on. */
+  signal?: AbortSignal;
 }
 
 /** A remote procedure call that came in. */
@@ -118,15 +130,6 @@ const log = createLogger('library');
 
 const audioOptions = ['name', 'source', 'bitrateBps', 'dtx', 'red', 'stream'];
 const videoOptions = ['name', 'source', 'codec', 'bitrateBps', 'framesPerSecond', 'simulcast', 'stream'];
-
-export type VideoCodec = 'vp8' | 'vp9' | 'h264' | 'av1';
-
-const codecNumbers: Record<VideoCodec, number> = {
-  vp8: protocol.FfiVideoCodec.VP8,
-  vp9: protocol.FfiVideoCodec.VP9,
-  h264: protocol.FfiVideoCodec.H264,
-  av1: protocol.FfiVideoCodec.AV1,
-};
 
 /** The program itself in the room. */
 export class LocalParticipant extends Participant {
@@ -178,7 +181,10 @@ export class LocalParticipant extends Participant {
    * const source = new VideoSource({ width: 1_280, height: 720 });
    * await room.localParticipant.publishVideo(source, { framesPerSecond: 15 });
    */
-  async publishVideo(source: VideoSource, options: PublishVideoOptions = {}): Promise<LocalTrackPublication> {
+  async publishVideo(
+    source: VideoSource | EncodedVideoSource,
+    options: PublishVideoOptions = {},
+  ): Promise<LocalTrackPublication> {
     checkOptions('publishVideo', options, videoOptions);
     return this.publishTrack(
       new LocalVideoTrack(checkText('name', options.name ?? 'video'), source),
@@ -360,6 +366,42 @@ export class LocalParticipant extends Participant {
   }
 
   /**
+   * Publishes a track of data frames, for sensors and the like: a frame may be lost on the way, and is not sent again.
+   *
+   * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a name that is taken or a schema that does not fit,
+   * `OFFHOOK_SERVER_REFUSED`, `OFFHOOK_DEADLINE` also from a server without data tracks, `OFFHOOK_CLOSED`
+   * @example
+   * const track = await room.localParticipant.publishDataTrack({ name: 'temperature', frameEncoding: 'json' });
+   * track.push({ payload: new TextEncoder().encode('{"celsius":21}') });
+   */
+  async publishDataTrack(options: PublishDataTrackOptions): Promise<LocalDataTrack> {
+    const { result } = await this.#engine.call('publishDataTrack', {
+      localParticipantHandle: this.#handle,
+      options: ffiDataTrackOptions(options),
+    });
+    return new LocalDataTrack((result.case === 'track' && result.value) || {});
+  }
+
+  /** Lets others read the definition of a schema. @throws OffhookError when the server refuses, or does not answer */
+  async defineSchema(id: DataTrackSchema, definition: string): Promise<void> {
+    await this.#engine.call('defineSchema', {
+      localParticipantHandle: this.#handle,
+      schemaId: ffiSchema(id),
+      definition: checkText('definition', definition),
+    });
+  }
+
+  /** The definition of a schema that a participant has defined. @throws OffhookError as `defineSchema` */
+  async getSchema(id: DataTrackSchema, participantIdentity: string): Promise<string> {
+    const { definition } = await this.#engine.call('getSchema', {
+      localParticipantHandle: this.#handle,
+      schemaId: ffiSchema(id),
+      participantIdentity: checkName('participantIdentity', participantIdentity),
+    });
+    return definition ?? '';
+  }
+
+  /**
    * Calls a method that another participant has registered.
    *
    * @throws RpcError with one of `rpcErrorCodes`, or with what the other side's handler threw
@@ -367,9 +409,17 @@ export class LocalParticipant extends Participant {
    * const answer = await room.localParticipant.performRpc({ destinationIdentity: 'waiter', method: 'order', payload: 'soup' });
    */
   async performRpc(options: PerformRpcOptions): Promise<string> {
-    checkOptions('performRpc', options, ['destinationIdentity', 'method', 'payload', 'responseTimeoutMs']);
-    const { destinationIdentity, method, payload = '', responseTimeoutMs } = options;
-    const { payload: answer } = await this.#engine.call('performRpc', {
+    checkOptions('performRpc', options, [
+      'destinationIdentity',
+      'method',
+      'payload',
+      'responseTimeoutMs',
+      'signal',
+    ]);
+    const { destinationIdentity, method, payload = '', responseTimeoutMs, signal } = options;
+    checkSignal(signal);
+    signal?.throwIfAborted();
+    const called = this.#engine.call('performRpc', {
       localParticipantHandle: this.#handle,
       destinationIdentity: checkName('destinationIdentity', destinationIdentity),
       method: checkName('method', method),
@@ -378,7 +428,7 @@ export class LocalParticipant extends Participant {
         ? {}
         : { responseTimeoutMs: checkInteger('responseTimeoutMs', responseTimeoutMs, 1, limits.timer.value) }),
     });
-    return answer ?? '';
+    return (await untilAborted(called, signal)).payload ?? '';
   }
 
   /** A method has one handler; a later one replaces it. */

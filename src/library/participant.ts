@@ -1,3 +1,4 @@
+import type { RemoteDataTrack } from './data-tracks.js';
 import type { RemoteTrackPublication, TrackPublication } from './tracks.js';
 import {
   type ConnectionQuality,
@@ -157,6 +158,7 @@ export function publicationOf<Publication extends TrackPublication>(
 /** Another participant, from its `participantConnected` to its `participantDisconnected`. */
 export class RemoteParticipant extends Participant {
   readonly #publications = new Map<string, RemoteTrackPublication>();
+  readonly #dataTracks = new Map<string, RemoteDataTrack>();
 
   /** What it publishes, by sid. */
   get publications(): ReadonlyMap<string, RemoteTrackPublication> {
@@ -166,6 +168,24 @@ export class RemoteParticipant extends Participant {
   /** What it publishes from a source, `microphone` for example. */
   publication(source: TrackSource): RemoteTrackPublication | undefined {
     return publicationOf(this.#publications, source);
+  }
+
+  /** The data tracks that it publishes, by the sid that they were announced with. */
+  get dataTracks(): ReadonlyMap<string, RemoteDataTrack> {
+    return this.#dataTracks;
+  }
+
+  /** @internal */
+  addDataTrack(track: RemoteDataTrack): void {
+    this.#dataTracks.set(track.info.sid, track);
+  }
+
+  /** @internal The server may have given a track another sid since it was announced. */
+  removeDataTrack(sid: string): RemoteDataTrack | undefined {
+    const track =
+      this.#dataTracks.get(sid) ?? [...this.#dataTracks.values()].find(({ isPublished }) => !isPublished);
+    if (track) this.#dataTracks.delete(track.info.sid);
+    return track;
   }
 
   /** @internal */

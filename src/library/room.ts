@@ -20,14 +20,17 @@ import {
   checkNumberFrom,
   checkOneOf,
   checkOptions,
+  checkSignal,
   checkText,
   checkTexts,
 } from './check.js';
 import { ByteStreamReader, byteInfo, TextStreamReader, textInfo } from './data-streams.js';
+import { RemoteDataTrack } from './data-tracks.js';
 import { Emitter, type EventHandler, type NamedEvent, runHandler } from './emitter.js';
 import { type EncryptionOptions, encryptionState, ffiEncryption, RoomEncryption } from './encryption.js';
 import { LibraryEngine } from './engine.js';
 import { type RoomEvents, roomEventNames } from './events.js';
+import { untilAborted } from './inbox.js';
 import { LocalParticipant } from './local-participant.js';
 import {
   type Participant,
@@ -250,13 +253,16 @@ export class Room {
   }
 
   /**
-   * Every event from now on, until the room is over or the loop is left.
+   * Every event from now on, until the room is over, the loop is left, or `options.signal` is aborted: the loop throws its
+   * reason then.
    *
    * @example
    * for await (const event of room.events()) if (event.type === 'dataReceived') console.log(event.payload);
    */
-  events(): AsyncGenerator<NamedEvent<RoomEvents>, void, void> {
-    return this.#emitter.iterate();
+  events(options: { signal?: AbortSignal } = {}): AsyncGenerator<NamedEvent<RoomEvents>, void, void> {
+    checkOptions('events', options, ['signal']);
+    checkSignal(options.signal);
+    return this.#emitter.iterate(options.signal);
   }
 
   /**
@@ -580,6 +586,19 @@ export class Room {
       this.#info = roomInfo(info);
       this.#emitter.emit('moved', { info: this.info });
     },
+    dataTrackPublished: ({ track: owned }) => {
+      const track = new RemoteDataTrack(owned ?? {});
+      const participant = this.#remote(track.publisherIdentity);
+      if (!participant) return;
+      participant.addDataTrack(track);
+      this.#emitter.emit('dataTrackPublished', { participant, track });
+    },
+    dataTrackUnpublished: ({ sid = '' }) => {
+      for (const participant of this.#remoteParticipants.values()) {
+        const track = participant.removeDataTrack(sid);
+        if (track) this.#emitter.emit('dataTrackUnpublished', { participant, track });
+      }
+    },
     reconnecting: () => this.#emitter.emit('reconnecting', {}),
     reconnected: () => this.#emitter.emit('reconnected', {}),
     disconnected: ({ reason: number }) => {
@@ -777,16 +796,6 @@ function roomInfo(info: Partial<EventValue<'roomUpdated'>> | undefined): RoomInf
     numPublishers: info?.numPublishers ?? 0,
     activeRecording: info?.activeRecording ?? false,
   };
-}
-
-/** Settles as `work` does, or rejects with the signal's reason as soon as that is aborted. */
-function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
-  if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
 
 /** Every error of a connect says how long it took, and what can be done about it. */

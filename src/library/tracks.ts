@@ -1,5 +1,6 @@
 import { type AudioFrame, AudioSource, AudioStream, type AudioStreamOptions } from './audio.js';
 import { checkFlag, checkInstance, checkInteger, checkOneOf, checkText } from './check.js';
+import { EncodedVideoSource } from './encoded-video.js';
 import { LibraryEngine } from './engine.js';
 import { type TrackKind, type TrackSource, trackKind, trackSource } from './values.js';
 import { type VideoFrame, VideoSource, VideoStream, type VideoStreamOptions } from './video.js';
@@ -134,11 +135,12 @@ export class LocalAudioTrack extends LocalTrack {
 
 /** Video of a source, as `publishTrack` takes it. */
 export class LocalVideoTrack extends LocalTrack {
-  readonly source: VideoSource;
+  readonly source: VideoSource | EncodedVideoSource;
 
-  constructor(name: string, source: VideoSource) {
-    const { handle } = checkInstance('the source of a video track', source, VideoSource);
-    const request = { name: checkText('the name of a track', name), sourceHandle: handle };
+  constructor(name: string, source: VideoSource | EncodedVideoSource) {
+    if (!(source instanceof EncodedVideoSource))
+      checkInstance('the source of a video track', source, VideoSource);
+    const request = { name: checkText('the name of a track', name), sourceHandle: source.handle };
     super(name, LibraryEngine.shared.request('createVideoTrack', request).track?.handle?.id);
     this.source = source;
   }

@@ -1,10 +1,26 @@
 import { OffhookError } from '../errors/index.js';
 import { type EventOf, type InitOf, protocol, type RequestOf } from '../ffi/index.js';
-import { convertPicture, flipped, packedPicture, pictureBytes, planeSizes } from '../video/index.js';
-import { checkBytes, checkFlag, checkInteger, checkObject, checkOneOf, checkOptions } from './check.js';
+import {
+  convertPicture,
+  flipped,
+  type PictureFormat,
+  packedPicture,
+  pictureBytes,
+  planeSizes,
+} from '../video/index.js';
+import {
+  checkBytes,
+  checkFlag,
+  checkInteger,
+  checkObject,
+  checkOneOf,
+  checkOptions,
+  checkSignal,
+} from './check.js';
 import { LibraryEngine } from './engine.js';
+import { FrameStream } from './inbox.js';
 
-const bufferTypes = {
+const bufferTypes: Record<VideoFormat, number> = {
   rgba: protocol.VideoBufferType.RGBA,
   abgr: protocol.VideoBufferType.ABGR,
   argb: protocol.VideoBufferType.ARGB,
@@ -19,21 +35,11 @@ const bufferTypes = {
 };
 
 /**
- * How the pixels of a picture lie in memory. Those of RGB name their bytes in the order of addresses; those of YUV are
- * planes one after another, `nv12` with U and V interleaved, `i010` with 10 bits in two bytes (little endian).
+ * How the pixels of a picture lie in memory. `rgba`, `abgr`, `argb`, `bgra` and `rgb24` name their bytes in the order of
+ * addresses; `i420`, `i420a`, `i422`, `i444`, `i010` and `nv12` are planes one after another, `nv12` with U and V
+ * interleaved, `i010` with 10 bits in two bytes (little endian).
  */
-export type VideoFormat =
-  | 'rgba'
-  | 'abgr'
-  | 'argb'
-  | 'bgra'
-  | 'rgb24'
-  | 'i420'
-  | 'i420a'
-  | 'i422'
-  | 'i444'
-  | 'i010'
-  | 'nv12';
+export type VideoFormat = PictureFormat;
 
 /** Clockwise turn, in degrees, that makes a picture upright. */
 export type VideoRotation = 0 | 90 | 180 | 270;
@@ -52,9 +58,19 @@ export interface VideoFrame {
 }
 
 const rotations = ['0', '90', '180', '270'];
+export type VideoCodec = 'vp8' | 'vp9' | 'h264' | 'av1';
+
+/** @internal */
+export const codecNumbers: Record<VideoCodec, number> = {
+  vp8: protocol.FfiVideoCodec.VP8,
+  vp9: protocol.FfiVideoCodec.VP9,
+  h264: protocol.FfiVideoCodec.H264,
+  av1: protocol.FfiVideoCodec.AV1,
+};
+
 const formats = Object.keys(bufferTypes) as VideoFormat[];
-/** WebRTC's codecs end there. */
-const maxSide = 16_384;
+/** WebRTC's codecs end there. @internal */
+export const maxSide = 16_384;
 
 function checkFrame(what: string, frame: VideoFrame): void {
   checkObject(`${what}: the frame`, frame);
@@ -191,82 +207,49 @@ export interface VideoStreamOptions {
   format?: VideoFormat;
   /** Frames that wait for a program that is slow; beyond them the oldest are dropped. Default 1: the newest. */
   queueSizeFrames?: number;
+  /** Aborting it closes the stream; a loop over it throws the signal's reason. */
+  signal?: AbortSignal;
 }
 
 type FfiFrame = Extract<EventOf<'videoStreamEvent'>['message'], { case: 'frameReceived' }>['value'];
 
 /** The frames of a track, in the format that was asked for, the newest first. Iterate over it; it ends with the track. */
-export class VideoStream implements AsyncIterable<VideoFrame> {
-  readonly #engine = LibraryEngine.shared;
-  readonly #handle: bigint;
+export class VideoStream extends FrameStream<VideoFrame, FfiFrame> {
   readonly #format: VideoFormat;
-  readonly #maxWaiting: number;
-  /** Lent by the engine: copied when they are read, given back without that when they are dropped. */
-  readonly #waiting: FfiFrame[] = [];
-  #isOver = false;
-  #error: OffhookError | undefined;
-  #wake: () => void = () => {};
-  /** Frames that were dropped because the program read too slowly. */
-  droppedFrames = 0;
 
   /** @internal `RemoteVideoTrack.openStream` makes them. */
   constructor(trackHandle: bigint, options: VideoStreamOptions) {
-    checkOptions('the options of a video stream', options, ['format', 'queueSizeFrames']);
-    const { format = 'i420', queueSizeFrames = 1 } = options;
-    this.#format = checkOneOf('format', format, formats);
-    this.#maxWaiting = checkInteger('queueSizeFrames', queueSizeFrames, 1, 1_000);
-    const { stream } = this.#engine.request('newVideoStream', {
+    checkOptions('the options of a video stream', options, ['format', 'queueSizeFrames', 'signal']);
+    const { format = 'i420', queueSizeFrames = 1, signal } = options;
+    checkOneOf('format', format, formats);
+    checkSignal(signal);
+    super(checkInteger('queueSizeFrames', queueSizeFrames, 1, 1_000));
+    this.#format = format;
+    const { stream } = this.engine.request('newVideoStream', {
       trackHandle,
       type: protocol.VideoStreamType.VIDEO_STREAM_NATIVE,
       format: bufferTypes[format],
       normalizeStride: true,
       queueSizeFrames,
     });
-    this.#handle = stream?.handle?.id ?? 0n;
-    this.#engine.listen(this.#handle, (message) => {
+    this.listen(stream?.handle?.id ?? 0n, signal, (message) => {
       if (message.case !== 'videoStreamEvent') return;
       const event = message.value.message;
-      if (event.case === 'frameReceived') this.#take(event.value);
-      else if (event.case === 'eos') this.#end();
+      // Lent by the engine: copied when it is read, given back without that when it is dropped.
+      if (event.case === 'frameReceived') this.arrived.push(event.value);
+      else if (event.case === 'eos') this.ended();
     });
   }
 
-  /** Stops the stream; a loop over it ends. */
-  close(): void {
-    this.#engine.drop(this.#handle);
-    for (const { buffer } of this.#waiting.splice(0)) this.#engine.drop(buffer?.handle?.id);
-    this.#end();
-  }
-
-  /** `using` calls it: as `close`. */
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  /** @throws OffhookError `OFFHOOK_NOT_SUPPORTED` when the package that decodes video is not installed */
-  async *[Symbol.asyncIterator](): AsyncGenerator<VideoFrame, void, void> {
-    try {
-      for (;;) {
-        const frame = this.#waiting.shift();
-        if (frame) yield this.#copyOf(frame);
-        else if (this.#error) throw this.#error;
-        else if (this.#isOver) return;
-        else {
-          await new Promise<void>((resolve) => {
-            this.#wake = resolve;
-          });
-        }
-      }
-    } finally {
-      this.close();
-    }
+  protected override dropped({ buffer }: FfiFrame): void {
+    this.engine.drop(buffer?.handle?.id);
   }
 
   /** Runs for each frame that the program reads. */
-  #copyOf({ buffer, timestampUs, rotation = 0 }: FfiFrame): VideoFrame {
+  protected override frameOf({ buffer, timestampUs, rotation = 0 }: FfiFrame): VideoFrame {
     const { dataPtr, width = 0, height = 0 } = buffer?.info ?? {};
-    const data = this.#engine.copyOf(dataPtr, pictureBytes(this.#format, width, height));
-    this.#engine.drop(buffer?.handle?.id);
+    const data = this.engine.copyOf(dataPtr, pictureBytes(this.#format, width, height));
+    this.engine.drop(buffer?.handle?.id);
     return {
       data,
       format: this.#format,
@@ -275,21 +258,5 @@ export class VideoStream implements AsyncIterable<VideoFrame> {
       rotation: (rotation * 90) as VideoRotation,
       timestampUs: Number(timestampUs ?? 0n),
     };
-  }
-
-  #take(frame: FfiFrame): void {
-    if (this.#isOver) this.#engine.drop(frame.buffer?.handle?.id);
-    else this.#waiting.push(frame);
-    if (this.#waiting.length > this.#maxWaiting) {
-      this.#engine.drop(this.#waiting.shift()?.buffer?.handle?.id);
-      this.droppedFrames++;
-    }
-    this.#wake();
-  }
-
-  #end(): void {
-    this.#error = this.#engine.takeFailure(this.#handle);
-    this.#isOver = true;
-    this.#wake();
   }
 }

@@ -87,6 +87,26 @@ describe('the examples', () => {
     }
   });
 
+  const tokensOf = (room: string, ...identities: string[]) =>
+    Promise.all(identities.map((identity) => makeToken(stage.server, room, identity)));
+
+  test('data-tracks.mjs: frames are read, with the schema that describes them', async () => {
+    const tokens = await tokensOf(stage.newRoom(), 'thermometer', 'display');
+    const output = await run('data-tracks.mjs', 'native', [stage.server.url, ...tokens]);
+    expect(output[0]).toBe('thermometer publishes kitchen as json');
+    expect(output[1]).toMatch(/^its frames are \{"type":"object"/);
+    expect(output.slice(2)).toHaveLength(3);
+    for (const line of output.slice(2)) expect(line).toMatch(/^a frame of \d+ ms ago: \{"celsius":\d+\}$/);
+  });
+
+  test('encoded-video.mjs: what the program encodes is seen', async () => {
+    const tokens = await tokensOf(stage.newRoom(), 'camera', 'viewer');
+    const output = await run('encoded-video.mjs', 'native', [stage.server.url, ...tokens]);
+    const lumas = output.flatMap((line) => /sees 320 x 180, luma (\d+)/.exec(line)?.[1] ?? []).map(Number);
+    expect(lumas).toHaveLength(5);
+    for (const luma of lumas) expect(Math.abs(luma - 125)).toBeLessThan(35);
+  });
+
   test('library.mjs: a wrong token is one line that says so', async () => {
     const program = new Program(join(examples, 'library.mjs'), {
       engine: 'native',

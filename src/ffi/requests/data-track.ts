@@ -134,6 +134,7 @@ class FfiDataTrackStream {
       },
       (error: unknown) => {
         log.warn(`a data track cannot be subscribed to: ${describeError(error)}`);
+        this.#context.library?.failed(BigInt(this.#handle), error);
         const { failure, message } = failureOfDataTrack(error);
         const code =
           {
