@@ -208,6 +208,7 @@ export class LocalDataTrack {
     this.#engine.request('localDataTrackUnpublish', { trackHandle: this.#handle });
   }
 
+  /** `using` calls it: as `unpublish`. */
   [Symbol.dispose](): void {
     this.unpublish();
   }

@@ -131,6 +131,7 @@ export class EncodedVideoSource {
     this.#engine.drop(this.#handle);
   }
 
+  /** `using` calls it: as `close`. */
   [Symbol.dispose](): void {
     this.close();
   }

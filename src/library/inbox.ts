@@ -116,6 +116,7 @@ export abstract class FrameStream<Frame, Arrived = Frame> implements AsyncIterab
     this.#stop(undefined);
   }
 
+  /** `using` calls it: as `close`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -1,13 +1,6 @@
 import { OffhookError } from '../errors/index.js';
-import { type EventOf, type InitOf, protocol, type RequestOf } from '../ffi/index.js';
-import {
-  convertPicture,
-  flipped,
-  type PictureFormat,
-  packedPicture,
-  pictureBytes,
-  planeSizes,
-} from '../video/index.js';
+import { type InitOf, protocol, type RequestOf } from '../ffi/index.js';
+import { convertPicture, flipped, packedPicture, pictureBytes, planeSizes } from '../video/index.js';
 import {
   checkBytes,
   checkFlag,
@@ -39,7 +32,18 @@ const bufferTypes: Record<VideoFormat, number> = {
  * addresses; `i420`, `i420a`, `i422`, `i444`, `i010` and `nv12` are planes one after another, `nv12` with U and V
  * interleaved, `i010` with 10 bits in two bytes (little endian).
  */
-export type VideoFormat = PictureFormat;
+export type VideoFormat =
+  | 'rgba'
+  | 'abgr'
+  | 'argb'
+  | 'bgra'
+  | 'rgb24'
+  | 'i420'
+  | 'i420a'
+  | 'i422'
+  | 'i444'
+  | 'i010'
+  | 'nv12';
 
 /** Clockwise turn, in degrees, that makes a picture upright. */
 export type VideoRotation = 0 | 90 | 180 | 270;
@@ -211,10 +215,15 @@ export interface VideoStreamOptions {
   signal?: AbortSignal;
 }
 
-type FfiFrame = Extract<EventOf<'videoStreamEvent'>['message'], { case: 'frameReceived' }>['value'];
+/** A picture in the engine's memory: copied when it is read, given back without that when it is dropped. */
+interface LentPicture {
+  buffer?: { handle?: { id?: bigint }; info?: { dataPtr?: bigint; width?: number; height?: number } };
+  timestampUs?: bigint;
+  rotation?: number;
+}
 
 /** The frames of a track, in the format that was asked for, the newest first. Iterate over it; it ends with the track. */
-export class VideoStream extends FrameStream<VideoFrame, FfiFrame> {
+export class VideoStream extends FrameStream<VideoFrame, LentPicture> {
   readonly #format: VideoFormat;
 
   /** @internal `RemoteVideoTrack.openStream` makes them. */
@@ -235,18 +244,17 @@ export class VideoStream extends FrameStream<VideoFrame, FfiFrame> {
     this.listen(stream?.handle?.id ?? 0n, signal, (message) => {
       if (message.case !== 'videoStreamEvent') return;
       const event = message.value.message;
-      // Lent by the engine: copied when it is read, given back without that when it is dropped.
       if (event.case === 'frameReceived') this.arrived.push(event.value);
       else if (event.case === 'eos') this.ended();
     });
   }
 
-  protected override dropped({ buffer }: FfiFrame): void {
+  protected override dropped({ buffer }: LentPicture): void {
     this.engine.drop(buffer?.handle?.id);
   }
 
   /** Runs for each frame that the program reads. */
-  protected override frameOf({ buffer, timestampUs, rotation = 0 }: FfiFrame): VideoFrame {
+  protected override frameOf({ buffer, timestampUs, rotation = 0 }: LentPicture): VideoFrame {
     const { dataPtr, width = 0, height = 0 } = buffer?.info ?? {};
     const data = this.engine.copyOf(dataPtr, pictureBytes(this.#format, width, height));
     this.engine.drop(buffer?.handle?.id);

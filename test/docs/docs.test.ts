@@ -90,7 +90,10 @@ describe('the documentation', () => {
       colon === ':' || signature!.startsWith('constructor(');
     expect(methods.length).toBeGreaterThan(50);
     expect(methods.filter((method) => !isCommented(method)).map(([, signature]) => signature)).toEqual([]);
-    const named = new Set([...page.matchAll(/^### (\w+)/gm)].map(([, name]) => name!));
+    const parameters = [...page.matchAll(/^`(?:abstract )?class \w+<([^>]*)>/gm)].flatMap(([, list]) =>
+      list!.split(/\W+/),
+    );
+    const named = new Set([...page.matchAll(/^### (\w+)/gm)].map(([, name]) => name!).concat(parameters));
     const code = [...page.matchAll(/^- `([^`]*)`|^```typescript\n([\s\S]*?)^```/gm)].flatMap(
       ([, signature, block]) =>
         signature ?? (/^(?:export )?(?:interface|type|class|abstract) /.test(block!) ? block! : []),
