@@ -1,7 +1,7 @@
 import { figure, rowsOf } from './report.mjs';
 
 const style = `
-:root { color-scheme: light dark; --ink: #1c2430; --faint: #66707d; --paper: #fff; --line: #d8dde3; --native: #8a93a0; --offhook: #2f7d5b; --worse: #a8690f; }
+:root { color-scheme: light dark; --ink: #1c2430; --faint: #66707d; --paper: #fff; --line: #d8dde3; --native: #8a93a0; --offhook: #2f7d5b; --worse: #9c600c; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --faint: #9aa5b3; --paper: #14181e; --line: #323a45; --native: #77818e; --offhook: #5cbf93; --worse: #e0a445; } }
 body { margin: 0 auto; padding: 1.25rem 1rem 3rem; max-width: 60rem; background: var(--paper); color: var(--ink); font: 15px/1.45 system-ui, sans-serif; }
 h1 { font-size: 1.4rem; margin: 0 0 .25rem; } .faint { color: var(--faint); }

@@ -1,7 +1,7 @@
 /** Style of the report page: one column on a phone, light and dark, outcomes told by word and pattern, not colour alone. */
 export const pageStyle = `
 :root { color-scheme: light dark; --ink: #1c2430; --faint: #66707d; --paper: #fff; --line: #d8dde3; --track: #f1f3f6;
-  --ok: #2f7d5b; --bad: #b3372f; --late: #a8690f; --gone: #8a93a0; }
+  --ok: #2f7d5b; --bad: #b3372f; --late: #9c600c; --gone: #8a93a0; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6eaf0; --faint: #9aa5b3; --paper: #14181e; --line: #323a45; --track: #1e242c;
     --ok: #5cbf93; --bad: #ef7b72; --late: #e0a445; --gone: #77818e; }

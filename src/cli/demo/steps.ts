@@ -23,7 +23,7 @@ const callerSays: Record<string, Omit<CallStep, 'atMs' | 'who'>> = {
   greeted: { what: 'hears the agent', mark: 'agent heard' },
   speaks: { what: 'says: “Hello, this is a caller. Is anybody there?”', mark: 'caller speaks' },
   answered: { what: 'hears the answer', mark: 'answer' },
-  'hung-up': { what: 'hangs up, content', mark: 'hangs up' },
+  'hung-up': { what: 'hangs up: the call went well', mark: 'hangs up' },
   'gave-up': { what: 'has heard nothing and gives up', mark: 'gives up' },
 };
 

@@ -122,7 +122,7 @@ export function ladderPicture({ ladder }: Pick<CallRecord, 'ladder'>): string {
   });
   const peer = ladder[0]?.peer ?? 'phone';
   return `<svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="Ladder of SIP messages" class="ladder">
-<style>.ladder text{font:12px system-ui,sans-serif;fill:currentColor}.ladder .t{fill:var(--faint)}\
+<style>.ladder text{font:12.5px system-ui,sans-serif;fill:currentColor}.ladder .t{fill:var(--faint)}\
 .ladder path{stroke:currentColor;fill:none}</style>
 <text x="${left}" y="16" text-anchor="middle">${escapeHtml(peer)}</text>
 <text x="${right}" y="16" text-anchor="middle">offhook</text>
