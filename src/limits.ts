@@ -16,7 +16,7 @@ export const limits = {
     value: 2 ** 31 - 1,
     unit: 'ms',
     source: 'Node.js: a timer that is set further ahead fires at once',
-    effect: 'A longer duration is refused where it enters.',
+    effect: 'A longer duration is refused, or counts as this one.',
   },
   signalMessage: {
     value: 16 * 1024 * 1024,
@@ -306,7 +306,7 @@ export const limits = {
   },
 } as const satisfies Limits;
 
-/** A duration from outside as a timer takes it: one that is too long is as good as the longest. */
+/** A duration from outside as a timer takes it: a longer one than that counts as the longest. */
 export function timerMs(ms: number): number {
   return Math.min(ms, limits.timer.value);
 }

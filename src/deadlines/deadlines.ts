@@ -1,4 +1,5 @@
 import { OffhookError } from '../errors/index.js';
+import { limits } from '../limits.js';
 
 /** Default deadlines in milliseconds; every one of them can be set by ConnectOptions. */
 export const defaultDeadlinesMs = {
@@ -29,10 +30,9 @@ export function deadlineVariable(name: keyof Deadlines): string {
 
 function readMs(source: string, value: unknown): number {
   const ms = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
-  // Node's timers fire at once when they are set further ahead than 2^31 - 1 ms.
-  if (ms >= 1 && ms <= 0x7fff_ffff) return ms;
+  if (ms >= 1 && ms <= limits.timer.value) return ms;
   throw new OffhookError('OFFHOOK_INVALID_REQUEST', `${source} is no deadline: ${JSON.stringify(value)}`, {
-    advice: 'Give a number of milliseconds of at least 1.',
+    advice: `Give a number of milliseconds from 1 to ${limits.timer.value}.`,
   });
 }
 

@@ -70,14 +70,23 @@ class ClientService {
     }
   }
 
+  /** The program waits for it: what fails is logged. */
+  async #disposeServer(): Promise<void> {
+    try {
+      await this.#server.dispose();
+    } catch (error) {
+      log.error(`not everything could be closed: ${describeError(error)}`);
+    }
+  }
+
   /** The process is ending. */
   async #leave(id: number): Promise<void> {
-    await this.#server.dispose();
+    await this.#disposeServer();
     this.#answerWith(id, () => ({ ...nothing, ...this.#server.outbox.takeOpenedAndClosed() }));
   }
 
   async #dispose(): Promise<void> {
-    await this.#server.dispose();
+    await this.#disposeServer();
     if (logs.capturedBy === this.#capture) logs.capturedBy = undefined;
     this.#send({ type: 'disposed', closed: this.#server.outbox.takeOpenedAndClosed().closed });
   }

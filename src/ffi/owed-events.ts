@@ -2,10 +2,12 @@ import { OffhookError } from '../errors/index.js';
 import { failureOf } from './callbacks.js';
 import { type EventInit, encodeEvent } from './outbox.js';
 import { DisconnectReason } from './protocol.js';
-import type { Owed } from './wire.js';
+import type { ErrorRecord, Owed } from './wire.js';
 
-/** The events that a program still gets when the engine is lost, encoded. */
-export function owedEvents(owed: Owed): Uint8Array[] {
+const engineGone: ErrorRecord = { code: 'OFFHOOK_CLOSED', message: 'the engine has ended' };
+
+/** The events that a program still gets when the engine does not settle them, encoded. */
+export function owedEvents(owed: Owed, reason: ErrorRecord = engineGone): Uint8Array[] {
   if ('roomHandle' in owed) {
     const { roomHandle } = owed;
     const reason = DisconnectReason.UNKNOWN_REASON;
@@ -26,13 +28,13 @@ export function owedEvents(owed: Owed): Uint8Array[] {
       } as EventInit),
     ];
   }
-  const gone = new OffhookError('OFFHOOK_CLOSED', 'the engine is gone');
+  const { code, message, ...details } = reason;
+  const error = new OffhookError(code, message, details);
   if ('reader' in owed) {
     const { reader, readerHandle } = owed;
-    const error = { description: gone.message };
-    const detail = { case: 'eos' as const, value: { error, attributes: {} } };
+    const detail = { case: 'eos' as const, value: { error: { description: error.message }, attributes: {} } };
     return [encodeEvent({ case: reader, value: { readerHandle, detail } } as EventInit)];
   }
   const { callback, asyncId } = owed;
-  return [encodeEvent({ case: callback, value: { ...failureOf[callback](gone), asyncId } } as EventInit)];
+  return [encodeEvent({ case: callback, value: { ...failureOf[callback](error), asyncId } } as EventInit)];
 }

@@ -90,6 +90,7 @@ export class FfiServer {
       this.#respond(message.case, message.value as never);
     } catch (error) {
       if (context.promised) context.fail(context.promised, error);
+      else log.debug(`a request that has no answer failed: ${describeError(error)}`);
     } finally {
       context.promised = undefined;
       context.libraryConnect = undefined;

@@ -104,7 +104,13 @@ export class EncodedVideoSource {
       height: checkInteger('captureFrame: height', height, 1, maxSide),
       timestampUs: BigInt(timestampUs),
     });
-    return laterContent(this.#engine.rawRequest(request), captureNumber, Accepted).accepted ?? false;
+    return (
+      laterContent(
+        this.#engine.rawRequest(() => request),
+        captureNumber,
+        Accepted,
+      ).accepted ?? false
+    );
   }
 
   /** What has been asked for since the last call. Look before each frame that is encoded. */
@@ -112,7 +118,7 @@ export class EncodedVideoSource {
     this.#checkOpen('takeFeedback');
     const request = encodeLater(feedbackNumber, TakeFeedback, { sourceHandle: this.#handle });
     const { keyframeRequested, rateControl } = laterContent(
-      this.#engine.rawRequest(request),
+      this.#engine.rawRequest(() => request),
       feedbackNumber,
       Feedback,
     );

@@ -36,6 +36,7 @@ interface Pending {
  */
 export class LibraryEngine {
   static #shared: LibraryEngine | undefined;
+  static #sink: ((record: LogRecord) => void) | undefined;
   readonly #thread = new EngineThread(true);
   readonly #pending = new Map<bigint, Pending>();
   readonly #failures = new Map<bigint, ErrorRecord>();
@@ -46,11 +47,12 @@ export class LibraryEngine {
   readonly #logs = new Logs();
   #lastConnectId = 0n;
 
-  /** Starts the engine thread at the first call. */
+  /** Starts the engine thread at the first call, and once more after it has ended. */
   static get shared(): LibraryEngine {
-    if (!LibraryEngine.#shared) {
+    if (!LibraryEngine.#shared || LibraryEngine.#shared.#thread.isLost) {
       checkEnvironment();
       LibraryEngine.#shared = new LibraryEngine();
+      if (LibraryEngine.#sink) LibraryEngine.#shared.captureLogs(LibraryEngine.#sink);
     }
     return LibraryEngine.#shared;
   }
@@ -74,15 +76,17 @@ export class LibraryEngine {
     value: InitOf<RequestOf<Name>>,
     library?: LibraryConnect,
   ): ResponseOf<Name> {
-    const request = new protocol.FfiRequest({ message: { case: name, value } } as never);
-    const response = protocol.FfiResponse.fromBinary(this.rawRequest(request.toBinary(), library));
-    return response.message.value as ResponseOf<Name>;
+    const response = this.rawRequest(
+      () => new protocol.FfiRequest({ message: { case: name, value } } as never).toBinary(),
+      library,
+    );
+    return protocol.FfiResponse.fromBinary(response).message.value as ResponseOf<Name>;
   }
 
   /** As `request`, of messages that the bindings do not have: an encoded FfiRequest, answered by an encoded FfiResponse. */
-  rawRequest(request: Uint8Array, library?: LibraryConnect): Uint8Array {
+  rawRequest(encode: () => Uint8Array, library?: LibraryConnect): Uint8Array {
     try {
-      return this.#thread.request(request, library);
+      return this.#thread.request(encode(), library);
     } catch (error) {
       throw asOffhookError(error);
     }
@@ -146,6 +150,7 @@ export class LibraryEngine {
 
   /** Hands the log records of the engine and of the library to `sink`, at every level. */
   captureLogs(sink: (record: LogRecord) => void): void {
+    LibraryEngine.#sink = sink;
     this.#logs.capturedBy = (records) => {
       for (const record of records) {
         try {
@@ -233,12 +238,11 @@ function fromRecord({ code, message, ...details }: ErrorRecord): OffhookError {
   return new OffhookError(code, message, details);
 }
 
-/** Errors of the engine thread carry a record; others say that the thread itself is in trouble. */
+/** Errors of the engine thread carry a record; others are of a request that cannot be encoded. */
 function asOffhookError(error: unknown): OffhookError {
   const record = error instanceof Error ? (error.cause as ErrorRecord | undefined) : undefined;
   if (record?.code) return fromRecord(record);
-  return new OffhookError('OFFHOOK_CLOSED', describeError(error), {
-    advice: 'Connect again: the engine thread is started anew.',
+  return new OffhookError('OFFHOOK_INVALID_REQUEST', `the request cannot be sent: ${describeError(error)}`, {
     cause: error,
   });
 }

@@ -1,7 +1,5 @@
+import { timerMs } from '../limits.js';
 import { Boundary } from './boundary.js';
-
-/** The longest delay that Node's timers take; they fire a longer one at once. */
-const maxDelayMs = 2 ** 31 - 1;
 
 /** A timer that can be cancelled; cancelling twice, or after it has fired, changes nothing. */
 export interface Timer {
@@ -34,13 +32,10 @@ export function startTimeout(
   let dueMs = 0;
   const wait = () => {
     const remainingMs = Math.max(0, Math.ceil(dueMs - performance.now()));
-    timer = setTimeout(
-      () => {
-        if (performance.now() < dueMs) wait();
-        else fire();
-      },
-      Math.min(maxDelayMs, remainingMs),
-    );
+    timer = setTimeout(() => {
+      if (performance.now() < dueMs) wait();
+      else fire();
+    }, timerMs(remainingMs));
     if (!keepsProcess) timer.unref();
   };
   const restart = () => {

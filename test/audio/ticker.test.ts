@@ -1,5 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { systemClock } from '../../src/audio/clock.js';
 import { Ticker } from '../../src/audio/ticker.js';
+import { limits } from '../../src/limits.js';
 import { ManualClock } from './manual-clock.js';
 
 function makeTicker() {
@@ -56,4 +58,13 @@ describe('Ticker', () => {
     clock.advance(20);
     expect(dueMs).toEqual([10, 20]);
   });
+});
+
+test("the system's clock does not call back at once after a time that is too long for a timer", () => {
+  const timers = vi.spyOn(globalThis, 'setTimeout');
+  // Session-Expires of a telephone may be as large.
+  const cancel = systemClock.schedule(() => {}, 0x7fff_ffff * 1_000);
+  expect(timers.mock.lastCall![1]).toBe(limits.timer.value);
+  cancel();
+  timers.mockRestore();
 });

@@ -177,8 +177,8 @@ describeWith(['livekit-server'], 'a process in a room', () => {
       NODE_OPTIONS: `--require ${endOfThread}`,
     });
     expect(code).toBe(0);
-    expect(capture).toMatch(/engine is gone/);
-    expect(request).toMatch(/engine thread is gone/);
+    expect(capture).toMatch(/engine thread has ended/);
+    expect(request).toMatch(/engine thread has ended.*OFFHOOK_CLOSED/);
   });
 
   test('exits with its own code in mid-call', async () => {

@@ -1,3 +1,4 @@
+import { Duration } from '@bufbuild/protobuf';
 import {
   SIPDispatchRule,
   SIPDispatchRuleCallee,
@@ -7,8 +8,10 @@ import {
   SIPInboundTrunkInfo,
 } from '@livekit/protocol';
 import { describe, expect, test } from 'vitest';
+import { limits } from '../../src/limits.js';
 import { SipDirectory } from '../../src/sip/gateway/directory.js';
 import { dispatch, matchesAddress, matchTrunk } from '../../src/sip/gateway/dispatch.js';
+import { durationMs } from '../../src/sip/gateway/inbound-call.js';
 
 const facts = {
   sourceAddress: '192.0.2.7',
@@ -180,4 +183,14 @@ describe('the directory', () => {
     directory.replaceRule(sipDispatchRuleId, new SIPDispatchRuleInfo({ rule: direct('b') }));
     expect(directory.rules.size).toBe(1);
   });
+});
+
+describe('a duration of a trunk', () => {
+  test.each([
+    ['a second and a half', new Duration({ seconds: 1n, nanos: 5e8 }), 1_500],
+    ['a month, which no timer takes', new Duration({ seconds: 2_592_000n }), limits.timer.value],
+    ['none', undefined, undefined],
+    ['nothing', new Duration(), undefined],
+    ['less than nothing', new Duration({ seconds: -5n }), undefined],
+  ])('of %s', (_what, duration, ms) => expect(durationMs(duration)).toBe(ms));
 });

@@ -3,6 +3,7 @@ import type {
   Attachment,
   Delivery,
   EngineClient,
+  ErrorRecord,
   EventsMessage,
   FromEngine,
   LibraryConnect,
@@ -95,6 +96,24 @@ function answerError(answer: Extract<Answer, { error: string }>): Error {
   return new Error(answer.error, 'record' in answer ? { cause: answer.record } : undefined);
 }
 
+/** What this thread itself says of a request, as the engine would: with a code in the text, and as a record. */
+function failure(record: ErrorRecord): Error {
+  const advice = record.advice ? ` ${record.advice}` : '';
+  return new Error(`${record.message}.${advice} [${record.code}]`, { cause: record });
+}
+
+const gone = (reason: string): ErrorRecord => ({
+  code: 'OFFHOOK_CLOSED',
+  message: `offhook's engine thread has ended: ${reason}`,
+});
+
+/** A request holds what cannot be sent to another thread: a function, a symbol, a buffer that was transferred. */
+const notCloned = (error: unknown): ErrorRecord => ({
+  code: 'OFFHOOK_INVALID_REQUEST',
+  message: `the request cannot be sent to the engine thread: ${error instanceof Error ? error.message : String(error)}`,
+  advice: 'Give numbers, texts, flags, and buffers that are not transferred elsewhere.',
+});
+
 let thread: { worker: threads.Worker; clients: threads.MessagePort } | undefined;
 
 /** The thread of this process, and the port that it takes its clients from; they all share it. */
@@ -180,6 +199,11 @@ class EngineThread {
       wake: (source) => this.#post({ type: 'captured', source }),
       onCaptured: (ids) => this.#onCaptured(ids),
     });
+  }
+
+  /** The thread has ended; every request fails. */
+  get isLost(): boolean {
+    return this.#lost !== undefined;
   }
 
   initialize(captureLogs: boolean, sdkVersion: string): void {
@@ -315,12 +339,36 @@ class EngineThread {
 
   #flush = (): void => {
     if (this.#posted.length === 0 || this.#lost) return;
-    this.#port.postMessage(
-      { type: 'posted', requests: this.#posted } satisfies ToEngine,
-      pictures(this.#posted),
-    );
+    const requests = this.#posted;
     this.#posted = [];
+    try {
+      this.#sendPosted(requests);
+    } catch {
+      // Nothing was sent. One of them cannot be cloned, which must not cost the others.
+      for (const request of requests) {
+        try {
+          this.#sendPosted([request]);
+        } catch (error) {
+          this.#refuse(request, notCloned(error));
+        }
+      }
+    }
   };
+
+  /** @throws DataCloneError when one of them cannot be cloned; none is sent then */
+  #sendPosted(requests: PostedRequest[]): void {
+    this.#port.postMessage({ type: 'posted', requests } satisfies ToEngine, pictures(requests));
+  }
+
+  #refuse({ promised }: PostedRequest, reason: ErrorRecord): void {
+    if (!promised) {
+      process.stderr.write(`offhook: ${failure(reason).message}\n`);
+      return;
+    }
+    const owed = this.#open.get(promised.id);
+    this.#open.delete(promised.id);
+    if (owed) void this.#settle([owed], reason).finally(() => this.#keepAliveIfOpen());
+  }
 
   /** After what was posted before. */
   #post(message: ToEngine): void {
@@ -329,7 +377,7 @@ class EngineThread {
   }
 
   #ask(messageFor: (id: number) => ToEngine, deadlineMs = this.#deadlineMs): Uint8Array {
-    if (this.#lost) throw new Error(`offhook's engine thread is gone: ${this.#lost.message}`);
+    if (this.#lost) throw failure(gone(this.#lost.message));
     const id = ++this.#lastId;
     const answer = this.#waitForAnswer(id, messageFor(id), deadlineMs);
     this.#deadlineMs = answerDeadlineMs;
@@ -342,19 +390,25 @@ class EngineThread {
   #waitForAnswer(id: number, message: ToEngine, deadlineMs: number): Answer {
     const untilMs = performance.now() + deadlineMs;
     let seen = Atomics.load(this.#answered, 0);
-    this.#post(message);
+    this.#flush();
+    try {
+      this.#port.postMessage(message);
+    } catch (error) {
+      throw failure(notCloned(error));
+    }
     while (true) {
       const received = threads.receiveMessageOnPort(this.#answers);
       if (received) {
         const answer: Answer = received.message;
-        if (answer.id === 'start') this.#lost = new Error(answer.error);
+        if (answer.id === 'start') this.#onLost(new Error(answer.error));
         // An earlier one is the late answer to a request that was given up.
         if (answer.id === id || answer.id === 'start') return answer;
         continue;
       }
       const remainingMs = untilMs - performance.now();
       if (remainingMs <= 0) {
-        throw new Error(`offhook's engine thread did not answer within ${deadlineMs} ms`);
+        const late = `offhook's engine thread did not answer within ${deadlineMs} ms`;
+        throw failure({ code: 'OFFHOOK_DEADLINE', message: late });
       }
       Atomics.wait(this.#answered, 0, seen, remainingMs);
       seen = Atomics.load(this.#answered, 0);
@@ -486,7 +540,9 @@ class EngineThread {
   #onLost(error: Error): void {
     if (this.#lost) return;
     this.#lost = error;
-    process.stderr.write(`offhook: the engine thread is gone, its rooms are disconnected: ${error.stack}\n`);
+    process.stderr.write(
+      `offhook: the engine thread has ended, its rooms are disconnected: ${error.stack}\n`,
+    );
     const captures = this.#captures.takeAll().map((id) => {
       return { callback: 'captureAudioFrame', asyncId: BigInt(id) } as const;
     });
@@ -494,13 +550,20 @@ class EngineThread {
     this.#open.clear();
     for (const resolve of this.#disposing.splice(0)) resolve();
     this.#port.close();
-    void this.#settle(owed);
+    void this.#settle(owed, gone(error.message));
   }
 
-  /** Tells the program the end of what the lost thread leaves open. */
-  async #settle(owed: Owed[]): Promise<void> {
+  /** Tells the program the end of what the engine does not settle, each in a turn of its own. */
+  async #settle(owed: Owed[], error: ErrorRecord): Promise<void> {
     const { owedEvents } = await import('../owed-events.js');
-    for (const event of owed.flatMap(owedEvents)) setImmediate(() => this.onEvent(event));
+    for (const item of owed) {
+      // A room that has ended has been left: that is no failure of `disconnect`.
+      if ('callback' in item && item.callback !== 'disconnect') {
+        const { asyncId } = item;
+        setImmediate(() => this.onNews({ type: 'failure', asyncId, error }));
+      }
+      for (const bytes of owedEvents(item, error)) setImmediate(() => this.#deliver({ bytes }));
+    }
   }
 
   /** The process is ending: the servers are told, so that nobody waits for this participant to come back. */

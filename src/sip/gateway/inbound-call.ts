@@ -1,5 +1,6 @@
 import { type SIPInboundTrunkInfo, SIPMediaEncryption } from '@livekit/protocol';
 import { describeError } from '../../errors/index.js';
+import { timerMs } from '../../limits.js';
 import { newSid } from '../../server/index.js';
 import { IncomingCall, type ServedRequest, sdpType } from '../call/index.js';
 import { type MediaEncryption, playTone } from '../media/index.js';
@@ -138,7 +139,7 @@ export class InboundCall implements GatewayCall {
       flow,
       encryption: encryptionOf(media?.encryption ?? this.#trunk?.mediaEncryption, flow.protocol === 'tls'),
       codecs: media && media.codecs.length > 0 ? media.codecs.map(({ name }) => name) : undefined,
-      mediaTimeoutMs: media?.mediaTimeout ? Number(media.mediaTimeout.seconds) * 1_000 : undefined,
+      mediaTimeoutMs: durationMs(media?.mediaTimeout),
     });
     if (this.#finished) {
       bridge.close();
@@ -179,7 +180,7 @@ export class InboundCall implements GatewayCall {
     const { times, room: access } = this.#context;
     this.#dispatched = dispatched;
     this.#log.isAbout(dispatched.room, dispatched.identity);
-    const agentMs = secondsOf(this.#trunk?.ringingTimeout) ?? times.agentMs;
+    const agentMs = durationMs(this.#trunk?.ringingTimeout) ?? times.agentMs;
     this.#deadline = setTimeout(() => this.#noAgent(agentMs), agentMs);
     this.#log.begin('sip-room', access.url);
     const attributes = {
@@ -239,7 +240,7 @@ export class InboundCall implements GatewayCall {
     // With our offer in the answer, where to send to is known with the ACK.
     this.#bridge?.start();
     this.#room?.setAttributes({ 'sip.callStatus': 'active' });
-    const longestMs = secondsOf(this.#trunk?.maxCallDuration) ?? this.#context.times.callMs;
+    const longestMs = durationMs(this.#trunk?.maxCallDuration) ?? this.#context.times.callMs;
     this.#longest = setTimeout(() => this.end('the longest time for a call is over'), longestMs);
   }
 
@@ -403,8 +404,9 @@ export function encryptionOf(setting: SIPMediaEncryption | undefined, secure: bo
   return secure ? 'allow' : 'disable';
 }
 
-/** Milliseconds of a protobuf duration; undefined for none or zero. */
-export function secondsOf(duration: { seconds: bigint; nanos: number } | undefined): number | undefined {
+/** Milliseconds of a protobuf duration, as a timer takes them; undefined for none, and for one that is not positive. */
+export function durationMs(duration: { seconds: bigint; nanos: number } | undefined): number | undefined {
   if (!duration) return undefined;
-  return Number(duration.seconds) * 1_000 + duration.nanos / 1e6 || undefined;
+  const ms = Number(duration.seconds) * 1_000 + duration.nanos / 1e6;
+  return ms > 0 ? timerMs(ms) : undefined;
 }

@@ -26,7 +26,7 @@ import { Bridge, headersToAttributes } from './bridge.js';
 import { CallLog } from './call-log.js';
 import type { GatewayCall, GatewayContext, TransferOutcome, TransferRequest } from './context.js';
 import { type Dispatched, phoneIdentity } from './dispatch.js';
-import { encryptionOf, secondsOf } from './inbound-call.js';
+import { durationMs, encryptionOf } from './inbound-call.js';
 import { RoomLeg } from './room-leg.js';
 
 const dialTonePieceMs = 10;
@@ -230,7 +230,7 @@ export class OutboundCall implements GatewayCall {
       flow,
       encryption: encryptionOf(media?.encryption ?? this.#route.encryption, flow.protocol === 'tls'),
       codecs: media && media.codecs.length > 0 ? media.codecs.map(({ name }) => name) : undefined,
-      mediaTimeoutMs: secondsOf(media?.mediaTimeout),
+      mediaTimeoutMs: durationMs(media?.mediaTimeout),
     });
     if (this.#finished) {
       bridge.close();
@@ -253,7 +253,7 @@ export class OutboundCall implements GatewayCall {
     const to: NameAddr = { uri: { ...target, params: new Map() }, params: new Map() };
     this.#log.begin('sip-invite', `${target.user}@${target.host}`);
     if (this.#request.playDialtone || this.#request.playRingtone) this.#playDialTone();
-    const ringingMs = secondsOf(this.#request.ringingTimeout) ?? times.ringingMs;
+    const ringingMs = durationMs(this.#request.ringingTimeout) ?? times.ringingMs;
     this.#ringing = setTimeout(() => this.#notAnswered(ringingMs), ringingMs);
     this.#outgoing = new OutgoingCall(
       endpoint,
@@ -315,7 +315,7 @@ export class OutboundCall implements GatewayCall {
     this.#room?.setAttributes({ ...mapped, 'sip.callStatus': dtmf === '' ? 'active' : 'automation' });
     bridge.start();
     if (dtmf !== '') this.#dialExtension(dtmf);
-    const longestMs = secondsOf(this.#request.maxCallDuration) ?? this.#context.times.callMs;
+    const longestMs = durationMs(this.#request.maxCallDuration) ?? this.#context.times.callMs;
     this.#longest = setTimeout(() => this.end('the longest time for a call is over'), longestMs);
     this.#log.logger.info(`call ${this.callId}: answered: ${this.#log.summary()}`);
     // Whoever waited for the answer finds the phone's track in the room.

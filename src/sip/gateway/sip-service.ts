@@ -34,7 +34,7 @@ import { OffhookError } from '../../errors/index.js';
 import { method, TwirpError, type TwirpService } from '../../server/index.js';
 import { DirectoryError, type SipDirectory } from './directory.js';
 import type { SipGateway } from './gateway.js';
-import { secondsOf } from './inbound-call.js';
+import { durationMs } from './inbound-call.js';
 
 const defaultTransferMs = 30_000;
 
@@ -219,7 +219,7 @@ function callMethods(gateway: () => SipGateway): TwirpService {
       const call = found(gateway().findCall(roomName, participantIdentity), 'SIP participant');
       const { transfer } = call;
       if (!transfer) throw new TwirpError('failed_precondition', 'the call is not answered yet');
-      const ringingMs = secondsOf(request.ringingTimeout) ?? defaultTransferMs;
+      const ringingMs = durationMs(request.ringingTimeout) ?? defaultTransferMs;
       const { status, reason } = await transfer({ to: transferTo, headers, playDialtone, ringingMs });
       if (status >= 300) throw dialError(status, reason);
       return new Empty();

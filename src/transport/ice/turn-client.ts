@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { OffhookError } from '../../errors/index.js';
+import { timerMs } from '../../limits.js';
 import type { IcePath } from './ice-agent.js';
 import {
   attributeOf,
@@ -210,7 +211,7 @@ export class TurnClient {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       act();
-    }, delayMs);
+    }, timerMs(delayMs));
     timer.unref();
     this.#timers.add(timer);
   }

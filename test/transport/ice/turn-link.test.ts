@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { syncBuiltinESMExports } from 'node:module';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { OffhookError } from '../../../src/errors/index.js';
+import { limits } from '../../../src/limits.js';
 import {
   attributeOf,
   parseStun,
@@ -20,6 +21,7 @@ const peer = { address: '127.0.0.1', port: 4_000 };
 
 /** A TURN server on UDP that says yes, or that finds every nonce stale. */
 class FakeTurnServer {
+  lifetimeS = 600;
   readonly requests: StunMessage[] = [];
   /** What the client sends to its peers. */
   relayed = 0;
@@ -79,7 +81,7 @@ class FakeTurnServer {
   #answer({ transactionId }: StunMessage): StunAttribute[] {
     const relayed = xorAddress({ address: '127.0.0.1', port: 5_000 }, transactionId);
     const lifetime = Buffer.alloc(4);
-    lifetime.writeUInt32BE(600);
+    lifetime.writeUInt32BE(this.lifetimeS);
     return [
       { type: stunAttribute.xorRelayedAddress, value: relayed },
       { type: stunAttribute.lifetime, value: lifetime },
@@ -143,6 +145,13 @@ test('an allocation is given back when it is closed', async () => {
   await openPath();
   link.close();
   await expect.poll(() => server.refreshed).toEqual([0]);
+});
+
+test('an allocation of 136 years is not refreshed at once', async () => {
+  server.lifetimeS = 0xffff_ffff;
+  const timers = vi.spyOn(globalThis, 'setTimeout');
+  await link.allocate();
+  expect(Math.max(...timers.mock.calls.map(([, delayMs = 0]) => delayMs))).toBe(limits.timer.value);
 });
 
 test('what another than the server sends is not taken for a packet of the peer', async () => {
