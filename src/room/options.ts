@@ -66,7 +66,7 @@ export interface ConnectOptions {
   dynacast?: boolean;
   /**
    * One peer connection for both directions, which is up a round trip sooner, where the server has that (`/rtc/v1`); one
-   * for each otherwise. Default false.
+   * for each otherwise. Default true, as in the native engine.
    */
   singlePeerConnection?: boolean;
   /** `join`: connect returns when the room answered, media comes up beside it (default). `media`: when it is up. */

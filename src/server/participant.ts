@@ -61,6 +61,8 @@ export class Participant {
   socket: SignalSocket | undefined;
   /** Removes the participant when its lost signalling connection is not resumed in time. */
   resumeDeadline: Timer | undefined;
+  /** Its client has sent a request since it joined. */
+  wasHeard = false;
   /** Candidates that its client sent for either connection. */
   candidates = 0;
   #version = 0;

@@ -51,6 +51,11 @@ interface SignalServiceOptions {
 const publishCodecs = ['audio/opus', 'audio/red', 'video/vp8', 'video/h264', 'video/vp9', 'video/av1'];
 /** How long a client that leaves may take to say so once its connections have ended. */
 const leaveGraceMs = 1_000;
+/**
+ * How long one that has sent nothing since it joined may take to resume: most such clients gave up before they were let in,
+ * which a busy server learns after it has let them in.
+ */
+const unheardResumeMs = 2_000;
 
 /** `/rtc`: brings clients into their rooms and keeps their sessions. */
 export class SignalService {
@@ -187,7 +192,10 @@ export class SignalService {
     const signal = new SignalSocket(`participant ${participant.identity}`, socket, {
       turns: this.#options.turns,
       work: participant.requestWork,
-      onRequest: (request) => handleRequest(room, participant, request),
+      onRequest: (request) => {
+        participant.wasHeard = true;
+        handleRequest(room, participant, request);
+      },
       onClose: () => {
         refresh.stop();
         if (participant.socket === signal) this.#awaitResume(room, participant);
@@ -200,9 +208,10 @@ export class SignalService {
   #awaitResume(room: Room, participant: Participant): void {
     participant.socket = undefined;
     const { resumeWindowMs } = this.#options;
-    log.debug(`${room.name}: ${participant.identity}: signalling lost, ${resumeWindowMs} ms to resume`);
+    const windowMs = participant.wasHeard ? resumeWindowMs : Math.min(resumeWindowMs, unheardResumeMs);
+    log.debug(`${room.name}: ${participant.identity}: signalling lost, ${windowMs} ms to resume`);
     const remove = () => room.remove(participant, DisconnectReason.SIGNAL_CLOSE);
-    participant.resumeDeadline = startTimeout(participant.boundary.name, resumeWindowMs, remove, {
+    participant.resumeDeadline = startTimeout(participant.boundary.name, windowMs, remove, {
       keepsProcess: false,
     });
   }

@@ -29,8 +29,8 @@ const chatter = new Set<RoomEvent['type']>([
 ]);
 
 /**
- * A livekit-server and the guests in its rooms, all of whom leave when it closes. With PEER_CONNECTIONS=1 in the environment
- * they have one peer connection each, and two otherwise.
+ * A livekit-server and the guests in its rooms, all of whom leave when it closes. With PEER_CONNECTIONS=2 in the environment
+ * they have two peer connections each, and one otherwise.
  */
 export class House {
   readonly server: TestServer;
@@ -59,7 +59,7 @@ export class House {
     this.#guests.push(guest);
     await guest.room.connect(url, await this.token(roomName, identity), {
       iceServers: [],
-      singlePeerConnection: process.env.PEER_CONNECTIONS === '1',
+      singlePeerConnection: process.env.PEER_CONNECTIONS !== '2',
       ...connect,
     });
     return guest;

@@ -47,6 +47,25 @@ test('one that does not come back in time has left', async () => {
   watcher.close();
 });
 
+test('one that gave up before it was let in does not stay for the whole time', async () => {
+  const patient = await startServer({ port: 0, resumeWindowMs: 60_000 });
+  const watcher = await SignalPeer.join(patient.url, 'given up', 'watcher');
+  const silent = await SignalPeer.join(patient.url, 'given up', 'silent');
+  const heard = await SignalPeer.join(patient.url, 'given up', 'heard');
+  await heard.settled();
+  silent.drop();
+  heard.drop();
+  const { participants } = await watcher.until('update', (update) => update.participants[0]?.state === 3);
+  expect(participants[0]).toMatchObject({ identity: 'silent', disconnectReason: 9 });
+  const token = await signToken('heard', { roomJoin: true, room: 'given up' });
+  const sid = heard.join?.participant?.sid ?? '';
+  const resumed = await SignalPeer.open(patient.url, token, { reconnect: '1', sid });
+  await resumed.next('reconnect');
+  resumed.close();
+  watcher.close();
+  await patient.close();
+});
+
 test('one that is lost again has the whole time again', async () => {
   const watcher = await SignalPeer.join(server.url, 'twice', 'watcher');
   let peer = await SignalPeer.join(server.url, 'twice', 'ada');

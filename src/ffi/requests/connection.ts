@@ -81,7 +81,7 @@ function fromFfiOptions(options: FfiRoomOptions | undefined): ConnectOptions {
     autoSubscribe: options?.autoSubscribe ?? true,
     adaptiveStream: options?.adaptiveStream ?? false,
     dynacast: options?.dynacast ?? false,
-    singlePeerConnection: options?.singlePeerConnection ?? false,
+    singlePeerConnection: options?.singlePeerConnection ?? true,
     ...(options?.joinRetries !== undefined && { joinRetries: options.joinRetries }),
     ...(encryption && { encryption }),
     ...(options?.dataStream?.maxPayloadByteLength !== undefined && {

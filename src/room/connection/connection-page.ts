@@ -11,7 +11,7 @@ A room's connection is a state machine, and this page is written from the table 
 them. With \`waitFor: 'media'\` it returns when they are up.
 
 - **Resuming** keeps the session. A new signal connection replaces the one that was lost, SyncState tells the
-  server what we have, ICE restarts on both peer connections, and reliable packets that the server did not get are sent
+  server what we have, ICE restarts on every peer connection, and reliable packets that the server did not get are sent
   again by their sequence numbers. The program's tracks, streams and participants stay.
 - **Reconnecting** begins a new session, when the server does not know the old one or asks for a new one, or a peer
   connection failed. Local tracks are published again under the publications that the program holds (\`localTrackRepublished\`).

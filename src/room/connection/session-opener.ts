@@ -98,7 +98,7 @@ export class SessionOpener {
       events,
     });
     try {
-      const offer = (connect.singlePeerConnection ?? false) ? session.firstOffer() : undefined;
+      const offer = (connect.singlePeerConnection ?? true) ? session.firstOffer() : undefined;
       const signal = await this.openSignal(abort, { offer, answerMs });
       const { first } = signal;
       if (first.case !== 'join') throw new OffhookError('OFFHOOK_PROTOCOL', 'the server did not join');

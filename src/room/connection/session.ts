@@ -212,7 +212,7 @@ export class Session {
   }
 
   /**
-   * After a resume, and what the server had to be told first: restarts ICE. Resolves when both peer connections are
+   * After a resume, and what the server had to be told first: restarts ICE. Resolves when all peer connections are
    * connected, on the paths that there are now.
    */
   restartMedia(): Promise<void> {
