@@ -98,16 +98,8 @@ class FrameCryptor {
  */
 export class FrameEncryptor extends FrameCryptor {
   readonly #ivs = new IvSequence();
-  #keyIndex: number | undefined;
-
-  /** Index of the key to encrypt with; without it, the participant's current one. */
-  get keyIndex(): number {
-    return this.#keyIndex ?? this.keys.currentIndex;
-  }
-
-  set keyIndex(index: number) {
-    this.#keyIndex = index;
-  }
+  /** Index of the key to encrypt with. A key that is set at another index does not change it: programs set several, then choose. */
+  keyIndex = 0;
 
   /** Once for each encoded frame. Undefined when there is no key: a frame never leaves unencrypted. */
   encrypt(frame: Buffer, isKeyFrame = false): Buffer | undefined {

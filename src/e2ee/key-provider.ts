@@ -104,7 +104,7 @@ export class KeyRing {
   readonly #nowMs: () => number;
   #searching = false;
   #searchedInVain: { keySet: KeySet; atMs: number } | undefined;
-  /** Index of the key that frames are encrypted with. */
+  /** Index of the key that was set last, which data is encrypted with. */
   currentIndex = 0;
 
   constructor(options: KeyRingOptions, deriver: KeyDeriver) {

@@ -133,7 +133,10 @@ export class RoomEncryption {
     this.#ask('managerSetEnabled', { enabled: checkFlag('isEnabled', isEnabled) });
   }
 
-  /** Sets the key of everybody and encrypts with it from now on. */
+  /**
+   * Sets the key of everybody at an index. Tracks are encrypted with the key at index 0 until `setTrackKeyIndex` chooses another
+   * one, data with the key that was set last.
+   */
   setKey(key: string | Uint8Array, keyIndex = 0): void {
     this.#ask('setSharedKey', { sharedKey: keyBytes('the key', key), keyIndex: checkIndex(keyIndex) });
   }
@@ -191,7 +194,7 @@ export class RoomEncryption {
     this.#ask('cryptorSetEnabled', { ...checkTrack(track), enabled });
   }
 
-  /** The key that a track of ours is encrypted with. What is received names its key itself. */
+  /** The key that a track of ours is encrypted with; 0 at first. What is received names its key itself. */
   setTrackKeyIndex(track: EncryptedTrack, keyIndex: number): void {
     this.#ask('cryptorSetKeyIndex', { ...checkTrack(track), keyIndex: checkIndex(keyIndex) });
   }

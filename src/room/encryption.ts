@@ -84,7 +84,7 @@ export class RoomEncryption {
   }
 
   /**
-   * Chooses the key that frames are encrypted with. A received frame says its key itself.
+   * Chooses the key that frames are encrypted with: at first it is that at index 0. A received frame says its key itself.
    *
    * @throws OffhookError `OFFHOOK_INVALID_REQUEST` as `setCryptorEnabled`
    */
@@ -146,12 +146,11 @@ export class RoomEncryption {
   #add(participantIdentity: string, trackSid: string, cryptor: FrameEncryptor | FrameDecryptor): void {
     this.forgetTrack(participantIdentity, trackSid);
     cryptor.isEnabled = this.#isEnabled;
-    const keyIndex = this.keys.ring(participantIdentity).currentIndex;
     this.#entries.set(keyOf(participantIdentity, trackSid), {
       participantIdentity,
       trackSid,
       cryptor,
-      keyIndex,
+      keyIndex: 0,
     });
   }
 

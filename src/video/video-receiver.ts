@@ -46,6 +46,10 @@ export interface VideoReceiverOptions {
   subject?: LogSubject;
 }
 
+interface ReadyFrame extends EncodedFrame {
+  metadata: FrameMetadata | undefined;
+}
+
 /** Takes an encoded frame before it is decoded; undefined drops it. For encryption. */
 export type FrameTransform = (
   frame: Buffer,
@@ -87,7 +91,8 @@ const rotations: readonly Rotation[] = [0, 90, 180, 270];
  * One received video track. The way of a packet is [parse, unwrap what came again, put frames together in order, undo
  * encryption, decode]; a picture then goes to every open stream (`VideoStream`). While no stream is open, packets are
  * only counted, but for those of the first second: a program opens its stream a little later than a server sends the
- * key frame to begin with, and servers are slow to ask for a second one.
+ * key frame to begin with, and servers are slow to ask for a second one. Those of an encrypted track are decrypted all the same, since
+ * a program hears of the state of a track's encryption without a stream.
  */
 export class VideoReceiver {
   /** Undoes encryption. */
@@ -106,7 +111,7 @@ export class VideoReceiver {
   #frames: FrameBuffer | undefined;
   #decoder: VideoDecoder | undefined;
   /** From a key frame on, until a stream is opened; undefined once that is too long ago to be of use. */
-  #early: EncodedFrame[] | undefined = [];
+  #early: ReadyFrame[] | undefined = [];
   #timer: NodeJS.Timeout | undefined;
   #nextReportMs = 0;
   #rotation: Rotation = 0;
@@ -166,8 +171,10 @@ export class VideoReceiver {
       return stream;
     }
     this.#streams.add(stream);
-    this.#timer ??= setInterval(() => this.#tick(), tickMs);
+    this.#startTimer();
     const isLate = this.#codec !== undefined && (this.#early ?? []).length === 0 && !this.#decoder;
+    // What was put together for encryption alone goes on from a key frame that the decoder has not seen.
+    if (isLate && !this.#early) this.#frames = undefined;
     if (this.#codec) this.#begin(this.#codec);
     // Before the first packet there is nothing to ask: what comes first is a key frame, or else it is asked for.
     if (isLate) this.#requestKeyFrame();
@@ -215,9 +222,10 @@ export class VideoReceiver {
       this.#codec = codec;
       this.#rest();
     }
-    if (this.#streams.size === 0 && !this.#early) return;
+    if (this.#streams.size === 0 && !this.#early && !this.transform) return;
     if (this.#streams.size > 0) this.#begin(codec);
     else this.#frames ??= this.#frameBuffer(codec);
+    if (this.transform) this.#startTimer();
     this.#readOrientation(rtp);
     this.#frames?.insert(rtp, nowMs, this.#roundTripMs);
   }
@@ -255,13 +263,13 @@ export class VideoReceiver {
     });
     const early = this.#early ?? [];
     this.#early = undefined;
-    for (const frame of early) this.#decode(frame, codec);
+    for (const frame of early) this.#decode(frame);
   }
 
   #frameBuffer(codec: VideoCodec): FrameBuffer {
     return new FrameBuffer({
       format: payloadFormats[codec],
-      onFrame: (frame) => this.#decode(frame, codec),
+      onFrame: (frame) => this.#open(frame, codec),
       onMissing: (sequenceNumbers) => {
         if (this.#reception)
           this.#options.sendRtcp(buildNack(localSsrc, this.#reception.ssrc, sequenceNumbers));
@@ -270,12 +278,13 @@ export class VideoReceiver {
     });
   }
 
-  #keepEarly(frame: EncodedFrame): void {
-    if (frame.isKeyFrame) this.#early = [];
-    this.#early?.push(frame);
-    if (this.#early && this.#early.length <= maxEarlyFrames) return;
+  #keepEarly(frame: ReadyFrame): void {
+    if (frame.isKeyFrame && this.#early) this.#early = [];
+    // Without the key frame before it, of which the key was wrong, it is of no use.
+    if (frame.isKeyFrame || this.#early?.length) this.#early?.push(frame);
+    if (!this.#early || this.#early.length <= maxEarlyFrames) return;
     this.#early = undefined;
-    this.#rest();
+    if (!this.transform) this.#rest();
   }
 
   /** Frees the decoder; the next packet for an open stream begins again. */
@@ -295,6 +304,10 @@ export class VideoReceiver {
     if (this.#streams.size === 0) this.#rest();
   }
 
+  #startTimer(): void {
+    this.#timer ??= setInterval(() => this.#tick(), tickMs);
+  }
+
   #tick(): void {
     this.#frames?.tick(this.#nowMs(), this.#roundTripMs);
   }
@@ -310,32 +323,35 @@ export class VideoReceiver {
     if (data && data.length > 0) this.#rotation = rotations[data[0]! & 0x03]!;
   }
 
-  #decode(frame: EncodedFrame, codec: VideoCodec): void {
-    if (!this.#decoder) {
-      this.#keepEarly(frame);
-      return;
-    }
+  /** Takes the metadata off a frame and undoes its encryption. */
+  #open(frame: EncodedFrame, codec: VideoCodec): void {
     const { transform } = this;
     const { data: sent, metadata } = this.hasMetadata
       ? splitMetadata(frame.data, codec)
       : { data: frame.data, metadata: undefined };
     if (!transform) {
-      this.#decodeClear(frame, sent, metadata);
+      this.#decode({ ...frame, data: sent, metadata });
       return;
     }
-    const decoder = this.#decoder;
+    const frames = this.#frames;
     const { isKeyFrame } = frame;
     const work = async () => {
       const data = await transform(sent, { codec, isKeyFrame });
-      if (this.#decoder !== decoder) return;
-      if (data) this.#decodeClear(frame, data, metadata);
+      if (this.#frames !== frames) return;
+      if (data) this.#decode({ ...frame, data, metadata });
+      else if (isKeyFrame && this.#early) this.#early = [];
     };
     this.#transforming = (this.#transforming ?? Promise.resolve()).then(work).catch((error: unknown) => {
       this.#log.debug(`a frame could not be decrypted: ${describeError(error)}`);
     });
   }
 
-  #decodeClear(frame: EncodedFrame, data: Buffer, metadata: FrameMetadata | undefined): void {
+  #decode(frame: ReadyFrame): void {
+    if (!this.#decoder) {
+      this.#keepEarly(frame);
+      return;
+    }
+    const { data, metadata } = frame;
     const id = this.#nextId++;
     this.#firstTimestamp ??= { units: frame.timestamp, us: Math.round(this.#nowMs() * 1_000) };
     const { units, us } = this.#firstTimestamp;
@@ -347,7 +363,7 @@ export class VideoReceiver {
         break;
       }
     }
-    this.#decoder?.decode(data, frame.isKeyFrame, id);
+    this.#decoder.decode(data, frame.isKeyFrame, id);
   }
 
   #show(picture: Picture, id: number): void {

@@ -1,11 +1,19 @@
 import { OffhookError } from '../errors/index.js';
-import type { VideoFrame } from './picture.js';
+import { packedPicture, type VideoFrame } from './picture.js';
+
+const blackIntervalMs = 100;
+/** Chroma of a picture without colour. */
+const neutral = 128;
+const black = 16;
 
 export interface VideoSink {
   onFrame(frame: VideoFrame): void;
 }
 
-/** Pictures that a program makes, for the tracks that it publishes of them. */
+/**
+ * Pictures that a program makes, for the tracks that it publishes of them. Until the first one, a black picture is sent ten times a
+ * second: livekit-server announces a track when media has come, and programs wait with their pictures until somebody subscribes.
+ */
 export class VideoSource {
   /** Of the pictures that are expected; others are sent as they are. */
   readonly width: number;
@@ -13,6 +21,8 @@ export class VideoSource {
   /** A screen rather than a camera: of matter to the bit rate. */
   readonly isScreencast: boolean;
   #sinks = new Set<VideoSink>();
+  #hasCaptured = false;
+  #blackTimer: NodeJS.Timeout | undefined;
 
   /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` */
   constructor({
@@ -29,14 +39,33 @@ export class VideoSource {
 
   /** Sends a picture, or drops it where the encoder is behind: nothing waits. Its bytes are read during the call. */
   captureFrame(frame: VideoFrame): void {
+    this.#hasCaptured = true;
+    this.#stopBlack();
     for (const sink of this.#sinks) sink.onFrame(frame);
   }
 
   attach(sink: VideoSink): void {
     this.#sinks.add(sink);
+    if (!this.#hasCaptured) this.#blackTimer ??= this.#startBlack();
   }
 
   detach(sink: VideoSink): void {
     this.#sinks.delete(sink);
+    if (this.#sinks.size === 0) this.#stopBlack();
+  }
+
+  #startBlack(): NodeJS.Timeout {
+    const picture = packedPicture('i420', this.width, this.height);
+    for (const [index, { bytes, offset, stride, rows }] of picture.planes.entries())
+      bytes.fill(index === 0 ? black : neutral, offset, offset + stride * rows);
+    return setInterval(() => {
+      const timestampUs = Math.round(performance.now() * 1_000);
+      for (const sink of this.#sinks) sink.onFrame({ picture, timestampUs, rotation: 0 });
+    }, blackIntervalMs);
+  }
+
+  #stopBlack(): void {
+    clearInterval(this.#blackTimer);
+    this.#blackTimer = undefined;
   }
 }

@@ -173,6 +173,7 @@ describe('a frame that cannot be opened', () => {
     const { encryptor, decryptor, states, sending, receiving } = await pair();
     sending.setSharedKey(Buffer.from('the second key'), 3);
     await ready(sending, 'alice', 3);
+    encryptor.keyIndex = 3;
     const frame = randomBytes(60);
     expect(decryptor.decrypt(encryptor.encrypt(frame) as Buffer)).toBeUndefined();
     receiving.setSharedKey(Buffer.from('the second key'), 3);
@@ -285,6 +286,22 @@ describe('sending', () => {
     });
     expect(encryptor.encrypt(randomBytes(50))).toBeUndefined();
     expect(states).toEqual(['missingKey']);
+  });
+
+  test('uses the key at index 0 until another one is chosen, also when keys are set at other indexes', async () => {
+    const keys = new KeyProvider({ sharedKey: false });
+    for (const index of [0, 1, 2]) {
+      keys.setKey('alice', Buffer.from(`key ${index}`), index);
+      await ready(keys, 'alice', index);
+    }
+    const encryptor = new FrameEncryptor({
+      keys: keys.ring('alice'),
+      codec: 'opus',
+      onStateChange: () => {},
+    });
+    expect(encryptor.encrypt(Buffer.from('frame'))?.at(-1)).toBe(0);
+    encryptor.keyIndex = 2;
+    expect(encryptor.encrypt(Buffer.from('frame'))?.at(-1)).toBe(2);
   });
 
   test('passes frames as they are once it is switched off', async () => {

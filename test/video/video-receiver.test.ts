@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { parseRtcp, serializeRtp } from '../../src/rtp/index.js';
 import { loadCodecs, type VideoFormat, VideoReceiver } from '../../src/video/index.js';
 import { vp8 } from '../../src/video/payload/vp8.js';
+import { until } from '../support/until.js';
 
 const format: VideoFormat = {
   payloadTypes: new Map([[96, { codec: 'vp8' as const }]]),
@@ -73,5 +74,59 @@ test('a stream that is opened before the first packet takes a key frame of many 
   }
   expect(receiver.stats()).toMatchObject({ framesReceived: 1, keyFramesReceived: 1 });
   expect(keyFrameRequests).toEqual([]);
+  receiver.close();
+});
+
+test('frames of an encrypted track are decrypted without a stream, for the state of its encryption', async () => {
+  const { receiver, publish, open, keyFrameRequests } = subscription();
+  const decrypted: boolean[] = [];
+  receiver.transform = (frame, { isKeyFrame }) => {
+    decrypted.push(isKeyFrame);
+    return frame;
+  };
+  publish(true);
+  for (let i = 0; i < 40; i++) publish(false);
+  await until('decrypted frames', () => decrypted.length === 41);
+  expect(decrypted.filter((isKeyFrame) => isKeyFrame)).toHaveLength(1);
+  // A stream begins with the next key frame.
+  expect(keyFrameRequests).toEqual([]);
+  open();
+  expect(keyFrameRequests).toHaveLength(1);
+  publish(false);
+  publish(true);
+  await until('key frame', () => decrypted.length === 42);
+  expect(decrypted.at(-1)).toBe(true);
+  receiver.close();
+});
+
+test('a stream of an encrypted track begins with the key frame that came a little before, decrypted once', async () => {
+  const { receiver, publish, open, keyFrameRequests } = subscription();
+  let decrypted = 0;
+  receiver.transform = (frame) => {
+    decrypted++;
+    return frame;
+  };
+  publish(true);
+  publish(false);
+  await until('decrypted frames', () => decrypted === 2);
+  open();
+  expect(keyFrameRequests).toEqual([]);
+  publish(false);
+  await until('decrypted frame', () => decrypted === 3);
+  receiver.close();
+});
+
+test('nothing is kept of an encrypted key frame that cannot be read: a stream asks for another one', async () => {
+  const { receiver, publish, open, keyFrameRequests } = subscription();
+  let seen = 0;
+  receiver.transform = (frame, { isKeyFrame }) => {
+    seen++;
+    return isKeyFrame ? undefined : frame;
+  };
+  publish(true);
+  publish(false);
+  await until('frames', () => seen === 2);
+  open();
+  expect(keyFrameRequests).toHaveLength(1);
   receiver.close();
 });
