@@ -64,6 +64,13 @@ describe('a program', () => {
     ]);
   });
 
+  test('is told once, at its start, that the folder of timelines is a file', async () => {
+    const { output } = await run('exports', [], { OFFHOOK_TIMELINE: fileURLToPath(import.meta.url) });
+    expect(output.filter((line) => line.startsWith('offhook: '))).toEqual([
+      expect.stringContaining('OFFHOOK_TIMELINE is no folder that can be written to'),
+    ]);
+  });
+
   test('is told at once why the engine does not start', async () => {
     const startedMs = performance.now();
     const { code, output } = await run('unconnected', [], { NODE_OPTIONS: `--require ${brokenThread}` });
