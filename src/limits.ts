@@ -182,6 +182,20 @@ export const limits = {
     source: 'ours, for all incoming data streams of a room',
     effect: 'The stream that goes beyond it ends with an error.',
   },
+  untakenBytes: {
+    value: 4 * 1024 * 1024,
+    unit: 'bytes',
+    source: 'ours: more than a picture of 1080p; events for a program that its thread has not taken',
+    effect:
+      'Frames and chunks of streams wait in their own queues. Lossy data packets are dropped, and counted in a warning.',
+  },
+  untakenEvents: {
+    value: 256 * 1024 * 1024,
+    unit: 'bytes',
+    source: 'ours: as unreadStreams; events for a program that its thread has not taken',
+    effect:
+      'The room whose event goes beyond it is left with an error in the log and AGENT_ERROR as the reason.',
+  },
   publishersRemembered: {
     value: 4_096,
     unit: 'count',

@@ -63,8 +63,11 @@ ${markdownTable('Room event', roomEventTable)}
 - A request that is answered by the id of its callback is not waited for in a Node program: what is wrong with it, an unknown handle
   for example, comes as the callback's error.
 - While a program is blocked, the frames of a stream wait in the engine: \`queue_size_frames\` of them, or 30 s without that; beyond it
-  the oldest are dropped, with a warning. The native engine hands all of them over at once and bounds nothing. Captures, data and room
-  events are never dropped.
+  the oldest are dropped, with a warning. The native engine hands all of them over at once and bounds nothing.
+- A program that is blocked gets lossy data packets until 4 MiB of events wait for it; those after that are dropped, and counted in a
+  warning. Chunks of streams that it reads with a reader wait there; readers hold 256 MiB for each room. Captures, reliable packets and
+  room events are never dropped: once more than 256 MiB of events wait, the room is left with an error in the log and the reason
+  \`AGENT_ERROR\`. The native engine hands over every event at once and bounds none of them.
 - A source keeps up to 60 s of captures that the program did not wait for; the native engine refuses the second.
 - A pointer that leads nowhere, or a handle that was dropped, is an error; it does not crash the process.
 `;

@@ -34,8 +34,9 @@ export class Context {
   readonly filters = new FilterRegistry();
   /** Takes the steps of rooms; undefined while the program does not watch. */
   tracer: Tracer | undefined;
-  /** As FfiServerOptions has it. */
+  /** As FfiServerOptions has them. */
   untilTaken: () => Promise<void> | undefined = () => undefined;
+  untakenBytes: () => number = () => 0;
   /** Undefined unless the program is offhook's own library. */
   library: LibraryListener | undefined;
   /** What the library says of the connect that is the current request. */

@@ -35,6 +35,7 @@ class ClientService {
     this.#server = new FfiServer({
       emit: (event) => this.#events.add(event),
       untilTaken: () => this.#events.untilTaken(),
+      untakenBytes: () => this.#events.untakenBytes(),
     });
     this.#capture = client.isLibrary
       ? (records) => this.#send({ type: 'logs', records })

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import { limits } from '../limits.js';
 import EventBatch from './program/event-batch.cjs';
 import type { Delivery, EventsMessage } from './wire.js';
 
@@ -15,9 +16,14 @@ export class EventsToCome {
   #immediate: NodeJS.Immediate | undefined;
   #taken: Int32Array;
   #sent = 0;
+  /** Modulo 2^32, as the number that it is compared with. */
+  #sentBytes = 0;
   #untilTaken: Promise<void> | undefined;
 
-  /** @param taken one number, which the program's thread raises by 1 with every message that it takes */
+  /**
+   * @param taken two numbers: the program's thread raises the first by 1 with every message that it takes, the second by
+   *   the bytes of a batch once all of its events were delivered
+   */
   constructor(port: MessagePort, taken: SharedArrayBuffer) {
     this.#port = port;
     this.#taken = new Int32Array(taken);
@@ -37,8 +43,16 @@ export class EventsToCome {
     return this.#untilTaken;
   }
 
+  /** Bytes of events that were not delivered yet, those of this turn too. */
+  untakenBytes(): number {
+    return ((this.#sentBytes - Atomics.load(this.#taken, 1)) | 0) + this.#batch.length;
+  }
+
   get #isBehind(): boolean {
-    return ((this.#sent - Atomics.load(this.#taken, 0)) | 0) > maxUntaken;
+    return (
+      ((this.#sent - Atomics.load(this.#taken, 0)) | 0) > maxUntaken ||
+      this.untakenBytes() > limits.untakenBytes.value
+    );
   }
 
   /** Takes an event, whose bytes and buffers are copied. */
@@ -64,11 +78,12 @@ export class EventsToCome {
     const message: EventsMessage = { type: 'events', ...this.#next };
     this.#next = {};
     this.#sent++;
-    if (this.#batch.isEmpty) {
+    if (this.#batch.length === 0) {
       this.#port.postMessage(message);
       return;
     }
     message.batch = this.#batch.take();
+    this.#sentBytes = (this.#sentBytes + message.batch.length) | 0;
     this.#port.postMessage(message, [message.batch.buffer as ArrayBuffer]);
   }
 

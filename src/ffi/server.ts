@@ -19,9 +19,11 @@ export interface FfiServerOptions {
   emit(event: Delivery): void;
   /**
    * Undefined while the program takes its events as they come; otherwise resolves when it does so again. Until then the
-   * frames of a stream wait in its queue.
+   * frames and chunks of a stream wait in its queue.
    */
   untilTaken?(): Promise<void> | undefined;
+  /** Bytes of events that the program has not taken yet. Runs for every event of a room. */
+  untakenBytes?(): number;
   /** Where the buffers of events and answers have their addresses; default: a virtual space. */
   addresses?: AddressSpace;
   /** Handles are above this one; default: 0. */
@@ -41,9 +43,10 @@ export interface FfiAnswer extends Delivery {
 export class FfiServer {
   #context: Context;
 
-  constructor({ emit, addresses, untilTaken, handlesAbove }: FfiServerOptions) {
+  constructor({ emit, addresses, untilTaken, untakenBytes, handlesAbove }: FfiServerOptions) {
     this.#context = new Context(emit, addresses, handlesAbove);
     if (untilTaken) this.#context.untilTaken = untilTaken;
+    if (untakenBytes) this.#context.untakenBytes = untakenBytes;
   }
 
   /**

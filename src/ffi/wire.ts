@@ -163,7 +163,7 @@ export interface EngineClient {
   answers: MessagePort;
   /** One Int32 that grows with every answer, for `Atomics.wait`. */
   answered: SharedArrayBuffer;
-  /** One Int32 that grows with every message of events that the program has taken. */
+  /** Two Int32, as EventsToCome takes them. */
   eventsTaken: SharedArrayBuffer;
   /** It is offhook's own library: it gets errors and connection states whole. */
   isLibrary: boolean;

@@ -16,6 +16,7 @@ const { EventsToCome } = (await import(require.resolve('../../dist/ffi/events-to
     addRoom(source: number): void;
     flush(): void;
     untilTaken(): Promise<void> | undefined;
+    untakenBytes(): number;
   };
 };
 
@@ -26,7 +27,7 @@ let taken: Int32Array;
 let events: InstanceType<typeof EventsToCome>;
 beforeEach(() => {
   channel = new MessageChannel();
-  const memory = new SharedArrayBuffer(4);
+  const memory = new SharedArrayBuffer(8);
   taken = new Int32Array(memory);
   events = new EventsToCome(channel.port1, memory);
 });
@@ -75,5 +76,33 @@ describe('events on their way to the program', () => {
     Atomics.store(taken, 0, 21);
     await waiting;
     expect(events.untilTaken()).toBeUndefined();
+  });
+
+  test('let frames wait for one large event too, from the turn in which it comes until it was delivered', async () => {
+    const bytes = new Uint8Array(5 * 2 ** 20);
+    events.add({ bytes });
+    expect(events.untakenBytes()).toBeGreaterThanOrEqual(bytes.length);
+    const waiting = events.untilTaken();
+    expect(waiting).toBeInstanceOf(Promise);
+    events.flush();
+    const { batch } = received();
+    Atomics.add(taken, 0, 1);
+    expect(events.untakenBytes()).toBe(batch.length);
+    Atomics.add(taken, 1, batch.length);
+    expect(events.untakenBytes()).toBe(0);
+    await waiting;
+    expect(events.untilTaken()).toBeUndefined();
+  });
+
+  test('are counted beyond what 32 bits hold', () => {
+    const bytes = new Uint8Array(2 ** 20);
+    for (let i = 0; i < 2_100; i++) {
+      events.add({ bytes });
+      events.flush();
+      const { batch } = received();
+      expect(events.untakenBytes()).toBe(batch.length);
+      Atomics.add(taken, 1, batch.length);
+    }
+    expect(events.untakenBytes()).toBe(0);
   });
 });

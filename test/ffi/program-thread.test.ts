@@ -35,7 +35,7 @@ interface BatchedEvent {
   buffers?: LentBuffer[];
 }
 const EventBatch: {
-  new (): { add(event: BatchedEvent): void; take(): Uint8Array; isEmpty: boolean };
+  new (): { add(event: BatchedEvent): void; take(): Uint8Array; readonly length: number };
   read(batch: Uint8Array): Iterable<BatchedEvent>;
 } = require('../../dist/ffi/program/event-batch.cjs');
 
@@ -247,7 +247,7 @@ describe('a batch of events', () => {
       fc.property(fc.array(fc.array(event, { maxLength: 20 }), { maxLength: 5 }), (turns) => {
         const batch = new EventBatch();
         for (const events of turns) {
-          expect(batch.isEmpty).toBe(true);
+          expect(batch.length).toBe(0);
           for (const each of events) batch.add(each);
           expect([...EventBatch.read(batch.take())]).toEqual(events);
         }

@@ -1,7 +1,7 @@
 import type { ConnectCallback_Result } from '@livekit/rtc-ffi-bindings/proto/room_pb.js';
 import { RpcError, type RpcInvocation } from '../../data/index.js';
 import { describeError, OffhookError } from '../../errors/index.js';
-import { timerMs } from '../../limits.js';
+import { limits, timerMs } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
 import type {
   LocalTrackPublication,
@@ -16,7 +16,7 @@ import { toFfiParticipant } from '../conversion/participant.js';
 import { toFfiRoom } from '../conversion/room.js';
 import { toFfiPublication } from '../conversion/track.js';
 import type { InitOf } from '../messages.js';
-import { ConnectionState } from '../protocol.js';
+import { ConnectionState, DisconnectReason } from '../protocol.js';
 import { FfiParticipant } from './ffi-participant.js';
 import { type RoomMessage, translateRoomEvent } from './room-events.js';
 
@@ -49,6 +49,8 @@ export class FfiRoom {
   #eventListeners = new Set<(event: RoomEvent) => void>();
   #open: number | undefined;
   #ended = false;
+  #leavesBehind = false;
+  #droppedPackets = 0;
   #session: Omit<SessionToLeave, 'participantSid'> | undefined;
 
   constructor(context: Context, room: Room) {
@@ -156,6 +158,8 @@ export class FfiRoom {
 
   /** Lets the program answer a remote procedure call. */
   invokeRpc(method: string, invocation: RpcInvocation): Promise<string> {
+    const untakenBytes = this.#context.untakenBytes();
+    if (untakenBytes > limits.untakenEvents.value) this.#leaveBlocked(untakenBytes);
     const invocationId = this.#context.handles.nextId();
     const responseTimeoutMs = Math.round(invocation.responseTimeoutMs);
     return new Promise<string>((resolve, reject) => {
@@ -214,9 +218,38 @@ export class FfiRoom {
     if (this.#session && event.type === 'tokenRefreshed')
       this.keepSession({ ...this.#session, token: event.token });
     else if (this.#session && event.type === 'reconnected') this.keepSession(this.#session);
-    this.#held.push(event);
+    if (!this.#isTooMuch(event)) this.#held.push(event);
     this.#flush();
     if (event.type === 'disconnected') this.#end();
+  }
+
+  /**
+   * Whether a program that is blocked has so much to take already that the event is dropped; by more still the room is
+   * left. Runs for every event of the room.
+   */
+  #isTooMuch(event: RoomEvent): boolean {
+    const untakenBytes = this.#context.untakenBytes();
+    if (untakenBytes <= limits.untakenBytes.value) return false;
+    if (untakenBytes > limits.untakenEvents.value) this.#leaveBlocked(untakenBytes);
+    if (event.type !== 'dataPacketReceived' || event.kind !== 'lossy') return false;
+    if (this.#droppedPackets++ === 0) void this.#context.untilTaken()?.then(() => this.#logDropped());
+    return true;
+  }
+
+  #logDropped(): void {
+    this.#log.warn(`the program was blocked: ${this.#droppedPackets} lossy data packets were dropped`);
+    this.#droppedPackets = 0;
+  }
+
+  /** Before this process runs out of memory. */
+  #leaveBlocked(untakenBytes: number): void {
+    if (this.#leavesBehind || this.#ended) return;
+    this.#leavesBehind = true;
+    this.#log.error(
+      `the room is left: the program is blocked and has ${untakenBytes} bytes of events to take, which is more than ${limits.untakenEvents.value}`,
+    );
+    // Not from within an event of the room.
+    queueMicrotask(() => void this.disconnect(DisconnectReason.AGENT_ERROR));
   }
 
   #flush(): void {

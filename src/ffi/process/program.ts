@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { describeError } from '../../errors/index.js';
+import { limits } from '../../limits.js';
 import { createLogger } from '../../logging/index.js';
 import { leaveSession, type SessionToLeave } from '../../room/index.js';
 import { owedEvents } from '../owed-events.js';
@@ -21,9 +22,6 @@ import {
   readSession,
   toProgram,
 } from './wire.js';
-
-/** What a program may leave unread before the frames of its streams wait in their queues, which drop the oldest. */
-const maxUnreadBytes = 1 * 2 ** 20;
 
 /** A room that has not been left by then is left to the server's own timeouts. */
 const leaveDeadlineMs = 1_500;
@@ -51,6 +49,8 @@ export class Program {
   #lent = new Map<number, number>();
   /** Messages of this turn of the event loop, which leave together. */
   #outgoing: Buffer[] = [];
+  #outgoingBytes = 0;
+  #taking: Promise<void> | undefined;
   #flushing = false;
   #gone = false;
   /** Rooms of the program's former engine that are being left. */
@@ -112,6 +112,7 @@ export class Program {
     this.#server = new FfiServer({
       emit: (event) => this.#emit(event),
       untilTaken: () => this.#untilTaken(),
+      untakenBytes: () => this.#untakenBytes(),
       addresses: this.#arena,
       handlesAbove: hello.handlesAbove,
     });
@@ -183,8 +184,21 @@ export class Program {
   }
 
   #untilTaken(): Promise<void> | undefined {
-    if (this.#events.writableLength <= maxUnreadBytes) return undefined;
-    return new Promise((resolve) => this.#events.once('drain', resolve));
+    if (this.#gone || this.#untakenBytes() <= limits.untakenBytes.value) return undefined;
+    // What is unsent is so much that writing it says no: there will be a 'drain'.
+    this.#taking ??= new Promise((resolve) => {
+      const taken = () => {
+        this.#events.off('drain', taken).off('close', taken);
+        this.#taking = undefined;
+        resolve();
+      };
+      this.#events.once('drain', taken).once('close', taken);
+    });
+    return this.#taking;
+  }
+
+  #untakenBytes(): number {
+    return this.#events.writableLength + this.#outgoingBytes;
   }
 
   #keep(buffers: readonly LentBuffer[] = []): void {
@@ -204,6 +218,7 @@ export class Program {
 
   #send(message: Buffer): void {
     this.#outgoing.push(message);
+    this.#outgoingBytes += message.length;
     if (this.#flushing) return;
     this.#flushing = true;
     setImmediate(() => this.#flush());
@@ -213,6 +228,7 @@ export class Program {
     this.#flushing = false;
     const messages = this.#outgoing;
     this.#outgoing = [];
+    this.#outgoingBytes = 0;
     if (this.#gone || messages.length === 0) return;
     this.#events.write(messages.length === 1 ? messages[0]! : Buffer.concat(messages));
   }

@@ -150,7 +150,7 @@ class EngineThread {
   #port: threads.MessagePort;
   #answers: threads.MessagePort;
   #answered = new Int32Array(new SharedArrayBuffer(4));
-  #eventsTaken = new Int32Array(new SharedArrayBuffer(4));
+  #eventsTaken = new Int32Array(new SharedArrayBuffer(8));
   #memory = new ProgramMemory();
   #captures: Captures;
   #audio: AudioRequests;
@@ -466,6 +466,14 @@ class EngineThread {
       works.push(() => {
         for (const source of room ?? []) this.#captures.hasRoom(source);
         this.#take({ closed });
+      });
+    }
+    if (batch) {
+      // What the program has yet to see counts as waiting, on this side too.
+      const last = works.pop()!;
+      works.push(() => {
+        last();
+        Atomics.add(this.#eventsTaken, 1, batch.length);
       });
     }
     return works;

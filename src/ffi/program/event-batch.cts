@@ -23,8 +23,8 @@ class EventBatch {
   /** The largest batch of late: the next begins with as much room. */
   #usualBytes = firstBytes;
 
-  get isEmpty(): boolean {
-    return this.#length === 0;
+  get length(): number {
+    return this.#length;
   }
 
   /** Appends an event. Its bytes and those of its buffers are copied. */

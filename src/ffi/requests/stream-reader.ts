@@ -22,12 +22,17 @@ async function readOn<Piece>(
   reader: AsyncIterable<Piece> & { attributes: Readonly<Record<string, string>> },
   owed: Owed,
   event: ReaderEvent<Piece>,
-  { outbox }: Context,
+  { outbox, untilTaken }: Context,
 ): Promise<void> {
   const opened = outbox.open(owed);
   let error: Eos['error'];
   try {
-    for await (const content of reader) outbox.emit(event({ case: 'chunkReceived', value: { content } }));
+    for await (const content of reader) {
+      outbox.emit(event({ case: 'chunkReceived', value: { content } }));
+      // Meanwhile chunks wait in the reader, whose room bounds them.
+      const taken = untilTaken();
+      if (taken) await taken;
+    }
   } catch (cause) {
     error = { description: describeError(cause) };
   }

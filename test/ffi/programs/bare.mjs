@@ -1,5 +1,6 @@
 // A program that speaks the FFI protocol itself, as the SDK of another language does: requests and answers as the JSON
 // of their messages. Commands and answers as test/support/participant.mjs; each event is printed under its name.
+import { existsSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import {
   FfiEvent,
@@ -49,6 +50,12 @@ const commands = {
   },
   async stopPushing({ trackHandle }) {
     clearInterval(held.get(`push ${trackHandle}`));
+  },
+  /** Blocks the thread until there is a file at `path`. */
+  async sleepUntil({ path }) {
+    writeFileSync(`${path}.asleep`, '');
+    const never = new Int32Array(new SharedArrayBuffer(4));
+    while (!existsSync(path)) Atomics.wait(never, 0, 0, 20);
   },
   async drop({ handle }) {
     return { dropped: new FfiHandle(BigInt(handle)).dispose() };
