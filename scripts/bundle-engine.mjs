@@ -193,7 +193,7 @@ export async function bundleEngine() {
       listen: `${dist}/ffi/process/listen.js`,
       // What the package exports: with the engine in the same bundle, nothing is in the package twice.
       index: `${dist}/index.js`,
-      server: `${dist}/server/index.js`,
+      server: `${dist}/server/package-entry.js`,
       cli: `${dist}/cli/main.js`,
       ...Object.fromEntries(loadedFromOutside.map((path) => [path, `${dist}/${path}.js`])),
     },

@@ -27,7 +27,7 @@ export function checkNumber(
   [from, to]: readonly [number, number],
 ): void {
   if (Number.isInteger(value) && value >= from && value <= to) return;
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `${what}: ${value} is not a valid ${name}`, {
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `${what}: ${String(value)} is not a valid ${name}`, {
     advice: `Give a whole number from ${from} to ${to}.`,
   });
 }

@@ -10,6 +10,8 @@ const designs: Record<ResamplerQuality, { zeroCrossings: number; attenuationDb: 
   high: { zeroCrossings: 40, attenuationDb: 95 },
   veryHigh: { zeroCrossings: 80, attenuationDb: 120 },
 };
+export const resamplerQualities = Object.keys(designs) as ResamplerQuality[];
+
 /** A short filter keeps the upper voice band rather than rejecting every alias beside the cut-off. */
 const lowestCutoff = 0.87;
 /** Rates with a greater common structure than this share the nearest of so many phases. */

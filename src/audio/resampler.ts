@@ -1,6 +1,12 @@
+import { checkInstance, checkObject, checkOneOf } from '../errors/index.js';
 import { limits } from '../limits.js';
 import { checkNumber } from './format.js';
-import { type PolyphaseFilter, polyphaseFilter, type ResamplerQuality } from './resampler-filter.js';
+import {
+  type PolyphaseFilter,
+  polyphaseFilter,
+  type ResamplerQuality,
+  resamplerQualities,
+} from './resampler-filter.js';
 
 export interface ResamplerOptions {
   /** Hz. */
@@ -52,7 +58,9 @@ export class Resampler {
 
   /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for rates or channels that are out of limits. */
   static create(options: ResamplerOptions): Resampler {
-    const { inputRate, outputRate, numChannels } = options;
+    checkObject('the options of a Resampler', options);
+    const { inputRate, outputRate, numChannels, quality } = options;
+    if (quality !== undefined) checkOneOf('quality', quality, resamplerQualities);
     const rates = [limits.minResamplerRate.value, limits.maxSampleRate.value] as const;
     checkNumber('resampler', 'input rate', inputRate, rates);
     checkNumber('resampler', 'output rate', outputRate, rates);
@@ -62,6 +70,7 @@ export class Resampler {
 
   /** Takes interleaved samples and returns what is ready. With equal rates it returns `samples` itself. */
   push(samples: Int16Array): Int16Array {
+    checkInstance('samples', samples, Int16Array);
     const filter = this.#filter;
     if (!filter) return samples;
     this.#append(samples);

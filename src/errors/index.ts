@@ -1,4 +1,22 @@
 export {
+  checkBytes,
+  checkFlag,
+  checkFunction,
+  checkInstance,
+  checkInteger,
+  checkJson,
+  checkList,
+  checkName,
+  checkNumberFrom,
+  checkObject,
+  checkOneOf,
+  checkOptions,
+  checkSignal,
+  checkText,
+  checkTextRecord,
+  checkTexts,
+} from './check.js';
+export {
   describeError,
   type ErrorCode,
   errorCodes,

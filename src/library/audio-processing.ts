@@ -1,6 +1,6 @@
 import { Resampler } from '../audio/index.js';
+import { checkFlag, checkInstance, checkNumberFrom, checkOptions } from '../errors/index.js';
 import { AudioProcessing as Processing } from '../filters/index.js';
-import { checkFlag, checkInstance, checkNumberFrom, checkOptions } from './check.js';
 
 /** The parts of audio processing that are wanted, in the order in which they run. Default: none. */
 export interface AudioProcessingOptions {

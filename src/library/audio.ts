@@ -1,8 +1,4 @@
 import { checkFormat } from '../audio/index.js';
-import { describeError, OffhookError } from '../errors/index.js';
-import { protocol } from '../ffi/index.js';
-import { limits } from '../limits.js';
-import { createLogger } from '../logging/index.js';
 import {
   checkFunction,
   checkInteger,
@@ -11,7 +7,12 @@ import {
   checkObject,
   checkOptions,
   checkSignal,
-} from './check.js';
+  describeError,
+  OffhookError,
+} from '../errors/index.js';
+import { protocol } from '../ffi/index.js';
+import { limits } from '../limits.js';
+import { createLogger } from '../logging/index.js';
 import { LibraryEngine } from './engine.js';
 import { FrameStream } from './inbox.js';
 
@@ -39,6 +40,7 @@ export interface AudioSourceOptions {
 function checkFrame(what: string, frame: AudioFrame): void {
   checkObject(`${what}: the frame`, frame);
   const { data, numChannels, samplesPerChannel } = frame;
+  checkInteger(`${what}: numChannels`, numChannels, 1, limits.channels.value);
   checkInteger(`${what}: samplesPerChannel`, samplesPerChannel, 0, Number.MAX_SAFE_INTEGER);
   if (data instanceof Int16Array && data.length === samplesPerChannel * numChannels) return;
   throw new OffhookError(
@@ -105,7 +107,7 @@ export class AudioSource {
     if (sampleRate !== this.sampleRate || numChannels !== this.numChannels) {
       throw new OffhookError(
         'OFFHOOK_INVALID_REQUEST',
-        `captureFrame: a frame of ${sampleRate} Hz and ${numChannels} channels for a source of ${this.sampleRate} Hz and ${this.numChannels}`,
+        `captureFrame: a frame of ${String(sampleRate)} Hz and ${String(numChannels)} channels for a source of ${this.sampleRate} Hz and ${this.numChannels}`,
       );
     }
     if (data.length === 0) return;
@@ -174,9 +176,9 @@ export class AudioStream extends FrameStream<AudioFrame> {
   constructor(trackHandle: bigint, options: AudioStreamOptions) {
     checkOptions('the options of an audio stream', options, streamOptions);
     const { sampleRate = 48_000, numChannels = 1, frameSizeMs = 10, filter } = options;
-    const { queueSizeFrames = Math.ceil(30_000 / frameSizeMs) } = options;
     checkFormat('AudioStream', { sampleRate, numChannels });
     checkInteger('frameSizeMs', frameSizeMs, 1, limits.frameSize.value);
+    const { queueSizeFrames = Math.ceil(30_000 / frameSizeMs) } = options;
     checkInteger('queueSizeFrames', queueSizeFrames, 1, 1_000_000);
     const filterFields = registeredFilter(filter);
     checkSignal(options.signal);

@@ -1,4 +1,3 @@
-import { OffhookError } from '../errors/index.js';
 import {
   checkBytes,
   checkFlag,
@@ -7,7 +6,8 @@ import {
   checkText,
   checkTextRecord,
   checkTexts,
-} from './check.js';
+  OffhookError,
+} from '../errors/index.js';
 import { LibraryEngine } from './engine.js';
 import { Inbox } from './inbox.js';
 

@@ -1,6 +1,12 @@
-import { OffhookError } from '../errors/index.js';
+import {
+  checkBytes,
+  checkInteger,
+  checkName,
+  checkOptions,
+  checkSignal,
+  OffhookError,
+} from '../errors/index.js';
 import { type InitOf, protocol, type RequestOf } from '../ffi/index.js';
-import { checkBytes, checkInteger, checkName, checkOptions, checkSignal } from './check.js';
 import { LibraryEngine } from './engine.js';
 import { FrameStream } from './inbox.js';
 

@@ -1,6 +1,5 @@
-import { describeError } from '../errors/index.js';
+import { checkFunction, checkOneOf, describeError } from '../errors/index.js';
 import { createLogger, type LogSubject } from '../logging/index.js';
-import { checkFunction, checkOneOf } from './check.js';
 import { Inbox, onAborted } from './inbox.js';
 
 const log = createLogger('library');

@@ -1,4 +1,11 @@
-import { OffhookError } from '../errors/index.js';
+import {
+  checkBytes,
+  checkFlag,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  OffhookError,
+} from '../errors/index.js';
 import {
   Accepted,
   CaptureEncoded,
@@ -8,7 +15,6 @@ import {
   type protocol,
   TakeFeedback,
 } from '../ffi/index.js';
-import { checkBytes, checkFlag, checkInteger, checkOneOf, checkOptions } from './check.js';
 import { LibraryEngine } from './engine.js';
 import { codecNumbers, maxSide, type VideoCodec } from './video.js';
 

@@ -1,5 +1,3 @@
-import { OffhookError } from '../errors/index.js';
-import { type InitOf, protocol, type RequestOf, type ResponseOf } from '../ffi/index.js';
 import {
   checkBytes,
   checkFlag,
@@ -8,7 +6,9 @@ import {
   checkObject,
   checkOneOf,
   checkOptions,
-} from './check.js';
+  OffhookError,
+} from '../errors/index.js';
+import { type InitOf, protocol, type RequestOf, type ResponseOf } from '../ffi/index.js';
 import type { LibraryEngine } from './engine.js';
 
 /** How frame keys are made of keys; both ends need the same. */

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { checkName, checkOptions, checkTexts } from './check.js';
+import { checkName, checkOptions, checkTexts } from '../errors/index.js';
 import { LibraryEngine } from './engine.js';
 
 export interface NativeFilter {

@@ -1,9 +1,4 @@
 import { RpcError } from '../data/index.js';
-import { describeError, OffhookError } from '../errors/index.js';
-import { type InitOf, protocol, type RequestOf } from '../ffi/index.js';
-import { limits } from '../limits.js';
-import { createLogger } from '../logging/index.js';
-import type { AudioSource } from './audio.js';
 import {
   checkBytes,
   checkFlag,
@@ -18,7 +13,13 @@ import {
   checkText,
   checkTextRecord,
   checkTexts,
-} from './check.js';
+  describeError,
+  OffhookError,
+} from '../errors/index.js';
+import { type InitOf, protocol, type RequestOf } from '../ffi/index.js';
+import { limits } from '../limits.js';
+import { createLogger } from '../logging/index.js';
+import type { AudioSource } from './audio.js';
 import {
   type ByteStreamInfo,
   type ByteStreamOptions,

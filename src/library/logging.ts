@@ -1,5 +1,5 @@
+import { checkFunction } from '../errors/index.js';
 import type { LogRecord } from '../logging/index.js';
-import { checkFunction } from './check.js';
 import { LibraryEngine } from './engine.js';
 
 /**

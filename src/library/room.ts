@@ -1,15 +1,4 @@
 import { type Deadlines, defaultDeadlinesMs } from '../deadlines/index.js';
-import { OffhookError } from '../errors/index.js';
-import {
-  type EventOf,
-  type InitOf,
-  type LibraryConnect,
-  type LibraryNews,
-  protocol,
-  type TracedStep,
-} from '../ffi/index.js';
-import type { LogSubject } from '../logging/index.js';
-import type { SpanRecord, TimelineRecord } from '../timeline/index.js';
 import {
   checkFlag,
   checkFunction,
@@ -23,7 +12,18 @@ import {
   checkSignal,
   checkText,
   checkTexts,
-} from './check.js';
+  OffhookError,
+} from '../errors/index.js';
+import {
+  type EventOf,
+  type InitOf,
+  type LibraryConnect,
+  type LibraryNews,
+  protocol,
+  type TracedStep,
+} from '../ffi/index.js';
+import type { LogSubject } from '../logging/index.js';
+import type { SpanRecord, TimelineRecord } from '../timeline/index.js';
 import { ByteStreamReader, byteInfo, TextStreamReader, textInfo } from './data-streams.js';
 import { RemoteDataTrack } from './data-tracks.js';
 import { Emitter, type EventHandler, type NamedEvent, runHandler } from './emitter.js';

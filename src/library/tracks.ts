@@ -1,5 +1,5 @@
+import { checkFlag, checkInstance, checkInteger, checkOneOf, checkText } from '../errors/index.js';
 import { type AudioFrame, AudioSource, AudioStream, type AudioStreamOptions } from './audio.js';
-import { checkFlag, checkInstance, checkInteger, checkOneOf, checkText } from './check.js';
 import { EncodedVideoSource } from './encoded-video.js';
 import { LibraryEngine } from './engine.js';
 import { type TrackKind, type TrackSource, trackKind, trackSource } from './values.js';

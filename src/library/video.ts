@@ -1,6 +1,3 @@
-import { OffhookError } from '../errors/index.js';
-import { type InitOf, protocol, type RequestOf } from '../ffi/index.js';
-import { convertPicture, flipped, packedPicture, pictureBytes, planeSizes } from '../video/index.js';
 import {
   checkBytes,
   checkFlag,
@@ -9,7 +6,10 @@ import {
   checkOneOf,
   checkOptions,
   checkSignal,
-} from './check.js';
+  OffhookError,
+} from '../errors/index.js';
+import { type InitOf, protocol, type RequestOf } from '../ffi/index.js';
+import { convertPicture, flipped, packedPicture, pictureBytes, planeSizes } from '../video/index.js';
 import { LibraryEngine } from './engine.js';
 import { FrameStream } from './inbox.js';
 

@@ -1,5 +1,14 @@
 import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
 import type { WebSocket } from 'ws';
+import {
+  checkFunction,
+  checkInteger,
+  checkName,
+  checkNumberFrom,
+  checkObject,
+  checkOptions,
+  checkTextRecord,
+} from '../errors/index.js';
 import { createLogger } from '../logging/index.js';
 import { generateCertificate, UdpPort } from '../transport/index.js';
 import { type ApiKeys, verifyAccess } from './access-token.js';
@@ -48,12 +57,47 @@ export interface RoomServer {
   close(): Promise<void>;
 }
 
+const optionNames: Record<keyof ServerOptions, true> = {
+  port: true,
+  host: true,
+  keys: true,
+  rtcPort: true,
+  emptyTimeoutS: true,
+  departureTimeoutS: true,
+  resumeWindowMs: true,
+  services: true,
+};
+
+/** @throws OffhookError `OFFHOOK_INVALID_REQUEST` */
+function checkServerOptions(options: ServerOptions): void {
+  checkOptions('startServer', options, Object.keys(optionNames));
+  const { port, host, keys, rtcPort, emptyTimeoutS, departureTimeoutS, resumeWindowMs, services } = options;
+  if (port !== undefined) checkInteger('port', port, 0, 65_535);
+  if (rtcPort !== undefined) checkInteger('rtcPort', rtcPort, 0, 65_535);
+  if (host !== undefined) checkName('host', host);
+  if (keys !== undefined) checkTextRecord('keys', keys);
+  if (emptyTimeoutS !== undefined) checkNumberFrom('emptyTimeoutS', emptyTimeoutS, 0);
+  if (departureTimeoutS !== undefined) checkNumberFrom('departureTimeoutS', departureTimeoutS, 0);
+  if (resumeWindowMs !== undefined) checkNumberFrom('resumeWindowMs', resumeWindowMs, 0);
+  if (services === undefined) return;
+  checkObject('services', services);
+  for (const [name, methods] of Object.entries(services)) {
+    checkObject(`services.${name}`, methods);
+    for (const [method, called] of Object.entries(methods)) {
+      checkObject(`services.${name}.${method}`, called);
+      checkFunction(`services.${name}.${method}.handle`, called.handle);
+    }
+  }
+}
+
 /**
  * Starts a room server in this process.
  *
- * @throws OffhookError `OFFHOOK_UNREACHABLE` when a port is taken or the address is not of this machine.
+ * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a wrong option; `OFFHOOK_UNREACHABLE` when a port is taken or the
+ * address is not of this machine.
  */
 export async function startServer(options: ServerOptions = {}): Promise<RoomServer> {
+  checkServerOptions(options);
   const { port = 7880, host = '127.0.0.1', keys = { devkey: 'secret' } } = options;
   const { rtcPort = port === 0 ? 0 : 7882 } = options;
   const udp = new UdpPort(rtcPort, mediaBindAddress(host));

@@ -1,4 +1,5 @@
-import type { SpanRecord } from './timeline.js';
+import { checkList, checkObject } from '../errors/index.js';
+import type { SpanRecord, TimelineRecord } from './timeline.js';
 
 /** Steps that belong together: one connect, or one reconnect with all its attempts. */
 export interface Episode {
@@ -39,4 +40,10 @@ export function episodesOf(spans: readonly Readonly<SpanRecord>[]): Episode[] {
     if (episode.pathEndMs === episode.startMs) episode.pathEndMs = episode.endMs;
   }
   return episodes;
+}
+
+/** What a program wants to see as a page or as text. @throws OffhookError `OFFHOOK_INVALID_REQUEST` */
+export function checkTimeline(record: unknown): void {
+  checkObject('the timeline', record);
+  checkList('spans of the timeline', (record as TimelineRecord).spans);
 }

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
-import type { Stage } from '../errors/index.js';
+import { checkList, checkObject, checkText, type Stage } from '../errors/index.js';
 import { describeSubject } from '../logging/index.js';
-import { type Episode, episodesOf } from './episodes.js';
+import { checkTimeline, type Episode, episodesOf } from './episodes.js';
 import { describeDuration } from './log-lines.js';
 import { pageStyle } from './page-style.js';
 import type { SpanRecord, TimelineRecord } from './timeline.js';
@@ -94,6 +94,9 @@ function waterfall(record: TimelineRecord): string {
 
 /** One self-contained HTML page, no scripts and nothing loaded: the timelines as waterfalls, and sections of the maker's. */
 export function renderTimelinePage(timelines: readonly TimelineRecord[], extras: PageExtras): string {
+  for (const timeline of checkList('timelines', timelines, 'timelines')) checkTimeline(timeline);
+  checkObject('the extras of the page', extras);
+  checkText('title', extras.title);
   const sections = (extras.sections ?? []).map(
     ({ heading, html }) => `<section><h2>${escapeHtml(heading)}</h2>\n${html}\n</section>`,
   );

@@ -1,4 +1,4 @@
-import { type Episode, episodesOf } from './episodes.js';
+import { checkTimeline, type Episode, episodesOf } from './episodes.js';
 import { describeDuration } from './log-lines.js';
 import type { SpanRecord, TimelineRecord } from './timeline.js';
 
@@ -28,6 +28,7 @@ function line(span: Readonly<SpanRecord>, episode: Episode): string {
 
 /** The waterfall of a timeline as text, 110 columns and the reasons of failures: for terminals and logs. */
 export function renderTimelineText(record: TimelineRecord): string {
+  checkTimeline(record);
   const lines = [`${record.name}, since ${record.startedAt}`];
   for (const episode of episodesOf(record.spans)) {
     const at = episode.startMs < 1 ? '' : ` at +${describeDuration(episode.startMs)}`;

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -43,7 +43,52 @@ function entryPoints(): string[] {
   return [...targets(entries), ...targets(bin)].map((path) => path.replace(/^\.\//, ''));
 }
 
+/** Names that an entry exports, and names of types of this package in their declarations. */
+function surfaceOf(entry: string): { exported: string[]; used: string[] } {
+  const exported: string[] = [];
+  const used: string[] = [];
+  for (const [, list, from] of readFileSync(entry, 'utf8').matchAll(
+    /export (?:type )?\{([^}]*)\} from '(.*)\.js'/g,
+  )) {
+    const names = list!.split(',').map((name) => name.replace(/\btype\b/, '').trim());
+    exported.push(...names);
+    const text = readFileSync(join(dirname(entry), `${from}.d.ts`), 'utf8').replaceAll(
+      /\/\*[\s\S]*?\*\//g,
+      '',
+    );
+    const imported = [...text.matchAll(/^import .*\{(.*)\} from '(?!.*bundled-types)\..*'/gm)].flatMap(
+      ([, some]) => some!.match(/\b[A-Z]\w+/g) ?? [],
+    );
+    const declared = [...text.matchAll(/^(?:export )?(?:declare )?(?:interface|type|class) (\w+)/gm)];
+    const own = new Set([...imported, ...declared.map(([, name]) => name!)]);
+    for (const name of names) {
+      const start = new RegExp(`^export .*\\b${name}\\b`, 'm').exec(text)!.index;
+      const [declaration] = /^.*[\s\S]*?(?=\n(?:export|declare|import|interface|type) |$(?![\s\S]))/.exec(
+        text.slice(start),
+      )!;
+      used.push(...(declaration.match(/\b[A-Z]\w+/g) ?? []).filter((word) => own.has(word)));
+    }
+  }
+  return { exported: exported.sort(), used };
+}
+
 describe('the package', () => {
+  test('exports of the room server what its signatures use, and nothing internal', () => {
+    const { exported, used } = surfaceOf(join(installed, 'dist/server/package-entry.d.ts'));
+    expect(exported).toEqual([
+      'ApiKeys',
+      'RoomServer',
+      'ServerOptions',
+      'TwirpError',
+      'TwirpErrorCode',
+      'TwirpMethod',
+      'TwirpService',
+      'startServer',
+    ]);
+    expect(used).toContain('TwirpMethod');
+    expect(used.filter((name) => !exported.includes(name))).toEqual([]);
+  });
+
   test('is under 500 kB', () => {
     expect(packed.size).toBeLessThan(500_000);
   });

@@ -15,14 +15,16 @@ export const twirpStatuses = {
   unavailable: 503,
 } as const;
 
+export type TwirpErrorCode = keyof typeof twirpStatuses;
+
 /** An error as the Twirp protocol has it: a code and a message, as JSON. */
 export class TwirpError extends Error {
   override readonly name = 'TwirpError';
-  readonly code: keyof typeof twirpStatuses;
+  readonly code: TwirpErrorCode;
   readonly meta: Readonly<Record<string, string>> | undefined;
 
   /** @param meta what programs may branch on besides the code */
-  constructor(code: keyof typeof twirpStatuses, message: string, meta?: Readonly<Record<string, string>>) {
+  constructor(code: TwirpErrorCode, message: string, meta?: Readonly<Record<string, string>>) {
     super(message);
     this.code = code;
     this.meta = meta;

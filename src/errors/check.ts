@@ -1,4 +1,4 @@
-import { describeError, OffhookError } from '../errors/index.js';
+import { describeError, OffhookError } from './errors.js';
 
 /*
  * Arguments are checked where they enter, so that a mistake is an error with a name and not silence. Every function
