@@ -4,10 +4,22 @@ export const silenceDbov = -127;
 
 /** Root-mean-square level in dBov, between -127 (silence) and 0 (RFC 6464, section 3). */
 export function audioLevelDbov(samples: Int16Array): number {
+  return dbovOf(meanSquare(samples));
+}
+
+/** Of samples as fractions of full scale. @param step looks at every so manieth sample only */
+export function meanSquare(samples: Int16Array, step = 1): number {
   let energy = 0;
-  for (let i = 0; i < samples.length; i++) energy += samples[i]! * samples[i]!;
-  if (energy === 0) return silenceDbov;
-  const meanSquare = energy / samples.length / (fullScale * fullScale);
+  let count = 0;
+  for (let i = 0; i < samples.length; i += step) {
+    energy += samples[i]! * samples[i]!;
+    count++;
+  }
+  return count === 0 ? 0 : energy / count / (fullScale * fullScale);
+}
+
+export function dbovOf(meanSquare: number): number {
+  if (meanSquare === 0) return silenceDbov;
   return Math.max(silenceDbov, Math.min(0, 10 * Math.log10(meanSquare)));
 }
 

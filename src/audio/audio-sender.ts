@@ -1,5 +1,5 @@
 import { type HeaderExtension, RtpSender, type RtpSenderStats } from '../rtp/index.js';
-import { audioLevelDbov, encodeAudioLevel, silenceDbov } from './audio-level.js';
+import { dbovOf, encodeAudioLevel, meanSquare, silenceDbov } from './audio-level.js';
 import type { AudioSink, AudioSource } from './audio-source.js';
 import { Chunker } from './chunker.js';
 import { OpusEncoder } from './opus-encoder.js';
@@ -35,8 +35,16 @@ export interface AudioSenderOptions {
 export interface AudioSenderStats extends RtpSenderStats {
   /** Samples taken from the source, in units of 48 kHz. */
   samplesSent: number;
+  /** Those of them that the program gave, for each channel, at the source's rate; and that rate. */
+  samplesCaptured: number;
+  sourceRate: number;
   /** Level of the last frame. */
   audioLevelDbov: number;
+  /** Sum over the frames of their mean square, as a fraction of full scale, times their length in seconds. */
+  totalAudioEnergy: number;
+  targetBitrateBps: number;
+  /** When the last packet left, on the ticker's clock; undefined before. */
+  lastPacketSentMs: number | undefined;
 }
 
 const frameMs = 20;
@@ -79,7 +87,12 @@ export class AudioSender {
   #talking = false;
   #lastAudioMs: number | undefined;
   #samplesSent = 0;
+  #samplesCaptured = 0;
   #levelDbov = silenceDbov;
+  #audioEnergy = 0;
+  #bitrateBps: number;
+  #nowMs = 0;
+  #lastPacketSentMs: number | undefined;
 
   constructor(options: AudioSenderOptions) {
     const { source, numChannels, payloadTypes, bitrateBps, dtx, random = Math.random } = options;
@@ -87,6 +100,7 @@ export class AudioSender {
     this.#source = source;
     this.#numChannels = numChannels;
     this.#dtx = dtx;
+    this.#bitrateBps = bitrateBps;
     this.#encrypt = options.encrypt;
     this.#codecRate = isOpusRate(source.sampleRate) ? source.sampleRate : opusClockRate;
     this.#resampler = this.#resamplerOf(source.sampleRate);
@@ -127,7 +141,16 @@ export class AudioSender {
   }
 
   stats(): AudioSenderStats {
-    return { ...this.#rtp.stats, samplesSent: this.#samplesSent, audioLevelDbov: this.#levelDbov };
+    return {
+      ...this.#rtp.stats,
+      samplesSent: this.#samplesSent,
+      samplesCaptured: this.#samplesCaptured,
+      sourceRate: this.#source.sampleRate,
+      audioLevelDbov: this.#levelDbov,
+      totalAudioEnergy: this.#audioEnergy,
+      targetBitrateBps: this.#bitrateBps,
+      lastPacketSentMs: this.#lastPacketSentMs,
+    };
   }
 
   close(): void {
@@ -144,10 +167,12 @@ export class AudioSender {
   #sink: AudioSink = {
     onAudio: (samples, nowMs) => {
       if (this.#closed) return;
+      this.#nowMs = nowMs;
       if (this.#source.queueSizeMs === 0) this.#skipPause(nowMs);
       const heard = this.#muted ? undefined : samples;
       this.#silentTicks = heard ? 0 : this.#silentTicks + 1;
       this.#samplesSent += tickUnits;
+      if (samples) this.#samplesCaptured += samples.length / this.#source.numChannels;
       if (this.#silentTicks > restAfterTicks && this.#frames.isEmpty && this.#quietPayload) {
         this.#rest();
       } else {
@@ -188,7 +213,9 @@ export class AudioSender {
   }
 
   #encodeFrame = (frame: Int16Array): void => {
-    this.#levelDbov = audioLevelDbov(frame);
+    const energy = meanSquare(frame);
+    this.#levelDbov = dbovOf(energy);
+    this.#audioEnergy += (energy * frameMs) / 1_000;
     const payload = this.#encoder.encode(frame);
     const silent = payload.length <= maxDtxBytes;
     if (!silent && this.#silentTicks * 10 >= frameMs) this.#quietPayload = payload;
@@ -210,6 +237,7 @@ export class AudioSender {
   }
 
   #send(payload: Uint8Array, atUnits = this.#timestamp): void {
+    this.#lastPacketSentMs = this.#nowMs;
     const timestamp = atUnits >>> 0;
     const copies = this.#fractionLost > lossForSecondCopy ? 2 : 1;
     const wrapped =

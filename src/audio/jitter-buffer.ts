@@ -40,6 +40,10 @@ export interface JitterBufferStats {
   /** Sum over played packets of the time between arrival and playout. */
   totalDelayMs: number;
   targetDelayMs: number;
+  /** Samples taken for playout, in units of the clock rate; and sums over them of their delay, and of the delay that was aimed at. */
+  samplesEmitted: number;
+  sampleDelayMs: number;
+  sampleTargetDelayMs: number;
   /** Audio that is waiting. */
   bufferedMs: number;
 }
@@ -81,7 +85,18 @@ export class JitterBuffer {
   #lastWasDtx = false;
   /** Made-up audio played since `#expected` was due. */
   #filled = 0;
-  #stats = { played: 0, recovered: 0, duplicates: 0, late: 0, discarded: 0, resets: 0, totalDelayMs: 0 };
+  #stats = {
+    played: 0,
+    recovered: 0,
+    duplicates: 0,
+    late: 0,
+    discarded: 0,
+    resets: 0,
+    totalDelayMs: 0,
+    samplesEmitted: 0,
+    sampleDelayMs: 0,
+    sampleTargetDelayMs: 0,
+  };
 
   constructor(clockRate: number) {
     this.#unitsPerMs = clockRate / 1000;
@@ -218,7 +233,11 @@ export class JitterBuffer {
     this.#lastWasDtx = packet.dtx;
     this.#filled = 0;
     this.#stats.played++;
-    this.#stats.totalDelayMs += Math.max(0, nowMs - arrivalMs);
+    const delayMs = Math.max(0, nowMs - arrivalMs);
+    this.#stats.totalDelayMs += delayMs;
+    this.#stats.samplesEmitted += packet.samples;
+    this.#stats.sampleDelayMs += delayMs * packet.samples;
+    this.#stats.sampleTargetDelayMs += this.#delay.targetMs * packet.samples;
     if (packet.redundant) this.#stats.recovered++;
     return { kind: 'packet', packet, excessMs };
   }

@@ -1,4 +1,5 @@
 import type { AudioCodec, AudioDecoder } from './audio-codec.js';
+import { meanSquare } from './audio-level.js';
 import type { DecodedAudio } from './audio-stream.js';
 import type { JitterBuffer, MediaPacket } from './jitter-buffer.js';
 import { remix } from './remix.js';
@@ -15,8 +16,13 @@ export interface PlayoutStats {
   /** Samples cut out or put in to get the delay right. */
   samplesRemoved: number;
   samplesInserted: number;
+  /** Mean square of the last 10 ms as a fraction of full scale, and the sum of all, each times 10 ms in seconds. */
+  meanSquare: number;
+  totalAudioEnergy: number;
 }
 
+/** A level needs few samples. Odd, so that both channels of stereo count. */
+const levelStep = 7;
 /** A delay this far off is corrected by playing a little faster or slower. */
 const tolerableExcessMs = 15;
 /** Further off than this, at every packet. */
@@ -31,6 +37,8 @@ export class Playout {
     concealmentEvents: 0,
     samplesRemoved: 0,
     samplesInserted: 0,
+    meanSquare: 0,
+    totalAudioEnergy: 0,
   };
   #jitter: JitterBuffer;
   #codec: AudioCodec;
@@ -89,6 +97,9 @@ export class Playout {
     const samples = this.#waiting.subarray(0, size);
     this.#waiting = this.#waiting.subarray(size);
     this.stats.samplesPlayed += this.#codec.clockRate / 100;
+    const energy = this.#wasSilent ? 0 : meanSquare(samples, levelStep);
+    this.stats.meanSquare = energy;
+    this.stats.totalAudioEnergy += energy / 100;
     return { samples, sampleRate: this.#rate, numChannels: this.#channels };
   }
 

@@ -10,6 +10,7 @@ export {
 export type { EncryptionOptions, RoomEncryption, TrackCryptor } from './encryption.js';
 export type { DataEvent, DataTrackEvent, EncryptionEvent, RoomEvent, StateEvent } from './events.js';
 export type { ParticipantInfo, RoomInfo, Speaker, TrackPublicationInfo } from './info.js';
+export type { TrackSection } from './media/track-section.js';
 export type {
   ConnectOptions,
   ParticipantTrackPermission,
@@ -26,7 +27,7 @@ export { LocalParticipant } from './participants/local-participant.js';
 export { Participant } from './participants/participant.js';
 export { RemoteParticipant } from './participants/remote-participant.js';
 export { Room, type SimulatedScenario } from './room.js';
-export type { RoomStats, TransportStats } from './stats.js';
+export type { RoomStats, TrackStats, TransportStats } from './stats.js';
 export { LocalAudioTrack } from './tracks/local-audio-track.js';
 export { LocalTrackPublication } from './tracks/local-track-publication.js';
 export { LocalVideoTrack } from './tracks/local-video-track.js';

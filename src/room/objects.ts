@@ -215,9 +215,11 @@ export class RoomObjects {
       return undefined;
     }
     const { audio, video } = media;
+    const section = () => media.section;
     if (publication.kind === TrackType.AUDIO && audio)
-      return new RemoteAudioTrack(publication, audio, this.#options.tracks);
-    if (publication.kind === TrackType.VIDEO && video) return new RemoteVideoTrack(publication, video);
+      return new RemoteAudioTrack(publication, audio, section, this.#options.tracks);
+    if (publication.kind === TrackType.VIDEO && video)
+      return new RemoteVideoTrack(publication, video, section);
     return new RemoteTrack(publication);
   }
 

@@ -1,62 +1,58 @@
 import type { AudioReceiverStats, AudioSenderStats } from '../audio/index.js';
-import type { CandidatePair, PeerConnection, PeerConnectionState } from '../transport/index.js';
+import type { CandidatePair, ConnectionStats, PeerConnectionState } from '../transport/index.js';
 import type { VideoReceiverStats, VideoSenderStats } from '../video/index.js';
 import type { Engine } from './engine.js';
+import type { TrackSection } from './media/track-section.js';
 
-export interface TransportStats {
+export interface TransportStats extends ConnectionStats {
+  name: 'publisher' | 'subscriber';
   state: PeerConnectionState;
   pair: CandidatePair | undefined;
   rttMs: number | undefined;
-  bytesSent: number;
-  bytesReceived: number;
+  /** What the path carries, as far as is known; undefined where nothing is estimated. */
+  availableOutgoingBps: number | undefined;
+}
+
+/** What is known of one track, and of the media section that carries it. */
+export interface TrackStats<Stats> {
+  sid: string;
+  stats: Stats;
+  section: TrackSection | undefined;
 }
 
 export interface RoomStats {
   publisher: TransportStats | undefined;
   subscriber: TransportStats | undefined;
-  /** By sid. */
-  sent: ReadonlyMap<string, AudioSenderStats>;
-  /** By sid. */
-  received: ReadonlyMap<string, AudioReceiverStats>;
-  /** By sid. */
-  sentVideo: ReadonlyMap<string, VideoSenderStats>;
-  /** By sid. */
-  receivedVideo: ReadonlyMap<string, VideoReceiverStats>;
+  sent: readonly TrackStats<AudioSenderStats>[];
+  received: readonly TrackStats<AudioReceiverStats>[];
+  sentVideo: readonly TrackStats<VideoSenderStats>[];
+  receivedVideo: readonly TrackStats<VideoReceiverStats>[];
   signalRttMs: number | undefined;
 }
 
 export function roomStats({ connection, tracks, media }: Engine): RoomStats {
-  const sent = new Map<string, AudioSenderStats>();
-  const sentVideo = new Map<string, VideoSenderStats>();
+  const sent: TrackStats<AudioSenderStats>[] = [];
+  const sentVideo: TrackStats<VideoSenderStats>[] = [];
   for (const [sid, { track }] of tracks.all) {
     const stats = track.stats();
-    if (stats && 'codec' in stats) sentVideo.set(sid, stats);
-    else if (stats) sent.set(sid, stats);
+    const { section } = track;
+    if (stats && 'codec' in stats) sentVideo.push({ sid, stats, section });
+    else if (stats) sent.push({ sid, stats, section });
   }
-  const receivedVideo = new Map<string, VideoReceiverStats>();
-  const received = new Map<string, AudioReceiverStats>();
-  for (const { trackSid, audio, video } of media.all) {
-    if (audio) received.set(trackSid, audio.stats());
-    if (video) receivedVideo.set(trackSid, video.stats());
+  const receivedVideo: TrackStats<VideoReceiverStats>[] = [];
+  const received: TrackStats<AudioReceiverStats>[] = [];
+  for (const { trackSid: sid, audio, video, section } of media.all) {
+    if (audio) received.push({ sid, stats: audio.stats(), section });
+    if (video) receivedVideo.push({ sid, stats: video.stats(), section });
   }
   const { session } = connection;
   return {
-    publisher: session && transportStats(session.publisher.media.pc),
-    subscriber: session?.subscriber && transportStats(session.subscriber.media.pc),
+    publisher: session?.publisher.stats(),
+    subscriber: session?.subscriber?.media.stats(),
     sent,
     received,
     sentVideo,
     receivedVideo,
     signalRttMs: session?.signalRttMs,
-  };
-}
-
-function transportStats(connection: PeerConnection): TransportStats {
-  return {
-    state: connection.state,
-    pair: connection.pair,
-    rttMs: connection.rttMs,
-    bytesSent: connection.bytesSent,
-    bytesReceived: connection.bytesReceived,
   };
 }

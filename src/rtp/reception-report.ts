@@ -1,16 +1,30 @@
 import { limits } from '../limits.js';
-import type { ReportBlock, RtcpPacket } from './rtcp.js';
+import { fromNtp, type ReportBlock, type RtcpPacket } from './rtcp.js';
 import { type RtpPacket, sequenceDifference } from './rtp.js';
 import { Unwrapper } from './unwrap.js';
 
 export interface ReceptionStats {
   packetsReceived: number;
+  /** Of payload, without headers and padding. */
   bytesReceived: number;
+  headerBytesReceived: number;
   /** Packets that never came, less those that came twice (RFC 3550, section 6.4.1): may be negative. */
   packetsLost: number;
   /** Interarrival jitter (RFC 3550, section 6.4.1). */
   jitterMs: number;
+  /** On the clock of the receiver; 0 before the first packet. */
   lastPacketMs: number;
+  /** The last sender report. */
+  sender: RemoteSender | undefined;
+}
+
+export interface RemoteSender {
+  packetsSent: number;
+  bytesSent: number;
+  reportsSent: number;
+  /** When it was sent, by the sender's clock, since 1970. */
+  sentAtMs: number;
+  arrivedMs: number;
 }
 
 /** A jump in sequence numbers greater than this is a new beginning (RFC 3550, appendix A.1). */
@@ -22,9 +36,11 @@ export class ReceptionReport {
   static readonly none: ReceptionStats = {
     packetsReceived: 0,
     bytesReceived: 0,
+    headerBytesReceived: 0,
     packetsLost: 0,
     jitterMs: 0,
     lastPacketMs: 0,
+    sender: undefined,
   };
   readonly ssrc: number;
   #unitsPerMs: number;
@@ -38,6 +54,8 @@ export class ReceptionReport {
   #lostBefore = 0;
   #packets = 0;
   #bytes = 0;
+  #payloadBytes = 0;
+  #sender: RemoteSender | undefined;
   #jitter = 0;
   #lastTransit: number | undefined;
   #lastPacketMs = 0;
@@ -54,6 +72,7 @@ export class ReceptionReport {
   received(packet: RtpPacket, bytes: number, nowMs: number): void {
     this.#packets++;
     this.#bytes += bytes;
+    this.#payloadBytes += packet.payload.length;
     this.#lastPacketMs = nowMs;
     this.#count(packet.sequenceNumber);
     const transit = nowMs * this.#unitsPerMs - this.#timestamps.unwrap(packet.timestamp);
@@ -65,15 +84,24 @@ export class ReceptionReport {
 
   senderReport(report: Extract<RtcpPacket, { type: 'senderReport' }>, nowMs: number): void {
     this.#lastSenderReport = { middleNtp: Number((report.ntp >> 16n) & 0xffffffffn), atMs: nowMs };
+    this.#sender = {
+      packetsSent: report.packetCount,
+      bytesSent: report.octetCount,
+      reportsSent: (this.#sender?.reportsSent ?? 0) + 1,
+      sentAtMs: fromNtp(report.ntp),
+      arrivedMs: nowMs,
+    };
   }
 
   get stats(): ReceptionStats {
     return {
       packetsReceived: this.#packets,
-      bytesReceived: this.#bytes,
+      bytesReceived: this.#payloadBytes,
+      headerBytesReceived: this.#bytes - this.#payloadBytes,
       packetsLost: this.#lost,
       jitterMs: this.#jitter / this.#unitsPerMs,
       lastPacketMs: this.#lastPacketMs,
+      sender: this.#sender,
     };
   }
 

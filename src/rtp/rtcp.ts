@@ -58,6 +58,12 @@ export function toNtp(wallClockMs: number): bigint {
   return ((whole + ntpEpochOffsetSeconds) << 32n) | fraction;
 }
 
+/** The wall-clock milliseconds of an NTP time. */
+export function fromNtp(ntp: bigint): number {
+  const seconds = Number((ntp >> 32n) - ntpEpochOffsetSeconds);
+  return seconds * 1000 + (Number(ntp & 0xffffffffn) / 2 ** 32) * 1000;
+}
+
 /** The packets of a compound packet that the engine uses; what is unknown or truncated is passed over. */
 export function parseRtcp(compound: Buffer): RtcpPacket[] {
   const packets: RtcpPacket[] = [];

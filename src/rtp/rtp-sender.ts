@@ -43,11 +43,25 @@ export interface RtpSenderStats {
   bytesSent: number;
   headerBytesSent: number;
   retransmittedPackets: number;
+  /** Of payload, as `bytesSent`. */
+  retransmittedBytes: number;
+  /** Of the stream of retransmissions, where there is one. */
+  repairSsrc: number | undefined;
   nackCount: number;
   /** What the other side last reported; undefined before. */
-  remote:
-    | { fractionLost: number; packetsLost: number; jitterMs: number; roundTripMs: number | undefined }
-    | undefined;
+  remote: RemoteReception | undefined;
+}
+
+export interface RemoteReception {
+  fractionLost: number;
+  packetsLost: number;
+  jitterMs: number;
+  roundTripMs: number | undefined;
+  /** Sum of the round trips that were measured, and how many. */
+  totalRoundTripMs: number;
+  roundTripCount: number;
+  /** When the report came, since 1970. */
+  reportedAtMs: number;
 }
 
 const reportIntervalMs = 5_000;
@@ -85,6 +99,8 @@ export class RtpSender {
       bytesSent: 0,
       headerBytesSent: 0,
       retransmittedPackets: 0,
+      retransmittedBytes: 0,
+      repairSsrc: options.repair?.ssrc,
       nackCount: 0,
       remote: undefined,
     };
@@ -164,6 +180,7 @@ export class RtpSender {
     this.stats.nackCount++;
     for (const packet of this.#history.take(sequenceNumbers)) {
       this.stats.retransmittedPackets++;
+      this.stats.retransmittedBytes += packet.length - headerBytesOf(packet);
       const { repair, send, sendAgain = send } = this.#options;
       if (repair) send(this.#repaired(packet, repair));
       else sendAgain(packet);
@@ -172,7 +189,7 @@ export class RtpSender {
 
   /** The same packet in the stream of retransmissions: its payload begins with the number that it had. */
   #repaired(packet: Buffer, { ssrc, payloadType }: { ssrc: number; payloadType: number }): Buffer {
-    const headerBytes = 12 + ((packet[0]! & 0x10) === 0 ? 0 : 4 + 4 * packet.readUInt16BE(14));
+    const headerBytes = headerBytesOf(packet);
     const repaired = Buffer.allocUnsafe(packet.length + 2);
     packet.copy(repaired, 0, 0, headerBytes);
     packet.copy(repaired, headerBytes, 2, 4);
@@ -197,13 +214,24 @@ export class RtpSender {
   }
 
   #handleReport(block: ReportBlock): void {
-    const nowNtp = Number((toNtp(this.#options.wallClockMs()) >> 16n) & 0xffffffffn);
+    const nowMs = this.#options.wallClockMs();
+    const nowNtp = Number((toNtp(nowMs) >> 16n) & 0xffffffffn);
     const roundTrip = (nowNtp - block.lastSenderReport - block.delaySinceLastSenderReport) | 0;
+    const roundTripMs = block.lastSenderReport === 0 ? undefined : Math.max(0, (roundTrip / 65536) * 1000);
+    const { totalRoundTripMs = 0, roundTripCount = 0 } = this.stats.remote ?? {};
     this.stats.remote = {
       fractionLost: block.fractionLost,
       packetsLost: block.cumulativeLost,
       jitterMs: block.jitter / (this.#options.clockRate / 1000),
-      roundTripMs: block.lastSenderReport === 0 ? undefined : Math.max(0, (roundTrip / 65536) * 1000),
+      roundTripMs,
+      totalRoundTripMs: totalRoundTripMs + (roundTripMs ?? 0),
+      roundTripCount: roundTripCount + (roundTripMs === undefined ? 0 : 1),
+      reportedAtMs: nowMs,
     };
   }
+}
+
+/** Of a packet of ours, which has no CSRCs. */
+function headerBytesOf(packet: Buffer): number {
+  return 12 + ((packet[0]! & 0x10) === 0 ? 0 : 4 + 4 * packet.readUInt16BE(14));
 }

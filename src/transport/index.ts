@@ -1,6 +1,8 @@
 export { type Certificate, generateCertificate } from './certificate.js';
+export type { CertificateStats, ConnectionStats, DataChannelInfo } from './connection-stats.js';
 export { type Description, parseDescription, writeDescription } from './description.js';
 export {
+  type CandidateAddress,
   type CandidatePair,
   candidateAddress,
   hostCandidate,

@@ -3,6 +3,7 @@ import { describeError, OffhookError } from '../errors/index.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import { isRtcp } from '../rtp/index.js';
 import { type Certificate, ownCertificate } from './certificate.js';
+import { type ConnectionStats, certificateStats } from './connection-stats.js';
 import {
   type Description,
   parseDescription,
@@ -104,8 +105,12 @@ export class PeerConnection {
   #deadlineTimer: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
-  bytesSent = 0;
-  bytesReceived = 0;
+  #packetsSent = 0;
+  #packetsReceived = 0;
+  #bytesSent = 0;
+  #bytesReceived = 0;
+  #lastDtlsSentMs: number | undefined;
+  #lastDtlsReceivedMs: number | undefined;
 
   constructor(options: PeerConnectionOptions) {
     this.#options = options;
@@ -116,10 +121,7 @@ export class PeerConnection {
       remotePort: sctpPort,
       maxMessageBytes,
       now: () => performance.now(),
-      onPacket: (packet) => {
-        this.bytesSent += packet.length;
-        this.#dtls?.send(packet);
-      },
+      onPacket: (packet) => void this.#dtls?.send(packet),
       onChannel: (channel) => this.onDataChannel(channel),
       onTimerChange: () => this.#schedule(),
       onClosed: (error) => {
@@ -276,13 +278,37 @@ export class PeerConnection {
   sendPacket(packet: Buffer): boolean {
     const srtp = this.#srtp;
     if (!srtp || this.#end) return false;
-    this.bytesSent += packet.length;
     return this.#send(isRtcp(packet) ? srtp.protectRtcp(packet) : srtp.protectRtp(packet));
   }
 
   /** The pair of addresses that ICE selected. */
   get pair(): CandidatePair | undefined {
     return this.#end ? undefined : this.#ice?.pair;
+  }
+
+  stats(): ConnectionStats {
+    const { remoteCertificate, ...dtls } = this.#dtls?.stats ?? {};
+    return {
+      packetsSent: this.#packetsSent,
+      packetsReceived: this.#packetsReceived,
+      bytesSent: this.#bytesSent,
+      bytesReceived: this.#bytesReceived,
+      lastDtlsReceivedMs: this.#lastDtlsReceivedMs,
+      lastDtlsSentMs: this.#lastDtlsSentMs,
+      ice: this.#ice?.stats,
+      dtls: 'state' in dtls ? dtls : undefined,
+      localCertificate: certificateStats(this.#certificate.der),
+      remoteCertificate: remoteCertificate && certificateStats(remoteCertificate),
+      channels: this.#channels.all.map(({ label, protocol, id, state, stats }) => ({
+        label,
+        protocol,
+        id,
+        state,
+        ...stats,
+      })),
+      channelsOpened: this.#channels.openedCount,
+      channelsClosed: this.#channels.closedCount,
+    };
   }
 
   /** Round trip of the last ICE check in milliseconds. */
@@ -462,12 +488,11 @@ export class PeerConnection {
       role,
       certificate: this.#certificate,
       remoteFingerprints: this.#remote!.transport.fingerprints,
-      onDatagram: (datagram) => this.#send(datagram),
-      onConnected: (result) => this.#onSecure(result),
-      onData: (data) => {
-        this.bytesReceived += data.length;
-        this.#channels.handlePacket(data, performance.now());
+      onDatagram: (datagram) => {
+        if (this.#send(datagram)) this.#lastDtlsSentMs = performance.now();
       },
+      onConnected: (result) => this.#onSecure(result),
+      onData: (data) => this.#channels.handlePacket(data, performance.now()),
       onClosed: (error) => (error ? this.#fail(describeError(error)) : this.#closedByPeer()),
     });
     if (this.#ice!.isUsable) this.#onUsable(this.#ice!);
@@ -492,21 +517,27 @@ export class PeerConnection {
 
   /** Runs once for every packet. */
   #send(packet: Buffer): boolean {
-    return this.#ice?.send(packet) || this.#previousIce?.send(packet) || false;
+    const isSent = this.#ice?.send(packet) || this.#previousIce?.send(packet) || false;
+    if (!isSent) return false;
+    this.#packetsSent++;
+    this.#bytesSent += packet.length;
+    return true;
   }
 
   /** Tells DTLS from RTP and RTCP by the first byte (RFC 7983). Runs once for every packet. */
   #receive(packet: Buffer): void {
     if (this.#end || packet.length < 8) return;
+    this.#packetsReceived++;
+    this.#bytesReceived += packet.length;
     const first = packet[0]!;
     if (first >= 128 && first < 192) {
       const plain = isRtcp(packet) ? this.#srtp?.unprotectRtcp(packet) : this.#srtp?.unprotectRtp(packet);
       if (!plain) return;
-      this.bytesReceived += plain.length;
       this.#router.receive(plain);
     } else if (first >= 20 && first < 64) {
       if (this.#dtls) {
-        this.#dtls.handleDatagram(packet, performance.now());
+        this.#lastDtlsReceivedMs = performance.now();
+        this.#dtls.handleDatagram(packet, this.#lastDtlsReceivedMs);
         this.#schedule();
       } else if (this.#earlyDatagrams.length < maxEarlyDatagrams) this.#earlyDatagrams.push(packet);
     }

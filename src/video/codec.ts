@@ -25,7 +25,7 @@ export function videoCodec(name: string): VideoCodec | undefined {
   return codec in payloadFormats ? (codec as VideoCodec) : undefined;
 }
 
-const packageName = '@napi-rs/webcodecs';
+export const codecPackage = '@napi-rs/webcodecs';
 
 let loading: Promise<typeof WebCodecs> | undefined;
 
@@ -45,8 +45,8 @@ async function importCodecs(): Promise<typeof WebCodecs> {
     return requireCodecs();
   } catch (cause) {
     loading = undefined;
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', `video needs ${packageName}: ${describeError(cause)}`, {
-      advice: `Install it beside offhook: npm install ${packageName}`,
+    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', `video needs ${codecPackage}: ${describeError(cause)}`, {
+      advice: `Install it beside offhook: npm install ${codecPackage}`,
       cause,
     });
   }
@@ -60,7 +60,7 @@ function requireCodecs(): typeof WebCodecs {
   const { [nativeLibraryVariable]: nativeLibrary } = process.env;
   delete process.env[nativeLibraryVariable];
   try {
-    return createRequire(import.meta.url)(packageName) as typeof WebCodecs;
+    return createRequire(import.meta.url)(codecPackage) as typeof WebCodecs;
   } finally {
     if (nativeLibrary !== undefined) process.env[nativeLibraryVariable] = nativeLibrary;
   }

@@ -1,6 +1,8 @@
 import { OffhookError } from '../errors/index.js';
 import type { VideoCodec } from './codec.js';
 import type { FrameMetadata } from './frame-metadata.js';
+import { FrameRate } from './frame-rate.js';
+import type { VideoSourceStats } from './video-source.js';
 
 /** A frame that the program, or a camera, has encoded: one access unit (Annex B) or temporal unit. */
 export interface EncodedVideoFrame {
@@ -38,6 +40,9 @@ export class EncodedVideoSource {
   readonly height: number;
   readonly isScreencast = false;
   #sinks = new Set<EncodedVideoSink>();
+  #size: { width: number; height: number };
+  #frames = 0;
+  #frameRate = new FrameRate();
   #keyFrameRequested = false;
   #rate: EncoderRate | undefined;
 
@@ -47,13 +52,22 @@ export class EncodedVideoSource {
       throw new OffhookError('OFFHOOK_INVALID_REQUEST', `a video source of ${width} x ${height} pixels`);
     this.width = width;
     this.height = height;
+    this.#size = { width, height };
   }
 
   /** Sends a frame now; its bytes are read during the call. Returns whether every track of the source takes its codec. */
   captureFrame(frame: EncodedVideoFrame): boolean {
+    this.#size = { width: frame.width, height: frame.height };
+    this.#frames++;
+    this.#frameRate.count(performance.now());
     let isTaken = true;
     for (const sink of this.#sinks) isTaken = sink.onEncodedFrame(frame) && isTaken;
     return isTaken;
+  }
+
+  stats(): VideoSourceStats {
+    const framesPerSecond = this.#frameRate.perSecond(performance.now());
+    return { ...this.#size, frames: this.#frames, framesPerSecond };
   }
 
   /** What was asked for since the last call. */

@@ -27,6 +27,9 @@ export interface FrameBufferStats {
   keyFramesReceived: number;
   /** Given up: a packet never came, or a key frame came first. */
   framesDropped: number;
+  /** Frames of more than one packet, and the sum of the times between the first and the last of them. */
+  framesOfSeveralPackets: number;
+  totalAssemblyMs: number;
   nackCount: number;
   pliCount: number;
 }
@@ -66,6 +69,8 @@ export class FrameBuffer {
     framesReceived: 0,
     keyFramesReceived: 0,
     framesDropped: 0,
+    framesOfSeveralPackets: 0,
+    totalAssemblyMs: 0,
     nackCount: 0,
     pliCount: 0,
   };
@@ -246,6 +251,10 @@ export class FrameBuffer {
       return undefined;
     }
     const { timestamp, arrivedMs: firstPacketMs } = first;
+    if (end > begin) {
+      this.stats.framesOfSeveralPackets++;
+      this.stats.totalAssemblyMs += completeMs - firstPacketMs;
+    }
     return { data, isKeyFrame: first.part.isKeyFrame, timestamp, firstPacketMs, completeMs };
   }
 

@@ -31,6 +31,9 @@ const maxWaiting = 2;
 export class VideoEncoder {
   framesEncoded = 0;
   framesDropped = 0;
+  /** Sum of the times from a picture to its frame. */
+  totalEncodeMs = 0;
+  #startedMs = new Map<number, number>();
   #options: VideoEncoderOptions;
   #codecs: Codecs | undefined;
   #encoder: NativeEncoder | undefined;
@@ -76,6 +79,7 @@ export class VideoEncoder {
         timestamp: id,
       });
       this.#waiting++;
+      this.#startedMs.set(id, performance.now());
       encoder.encode(frame, { keyFrame: isKeyFrame || !isSame });
       frame.close();
       return true;
@@ -97,6 +101,8 @@ export class VideoEncoder {
       output: (chunk) => {
         this.#waiting = Math.max(0, this.#waiting - 1);
         this.framesEncoded++;
+        this.totalEncodeMs += performance.now() - (this.#startedMs.get(chunk.timestamp) ?? performance.now());
+        this.#startedMs.delete(chunk.timestamp);
         const data = Buffer.allocUnsafe(chunk.byteLength);
         chunk.copyTo(data);
         onFrame(data, chunk.type === 'key', chunk.timestamp);
@@ -130,6 +136,7 @@ export class VideoEncoder {
     const encoder = this.#encoder;
     this.#encoder = undefined;
     this.#callbacks?.release();
+    this.#startedMs.clear();
     this.#settings = undefined;
     this.#waiting = 0;
     if (encoder && encoder.state !== 'closed') encoder.close();

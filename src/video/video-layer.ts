@@ -1,9 +1,10 @@
 import { describeError } from '../errors/index.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import { type HeaderExtension, RtpSender, type RtpSenderStats } from '../rtp/index.js';
-import { payloadFormats, type VideoCodec } from './codec.js';
+import { codecPackage, payloadFormats, type VideoCodec } from './codec.js';
 import type { EncodedVideoFrame } from './encoded-video-source.js';
 import { type FrameMetadata, maxUserDataBytes, withMetadata } from './frame-metadata.js';
+import { FrameRate } from './frame-rate.js';
 import type { Picture, VideoFrame } from './picture.js';
 import { VideoEncoder } from './video-encoder.js';
 import type { VideoLayerPlan } from './video-layers.js';
@@ -59,6 +60,16 @@ export interface VideoLayerStats extends RtpSenderStats {
   height: number;
   targetBitrateBps: number;
   isActive: boolean;
+  framesPerSecond: number;
+  totalEncodeMs: number;
+  /** What encodes; empty where frames come encoded. */
+  encoderName: string;
+  /** Less is sent than wanted because the path carries less; and for how long that and its opposite were so. */
+  isLimited: boolean;
+  limitedMs: number;
+  unlimitedMs: number;
+  /** When the last frame left, monotonic; undefined before. */
+  lastPacketSentMs: number | undefined;
 }
 
 /** With RTP, SRTP and an IPv6 header below 1,280 bytes, which every path carries. */
@@ -110,6 +121,9 @@ export class VideoLayer {
   #pliCount = 0;
   #active = true;
   #leftOutUserData = false;
+  #rate = new FrameRate();
+  #limitedMs = 0;
+  #limitedSinceMs: number | undefined;
   #closed = false;
 
   constructor({ plan, ssrc, repair }: VideoLayerOptions, context: VideoLayerContext) {
@@ -160,6 +174,10 @@ export class VideoLayer {
   /** What the layer may send of what it wants. */
   setBitrate(bitrateBps: number): void {
     this.#bitrateBps = Math.min(bitrateBps, this.plan.maxBitrateBps);
+    if (!this.#isLimited) {
+      this.#limitedMs = this.#limitedForMs(performance.now());
+      this.#limitedSinceMs = undefined;
+    } else this.#limitedSinceMs ??= performance.now();
     const sinceMs = performance.now() - this.#encoderSetMs;
     const isMuchLess = this.#bitrateBps < slowerBy * this.#encoderBps && sinceMs > slowerAfterMs;
     const isMuchMore = this.#bitrateBps > fasterBy * this.#encoderBps && sinceMs > fasterAfterMs;
@@ -240,7 +258,17 @@ export class VideoLayer {
     this.#rtp.handleRtcp(packet);
   }
 
+  get #isLimited(): boolean {
+    return this.#bitrateBps < this.plan.maxBitrateBps;
+  }
+
+  #limitedForMs(nowMs: number): number {
+    return this.#limitedMs + (this.#limitedSinceMs === undefined ? 0 : nowMs - this.#limitedSinceMs);
+  }
+
   stats(): VideoLayerStats {
+    const nowMs = performance.now();
+    const limitedMs = this.#limitedForMs(nowMs);
     return {
       ...this.#rtp.stats,
       rid: this.plan.rid,
@@ -252,6 +280,13 @@ export class VideoLayer {
       ...this.#size,
       targetBitrateBps: this.#bitrateBps,
       isActive: this.#active,
+      framesPerSecond: this.#rate.perSecond(nowMs),
+      totalEncodeMs: this.#encoder?.totalEncodeMs ?? 0,
+      encoderName: this.#encoder ? codecPackage : '',
+      isLimited: this.#isLimited,
+      limitedMs,
+      unlimitedMs: nowMs - this.#startedMs - limitedMs,
+      lastPacketSentMs: Number.isFinite(this.#sentMs) ? this.#sentMs : undefined,
     };
   }
 
@@ -306,6 +341,7 @@ export class VideoLayer {
     }
     this.#lastTimestamp = timestamp;
     this.#sentMs = performance.now();
+    this.#rate.count(this.#sentMs);
     this.#rtp.reportIfDue(timestamp, this.#sentMs);
   }
 

@@ -12,10 +12,11 @@ import {
   type RtpPacket,
   type TransportFeedbackRecorder,
 } from '../rtp/index.js';
-import { payloadFormats, type VideoCodec } from './codec.js';
+import { codecPackage, payloadFormats, type VideoCodec } from './codec.js';
 import { type EncodedFrame, FrameBuffer, type FrameBufferStats } from './frame-buffer.js';
 import { type FrameMetadata, splitMetadata } from './frame-metadata.js';
 import type { Picture, Rotation, VideoFrame } from './picture.js';
+import { PictureTimes, type PictureTimesStats } from './picture-times.js';
 import { VideoDecoder } from './video-decoder.js';
 import { VideoStream, type VideoStreamOptions } from './video-stream.js';
 
@@ -56,7 +57,7 @@ export type FrameTransform = (
   info: { codec: VideoCodec; isKeyFrame: boolean },
 ) => Buffer | undefined | Promise<Buffer | undefined>;
 
-export interface VideoReceiverStats extends ReceptionStats, FrameBufferStats {
+export interface VideoReceiverStats extends ReceptionStats, FrameBufferStats, PictureTimesStats {
   ssrc: number | undefined;
   payloadType: number | undefined;
   codec: VideoCodec | undefined;
@@ -65,6 +66,11 @@ export interface VideoReceiverStats extends ReceptionStats, FrameBufferStats {
   height: number;
   /** Packets that came again. */
   repairedPackets: number;
+  /** Of payload. */
+  repairedBytes: number;
+  repairSsrc: number | undefined;
+  /** What decodes; empty before it does. */
+  decoderName: string;
   /** Packets that could not be used: malformed, or of an unknown payload type. */
   packetsDiscarded: number;
 }
@@ -82,6 +88,8 @@ const noFrames: FrameBufferStats = {
   framesReceived: 0,
   keyFramesReceived: 0,
   framesDropped: 0,
+  framesOfSeveralPackets: 0,
+  totalAssemblyMs: 0,
   nackCount: 0,
   pliCount: 0,
 };
@@ -117,12 +125,17 @@ export class VideoReceiver {
   #rotation: Rotation = 0;
   #nextId = 0;
   /** What is known of frames at the decoder, by their id. */
-  #underWay = new Map<number, Omit<VideoFrame, 'picture'>>();
+  #underWay = new Map<
+    number,
+    Omit<VideoFrame, 'picture'> & { firstPacketMs: number; handedOverMs: number }
+  >();
+  #times = new PictureTimes();
   /** Encrypted frames are handed over in order. */
   #transforming: Promise<void> | undefined;
   #size = { width: 0, height: 0 };
   #framesDecoded = 0;
   #repairedPackets = 0;
+  #repairedBytes = 0;
   #packetsDiscarded = 0;
   #firstTimestamp: { units: number; us: number } | undefined;
   #closed = false;
@@ -190,7 +203,11 @@ export class VideoReceiver {
       codec: this.#codec,
       framesDecoded: this.#framesDecoded,
       ...this.#size,
+      ...this.#times.stats(this.#nowMs()),
       repairedPackets: this.#repairedPackets,
+      repairedBytes: this.#repairedBytes,
+      repairSsrc: this.#repairSsrc,
+      decoderName: this.#decoder ? codecPackage : '',
       packetsDiscarded: this.#packetsDiscarded,
     };
   }
@@ -201,6 +218,11 @@ export class VideoReceiver {
     this.#closed = true;
     for (const stream of [...this.#streams]) stream.close();
     this.#rest();
+  }
+
+  get #repairSsrc(): number | undefined {
+    for (const [repair, ssrc] of this.#format.repairs) if (ssrc === this.#reception?.ssrc) return repair;
+    return undefined;
   }
 
   get #roundTripMs(): number {
@@ -235,6 +257,7 @@ export class VideoReceiver {
     const ssrc = this.#format.repairs.get(rtp.ssrc) ?? this.#reception?.ssrc;
     if (ssrc === undefined || ssrc !== this.#reception?.ssrc || rtp.payload.length <= 2) return;
     this.#repairedPackets++;
+    this.#repairedBytes += rtp.payload.length - 2;
     const sequenceNumber = rtp.payload.readUInt16BE(0);
     const repaired = { ...rtp, ssrc, payloadType, sequenceNumber, payload: rtp.payload.subarray(2) };
     this.#frames?.insert(repaired, nowMs, this.#roundTripMs);
@@ -291,6 +314,7 @@ export class VideoReceiver {
   #rest(): void {
     this.#decoder?.close();
     this.#decoder = undefined;
+    this.#times.restart();
     this.#frames = undefined;
     if (this.#early) this.#early = [];
     this.#underWay.clear();
@@ -353,10 +377,19 @@ export class VideoReceiver {
     }
     const { data, metadata } = frame;
     const id = this.#nextId++;
-    this.#firstTimestamp ??= { units: frame.timestamp, us: Math.round(this.#nowMs() * 1_000) };
+    const nowMs = this.#nowMs();
+    const { firstPacketMs } = frame;
+    this.#times.handedOver(firstPacketMs, nowMs);
+    this.#firstTimestamp ??= { units: frame.timestamp, us: Math.round(nowMs * 1_000) };
     const { units, us } = this.#firstTimestamp;
     const timestampUs = us + Math.round((frame.timestamp - units) / 0.09);
-    this.#underWay.set(id, { timestampUs, rotation: this.#rotation, metadata });
+    this.#underWay.set(id, {
+      timestampUs,
+      rotation: this.#rotation,
+      metadata,
+      firstPacketMs,
+      handedOverMs: nowMs,
+    });
     if (this.#underWay.size > maxUnderWay) {
       for (const [oldest] of this.#underWay) {
         this.#underWay.delete(oldest);
@@ -367,9 +400,11 @@ export class VideoReceiver {
   }
 
   #show(picture: Picture, id: number): void {
-    const known = this.#underWay.get(id);
-    if (!known) return;
+    const underWay = this.#underWay.get(id);
+    if (!underWay) return;
     this.#underWay.delete(id);
+    const { firstPacketMs, handedOverMs, ...known } = underWay;
+    this.#times.decoded(firstPacketMs, handedOverMs, this.#nowMs());
     this.#framesDecoded++;
     this.#size = { width: picture.width, height: picture.height };
     for (const stream of this.#streams) stream.push({ picture, ...known });

@@ -10,7 +10,7 @@ import {
   type VideoLayerOptions,
   type VideoLayerStats,
 } from './video-layer.js';
-import type { VideoSource } from './video-source.js';
+import type { VideoSource, VideoSourceStats } from './video-source.js';
 
 export interface VideoSenderOptions extends Omit<VideoLayerContext, 'send' | 'sendAgain'> {
   source: VideoSource | EncodedVideoSource;
@@ -26,6 +26,7 @@ export interface VideoSenderStats {
   codec: VideoCodec;
   /** The lowest first. */
   layers: VideoLayerStats[];
+  source: VideoSourceStats;
 }
 
 const minBitrateBps = 60_000;
@@ -116,7 +117,8 @@ export class VideoSender implements ControlledStream {
   }
 
   stats(): VideoSenderStats {
-    return { codec: this.#options.codec, layers: this.#layers.map((layer) => layer.stats()) };
+    const { codec, source } = this.#options;
+    return { codec, layers: this.#layers.map((layer) => layer.stats()), source: source.stats() };
   }
 
   close(): void {

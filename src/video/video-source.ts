@@ -1,4 +1,5 @@
 import { OffhookError } from '../errors/index.js';
+import { FrameRate } from './frame-rate.js';
 import { packedPicture, type VideoFrame } from './picture.js';
 
 const blackIntervalMs = 100;
@@ -8,6 +9,14 @@ const black = 16;
 
 export interface VideoSink {
   onFrame(frame: VideoFrame): void;
+}
+
+/** Of the last picture, and of all that were captured. */
+export interface VideoSourceStats {
+  width: number;
+  height: number;
+  frames: number;
+  framesPerSecond: number;
 }
 
 /**
@@ -23,6 +32,9 @@ export class VideoSource {
   #sinks = new Set<VideoSink>();
   #hasCaptured = false;
   #blackTimer: NodeJS.Timeout | undefined;
+  #size: { width: number; height: number };
+  #frames = 0;
+  #rate = new FrameRate();
 
   /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` */
   constructor({
@@ -34,6 +46,7 @@ export class VideoSource {
       throw new OffhookError('OFFHOOK_INVALID_REQUEST', `a video source of ${width} x ${height} pixels`);
     this.width = width;
     this.height = height;
+    this.#size = { width, height };
     this.isScreencast = isScreencast;
   }
 
@@ -41,7 +54,16 @@ export class VideoSource {
   captureFrame(frame: VideoFrame): void {
     this.#hasCaptured = true;
     this.#stopBlack();
+    const { width, height } = frame.picture;
+    this.#size = { width, height };
+    this.#frames++;
+    this.#rate.count(performance.now());
     for (const sink of this.#sinks) sink.onFrame(frame);
+  }
+
+  stats(): VideoSourceStats {
+    const framesPerSecond = this.#rate.perSecond(performance.now());
+    return { ...this.#size, frames: this.#frames, framesPerSecond };
   }
 
   attach(sink: VideoSink): void {

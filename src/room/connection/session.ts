@@ -142,7 +142,7 @@ export class Session {
         if (!this.#subscriber) events.onTracks(received.take(sections, trackSids));
       },
     });
-    const received = new ReceivedSections(publisher.media.pc);
+    const received = new ReceivedSections(publisher.media.pc, () => publisher.stats());
     publisher.media.pc.onDataChannel = (channel) => this.#receive(channel);
     for (const channel of [publisher.lossy, publisher.reliable]) {
       channel.onOpen = () => this.#checkMedia();

@@ -9,6 +9,7 @@ import {
   PeerConnection,
   type PeerConnectionState,
 } from '../../transport/index.js';
+import type { TransportStats } from '../stats.js';
 import { MediaStages } from './media-stages.js';
 
 const log = createLogger('room/ice');
@@ -57,6 +58,11 @@ export class MediaConnection {
 
   get pair(): CandidatePair | undefined {
     return this.pc.pair;
+  }
+
+  stats(): TransportStats {
+    const { state, pair, rttMs } = this.pc;
+    return { name: this.#role, state, pair, rttMs, ...this.pc.stats(), availableOutgoingBps: undefined };
   }
 
   get isClosed(): boolean {

@@ -10,6 +10,7 @@ import {
   ssrcsOf,
 } from '../../transport/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
+import type { TransportStats } from '../stats.js';
 import { MediaConnection, type MediaConnectionOptions } from './media-connection.js';
 import { receivingSection } from './received-sections.js';
 
@@ -135,6 +136,10 @@ export class Publisher {
     );
     publication.media.close();
     publication.opening.reject(closedError());
+  }
+
+  stats(): TransportStats {
+    return { ...this.media.stats(), availableOutgoingBps: this.congestion.bitrateBps };
   }
 
   /** What was last agreed with the server, for resuming the session. */

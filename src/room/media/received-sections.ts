@@ -8,6 +8,7 @@ import {
   type PeerConnection,
   ssrcsOf,
 } from '../../transport/index.js';
+import type { TransportStats } from '../stats.js';
 import { audioCodecs } from './sent-audio-track.js';
 import { videoCodecs } from './sent-video-track.js';
 
@@ -21,6 +22,7 @@ export interface OfferedTrack {
   feedback: TransportFeedbackRecorder;
   /** Of the path that it comes over, in milliseconds; undefined before it was measured. */
   roundTripMs: () => number | undefined;
+  transport: () => TransportStats;
 }
 
 /** Under which the server is told which packets came: any that is no stream's. */
@@ -42,12 +44,14 @@ const extensions: Record<'audio' | 'video', MediaSection['extensions']> = {
 /** The sections of a peer connection on which the server sends: which tracks they carry at a time. */
 export class ReceivedSections {
   #pc: PeerConnection;
+  #transport: () => TransportStats;
   /** By MID. A section may carry another track later. */
   #tracks = new Map<string, OfferedTrack>();
   #feedback = new TransportFeedbackRecorder(feedbackSsrc);
 
-  constructor(pc: PeerConnection) {
+  constructor(pc: PeerConnection, transport: () => TransportStats) {
     this.#pc = pc;
+    this.#transport = transport;
   }
 
   /**
@@ -71,7 +75,14 @@ export class ReceivedSections {
       const media = isSame ? known.media : this.#pc.addTrack({ mid, kind });
       media.listenTo(ssrcsOf(section));
       const roundTripMs = () => this.#pc.rttMs;
-      tracks.set(mid, { media, section, feedback: this.#feedback, roundTripMs, ...ids });
+      tracks.set(mid, {
+        media,
+        section,
+        feedback: this.#feedback,
+        roundTripMs,
+        transport: this.#transport,
+        ...ids,
+      });
     }
     for (const [mid, { media }] of this.#tracks) if (!tracks.has(mid)) media.close();
     this.#tracks = tracks;

@@ -3,6 +3,7 @@ import type { LogSubject } from '../../logging/index.js';
 import { extensionUris, type MediaSection, type MediaTrack } from '../../transport/index.js';
 import { type VideoFormat, type VideoPayload, VideoReceiver, videoCodec } from '../../video/index.js';
 import type { OfferedTrack } from './received-sections.js';
+import type { TrackSection } from './track-section.js';
 
 interface ReceivedTrackOptions {
   trackSid: string;
@@ -24,6 +25,8 @@ export class ReceivedTrack {
   /** Of a video track. */
   readonly video: VideoReceiver | undefined;
   #media: MediaTrack | undefined;
+  /** Undefined before there is one, or while there is none. */
+  section: TrackSection | undefined;
   #roundTripMs: () => number | undefined = () => undefined;
 
   constructor({ trackSid, participantSid, kind, subject }: ReceivedTrackOptions) {
@@ -42,9 +45,10 @@ export class ReceivedTrack {
   }
 
   /** Takes the packets of `media` from now on, as its media section describes them. */
-  bind({ media, section, feedback, roundTripMs }: OfferedTrack): void {
+  bind({ media, section, feedback, roundTripMs, transport }: OfferedTrack): void {
     if (this.#media && this.#media !== media) this.#media.onPacket = () => {};
     this.#media = media;
+    this.section = { mid: media.mid, trackId: this.trackSid, codecs: section.codecs, transport };
     this.#roundTripMs = roundTripMs;
     const { audio, video } = this;
     audio?.setPayloadTypes(audioPayloads(section));
@@ -57,6 +61,7 @@ export class ReceivedTrack {
   unbind(): void {
     if (this.#media) this.#media.onPacket = () => {};
     this.#media = undefined;
+    this.section = undefined;
   }
 
   /** Ends the track's streams. */

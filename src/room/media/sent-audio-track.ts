@@ -86,7 +86,7 @@ export class SentAudioTrack extends SentTrack {
     };
   }
 
-  protected begin({ media, codec, extensionId, midExtension }: AcceptedSection): void {
+  protected begin({ media, codec, extensionId, midExtension, carrier }: AcceptedSection): void {
     const opus = codec('opus');
     if (!opus) throw this.refused('Opus');
     const red = codec('red');
@@ -111,7 +111,7 @@ export class SentAudioTrack extends SentTrack {
     });
     media.onPacket = (packet) => sender.handleRtcp(packet);
     this.#sender = sender;
-    this.track.attach(sender);
+    this.track.attach(sender, carrier);
     sender.start();
   }
 

@@ -9,6 +9,7 @@ import type { LocalAudioTrack } from '../tracks/local-audio-track.js';
 import type { LocalVideoTrack } from '../tracks/local-video-track.js';
 import { untilAborted } from '../until-aborted.js';
 import type { PublishedMedia, PublishedSection, Publisher } from './publisher.js';
+import type { TrackSection } from './track-section.js';
 
 /** What the server accepted of a track's section, and the way to it. */
 export interface AcceptedSection {
@@ -19,6 +20,7 @@ export interface AcceptedSection {
   midExtension: { id: number; mid: string } | undefined;
   congestion: CongestionControl | undefined;
   section: MediaSection;
+  carrier: TrackSection;
 }
 
 /** What encrypts a track, on behalf of whom. */
@@ -40,6 +42,7 @@ export abstract class SentTrack {
   protected readonly encryption: TrackEncryption | undefined;
   #section: PublishedSection | undefined;
   #congestion: CongestionControl | undefined;
+  #transport: TrackSection['transport'] | undefined;
 
   constructor(cid: string, random: () => number, encryption: TrackEncryption | undefined) {
     this.cid = cid;
@@ -65,6 +68,7 @@ export abstract class SentTrack {
   addTo(publisher: Publisher): void {
     this.#section = publisher.addTrack(this.offer());
     this.#congestion = publisher.congestion;
+    this.#transport = () => publisher.stats();
   }
 
   /**
@@ -75,6 +79,7 @@ export abstract class SentTrack {
   async start(signal: AbortSignal): Promise<void> {
     if (!this.#section) throw new OffhookError('OFFHOOK_CLOSED', `track ${this.track.name} is not published`);
     const { media, opened } = this.#section;
+    const transport = this.#transport!;
     const section = await untilAborted(opened, signal);
     const extensionId = (wanted: string) => section.extensions.find(({ uri }) => uri === wanted)?.id;
     const midId = extensionId(extensionUris.mid);
@@ -82,6 +87,7 @@ export abstract class SentTrack {
       media,
       congestion: this.#congestion,
       section,
+      carrier: { mid: media.mid, trackId: this.cid, codecs: section.codecs, transport },
       codec: (wanted) =>
         section.rejected ? undefined : section.codecs.find(({ name }) => name.toLowerCase() === wanted),
       extensionId,

@@ -177,7 +177,7 @@ export class SentVideoTrack extends SentTrack {
   }
 
   protected begin(accepted: AcceptedSection): void {
-    const { media, section, extensionId, midExtension, congestion } = accepted;
+    const { media, section, extensionId, midExtension, congestion, carrier } = accepted;
     const format = accepted.codec(this.#codec);
     if (!format) throw this.refused(names[this.#codec]);
     const rtx = section.codecs.find(
@@ -215,7 +215,7 @@ export class SentVideoTrack extends SentTrack {
     });
     media.onPacket = (packet) => sender.handleRtcp(packet);
     this.#sender = sender;
-    this.track.attach(sender);
+    this.track.attach(sender, carrier);
     sender.start();
   }
 

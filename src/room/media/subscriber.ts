@@ -25,7 +25,7 @@ export class Subscriber {
     this.#options = options;
     this.media = new MediaConnection('subscriber', options);
     const { pc, stages } = this.media;
-    this.#received = new ReceivedSections(pc);
+    this.#received = new ReceivedSections(pc, () => this.media.stats());
     this.media.onConnected = () => stages.succeed(this.media.pair);
     pc.onDataChannel = options.onDataChannel;
   }

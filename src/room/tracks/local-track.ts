@@ -1,3 +1,5 @@
+import type { TrackSection } from '../media/track-section.js';
+
 /** What carries a track while it is published. */
 interface TrackSender<Stats> {
   setMuted(muted: boolean): void;
@@ -10,6 +12,7 @@ export abstract class LocalTrack<Source, Sender extends TrackSender<Stats>, Stat
   readonly source: Source;
   #muted = false;
   #sender: Sender | undefined;
+  #section: TrackSection | undefined;
   #onMute: ((muted: boolean) => void) | undefined;
   /** Given by the server while the track is published; after a full reconnect it is another one. */
   sid: string | undefined;
@@ -36,9 +39,15 @@ export abstract class LocalTrack<Source, Sender extends TrackSender<Stats>, Stat
     return this.#sender?.stats();
   }
 
-  /** For the room only: the sender that carries the track now. */
-  attach(sender: Sender | undefined): void {
+  /** The media section that carries the track; undefined while it is not published. */
+  get section(): TrackSection | undefined {
+    return this.#section;
+  }
+
+  /** For the room only: the sender and the section that carry the track now. */
+  attach(sender: Sender | undefined, section?: TrackSection): void {
     this.#sender = sender;
+    this.#section = section;
     sender?.setMuted(this.#muted);
   }
 

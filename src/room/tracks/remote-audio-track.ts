@@ -6,6 +6,7 @@ import {
   type AudioStreamOptions,
   checkStreamOptions,
 } from '../../audio/index.js';
+import type { TrackSection } from '../media/track-section.js';
 import type { StreamFilter } from '../options.js';
 import { RemoteTrack } from './remote-track.js';
 import type { RemoteTrackHost } from './remote-track-host.js';
@@ -19,11 +20,18 @@ export interface TrackStreamOptions extends Omit<AudioStreamOptions, 'filter'> {
 /** An audio track that is being received. */
 export class RemoteAudioTrack extends RemoteTrack {
   #receiver: AudioReceiver;
+  #section: () => TrackSection | undefined;
   #host: RemoteTrackHost;
 
-  constructor(publication: RemoteTrackPublication, receiver: AudioReceiver, host: RemoteTrackHost) {
+  constructor(
+    publication: RemoteTrackPublication,
+    receiver: AudioReceiver,
+    section: () => TrackSection | undefined,
+    host: RemoteTrackHost,
+  ) {
     super(publication);
     this.#receiver = receiver;
+    this.#section = section;
     this.#host = host;
   }
 
@@ -72,6 +80,11 @@ export class RemoteAudioTrack extends RemoteTrack {
     } finally {
       stream.close();
     }
+  }
+
+  /** The media section that carries the track; undefined while there is none. */
+  get section(): TrackSection | undefined {
+    return this.#section();
   }
 
   stats(): AudioReceiverStats {

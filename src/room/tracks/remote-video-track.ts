@@ -6,16 +6,23 @@ import type {
   VideoStream,
   VideoStreamOptions,
 } from '../../video/index.js';
+import type { TrackSection } from '../media/track-section.js';
 import { RemoteTrack } from './remote-track.js';
 import type { RemoteTrackPublication } from './remote-track-publication.js';
 
 /** A video track that is being received. */
 export class RemoteVideoTrack extends RemoteTrack {
   #receiver: VideoReceiver;
+  #section: () => TrackSection | undefined;
 
-  constructor(publication: RemoteTrackPublication, receiver: VideoReceiver) {
+  constructor(
+    publication: RemoteTrackPublication,
+    receiver: VideoReceiver,
+    section: () => TrackSection | undefined,
+  ) {
     super(publication);
     this.#receiver = receiver;
+    this.#section = section;
     receiver.hasMetadata = publication.info.frameMetadata.length > 0;
   }
 
@@ -62,6 +69,11 @@ export class RemoteVideoTrack extends RemoteTrack {
     } finally {
       stream.close();
     }
+  }
+
+  /** The media section that carries the track; undefined while there is none. */
+  get section(): TrackSection | undefined {
+    return this.#section();
   }
 
   stats(): VideoReceiverStats {

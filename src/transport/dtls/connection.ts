@@ -12,6 +12,7 @@ import {
   alert,
   alertLevel,
   alertName,
+  cipherSuiteNames,
   contentType,
   DtlsFault,
   handshakeType,
@@ -33,6 +34,16 @@ export interface NegotiatedSrtp {
   local: SrtpMasterKey;
   /** For what the peer sends. */
   remote: SrtpMasterKey;
+}
+
+export interface DtlsStats {
+  state: 'new' | 'connecting' | 'connected' | 'closed';
+  role: Role;
+  /** Empty before the handshake is complete, as the SRTP profile. */
+  cipher: string;
+  srtpProfile: SrtpProfile | '';
+  /** X.509, as the peer has shown it. */
+  remoteCertificate: Buffer | undefined;
 }
 
 export interface DtlsResult {
@@ -101,6 +112,17 @@ export class DtlsConnection {
 
   get isConnected(): boolean {
     return this.#state === 'connected';
+  }
+
+  get stats(): DtlsStats {
+    const { suite, srtpProfile, peerCertificate, isDone } = this.#handshake;
+    return {
+      state: this.#state === 'handshaking' ? 'connecting' : this.#state,
+      role: this.#options.role,
+      cipher: (isDone && cipherSuiteNames[suite]) || '',
+      srtpProfile: (isDone && srtpProfile) || '',
+      remoteCertificate: peerCertificate?.der,
+    };
   }
 
   /** Records that were forged, damaged or repeated. */

@@ -1,2 +1,8 @@
-export { DtlsConnection, type DtlsOptions, type DtlsResult, type NegotiatedSrtp } from './connection.js';
+export {
+  DtlsConnection,
+  type DtlsOptions,
+  type DtlsResult,
+  type DtlsStats,
+  type NegotiatedSrtp,
+} from './connection.js';
 export type { Role } from './key-schedule.js';

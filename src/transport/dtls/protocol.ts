@@ -58,6 +58,11 @@ export function alertName(description: number): string {
 
 /** Both suites use AES-128-GCM for records and SHA-256 for keys (RFC 5289). The certificate's key makes the difference. */
 export const cipherSuite = { ecdheEcdsaAes128Gcm: 0xc02b, ecdheRsaAes128Gcm: 0xc02f } as const;
+/** As IANA registers them. */
+export const cipherSuiteNames: Record<number, string> = {
+  [cipherSuite.ecdheEcdsaAes128Gcm]: 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
+  [cipherSuite.ecdheRsaAes128Gcm]: 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256',
+};
 /** A client that has no extension for it says so with this suite (RFC 5746, section 3.3). */
 export const emptyRenegotiationInfoSuite = 0x00ff;
 

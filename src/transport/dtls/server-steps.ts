@@ -52,6 +52,7 @@ function serverHelloFlight(handshake: Handshake, hello: ClientHello): Flight {
   const random = randomBytes(randomBytesLength);
   handshake.serverRandom = random;
   const suite = cipherSuite.ecdheEcdsaAes128Gcm;
+  handshake.suite = suite;
   const parameters = writeKeyParameters(keyAgreement!.group, keyAgreement!.publicKey);
   const signature = signWith(certificate.privateKey, Buffer.concat([clientRandom, random, parameters]));
   return {

@@ -14,6 +14,8 @@ export interface CandidateAddress extends TransportAddress {
   protocol: string;
   /** `host`, `srflx`, `prflx` or `relay`. */
   type: string;
+  foundation: string;
+  priority: number;
   /** Of a candidate over TCP: `active`, `passive` or `so` (RFC 6544). */
   tcpType: string | undefined;
 }
@@ -27,7 +29,7 @@ const maxLineChars = 512;
 export function candidateAddress(candidate: string): CandidateAddress | undefined {
   if (candidate.length > maxLineChars) return undefined;
   const fields = candidate.replace(/^a=/, '').split(' ');
-  const [foundation, , protocol, , address, port, typ, type, ...rest] = fields;
+  const [foundation, , protocol, priority, address, port, typ, type, ...rest] = fields;
   if (!foundation?.startsWith('candidate:') || !address || typ !== 'typ' || !type) return undefined;
   if (!/^\d{1,5}$/.test(port ?? '') || Number(port) > 65_535 || isIP(address) === 0) return undefined;
   const tcpType = rest[rest.indexOf('tcptype') + 1];
@@ -36,6 +38,8 @@ export function candidateAddress(candidate: string): CandidateAddress | undefine
     port: Number(port),
     protocol: (protocol ?? '').toLowerCase(),
     type,
+    foundation: foundation.slice('candidate:'.length),
+    priority: Number(priority) >>> 0,
     tcpType: rest.includes('tcptype') ? tcpType : undefined,
   };
 }

@@ -22,6 +22,10 @@ export class Consent {
     this.#lastCheckMs = nowMs;
   }
 
+  get isSilent(): boolean {
+    return this.#silent;
+  }
+
   get lastAnswerMs(): number {
     return this.#lastAnswerMs;
   }

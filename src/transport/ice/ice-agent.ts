@@ -60,6 +60,22 @@ interface Check {
   controlling: boolean;
 }
 
+/** Checks of one path so far. */
+export interface PathStats {
+  requestsSent: number;
+  requestsReceived: number;
+  responsesSent: number;
+  responsesReceived: number;
+  /** Requests on the selected path, which prove that the other side still wants its packets (RFC 7675). */
+  consentRequestsSent: number;
+  /** Round trip of the last answer, and the sum of all. */
+  rttMs: number;
+  totalRttMs: number;
+  nominated: boolean;
+  /** PRIORITY of the other side's last check; 0 without one. */
+  remotePriority: number;
+}
+
 interface PathState {
   path: IcePath;
   nextCheckMs: number;
@@ -75,6 +91,11 @@ interface PathState {
   /** When something signed last came over it. */
   heardMs: number | undefined;
   rttMs: number;
+  totalRttMs: number;
+  requestsReceived: number;
+  responsesSent: number;
+  responsesReceived: number;
+  consentRequestsSent: number;
   pending: Check[];
 }
 
@@ -105,6 +126,8 @@ export class IceAgent {
   #paths = new Map<IcePath, PathState>();
   #selected: PathState | undefined;
   #consent: Consent | undefined;
+  /** How often a path was selected, the first one included. */
+  selections = 0;
 
   constructor(options: IceAgentOptions) {
     this.#options = options;
@@ -126,6 +149,33 @@ export class IceAgent {
   get rttMs(): number | undefined {
     const path = this.usable;
     return path && this.#paths.get(path)?.rttMs;
+  }
+
+  /** Of the path that `usable` is. */
+  get pathStats(): PathStats | undefined {
+    const path = this.usable;
+    const state = path && this.#paths.get(path);
+    if (!state) return undefined;
+    return {
+      requestsSent: state.checksSent,
+      requestsReceived: state.requestsReceived,
+      responsesSent: state.responsesSent,
+      responsesReceived: state.responsesReceived,
+      consentRequestsSent: state.consentRequestsSent,
+      rttMs: state.rttMs,
+      totalRttMs: state.totalRttMs,
+      nominated: state === this.#selected,
+      remotePriority: state.remotePriority,
+    };
+  }
+
+  /** Checks of the selected path are no longer answered. */
+  get isSilent(): boolean {
+    return this.#consent?.isSilent ?? false;
+  }
+
+  get remoteUfrag(): string {
+    return this.#remote?.ufrag ?? '';
   }
 
   get isControlling(): boolean {
@@ -166,6 +216,11 @@ export class IceAgent {
       remotePriority: 0,
       heardMs: undefined,
       rttMs: 0,
+      totalRttMs: 0,
+      requestsReceived: 0,
+      responsesSent: 0,
+      responsesReceived: 0,
+      consentRequestsSent: 0,
       pending: [],
     });
   }
@@ -236,6 +291,7 @@ export class IceAgent {
       this.add(path, nowMs);
       const state = this.#paths.get(path)!;
       state.heardMs = nowMs;
+      state.requestsReceived++;
       this.#handleRequest(state, message, nowMs);
       return true;
     }
@@ -280,7 +336,10 @@ export class IceAgent {
     state.lastCheckMs = nowMs;
     const doublings = Math.max(0, Math.ceil((++state.checksSent - quickChecks) / 4));
     state.nextCheckMs = nowMs + Math.min(maxRetryMs, firstRetryMs * 2 ** doublings);
-    if (this.#selected === state) this.#consent?.checked(nowMs);
+    if (this.#selected === state) {
+      this.#consent?.checked(nowMs);
+      state.consentRequestsSent++;
+    }
     state.path.send(serializeStun(message, remote.pwd));
   }
 
@@ -323,6 +382,7 @@ export class IceAgent {
     kind: 'success' | 'error',
     attributes: StunAttribute[],
   ) {
+    state.responsesSent++;
     const response = { class: kind, method: stunMethod.binding, transactionId, attributes };
     state.path.send(serializeStun(response, this.#options.local.pwd));
   }
@@ -345,6 +405,7 @@ export class IceAgent {
     if (!check) return;
     state.pending = state.pending.filter((pending) => pending !== check);
     state.heardMs = nowMs;
+    state.responsesReceived++;
     if (message.class === 'error') {
       if (errorCodeOf(message) !== roleConflict) return;
       if (check.controlling === this.#controlling) this.#controlling = !this.#controlling;
@@ -354,6 +415,7 @@ export class IceAgent {
     const isFirst = !state.succeeded;
     state.succeeded = true;
     state.rttMs = nowMs - check.sentMs;
+    state.totalRttMs += state.rttMs;
     if (this.#selected === state) this.#consent?.answered(nowMs);
     if (isFirst) this.#options.onUsable();
     if (this.#controlling) {
@@ -383,6 +445,7 @@ export class IceAgent {
     if (this.#selected === state) return;
     const isFirstUse = !state.succeeded;
     this.#selected = state;
+    this.selections++;
     this.#consent = new Consent(nowMs);
     // Of a lite agent: the other side's check is all there is.
     if (isFirstUse) this.#options.onUsable();

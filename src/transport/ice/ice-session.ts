@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { describeError } from '../../errors/index.js';
 import { createLogger, type Logger, type LogSubject } from '../../logging/index.js';
-import { candidateAddress, hostCandidate } from './candidate.js';
-import { IceAgent, type IceCredentials, type IcePath } from './ice-agent.js';
+import { type CandidateAddress, candidateAddress, hostCandidate } from './candidate.js';
+import { IceAgent, type IceCredentials, type IcePath, type PathStats } from './ice-agent.js';
 import type { StunServer, TurnServer } from './ice-servers.js';
 import { familyOf, localAddresses, localAddressTowards } from './local-address.js';
 import { ReflexiveAddress } from './reflexive-address.js';
@@ -64,8 +64,20 @@ const maxRemotes = 32;
 
 /** The two ends of a path, for those who want to see it. */
 export interface CandidatePair {
-  local: { address: string; port: number; type: string; protocol: string };
-  remote: { address: string; port: number; type: string; protocol: string };
+  local: CandidateAddress;
+  remote: CandidateAddress;
+}
+
+export interface IceStats {
+  state: 'checking' | 'connected' | 'disconnected';
+  isControlling: boolean;
+  localUfrag: string;
+  remoteUfrag: string;
+  localCandidates: readonly CandidateAddress[];
+  remoteCandidates: readonly CandidateAddress[];
+  /** In use, and its checks. */
+  selected: (CandidatePair & PathStats) | undefined;
+  selections: number;
 }
 
 function newIceCredentials(): IceCredentials {
@@ -88,7 +100,7 @@ export class IceSession {
   #relays: TurnLink[] = [];
   #reflexive: ReflexiveAddress[] = [];
   /** Addresses of the other side; those over UDP are for the relays too. */
-  #remotes: Record<'udp' | 'tcp', TransportAddress[]> = { udp: [], tcp: [] };
+  #remotes: Record<'udp' | 'tcp', CandidateAddress[]> = { udp: [], tcp: [] };
   #remoteKeys = new Set<string>();
   #announced = new Set<string>();
   #isAnnouncing = false;
@@ -139,10 +151,36 @@ export class IceSession {
     const isRelayed = protocol === 'relay';
     const transport = isRelayed ? 'udp' : protocol;
     const local = path.local ?? this.#sourceOf(path);
+    const from = local ?? { address: '', port: 0 };
     return {
-      local: { address: '', port: 0, ...local, type: isRelayed ? 'relay' : 'host', protocol: transport },
-      remote: { ...remote, type: 'host', protocol: transport },
+      local: {
+        ...(find(this.#localCandidates, from, transport) ?? unannounced(from, 'host', transport)),
+        type: isRelayed ? 'relay' : 'host',
+      },
+      remote:
+        find([...this.#remotes.udp, ...this.#remotes.tcp], remote, transport) ??
+        unannounced(remote, 'prflx', transport, this.#agent.pathStats?.remotePriority),
     };
+  }
+
+  get stats(): IceStats {
+    const { pair } = this;
+    const path = this.#agent.pathStats;
+    const { isSilent, isControlling, remoteUfrag, selections } = this.#agent;
+    return {
+      state: path === undefined ? 'checking' : isSilent ? 'disconnected' : 'connected',
+      isControlling,
+      localUfrag: this.local.ufrag,
+      remoteUfrag,
+      localCandidates: this.#localCandidates,
+      remoteCandidates: [...this.#remotes.udp, ...this.#remotes.tcp],
+      selected: pair && path && { ...pair, ...path },
+      selections,
+    };
+  }
+
+  get #localCandidates(): CandidateAddress[] {
+    return this.candidates.flatMap((line) => candidateAddress(line) ?? []);
   }
 
   get isUsable(): boolean {
@@ -420,4 +458,24 @@ export class IceSession {
   #later(act: () => void, delayMs: number): void {
     this.#timers.push(setTimeout(act, delayMs).unref());
   }
+}
+
+function find(
+  candidates: readonly CandidateAddress[],
+  { address, port }: TransportAddress,
+  protocol: string,
+): CandidateAddress | undefined {
+  return candidates.find(
+    (each) => each.address === address && each.port === port && each.protocol === protocol,
+  );
+}
+
+/** An address that no candidate line had: of the other side one that its checks came from. */
+function unannounced(
+  { address, port }: TransportAddress,
+  type: string,
+  protocol: string,
+  priority = 0,
+): CandidateAddress {
+  return { address, port, type, protocol, foundation: '', priority, tcpType: undefined };
 }

@@ -13,6 +13,13 @@ export interface DataChannelLink {
   readonly maxMessageBytes: number;
 }
 
+export interface DataChannelStats {
+  messagesSent: number;
+  bytesSent: number;
+  messagesReceived: number;
+  bytesReceived: number;
+}
+
 /** One data channel (RFC 8831). */
 export class DataChannel {
   readonly label: string;
@@ -27,6 +34,8 @@ export class DataChannel {
   #wasAboveThreshold = false;
   /** Bytes of received messages that are not dealt with yet; see `withhold`. */
   withheldBytes = 0;
+  /** Messages of the program and their bytes, without those of the protocol. */
+  readonly stats: DataChannelStats = { messagesSent: 0, bytesSent: 0, messagesReceived: 0, bytesReceived: 0 };
   onOpen: () => void = () => {};
   /** Called once, when either end has closed the channel. */
   onClose: () => void = () => {};
@@ -48,6 +57,10 @@ export class DataChannel {
   /** The SCTP stream, once the connection is up. */
   get id(): number | undefined {
     return this.#id;
+  }
+
+  get state(): 'connecting' | 'open' | 'closed' {
+    return this.#state;
   }
 
   get isOpen(): boolean {
@@ -82,6 +95,10 @@ export class DataChannel {
         `A message of ${bytes.length} bytes is longer than the ${this.#link.maxMessageBytes} that the peer takes`,
       );
     const isSent = this.#link.send(this, bytes, isText);
+    if (isSent) {
+      this.stats.messagesSent++;
+      this.stats.bytesSent += bytes.length;
+    }
     if (this.bufferedAmount > this.#lowThresholdBytes) this.#wasAboveThreshold = true;
     return isSent;
   }
@@ -112,6 +129,13 @@ export class DataChannel {
     if (this.#state !== 'connecting') return;
     this.#state = 'open';
     this.onOpen();
+  }
+
+  /** For `DataChannels`: a message came. */
+  received(message: Uint8Array, isText: boolean): void {
+    this.stats.messagesReceived++;
+    this.stats.bytesReceived += message.length;
+    this.onMessage(message, isText);
   }
 
   /** For `DataChannels`: the peer closed the channel, or the connection ended. */

@@ -49,6 +49,9 @@ export class DataChannels implements DataChannelLink {
   remoteMaxMessageBytes = defaultRemoteMaxMessageBytes;
   /** Messages of the peer for channels that do not exist or that are not of the protocol. */
   invalidMessageCount = 0;
+  /** Channels that were open at some time, and those of them that were closed. */
+  openedCount = 0;
+  closedCount = 0;
 
   constructor(options: DataChannelsOptions) {
     this.#options = options;
@@ -73,6 +76,11 @@ export class DataChannels implements DataChannelLink {
 
   get maxMessageBytes(): number {
     return this.remoteMaxMessageBytes || Number.POSITIVE_INFINITY;
+  }
+
+  /** Those that are not closed. */
+  get all(): DataChannel[] {
+    return [...this.#waiting, ...[...this.#entries.values()].map(({ channel }) => channel)];
   }
 
   get nextTimeoutMs(): number | undefined {
@@ -129,7 +137,7 @@ export class DataChannels implements DataChannelLink {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.association.close();
-    const channels = [...this.#waiting, ...[...this.#entries.values()].map(({ channel }) => channel)];
+    const channels = this.all;
     this.#waiting = [];
     this.#entries.clear();
     for (const channel of channels) channel.close();
@@ -168,6 +176,7 @@ export class DataChannels implements DataChannelLink {
     this.#waiting = this.#waiting.filter((waiting) => waiting !== channel);
     const entry = this.#entryOf(channel);
     if (entry === undefined || this.#isEnded || entry.isLocalEnded) return;
+    this.closedCount++;
     this.association.resetStream(channel.id!, this.#options.now());
     this.#options.onTimerChange?.();
   }
@@ -197,6 +206,7 @@ export class DataChannels implements DataChannelLink {
         this.#options.now(),
       );
       this.#options.onTimerChange?.();
+      this.openedCount++;
       channel.opened();
     }
   }
@@ -221,9 +231,9 @@ export class DataChannels implements DataChannelLink {
     const { channel } = entry;
     if (channel.isClosed) return;
     if (ppid === payloadProtocol.binary || ppid === payloadProtocol.text)
-      channel.onMessage(bytes, ppid === payloadProtocol.text);
+      channel.received(bytes, ppid === payloadProtocol.text);
     else if (ppid === payloadProtocol.emptyBinary || ppid === payloadProtocol.emptyText)
-      channel.onMessage(bytes.subarray(0, 0), ppid === payloadProtocol.emptyText);
+      channel.received(bytes.subarray(0, 0), ppid === payloadProtocol.emptyText);
     else this.invalidMessageCount++;
   }
 
@@ -251,6 +261,7 @@ export class DataChannels implements DataChannelLink {
     });
     this.association.send(streamId, payloadProtocol.control, dcepAck, { ordered: true }, this.#options.now());
     this.#options.onChannel(channel);
+    this.openedCount++;
     channel.opened();
   }
 
@@ -261,6 +272,7 @@ export class DataChannels implements DataChannelLink {
     // RFC 8831 section 6.7: the other end answers by resetting its own direction.
     if (!entry.isLocalEnded) this.association.resetStream(streamId, this.#options.now());
     else this.#entries.delete(streamId);
+    if (entry.channel.isOpen) this.closedCount++;
     entry.channel.ended();
   }
 
@@ -273,7 +285,7 @@ export class DataChannels implements DataChannelLink {
 
   #endAll(): void {
     this.#isEnded = true;
-    const channels = [...this.#waiting, ...[...this.#entries.values()].map(({ channel }) => channel)];
+    const channels = this.all;
     this.#waiting = [];
     this.#entries.clear();
     for (const channel of channels) channel.ended();

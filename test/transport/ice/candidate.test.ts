@@ -41,10 +41,11 @@ describe('candidates', () => {
   };
 
   test('are read with and without a=', () => {
-    const read = { address: '192.0.2.1', port: 7882, protocol: 'udp', type: 'host', tcpType: undefined };
+    const address = { address: '192.0.2.1', port: 7882, protocol: 'udp', type: 'host', tcpType: undefined };
+    const read = { ...address, foundation: '1', priority: 2_130_706_431 };
     expect(candidateAddress(candidates.v4)).toEqual(read);
     expect(candidateAddress(`a=${candidates.v4}`)).toEqual(read);
-    expect(candidateAddress(hostCandidate({ address: '192.0.2.1', port: 7882 }, 3))).toEqual(read);
+    expect(candidateAddress(hostCandidate({ address: '192.0.2.1', port: 7882 }, 3))).toMatchObject(address);
   });
 
   test('say how they connect over TCP', () => {
