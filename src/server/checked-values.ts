@@ -18,6 +18,11 @@ export function enumMember(members: object, name: string): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
+/** The numbers that are members of an enum, once each: protobuf passes on any number, and any count of them. */
+export function enumValues<Value extends number>(members: object, values: readonly Value[]): Value[] {
+  return [...new Set(values)].filter((value) => Object.hasOwn(members, value));
+}
+
 /** Whether a value is an object whose every value is text. */
 export function isTextRecord(value: unknown): value is Record<string, string> {
   return (

@@ -41,11 +41,11 @@ export function recipientsOf(
   participants: Iterable<Participant>,
   senderSid: string | undefined,
 ): Participant[] {
-  const { destinationIdentities } = packet;
-  const sids = packet.value.case === 'user' ? packet.value.value.destinationSids : [];
-  const toAll = destinationIdentities.length === 0 && sids.length === 0;
+  // Each list may be as long as a packet: looking through it for each participant would take seconds.
+  const identities = new Set(packet.destinationIdentities);
+  const sids = new Set(packet.value.case === 'user' ? packet.value.value.destinationSids : []);
+  const toAll = identities.size === 0 && sids.size === 0;
   return [...participants].filter(
-    ({ sid, identity }) =>
-      sid !== senderSid && (toAll || destinationIdentities.includes(identity) || sids.includes(sid)),
+    ({ sid, identity }) => sid !== senderSid && (toAll || identities.has(identity) || sids.has(sid)),
   );
 }

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import { describeError, OffhookError } from '../errors/index.js';
 import { createLogger } from '../logging/index.js';
 import { HttpError } from './http-error.js';
@@ -53,6 +53,8 @@ export class HttpListener {
   #sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
+    // See `answerPing`.
+    autoPong: false,
     maxPayload: limits.signalMessageBytes.value,
   });
   #connections = new Set<Socket>();
@@ -163,6 +165,7 @@ export class HttpListener {
     this.#sockets.handleUpgrade(request, stream, head, (socket) => {
       // Also of a socket that nobody serves: a frame that is none would end the process.
       socket.on('error', (error) => log.debug(`${path}: ${error.message}`));
+      socket.on('ping', (data: Buffer) => answerPing(socket, data));
       try {
         serve(socket);
       } catch (error) {
@@ -187,6 +190,12 @@ export class HttpListener {
     stream.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]));
     this.#server.emit('connection', stream);
   }
+}
+
+/** A client that sends pings and reads nothing gets no more answers than it may leave unread. */
+function answerPing(socket: WebSocket, data: Buffer): void {
+  if (socket.readyState !== WebSocket.OPEN || socket.bufferedAmount > limits.unreadPongBytes.value) return;
+  socket.pong(data);
 }
 
 /** Refusals that are shown in a minute; the others are for debugging, so that no client fills a disk. */

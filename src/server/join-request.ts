@@ -1,12 +1,16 @@
 import { gunzipSync } from 'node:zlib';
 import {
+  ClientInfo_Capability,
   ClientInfo_SDK,
   JoinRequest,
   WrappedJoinRequest,
   WrappedJoinRequest_Compression,
 } from '@livekit/protocol';
+import { enumValues } from './checked-values.js';
 import type { ClientOptions } from './client-options.js';
 import { HttpError } from './http-error.js';
+import { limits } from './limits.js';
+import { requireFewParts } from './message-bound.js';
 
 const maxBytes = 1024 * 1024;
 
@@ -20,6 +24,8 @@ export function readJoinRequest(query: URLSearchParams, address: string): Client
   if (encoded === null || encoded === '') throw new HttpError(400, 'join_request is required');
   const request = unwrap(encoded);
   const { clientInfo, connectionSettings } = request;
+  if (request.addTrackRequests.length > limits.tracksPerParticipant.value)
+    throw new HttpError(400, 'join_request has too many tracks');
   return {
     autoSubscribe: connectionSettings?.autoSubscribe ?? false,
     iceLite: query.get('ice_lite') === '1',
@@ -28,7 +34,7 @@ export function readJoinRequest(query: URLSearchParams, address: string): Client
     offer: request.publisherOffer,
     resumeSid: request.reconnect ? request.participantSid : undefined,
     clientProtocol: clientInfo?.clientProtocol ?? 0,
-    capabilities: [...new Set(clientInfo?.capabilities ?? [])],
+    capabilities: enumValues(ClientInfo_Capability, clientInfo?.capabilities ?? []),
     sdk: (ClientInfo_SDK[clientInfo?.sdk ?? ClientInfo_SDK.UNKNOWN] ?? 'unknown').toLowerCase(),
     version: clientInfo?.version ?? '',
     metadata: request.metadata,
@@ -41,9 +47,9 @@ function unwrap(encoded: string): JoinRequest {
   try {
     const { compression, joinRequest } = WrappedJoinRequest.fromBinary(Buffer.from(encoded, 'base64'));
     const isCompressed = compression === WrappedJoinRequest_Compression.GZIP;
-    return JoinRequest.fromBinary(
-      isCompressed ? gunzipSync(joinRequest, { maxOutputLength: maxBytes }) : joinRequest,
-    );
+    const bytes = isCompressed ? gunzipSync(joinRequest, { maxOutputLength: maxBytes }) : joinRequest;
+    requireFewParts(JoinRequest, bytes);
+    return JoinRequest.fromBinary(bytes, { readUnknownFields: false });
   } catch (cause) {
     throw new HttpError(400, 'cannot unmarshal join request', { cause });
   }

@@ -86,11 +86,36 @@ export const limits = {
     source: 'an offer with as many sections as are allowed fits several times',
     effect: 'The WebSocket is closed with 1009 (RFC 6455, section 7.4.1).',
   },
+  messageParts: {
+    value: 20_000,
+    unit: 'count',
+    source: 'measurement: reading a message with so many messages inside takes tens of milliseconds',
+    effect: 'A request of a client is passed over, a request to join is refused with 400.',
+  },
   unreadSignalBytes: {
     value: 4_194_304,
     unit: 'bytes',
     source: 'more than a client with a slow connection has unread while it joins a large room',
     effect: 'The signalling connection is cut; the client may resume within the resume window.',
+  },
+  unreadPongBytes: {
+    value: 16_384,
+    unit: 'bytes',
+    source: 'thousands of pings; only the latest has to be answered (RFC 6455, section 5.5.3)',
+    effect: 'Pings of a WebSocket with so much unread are not answered.',
+  },
+  announcedBytesPerSecond: {
+    value: 524_288,
+    unit: 'bytes per second',
+    source: 'what others read over a connection of 4 Mbit/s',
+    effect:
+      'Requests of a participant whose changes others are told of wait, so that those who read slowly are not cut off.',
+  },
+  announcedBytesBurst: {
+    value: 2_097_152,
+    unit: 'bytes',
+    source: 'half of unreadSignalBytes',
+    effect: 'As announcedBytesPerSecond.',
   },
   tracksPerParticipant: {
     value: 128,
@@ -128,6 +153,12 @@ export const limits = {
     unit: 'count',
     source: 'a room of 2,000 participants with a few tracks each',
     effect: 'The oldest wish for a track that does not exist is forgotten.',
+  },
+  trackPermissions: {
+    value: 10_000,
+    unit: 'count',
+    source: 'each participant of a room of 2,000, with a few tracks each',
+    effect: 'What a participant permits beyond it (participants and tracks together) is not permitted.',
   },
   candidatesPerConnection: {
     value: 128,

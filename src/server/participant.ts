@@ -7,20 +7,22 @@ import {
   ParticipantInfo_State,
   type ParticipantPermission,
   type SignalResponse,
-  SubscriptionPermission,
 } from '@livekit/protocol';
 import type { Access } from './access-token.js';
 import { Boundary } from './boundary.js';
 import type { ClientOptions } from './client-options.js';
 import { ParticipantDataTracks } from './data-tracks.js';
 import { newSid } from './ids.js';
+import { limits } from './limits.js';
 import { isDependent, kindOf, permissionOf } from './permissions.js';
+import { RequestBudget } from './request-budget.js';
 import type { DataOutbox } from './sfu/data-outbox.js';
 import type { Downlink } from './sfu/downlink.js';
 import type { Publisher } from './sfu/publisher.js';
 import { SignalMessage } from './signal-message.js';
 import type { SignalSocket } from './signal-socket.js';
 import type { Timer } from './timers.js';
+import { TrackPermissions } from './track-permissions.js';
 import { WorkMeter } from './work-meter.js';
 
 /** One participant's session in a room: who it is, and the connections that it publishes and receives on. */
@@ -36,6 +38,14 @@ export class Participant {
   /** What it costs the server's thread: its signalling, and all of its packets. */
   readonly requestWork = WorkMeter.forRequests();
   readonly packetWork = WorkMeter.forPackets();
+  /** Bytes that each of the others was sent of it. */
+  announcedBytes = 0;
+  /** What of them its requests may cause. */
+  readonly announced = new RequestBudget(
+    limits.announcedBytesPerSecond.value,
+    limits.announcedBytesBurst.value,
+    performance.now(),
+  );
   /** What it does runs inside of this: an exception costs others nothing. */
   readonly boundary: Boundary;
   name: string;
@@ -45,7 +55,7 @@ export class Participant {
   state = ParticipantInfo_State.JOINING;
   disconnectReason = DisconnectReason.UNKNOWN_REASON;
   /** Who may subscribe to this participant's tracks. */
-  subscriptionPermission = new SubscriptionPermission({ allParticipants: true });
+  subscriptionPermission = new TrackPermissions({ allParticipants: true });
   /** What the client asked for, track by track; others follow `autoSubscribe`. */
   readonly subscriptionWishes = new Map<string, boolean>();
   readonly dataTracks = new ParticipantDataTracks();

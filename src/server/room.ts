@@ -217,7 +217,8 @@ export class Room {
       log.debug(`${this.name}: ${participant.identity} published ${track.sid} (${track.info.mimeType})`);
       this.#tracks.set(track.sid, { publisher: participant, track });
       track.onAudioLevel = (dbov) => {
-        if (!track.info.muted) this.#speakers.observe(participant.sid, dbov);
+        if (!track.info.muted && !participant.permission.hidden)
+          this.#speakers.observe(participant.sid, dbov);
       };
       track.onDemand = (qualities) => {
         const codec = track.info.mimeType.replace('video/', '').toLowerCase();
@@ -334,6 +335,7 @@ export class Room {
     if (!exceptSelf) participant.deliver(update);
     if (participant.permission.hidden) return;
     for (const other of this.participants.values()) if (other !== participant) other.deliver(update);
+    if (this.participants.size > 1) participant.announcedBytes += update.binary.length;
   }
 
   broadcast(message: SignalResponse['message']): void {

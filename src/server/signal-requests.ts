@@ -1,5 +1,6 @@
 import {
   AddTrackRequest,
+  AudioTrackFeature,
   DisconnectReason,
   LeaveRequest,
   LeaveRequest_Action,
@@ -22,7 +23,7 @@ import {
 import { describeError } from '../errors/index.js';
 import { createLogger } from '../logging/index.js';
 import { candidateAddress, type IceCandidate } from '../transport/index.js';
-import { isWithin, oversizedProperty } from './checked-values.js';
+import { enumValues, isWithin, oversizedProperty } from './checked-values.js';
 import { getDataBlob, storeDataBlob } from './data-blobs.js';
 import type { Refusal } from './data-tracks.js';
 import { limits } from './limits.js';
@@ -35,6 +36,7 @@ import { simulate } from './simulate.js';
 import { isPermitted } from './subscription.js';
 import { startTimeout } from './timers.js';
 import { trackInfoOf } from './track-info.js';
+import { TrackPermissions } from './track-permissions.js';
 
 const log = createLogger('server/signal');
 const answerDelayMs = 10;
@@ -67,7 +69,7 @@ const handlers: Handlers = {
   subscriptionPermission: setSubscriptionPermission,
   updateMetadata,
   updateAudioTrack: (room, participant, { trackSid, features }) =>
-    updateTrack(room, participant, trackSid, { audioFeatures: features }),
+    updateTrack(room, participant, trackSid, { audioFeatures: enumValues(AudioTrackFeature, features) }),
   updateVideoTrack: (room, participant, { trackSid, width, height }) =>
     updateTrack(room, participant, trackSid, { width, height }),
   publishDataTrackRequest: (room, participant, request) => {
@@ -121,11 +123,14 @@ export function handleRequest(room: Room, participant: Participant, { case: kind
     log.debug(`${room.name}: ${participant.identity}: ${kind ?? 'an unknown message'} is passed over`);
     return;
   }
+  const { announcedBytes } = participant;
   try {
     handler(room, participant, value);
   } catch (error) {
     log.warn(`${room.name}: ${participant.identity}: ${kind}: ${describeError(error)}`);
     if (error instanceof LimitError) room.remove(participant, DisconnectReason.STATE_MISMATCH);
+  } finally {
+    participant.announced.spend(participant.announcedBytes - announcedBytes, performance.now());
   }
 }
 
@@ -172,9 +177,12 @@ function addTrack(_room: Room, participant: Participant, request: RequestOf<'add
   }
   const { publisher } = participant;
   const known = publisher.findByCid(request.cid);
-  const isOversized = [request.cid, request.name, request.stream].some(
-    (text) => !isWithin('trackNameBytes', text),
-  );
+  const isOversized = [
+    request.cid,
+    request.name,
+    request.stream,
+    ...request.layers.map(({ rid }) => rid),
+  ].some((text) => !isWithin('trackNameBytes', text));
   if (isOversized || request.layers.length > maxLayers || (!known && !publisher.hasRoom)) {
     const echo = { case: 'addTrack', value: new AddTrackRequest({ cid: request.cid.slice(0, 64) }) } as const;
     const message = isOversized ? 'exceeds track name limit' : 'exceeds track limit';
@@ -248,7 +256,7 @@ function setSubscriptionPermission(
   const others = [...room.participants.values()].filter((other) => other !== publisher);
   const permitted = (other: Participant) => sids.map((sid) => isPermitted(other, publisher, sid));
   const before = others.map(permitted);
-  publisher.subscriptionPermission = permission;
+  publisher.subscriptionPermission = new TrackPermissions(permission);
   others.forEach((other, i) => {
     permitted(other).forEach((allowed, j) => {
       if (allowed !== before[i]![j]) tellPermission(other, publisher, sids[j]!, allowed);
@@ -290,7 +298,7 @@ export function mergeAttributes(
 
 function setWish({ subscriber }: Participant, sids: readonly string[], wish: TrackWish): void {
   const nowMs = performance.now();
-  for (const sid of sids) subscriber.downTracks.get(sid)?.setWish(wish, nowMs);
+  for (const sid of new Set(sids)) subscriber.downTracks.get(sid)?.setWish(wish, nowMs);
 }
 
 function updateTrack(room: Room, participant: Participant, sid: string, changes: Partial<TrackInfo>): void {

@@ -20,6 +20,7 @@ import type { ClientOptions } from './client-options.js';
 import { HttpError } from './http-error.js';
 import { type Connections, Participant } from './participant.js';
 import { kindOf } from './permissions.js';
+import { RequestBudget } from './request-budget.js';
 import type { Room } from './room.js';
 import type { Rooms } from './rooms.js';
 import type { DownTrack } from './sfu/down-track.js';
@@ -158,6 +159,7 @@ export class SignalService {
       const refused = new SignalSocket(`participant ${access.identity}`, socket, {
         turns: this.#options.turns,
         work: WorkMeter.forRequests(),
+        announced: new RequestBudget(1, 1, 0),
         onRequest: () => {},
         onClose: () => {},
       });
@@ -192,6 +194,7 @@ export class SignalService {
     const signal = new SignalSocket(`participant ${participant.identity}`, socket, {
       turns: this.#options.turns,
       work: participant.requestWork,
+      announced: participant.announced,
       onRequest: (request) => {
         participant.wasHeard = true;
         handleRequest(room, participant, request);

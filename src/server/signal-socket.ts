@@ -4,6 +4,7 @@ import { describeError } from '../errors/index.js';
 import { createLogger } from '../logging/index.js';
 import { Boundary } from './boundary.js';
 import { limits } from './limits.js';
+import { requireFewBraces, requireFewParts } from './message-bound.js';
 import { RequestBudget } from './request-budget.js';
 import type { SignalMessage } from './signal-message.js';
 import { startTimeout, type Timeout } from './timers.js';
@@ -17,6 +18,8 @@ interface SignalSocketOptions {
   turns: Turns;
   /** What the client's requests cost, on this socket and on those before. */
   work: WorkMeter;
+  /** What others were told because of them, in bytes. */
+  announced: RequestBudget;
   onRequest: (request: SignalRequest['message']) => void;
   /** The socket has ended, whoever ended it. */
   onClose: () => void;
@@ -69,6 +72,10 @@ export class SignalSocket {
       if (this.#waiting.length > 0) socket.pause();
     };
     socket.on('message', this.#boundary.wrap('message', receive));
+    socket.on(
+      'ping',
+      this.#boundary.wrap('ping', () => this.#countPing()),
+    );
     socket.on('error', (error) => log.debug(`${name}: socket error: ${error.message}`));
     const end = () => {
       const last = this.#waiting.at(-1);
@@ -122,12 +129,12 @@ export class SignalSocket {
 
   /** Serves what waits, as far as the turn and the budget go. Returns whether it is to have another turn. */
   #serve(untilMs: number): boolean {
-    const { work } = this.#options;
+    const { work, announced } = this.#options;
     let served = 0;
     while (!this.#closed && served < this.#waiting.length) {
       const nowMs = performance.now();
       if (served > 0 && nowMs >= untilMs) break;
-      const waitMs = Math.max(this.#requests.waitMs(nowMs), work.waitMs);
+      const waitMs = Math.max(this.#requests.waitMs(nowMs), announced.waitMs(nowMs), work.waitMs);
       if (waitMs > 0) {
         this.#wait(waitMs);
         break;
@@ -141,6 +148,14 @@ export class SignalSocket {
     if (this.#waiting.length > 0) return true;
     if (this.#socket.isPaused) this.#socket.resume();
     return false;
+  }
+
+  /** Pings are answered at once and count as requests: a client that sends too many is not read for a while. */
+  #countPing(): void {
+    const nowMs = performance.now();
+    this.#requests.spend(1, nowMs);
+    const waitMs = this.#requests.waitMs(nowMs);
+    if (waitMs > 0 && !this.#closed && !this.#resume) this.#wait(waitMs);
   }
 
   #wait(waitMs: number): void {
@@ -160,8 +175,13 @@ export class SignalSocket {
   /** Undefined when it is not a message: it costs its sender the message, never the connection of anybody else. */
   #parse(bytes: Buffer, isBinary: boolean): SignalRequest['message'] | undefined {
     try {
-      if (isBinary) return SignalRequest.fromBinary(bytes).message;
+      if (isBinary) {
+        requireFewParts(SignalRequest, bytes);
+        // Unknown fields would be sent on to others, and they have no limit.
+        return SignalRequest.fromBinary(bytes, { readUnknownFields: false }).message;
+      }
       this.#json = true;
+      requireFewBraces(bytes);
       return SignalRequest.fromJsonString(bytes.toString(), { ignoreUnknownFields: true }).message;
     } catch (error) {
       this.#unreadable++;

@@ -8,12 +8,5 @@ export function wantsTrack(subscriber: Participant, publisher: Participant, trac
 
 /** Whether the publisher lets a participant subscribe to one of its tracks. */
 export function isPermitted(subscriber: Participant, publisher: Participant, trackSid: string): boolean {
-  const { allParticipants, trackPermissions } = publisher.subscriptionPermission;
-  if (allParticipants) return true;
-  const granted = trackPermissions.find(({ participantSid, participantIdentity }) =>
-    participantIdentity === ''
-      ? participantSid === subscriber.sid
-      : participantIdentity === subscriber.identity,
-  );
-  return granted !== undefined && (granted.allTracks || granted.trackSids.includes(trackSid));
+  return publisher.subscriptionPermission.allows(subscriber, trackSid);
 }

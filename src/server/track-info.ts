@@ -1,10 +1,12 @@
 import {
   type AddTrackRequest,
   AudioTrackFeature,
+  PacketTrailerFeature,
   TimedVersion,
   TrackInfo,
   TrackType,
 } from '@livekit/protocol';
+import { enumValues } from './checked-values.js';
 import { newSid } from './ids.js';
 
 /** What others get to know of a track that its publisher announces. Its codec is known from the session description on. */
@@ -26,13 +28,13 @@ export function trackInfoOf(request: AddTrackRequest): TrackInfo {
     encryption: request.encryption,
     stream: request.stream,
     audioFeatures: audio ? audioFeaturesOf(request) : [],
-    packetTrailerFeatures: audio ? [] : [...new Set(request.packetTrailerFeatures)],
+    packetTrailerFeatures: audio ? [] : enumValues(PacketTrailerFeature, request.packetTrailerFeatures),
     version: new TimedVersion({ unixMicro: BigInt(Date.now()) * 1000n }),
   });
 }
 
 function audioFeaturesOf(request: AddTrackRequest): AudioTrackFeature[] {
-  const features = new Set(request.audioFeatures);
+  const features = new Set(enumValues(AudioTrackFeature, request.audioFeatures));
   if (request.stereo) features.add(AudioTrackFeature.TF_STEREO);
   if (request.disableDtx) features.add(AudioTrackFeature.TF_NO_DTX);
   return [...features];

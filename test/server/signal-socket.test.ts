@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { LeaveRequest, SignalRequest } from '@livekit/protocol';
 import { expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { RequestBudget } from '../../src/server/request-budget.js';
 import { SignalSocket } from '../../src/server/signal-socket.js';
 import { Turns } from '../../src/server/turns.js';
 import { WorkMeter } from '../../src/server/work-meter.js';
@@ -18,6 +19,7 @@ test('a client that leaves and closes has left, also when its turn has not come 
       server.once('connection', (socket) => {
         new SignalSocket('ada', socket, {
           turns,
+          announced: new RequestBudget(1_000, 1_000, 0),
           work: WorkMeter.forRequests(),
           onRequest: ({ case: kind }) => happened.push(kind ?? 'unknown'),
           onClose: () => {
@@ -50,6 +52,7 @@ test('closing a connection again adds neither a timer nor a listener', () => {
   });
   const signal = new SignalSocket('ada', socket as unknown as WebSocket, {
     turns: new Turns(),
+    announced: new RequestBudget(1_000, 1_000, 0),
     work: WorkMeter.forRequests(),
     onRequest: () => {},
     onClose: () => {},
