@@ -58,6 +58,8 @@ export class HttpListener {
     maxPayload: limits.signalMessageBytes.value,
   });
   #connections = new Set<Socket>();
+  /** Those on which a wish for another protocol was ignored. */
+  #downgraded = new WeakSet<Duplex>();
   #webSocketRoutes: Readonly<Record<string, WebSocketRoute>>;
   #turns: Turns;
 
@@ -178,7 +180,8 @@ export class HttpListener {
 
   /**
    * Reads a request again without its wish for another protocol, such as h2c: a server that does not speak it goes on
-   * in HTTP/1.1 (RFC 9110, section 7.8).
+   * in HTTP/1.1 (RFC 9110, section 7.8). Reading again adds listeners to the connection: one with a second wish is closed
+   * behind its answer.
    */
   #ignoreUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { method = 'GET', url = '/', rawHeaders } = request;
@@ -187,6 +190,8 @@ export class HttpListener {
       if (!upgradeHeaders.has(rawHeaders[i]!.toLowerCase()))
         lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`);
     }
+    if (this.#downgraded.has(stream)) lines.push('Connection: close');
+    this.#downgraded.add(stream);
     stream.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]));
     this.#server.emit('connection', stream);
   }

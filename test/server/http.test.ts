@@ -154,6 +154,22 @@ describe('the HTTP side of the room server', () => {
     expect(text).toMatch(/^HTTP\/1.1 200 /);
   });
 
+  test('a connection that keeps asking for HTTP/2 is closed behind its second answer', async () => {
+    const socket = await open();
+    const closed = once(socket, 'close');
+    const ask = () =>
+      socket.write(
+        'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n',
+      );
+    const first = answer(socket, /OK$/);
+    ask();
+    expect(await first).not.toMatch(/connection: close/i);
+    const second = answer(socket, /OK$/);
+    ask();
+    expect(await second).toMatch(/connection: close/i);
+    await closed;
+  });
+
   test('a refused upgrade leaves no connection open', async () => {
     const socket = await open();
     socket.write(
