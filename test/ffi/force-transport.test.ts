@@ -17,8 +17,21 @@ describeWith(['livekit-server'], 'a simulated scenario', () => {
     });
     const { message } = await room.ffi.waitFor('getSessionStats', (value) => value.asyncId === asyncId);
     if (message.case !== 'result') throw new Error(String(message.value));
-    return [...message.value.publisherStats, ...message.value.subscriberStats].flatMap(({ stats }) =>
-      stats.case === 'localCandidate' ? (stats.value.candidate?.protocol ?? []) : [],
+    const entries = [...message.value.publisherStats, ...message.value.subscriberStats].map(
+      ({ stats }) => stats,
+    );
+    const pairsInUse = entries.flatMap((entry) =>
+      entry.case === 'transport' ? (entry.value.transport?.selectedCandidatePairId ?? []) : [],
+    );
+    const localsInUse = entries.flatMap((entry) =>
+      entry.case === 'candidatePair' && pairsInUse.includes(entry.value.rtc?.id ?? '')
+        ? (entry.value.candidatePair?.localCandidateId ?? [])
+        : [],
+    );
+    return entries.flatMap((entry) =>
+      entry.case === 'localCandidate' && localsInUse.includes(entry.value.rtc?.id ?? '')
+        ? (entry.value.candidate?.protocol ?? [])
+        : [],
     );
   }
 
