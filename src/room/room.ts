@@ -77,6 +77,11 @@ export class Room {
     return this.#engine?.connection.state ?? 'disconnected';
   }
 
+  /** One peer connection carries both directions; false before there is a session. */
+  get isSingle(): boolean {
+    return this.#engine?.connection.session?.isSingle ?? false;
+  }
+
   /** @throws OffhookError `OFFHOOK_CLOSED` before the room was joined. */
   get info(): RoomInfo {
     return this.#joined(this.#engine?.state).room;

@@ -1,6 +1,7 @@
 import { FfiEvent, FfiRequest, FfiResponse } from '@livekit/rtc-ffi-bindings/proto/ffi_pb.js';
 import type { FfiAnswer } from '../../src/ffi/server.js';
 import { FfiServer } from '../../src/ffi/server.js';
+import type { RoomSession } from '../../src/ffi/wire.js';
 import { within } from '../support/until.js';
 
 type EventMessage = FfiEvent['message'];
@@ -20,6 +21,8 @@ export class InProcess {
   /** Bytes of the buffers that came with answers and events, by address. */
   readonly lent = new Map<bigint, Uint8Array>();
   readonly open = new Set<number>();
+  /** How rooms were to be left should the engine be lost, as it was said each time. */
+  readonly sessions: RoomSession[] = [];
   /** What the last request wrote into the program's memory. */
   writes: FfiAnswer['writes'] = [];
   #listeners = new Set<(message: EventMessage) => void>();
@@ -84,7 +87,8 @@ export class InProcess {
     return this.#server.dispose();
   }
 
-  #take({ buffers, opened, closed }: Omit<FfiAnswer, 'writes'>): void {
+  #take({ buffers, opened, closed, sessions = [] }: Omit<FfiAnswer, 'writes'>): void {
+    this.sessions.push(...sessions);
     for (const { address, bytes } of buffers ?? []) this.lent.set(BigInt(address), bytes.slice());
     for (const { id } of opened ?? []) this.open.add(id);
     for (const id of closed ?? []) this.open.delete(id);

@@ -46,6 +46,20 @@ describeWith(['livekit-server', 'native engine'], 'by bare requests, a connect',
     expect(ffi.open.size).toBe(0);
   });
 
+  test.each([
+    ['one', {}],
+    ['two', { singlePeerConnection: false }],
+  ])('with %s peer connections is left as such should the engine be lost', async (count, options) => {
+    const room = new ProtocolRoom();
+    await room.connect(house, `left-${count}`, { options });
+    const isSingle = count === 'one';
+    const participantSid = room.local.info!.sid!;
+    const sessions = () => room.ffi.sessions.map(({ session }) => session);
+    await expect.poll(() => sessions().at(-1)).toMatchObject({ participantSid, isSingle });
+    expect(sessions()[0]).toMatchObject({ participantSid: '', isSingle });
+    await room.ffi.dispose();
+  });
+
   test('is abandoned by dispose while it is under way', async () => {
     const ffi = new InProcess();
     const token = await makeToken(house.server, house.room, 'nobody');

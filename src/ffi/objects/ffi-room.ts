@@ -64,8 +64,12 @@ export class FfiRoom {
   /** Says how this room is left should the engine be lost: from when joining begins, and whenever the session changes. */
   keepSession(session: Omit<SessionToLeave, 'participantSid'>): void {
     this.#session = session;
-    const participantSid = this.room.connectionState === 'connected' ? this.room.localParticipant.sid : '';
-    this.#context.outbox.keepSession({ id: this.#handle, session: { ...session, participantSid } });
+    const { room } = this;
+    const joined =
+      room.connectionState === 'connected'
+        ? { participantSid: room.localParticipant.sid, isSingle: room.isSingle }
+        : { participantSid: '' };
+    this.#context.outbox.keepSession({ id: this.#handle, session: { ...session, ...joined } });
   }
 
   get handle(): bigint {

@@ -26,10 +26,11 @@ export const connect: Handler<'connect'> = ({ url = '', token = '', options, req
     ffiRoom.onOver = traceRoom(room, asyncId, context);
     if (library) reportConnectionState(ffiRoom, (state) => library.connectionState(asyncId, state));
     const startedMs = performance.now();
-    ffiRoom.keepSession({ url, token, isSingle: options?.singlePeerConnection ?? false });
     try {
       const { name: _, ...beyond } = libraryConnect ?? { name };
-      await room.connect(url, token, { ...fromFfiOptions(options), ...beyond });
+      const connectOptions = { ...fromFfiOptions(options), ...beyond };
+      ffiRoom.keepSession({ url, token, isSingle: connectOptions.singlePeerConnection });
+      await room.connect(url, token, connectOptions);
     } catch (error) {
       ffiRoom.notJoined();
       throw withElapsed(error, performance.now() - startedMs);
@@ -69,7 +70,9 @@ function withElapsed(error: unknown, elapsedMs: number): unknown {
 }
 
 /** `connect_timeout_ms` bounds one attempt to reach the server, as it does in the native engine. */
-function fromFfiOptions(options: FfiRoomOptions | undefined): ConnectOptions {
+function fromFfiOptions(
+  options: FfiRoomOptions | undefined,
+): ConnectOptions & { singlePeerConnection: boolean } {
   const { rtcConfig, connectTimeoutMs } = options ?? {};
   const encryption = encryptionOf(options);
   const iceServers = (rtcConfig?.iceServers ?? []).map(({ urls, username, password }) => ({
