@@ -1,4 +1,4 @@
-import { checkText, OffhookError } from '../errors/index.js';
+import { checkInteger, checkText } from '../errors/index.js';
 import { limits } from '../limits.js';
 
 /** The error codes of LiveKit RPC that the protocol itself uses; programs use any others. */
@@ -48,12 +48,7 @@ export class RpcError extends Error {
   /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a code that is no whole number of 32 bits, or a message that is no text */
   constructor(code: number, message: string, data = '') {
     super(checkText('the message of an RpcError', message));
-    if (!Number.isInteger(code) || code < 0 || code > 0xffff_ffff) {
-      throw new OffhookError('OFFHOOK_INVALID_REQUEST', `the code of an RpcError is ${String(code)}`, {
-        advice: 'Give a whole number from 0 to 4294967295.',
-      });
-    }
-    this.code = code;
+    this.code = checkInteger('the code of an RpcError', code, 0, 0xffff_ffff);
     this.data = data;
   }
 

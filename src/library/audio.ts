@@ -233,7 +233,7 @@ export class AudioStream extends FrameStream<AudioFrame> {
   }
 }
 
-/** What the engine is told of a filter that was registered under a module id. */
+/** The fields of the stream request for a filter that was registered under a module id. */
 function registeredFilter(filter: AudioStreamOptions['filter']) {
   if (filter === undefined) return {};
   checkObject('filter', filter);

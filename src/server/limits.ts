@@ -109,7 +109,7 @@ export const limits = {
     unit: 'bytes per second',
     source: 'what others read over a connection of 4 Mbit/s',
     effect:
-      'Requests of a participant whose changes others are told of wait, so that those who read slowly are not cut off.',
+      'Requests of a participant wait while the updates that they cause exceed it: otherwise slow readers would be cut off.',
   },
   announcedBytesBurst: {
     value: 2_097_152,

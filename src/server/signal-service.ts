@@ -20,7 +20,6 @@ import type { ClientOptions } from './client-options.js';
 import { HttpError } from './http-error.js';
 import { type Connections, Participant } from './participant.js';
 import { kindOf } from './permissions.js';
-import { RequestBudget } from './request-budget.js';
 import type { Room } from './room.js';
 import type { Rooms } from './rooms.js';
 import type { DownTrack } from './sfu/down-track.js';
@@ -159,7 +158,6 @@ export class SignalService {
       const refused = new SignalSocket(`participant ${access.identity}`, socket, {
         turns: this.#options.turns,
         work: WorkMeter.forRequests(),
-        announced: new RequestBudget(1, 1, 0),
         onRequest: () => {},
         onClose: () => {},
       });

@@ -18,8 +18,8 @@ interface SignalSocketOptions {
   turns: Turns;
   /** What the client's requests cost, on this socket and on those before. */
   work: WorkMeter;
-  /** What others were told because of them, in bytes. */
-  announced: RequestBudget;
+  /** The bytes that others are sent because of them; undefined where they cause none. */
+  announced?: RequestBudget;
   onRequest: (request: SignalRequest['message']) => void;
   /** The socket has ended, whoever ended it. */
   onClose: () => void;
@@ -134,7 +134,7 @@ export class SignalSocket {
     while (!this.#closed && served < this.#waiting.length) {
       const nowMs = performance.now();
       if (served > 0 && nowMs >= untilMs) break;
-      const waitMs = Math.max(this.#requests.waitMs(nowMs), announced.waitMs(nowMs), work.waitMs);
+      const waitMs = Math.max(this.#requests.waitMs(nowMs), announced?.waitMs(nowMs) ?? 0, work.waitMs);
       if (waitMs > 0) {
         this.#wait(waitMs);
         break;

@@ -303,7 +303,7 @@ export class VideoReceiver {
 
   #keepEarly(frame: ReadyFrame): void {
     if (frame.isKeyFrame && this.#early) this.#early = [];
-    // Without the key frame before it, of which the key was wrong, it is of no use.
+    // It cannot be decoded: the key frame before it could not be decrypted.
     if (frame.isKeyFrame || this.#early?.length) this.#early?.push(frame);
     if (!this.#early || this.#early.length <= maxEarlyFrames) return;
     this.#early = undefined;

@@ -13,7 +13,7 @@ const EngineThread: new (isLibrary?: boolean) => Thread = createRequire(import.m
   '../../dist/ffi/program/engine-thread.cjs',
 );
 
-/** A client of the engine's thread, and what it is told of each callback. */
+/** A client of the engine's thread, and the callbacks that it gets. */
 class Client {
   readonly errors = new Map<bigint, string | undefined>();
   readonly codes = new Map<bigint, string>();

@@ -177,7 +177,7 @@ test('permissions for a participant count, by identity and by sid, and end with 
   for (const peer of [ada, ...peers]) peer.close();
 });
 
-test('changes that others are told of do not cut off those who read slowly', async () => {
+test('updates about a participant that changes often do not cut off those who read slowly', async () => {
   const slow = await join('changes', 'slow');
   const flooder = await join('changes', 'flooder', { canUpdateOwnMetadata: true });
   slow.pause();

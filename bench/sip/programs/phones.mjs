@@ -102,7 +102,7 @@ async function talkUntil(isOver) {
 const acts = {
   start: async () => ({}),
   call: async ({ count, perSecond }) => {
-    // Whoever is connected talks while others still dial.
+    // A phone that is connected talks while others still dial.
     let over = false;
     const talking = talkUntil(() => over);
     const answerMs = [];

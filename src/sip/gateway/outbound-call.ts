@@ -318,7 +318,7 @@ export class OutboundCall implements GatewayCall {
     const longestMs = durationMs(this.#request.maxCallDuration) ?? this.#context.times.callMs;
     this.#longest = setTimeout(() => this.end('the longest time for a call is over'), longestMs);
     this.#log.logger.info(`call ${this.callId}: answered: ${this.#log.summary()}`);
-    // Whoever waited for the answer finds the phone's track in the room.
+    // When the request returns, the phone's track is in the room.
     void this.#publish().then(() => this.#settle({ answered: true }));
   }
 

@@ -186,11 +186,10 @@ export class ProviderLogin {
     this.#cancelKeepAlive?.();
     const flow = this.#sent?.flow;
     if (!flow) return;
-    const again = () => {
+    this.#cancelKeepAlive = this.#endpoint.clock.schedule(() => {
       flow.send(ping);
-      this.#cancelKeepAlive = this.#endpoint.clock.schedule(again, keepAliveMs[flow.protocol]);
-    };
-    this.#cancelKeepAlive = this.#endpoint.clock.schedule(again, keepAliveMs[flow.protocol]);
+      this.#keepAlive();
+    }, keepAliveMs[flow.protocol]);
   }
 
   /** The time that the provider gave to our contact, which others of the same user may differ from. */
