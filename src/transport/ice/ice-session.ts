@@ -218,10 +218,22 @@ export class IceSession {
     );
   }
 
-  /** The servers are known later than the session began. Before `start`. */
-  setServers(servers: Pick<IceSessionOptions, 'stunServers' | 'turnServers'>): void {
-    this.#options = { ...this.#options, ...servers };
+  /** The servers are known later than the session began, and with them whether only relays are to be used. Before `start`. */
+  setServers(
+    { stunServers, turnServers }: Pick<IceSessionOptions, 'stunServers' | 'turnServers'>,
+    relayOnly: boolean,
+  ): void {
+    this.#options = { ...this.#options, stunServers, turnServers };
+    if (relayOnly) this.#closeDirectLinks();
     this.#findReflexive();
+  }
+
+  /** The other side was told of their candidates, and gets no answer there. */
+  #closeDirectLinks(): void {
+    this.#options = { ...this.#options, protocols: [] };
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+    this.#udp.clear();
   }
 
   /** Runs once for every packet. Returns false while there is no path. */
