@@ -21,6 +21,13 @@ export type FilterStage = 'filter-load' | 'filter-create';
 export type OperationStage = 'publish' | 'subscribe' | 'request' | 'rpc' | 'reconnect' | 'server';
 
 /** Steps of a telephone call: ringing, the room, the agent asked and its audio, the answer, and the call itself. */
-export type CallStage = 'sip-invite' | 'sip-room' | 'sip-agent' | 'sip-audio' | 'sip-answer' | 'sip-call';
+export type CallStage =
+  | 'sip-invite'
+  | 'sip-turn'
+  | 'sip-room'
+  | 'sip-agent'
+  | 'sip-audio'
+  | 'sip-answer'
+  | 'sip-call';
 
 export type Stage = ConnectStage | FilterStage | OperationStage | CallStage;

@@ -48,6 +48,7 @@ const explained: Partial<Record<Stage, string>> = {
   'filter-load': 'in parallel to the connect, which does not wait for it',
   'filter-create': 'in parallel to the connect, which does not wait for it',
   'sip-invite': 'media is agreed on, it rings',
+  'sip-turn': 'waits while other calls join their rooms',
   'sip-room': 'the telephone joins the room',
   'sip-agent': 'another participant joins it',
   'sip-audio': 'its audio can be heard',

@@ -4,6 +4,7 @@ import type { PortRange } from '../media/index.js';
 import type { CallLog, CallRecord } from './call-log.js';
 import type { SipDirectory } from './directory.js';
 import type { SipGuard } from './guard.js';
+import type { JoinQueue } from './join-queue.js';
 import type { RoomAccess } from './room-leg.js';
 
 /** Times of calls, in milliseconds. */
@@ -33,6 +34,7 @@ export interface GatewayContext {
   endpoint: SipEndpoint;
   directory: SipDirectory;
   room: RoomAccess;
+  joins: JoinQueue;
   guard: SipGuard;
   registrar: Registrar;
   authenticator: Authenticator;

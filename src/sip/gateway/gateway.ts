@@ -19,6 +19,7 @@ import { type ProviderRegistration, SipDirectory } from './directory.js';
 import { matchTrunk } from './dispatch.js';
 import { type GuardLimits, SipGuard } from './guard.js';
 import { factsOf, InboundCall } from './inbound-call.js';
+import { JoinQueue, type JoinQueueLimits } from './join-queue.js';
 import { isAllowedDestination, OutboundCall, type OutboundRoute, routeOf } from './outbound-call.js';
 import { ProviderLogin } from './provider-login.js';
 import type { RoomAccess } from './room-leg.js';
@@ -48,6 +49,8 @@ export interface SipGatewayOptions {
   registrations?: readonly ProviderRegistration[];
   times?: Partial<CallTimes>;
   limits?: Partial<GuardLimits>;
+  /** Calls that join their rooms at the same time, and that wait for it. */
+  joins?: JoinQueueLimits;
   maxCalls?: number;
   maxOutboundCalls?: number;
   /** Beginnings of numbers that may be called; empty or missing allows all that a trunk is asked for. */
@@ -58,6 +61,12 @@ export interface SipGatewayOptions {
 
 /** The room prefix of calls that no rule was made for. */
 const defaultRoomPrefix = 'call';
+const defaultJoins: JoinQueueLimits = { atOnce: 8, waiting: 200, waitMs: 2_000 };
+/** After which a caller, or the trunk, may try again. */
+const retryAfterSeconds = '10';
+const busy = 'calls come faster than they can be brought into rooms';
+/** Refused calls are counted for this long before the log says how many there were. */
+const busyLogMs = 5_000;
 /** The trunk by which softphones that have logged in here are called. */
 export const softphoneTrunkId = 'ST_softphones';
 const realm = 'offhook';
@@ -69,6 +78,8 @@ export class SipGateway {
   readonly #options: SipGatewayOptions;
   readonly #traced = new Map<string, CallLog>();
   readonly #logins: ProviderLogin[] = [];
+  #refusals = 0;
+  #busyTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   private constructor(endpoint: SipEndpoint, guard: SipGuard, options: SipGatewayOptions) {
@@ -79,6 +90,7 @@ export class SipGateway {
       endpoint,
       directory: this.directory,
       room: options.room,
+      joins: new JoinQueue(options.joins ?? defaultJoins),
       guard,
       registrar: new Registrar(),
       authenticator: new Authenticator(realm, nowMs),
@@ -162,6 +174,12 @@ export class SipGateway {
     const outbound = [...this.calls.values()].filter(({ direction }) => direction === 'outbound');
     if (outbound.length >= this.#context.maxOutboundCalls)
       throw refused('too many calls to the outside go on');
+    if (this.#context.joins.isFull) {
+      this.#refusedAsBusy();
+      throw new OffhookError('OFFHOOK_SERVER_REFUSED', busy, {
+        advice: `Try again in ${retryAfterSeconds} s.`,
+      });
+    }
     if (this.#closed) throw new OffhookError('OFFHOOK_CLOSED', 'the gateway is closed');
     const call = new OutboundCall(this.#context, request, route);
     await call.start();
@@ -177,6 +195,7 @@ export class SipGateway {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#busyTimer);
     const loggedOut = Promise.all(this.#logins.map((login) => login.close()));
     for (const call of [...this.calls.values()]) call.end('the gateway shuts down');
     // A moment for the BYEs to leave.
@@ -227,7 +246,7 @@ export class SipGateway {
       this.#context.endpoint.refuse(transaction, responseTo(request, status, { toTag: newTag(), headers }));
     const { address } = flow.remote;
     if (!this.#context.guard.admitCall(address) || this.calls.size >= (this.#options.maxCalls ?? 1_000)) {
-      refuse(503, Headers.of({ 'Retry-After': '10' }));
+      refuse(503, Headers.of({ 'Retry-After': retryAfterSeconds }));
       return;
     }
     if (this.#isMerged(request)) {
@@ -236,7 +255,21 @@ export class SipGateway {
     }
     const trunk = matchTrunk(this.directory.inbound.values(), { ...factsOf(request, address), callId: '' });
     if (!this.#mayCall(served, trunk)) return;
+    if (this.#context.joins.isFull) {
+      this.#refusedAsBusy();
+      refuse(503, Headers.of({ 'Retry-After': retryAfterSeconds, Reason: `SIP;cause=503;text="${busy}"` }));
+      return;
+    }
     void new InboundCall(this.#contextFor(), served, trunk).run();
+  }
+
+  #refusedAsBusy(): void {
+    this.#refusals++;
+    this.#busyTimer ??= setTimeout(() => {
+      log.warn(`${busy}: ${this.#refusals} were refused with 503 in the last ${busyLogMs / 1_000} s`);
+      this.#refusals = 0;
+      this.#busyTimer = undefined;
+    }, busyLogMs).unref();
   }
 
   /** Whether the caller has shown that the call may be taken; otherwise it has been refused or asked. */

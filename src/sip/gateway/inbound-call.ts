@@ -177,37 +177,41 @@ export class InboundCall implements GatewayCall {
 
   /** Joins the room and publishes; an agent is asked by that. */
   async #bringIn(dispatched: Dispatched, status: 'ringing' | 'active'): Promise<void> {
-    const { times, room: access } = this.#context;
+    const { times, room: access, joins } = this.#context;
     this.#dispatched = dispatched;
     this.#log.isAbout(dispatched.room, dispatched.identity);
     const agentMs = durationMs(this.#trunk?.ringingTimeout) ?? times.agentMs;
     this.#deadline = setTimeout(() => this.#noAgent(agentMs), agentMs);
-    this.#log.begin('sip-room', access.url);
     const attributes = {
       ...dispatched.attributes,
       ...this.#callAttributes(),
       'sip.callStatus': status,
     };
-    const room = await RoomLeg.join(
-      access,
-      { ...dispatched, attributes },
-      {
-        onParticipant: () => this.#agentJoined(),
-        onAudio: () => this.#heard(),
-        onDtmf: (digit) => this.#bridge?.media.press(digit),
-        onClosed: (reason) => this.#roomClosed(reason),
-      },
-      this.#abort.signal,
-    );
-    if (this.#finished) {
-      room.abandon();
-      return;
-    }
-    this.#room = room;
-    this.#log.end('sip-room');
-    if (!this.#isHeard && !this.#hasAgent) this.#log.begin('sip-agent', dispatched.room, agentMs);
-    await room.publish(this.#bridge?.media.sampleRate ?? 8_000);
-    this.#bridge?.join(room);
+    if (joins.isBusy) this.#log.begin('sip-turn');
+    await joins.run(this.#abort.signal, async () => {
+      this.#log.end('sip-turn');
+      this.#log.begin('sip-room', access.url);
+      const room = await RoomLeg.join(
+        access,
+        { ...dispatched, attributes },
+        {
+          onParticipant: () => this.#agentJoined(),
+          onAudio: () => this.#heard(),
+          onDtmf: (digit) => this.#bridge?.media.press(digit),
+          onClosed: (reason) => this.#roomClosed(reason),
+        },
+        this.#abort.signal,
+      );
+      if (this.#finished) {
+        room.abandon();
+        return;
+      }
+      this.#room = room;
+      this.#log.end('sip-room');
+      if (!this.#isHeard && !this.#hasAgent) this.#log.begin('sip-agent', dispatched.room, agentMs);
+      await room.publish(this.#bridge?.media.sampleRate ?? 8_000);
+      this.#bridge?.join(room);
+    });
   }
 
   #hasAgent = false;

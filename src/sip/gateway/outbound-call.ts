@@ -161,7 +161,9 @@ export class OutboundCall implements GatewayCall {
    */
   async start(): Promise<void> {
     try {
-      await this.#joinRoom();
+      const { joins } = this.#context;
+      if (joins.isBusy) this.#log.begin('sip-turn');
+      await joins.run(this.#abort.signal, () => this.#joinRoom());
     } catch (error) {
       this.#finish('failed', 503, describeError(error));
       throw error;
@@ -185,6 +187,7 @@ export class OutboundCall implements GatewayCall {
     const { participantName, participantMetadata, participantAttributes, sipCallTo, hidePhoneNumber } =
       this.#request;
     const { trunkId, fromNumber, target } = this.#route;
+    this.#log.end('sip-turn');
     this.#log.begin('sip-room', this.#context.room.url);
     const dispatched: Dispatched = {
       ruleId: '',
