@@ -127,7 +127,9 @@ export const rooms = [1, 10, 50].map((clients) => ({
     const result = {};
     for (const [index, engine] of engines.entries()) {
       bench.progress(index, engines.length, `${clients} rooms on ${engine}`);
-      result[engine] = await measure(bench, engine, clients, measureMs);
+      result[engine] = await measure(bench, engine, clients, measureMs).catch((cause) => {
+        throw new Error(`${engine}: ${cause.message}`, { cause });
+      });
     }
     result.floorCpuMs = measureFloor(clients, measureMs).cpuMs;
     // offhook's thread starts with the first connect: until then, this is the program without any engine.
