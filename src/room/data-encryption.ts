@@ -2,12 +2,11 @@ import { type DataPacket, EncryptedPacket, EncryptedPacketPayload, Encryption_Ty
 import type { PacketContent, SealedTrackFrame } from '../data/index.js';
 import { DataCryptor, type EncryptedData, type EncryptionState } from '../e2ee/index.js';
 import { describeError, OffhookError } from '../errors/index.js';
+import { limits } from '../limits.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import type { EncryptionStateListener, RoomEncryption } from './encryption.js';
 
 const log = createLogger('room/data-encryption');
-/** Packets of one participant that wait to be decrypted; a peer must not fill the memory while a key is searched for. */
-const maxWaiting = 1_000;
 
 /** Packets that can be encrypted (EncryptedPacketPayload); the others go as they are, as from all LiveKit clients. */
 const encryptable = new Set<PacketContent['case']>([
@@ -82,8 +81,10 @@ export class DataEncryption {
       return;
     }
     const { last, waiting } = queue ?? { last: Promise.resolve(), waiting: 0 };
-    if (waiting >= maxWaiting) {
-      this.#log.warn(`more than ${maxWaiting} packets of ${identity} wait to be decrypted; one is dropped`);
+    if (waiting >= limits.undecryptedPackets.value) {
+      this.#log.warn(
+        `more than ${limits.undecryptedPackets.value} packets of ${identity} wait to be decrypted; one is dropped`,
+      );
       return;
     }
     const entry = { last, waiting: waiting + 1 };

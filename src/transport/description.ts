@@ -1,4 +1,5 @@
 import { OffhookError } from '../errors/index.js';
+import { limits } from '../limits.js';
 import {
   type Codec,
   type Direction,
@@ -29,18 +30,6 @@ export interface Description {
   sections: readonly MediaSection[];
 }
 
-/** A description that says more than this of one thing is refused: no peer that we know comes near. */
-const limits = {
-  chars: 2 * 1024 * 1024,
-  sections: 1_024,
-  codecs: 256,
-  extensions: 64,
-  sources: 128,
-  candidates: 128,
-  fingerprints: 8,
-  rids: 16,
-};
-
 /** A section while it is read. */
 interface Draft extends MediaSection {
   codecs: Codec[];
@@ -62,17 +51,18 @@ interface DraftTransport {
 /**
  * Parses a session description. What is unknown in it is passed over.
  *
- * @throws OffhookError `OFFHOOK_PROTOCOL` when it is not SDP, lacks ICE credentials or a fingerprint, or is too long
+ * @throws OffhookError `OFFHOOK_PROTOCOL` when it is not SDP, lacks ICE credentials or a fingerprint, or it or one of its
+ *   names is too long
  */
 export function parseDescription(sdp: string): Description {
-  if (sdp.length > limits.chars) throw protocolError('the session description is too long');
+  if (sdp.length > limits.descriptionChars.value) throw protocolError('the session description is too long');
   if (!sdp.startsWith('v=0')) throw protocolError('the session description does not begin with v=0');
   const transport: DraftTransport = { iceLite: false, fingerprints: new Set(), candidates: new Set() };
   const sections: Draft[] = [];
   for (const line of sdp.split('\n')) {
     const text = line.endsWith('\r') ? line.slice(0, -1) : line;
     if (text.startsWith('m=')) {
-      if (sections.length >= limits.sections) throw protocolError('too many media sections');
+      if (sections.length >= limits.sections.value) throw protocolError('too many media sections');
       sections.push(readMediaLine(text));
     } else if (text.startsWith('a=')) {
       const { name, value } = readAttribute(text);
@@ -97,6 +87,9 @@ function finish(draft: DraftTransport): TransportParameters {
   if (!ufrag || !pwd || draft.fingerprints.size === 0) {
     throw protocolError('the session description lacks ICE credentials or a fingerprint');
   }
+  if (ufrag.length > limits.credentialChars.value || pwd.length > limits.credentialChars.value) {
+    throw protocolError('the ICE credentials of the session description are too long');
+  }
   return {
     ufrag,
     pwd,
@@ -116,7 +109,7 @@ function readMediaLine(line: string): Draft {
     mid: '',
     direction: 'sendrecv',
     // A payload type is a codec once `a=rtpmap` names it.
-    codecs: kind === 'application' ? [] : formats.slice(0, limits.codecs).map(codecOf),
+    codecs: kind === 'application' ? [] : formats.slice(0, limits.sectionCodecs.value).map(codecOf),
     extensions: [],
     sources: [],
     rids: [],
@@ -149,10 +142,12 @@ function readTransportAttribute(draft: DraftTransport, name: string, value: stri
       draft.setup ??= value.trim();
       return true;
     case 'fingerprint':
-      if (draft.fingerprints.size < limits.fingerprints) draft.fingerprints.add(value.trim());
+      if (draft.fingerprints.size < limits.descriptionFingerprints.value)
+        draft.fingerprints.add(value.trim());
       return true;
     case 'candidate':
-      if (draft.candidates.size < limits.candidates) draft.candidates.add(`candidate:${value.trim()}`);
+      if (draft.candidates.size < limits.descriptionCandidates.value)
+        draft.candidates.add(`candidate:${value.trim()}`);
       return true;
     default:
       return false;
@@ -169,6 +164,7 @@ function readSectionAttribute(section: Draft, name: string, value: string): void
   switch (name) {
     case 'mid':
       section.mid = value.trim();
+      if (section.mid.length > limits.midChars.value) throw protocolError('a MID is too long');
       break;
     case 'msid':
       section.msid ??= { streamId: first.trim(), trackId: others.trim() };
@@ -181,7 +177,7 @@ function readSectionAttribute(section: Draft, name: string, value: string): void
       break;
     case 'rtcp-fb':
       for (const codec of codecsOf(section, first)) {
-        if (codec.feedback.length < limits.extensions) codec.feedback.push(others.trim());
+        if (codec.feedback.length < limits.sectionAttributes.value) codec.feedback.push(others.trim());
       }
       break;
     case 'extmap':
@@ -221,7 +217,8 @@ function readCodecName(section: Draft, format: string, value: string): void {
 
 function readExtension(section: Draft, id: string, uri: string | undefined): void {
   const value = Number.parseInt(id, 10);
-  if (!(value >= 1 && value <= 255) || !uri || section.extensions.length >= limits.extensions) return;
+  if (!(value >= 1 && value <= 255) || !uri || section.extensions.length >= limits.sectionAttributes.value)
+    return;
   section.extensions.push({ id: value, uri: uri.trim() });
 }
 
@@ -231,7 +228,7 @@ function readSource(section: Draft, id: string, attribute: string): void {
   if (section.sources.some(({ repairSsrc }) => repairSsrc === ssrc)) return;
   const known = section.sources.find((source) => source.ssrc === ssrc);
   const source = known ?? { ssrc, cname: '' };
-  if (!known && section.sources.length < limits.sources) section.sources.push(source);
+  if (!known && section.sources.length < limits.sectionSources.value) section.sources.push(source);
   if (attribute.startsWith('cname:')) source.cname = attribute.slice('cname:'.length).trim();
   else if (attribute.startsWith('msid:')) {
     const [streamId = '', trackId = ''] = attribute.slice('msid:'.length).trim().split(' ');
@@ -247,13 +244,14 @@ function readSourceGroup(section: Draft, semantics: string, ids: readonly string
   section.sources = section.sources.filter((each) => each.ssrc !== repairSsrc);
   const source = section.sources.find((each) => each.ssrc === ssrc);
   if (source) source.repairSsrc = repairSsrc;
-  else if (section.sources.length < limits.sources) section.sources.push({ ssrc, cname: '', repairSsrc });
+  else if (section.sources.length < limits.sectionSources.value)
+    section.sources.push({ ssrc, cname: '', repairSsrc });
 }
 
 function readRid(section: Draft, id: string, direction: string | undefined): void {
   const sense = direction?.trim();
   if (sense !== 'send' && sense !== 'recv') return;
-  if (/^[A-Za-z0-9_-]{1,255}$/.test(id) && section.rids.length < limits.rids) {
+  if (/^[A-Za-z0-9_-]{1,255}$/.test(id) && section.rids.length < limits.sectionRids.value) {
     section.rids.push({ id, direction: sense });
   }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describeError, OffhookError } from '../errors/index.js';
+import { limits } from '../limits.js';
 import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
 import { isRtcp } from '../rtp/index.js';
 import { type Certificate, ownCertificate } from './certificate.js';
@@ -53,10 +54,8 @@ export interface PeerConnectionOptions {
 const log = createLogger('transport');
 const restartTimeoutMs = 15_000;
 const connectTimeoutMs = 30_000;
-/** DTLS that came before the description which says who begins it. */
-const maxEarlyDatagrams = 16;
-/** Candidates that came before the description which they belong to. */
-const maxEarlyCandidates = 64;
+/** Of exceptions that should not be, in the log. */
+const maxReportedErrors = 20;
 /** Without `a=max-message-size` in the other side's description (RFC 8841, section 6.1). */
 const defaultRemoteMaxMessageBytes = 65_536;
 
@@ -111,6 +110,7 @@ export class PeerConnection {
   #bytesReceived = 0;
   #lastDtlsSentMs: number | undefined;
   #lastDtlsReceivedMs: number | undefined;
+  #errors = 0;
 
   constructor(options: PeerConnectionOptions) {
     this.#options = options;
@@ -382,6 +382,7 @@ export class PeerConnection {
       },
       onPacket: (packet) => this.#receive(packet),
       onEarlier: () => this.#schedule(),
+      onError: (error) => this.#report(error),
     });
     return session;
   }
@@ -437,7 +438,7 @@ export class PeerConnection {
   }
 
   #addCandidate(candidate: string): void {
-    if (this.#remoteCandidates.length < maxEarlyCandidates) this.#remoteCandidates.push(candidate);
+    if (this.#remoteCandidates.length < limits.earlyCandidates.value) this.#remoteCandidates.push(candidate);
     // While a restart of ours is not answered they belong to what comes.
     if (!this.#signaledRestart) (this.#nextIce ?? this.#ice)?.addCandidate(candidate);
   }
@@ -539,7 +540,7 @@ export class PeerConnection {
         this.#lastDtlsReceivedMs = performance.now();
         this.#dtls.handleDatagram(packet, this.#lastDtlsReceivedMs);
         this.#schedule();
-      } else if (this.#earlyDatagrams.length < maxEarlyDatagrams) this.#earlyDatagrams.push(packet);
+      } else if (this.#earlyDatagrams.length < limits.earlyDatagrams.value) this.#earlyDatagrams.push(packet);
     }
   }
 
@@ -570,10 +571,24 @@ export class PeerConnection {
   #onTimer(): void {
     this.#timerMs = Number.POSITIVE_INFINITY;
     const nowMs = performance.now();
-    this.#ice?.handleTimeout(nowMs);
-    if (isDue(this.#dtls?.nextTimeoutMs, nowMs)) this.#dtls!.handleTimeout(nowMs);
-    if (isDue(this.#channels.nextTimeoutMs, nowMs)) this.#channels.handleTimeout(nowMs);
-    this.#schedule();
+    try {
+      this.#ice?.handleTimeout(nowMs);
+      if (isDue(this.#dtls?.nextTimeoutMs, nowMs)) this.#dtls!.handleTimeout(nowMs);
+      if (isDue(this.#channels.nextTimeoutMs, nowMs)) this.#channels.handleTimeout(nowMs);
+      this.#schedule();
+    } catch (error) {
+      this.#report(error);
+      // It would throw again at the next time.
+      this.#fail('a timer failed');
+    }
+  }
+
+  /** An exception in what the other side sent, or in a timer, ends here: the process carries other connections too. */
+  #report(error: unknown): void {
+    this.#errors++;
+    if (this.#errors > maxReportedErrors) return;
+    const where = error instanceof Error ? (error.stack?.split('\n')[1]?.trim() ?? '') : '';
+    this.#log.error(`${this.#options.name}: ${describeError(error)} ${where}`);
   }
 
   #assertOpen(): void {

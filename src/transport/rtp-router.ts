@@ -1,9 +1,8 @@
+import { limits } from '../limits.js';
 import { isRtcp } from '../rtp/index.js';
 import { extensionUris } from './media-section.js';
 
 const rtpHeaderBytes = 12;
-/** SSRCs that were learned from a packet's MID, for all tracks together: a peer can send as many as it likes. */
-const maxLearned = 256;
 const oneByteProfile = 0xbede;
 const twoByteProfile = 0x1000;
 
@@ -112,7 +111,7 @@ export class RtpRouter {
     const mid = headerExtension(packet, this.#midExtensionId)?.toString('latin1');
     const track = mid === undefined ? undefined : this.#byMid.get(mid);
     if (!track) return undefined;
-    if (this.#learned.size >= maxLearned) {
+    if (this.#learned.size >= limits.learnedSsrcs.value) {
       const [oldest] = this.#learned;
       this.#learned.delete(oldest!);
       this.#bySsrc.delete(oldest!);

@@ -92,6 +92,18 @@ describe('a session description', () => {
     );
   });
 
+  test.each([
+    ['ICE credentials', 'a=ice-ufrag:', 256],
+    ['ICE credentials', 'a=ice-pwd:', 256],
+    ['a MID', 'a=mid:', 64],
+  ])('with %s (%s) that are too long is refused, for others get to see them', (_what, line, most) => {
+    const sdp = write([dataSection('0')]);
+    const withValue = (chars: number) =>
+      sdp.replaceAll(new RegExp(`${line}.*`, 'g'), `${line}${'x'.repeat(chars)}`);
+    expect(parseDescription(withValue(most)).sections).toHaveLength(1);
+    expect(() => parseDescription(withValue(most + 1))).toThrow(/too long/);
+  });
+
   test('that is longer than any peer writes is refused', () => {
     const sections = 'm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n'.repeat(2_000);
     expect(() => parseDescription(write([dataSection('0')]) + sections)).toThrow(OffhookError);

@@ -1,8 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { OffhookError } from '../../src/errors/index.js';
+import { setLogSink } from '../../src/logging/index.js';
 import { parseRtp, serializeRtp } from '../../src/rtp/index.js';
+import { IceAgent } from '../../src/transport/ice/ice-agent.js';
 import {
   type DataChannel,
   dataSection,
@@ -327,6 +329,34 @@ describe('PeerConnection', () => {
     const before = countDescriptors();
     for (let i = 0; i < 12; i++) await connectOnce();
     await expect.poll(countDescriptors, { timeout: 5_000 }).toBeLessThanOrEqual(before);
+  });
+
+  test('an exception over a packet costs that packet, and one in a timer that connection', async () => {
+    const lines: string[] = [];
+    setLogSink(({ level, message }) => lines.push(`${level} ${message}`));
+    const other = open();
+    const otherChannel = other.a.createDataChannel('_reliable', { ordered: true });
+    other.negotiate();
+    await untilOpen(otherChannel);
+    const peers = open();
+    const failed = new Error('thrown by the test');
+    const receive = vi.spyOn(IceAgent.prototype, 'receive').mockImplementationOnce(() => {
+      throw failed;
+    });
+    const channel = peers.a.createDataChannel('_reliable', { ordered: true });
+    peers.negotiate();
+    await untilOpen(channel);
+    expect(receive).toHaveBeenCalled();
+    expect(lines).toContainEqual(expect.stringMatching(/^error .*: thrown by the test at /));
+    receive.mockRestore();
+    const judge = vi.spyOn(IceAgent.prototype, 'handleTimeout').mockImplementationOnce(() => {
+      throw failed;
+    });
+    const states = () => [peers, other].flatMap(({ a, b }) => [a.pc.state, b.pc.state]).sort();
+    await expect.poll(states, { timeout: 10_000 }).toContain('failed');
+    judge.mockRestore();
+    expect(states().filter((state) => state === 'failed')).toHaveLength(1);
+    setLogSink(() => {});
   });
 
   test('closing before anything came of it, at any step, is harmless', () => {

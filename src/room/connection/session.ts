@@ -14,6 +14,7 @@ import {
 import type { PacketChannel, PacketKind } from '../../data/index.js';
 import type { Deadlines } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
+import { limits } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
 import type { SignalClient } from '../../signal/index.js';
 import type { Timeline } from '../../timeline/index.js';
@@ -27,8 +28,6 @@ import { Subscriber } from '../media/subscriber.js';
 const log = createLogger('room/session');
 /** After a resume the server restarts ICE of its own accord: before that, connected means nothing. */
 const settleMs = 500;
-/** Candidates that were found while the server let us in. */
-const maxEarlyMessages = 64;
 
 interface SessionOptions {
   timeline: Timeline;
@@ -237,7 +236,7 @@ export class Session {
 
   send(message: SignalRequest['message']): void {
     if (this.#signal) this.#signal.send(message);
-    else if (this.#early.length < maxEarlyMessages) this.#early.push(message);
+    else if (this.#early.length < limits.earlySignals.value) this.#early.push(message);
   }
 
   /** What SyncState says of the channels that exist. */

@@ -1,10 +1,9 @@
 import { constants, createHash, type KeyObject, sign, verify, X509Certificate } from 'node:crypto';
+import { limits } from '../../limits.js';
 import type { Signature } from './handshake-messages.js';
 import { alert, cipherSuite, DtlsFault, signatureScheme } from './protocol.js';
 
 const minRsaBits = 2_048;
-/** Verifying takes time that grows with the square of the size, and the peer chooses it. */
-const maxRsaBits = 8_192;
 const curves = ['prime256v1', 'secp384r1'];
 /** RFC 8122 names older ones, too; they prove nothing today. */
 const fingerprintHashes = ['sha256', 'sha384', 'sha512'];
@@ -91,7 +90,11 @@ export class PeerCertificate {
 function acceptedKind(key: KeyObject): KeyKind {
   const { namedCurve = '', modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
   if (key.asymmetricKeyType === 'ec' && curves.includes(namedCurve)) return 'ec';
-  if (key.asymmetricKeyType === 'rsa' && modulusLength >= minRsaBits && modulusLength <= maxRsaBits) {
+  if (
+    key.asymmetricKeyType === 'rsa' &&
+    modulusLength >= minRsaBits &&
+    modulusLength <= limits.rsaBits.value
+  ) {
     return 'rsa';
   }
   throw new DtlsFault(

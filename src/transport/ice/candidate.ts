@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { limits } from '../../limits.js';
 import type { TransportAddress } from './stun.js';
 
 /** A trickled candidate, as the JSON in LiveKit's TrickleRequest.candidateInit (RTCIceCandidateInit). */
@@ -20,14 +21,12 @@ export interface CandidateAddress extends TransportAddress {
   tcpType: string | undefined;
 }
 
-const maxLineChars = 512;
-
 /**
  * Reads a candidate line. Undefined when it is not one, or has a host name in place of an address: looking names up for a
  * stranger is a way to keep the resolver busy, and the peer is found by its own checks all the same.
  */
 export function candidateAddress(candidate: string): CandidateAddress | undefined {
-  if (candidate.length > maxLineChars) return undefined;
+  if (candidate.length > limits.candidateChars.value) return undefined;
   const fields = candidate.replace(/^a=/, '').split(' ');
   const [foundation, , protocol, priority, address, port, typ, type, ...rest] = fields;
   if (!foundation?.startsWith('candidate:') || !address || typ !== 'typ' || !type) return undefined;

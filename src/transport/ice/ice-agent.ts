@@ -1,3 +1,4 @@
+import { limits } from '../../limits.js';
 import { Consent } from './consent.js';
 import {
   attributeOf,
@@ -105,10 +106,6 @@ const minIntervalMs = 5;
 const firstRetryMs = 50;
 const quickChecks = 20;
 const maxRetryMs = 1_000;
-/** Checks of one path whose answer is awaited: what leaves in some round trips. */
-const maxPending = 64;
-/** A further path takes the place of the one that was silent for longest: an agent has some addresses, not thousands. */
-const maxPaths = 64;
 const maxTickMs = 5_000;
 const consentTimeoutMs = 30_000;
 /** The other side repeats its nomination of the path that it uses; another one counts at once after that long without. */
@@ -204,7 +201,7 @@ export class IceAgent {
   /** Starts to check a path, once. */
   add(path: IcePath, nowMs: number): void {
     if (this.#paths.has(path)) return;
-    if (this.#paths.size >= maxPaths) this.#makeRoom();
+    if (this.#paths.size >= limits.icePaths.value) this.#makeRoom();
     this.#paths.set(path, {
       path,
       nextCheckMs: nowMs,
@@ -332,7 +329,7 @@ export class IceAgent {
     if (nominating) attributes.push({ type: stunAttribute.useCandidate, value: Buffer.alloc(0) });
     const message = { class: 'request', method: stunMethod.binding, transactionId, attributes } as const;
     state.pending.push({ id: transactionId.toString('hex'), sentMs: nowMs, nominating, controlling });
-    if (state.pending.length > maxPending) state.pending.shift();
+    if (state.pending.length > limits.pendingChecks.value) state.pending.shift();
     state.lastCheckMs = nowMs;
     const doublings = Math.max(0, Math.ceil((++state.checksSent - quickChecks) / 4));
     state.nextCheckMs = nowMs + Math.min(maxRetryMs, firstRetryMs * 2 ** doublings);

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describeError } from '../../errors/index.js';
+import { limits } from '../../limits.js';
 import { createLogger, type Logger, type LogSubject } from '../../logging/index.js';
 import { type CandidateAddress, candidateAddress, hostCandidate } from './candidate.js';
 import { IceAgent, type IceCredentials, type IcePath, type PathStats } from './ice-agent.js';
@@ -40,6 +41,8 @@ export interface IceSessionOptions {
   onPacket: (packet: Buffer) => void;
   /** Something is due sooner than `nextTimeoutMs` said before. */
   onEarlier: () => void;
+  /** A packet or a timer of the session threw. It goes no further: others share the process. */
+  onError: (error: unknown) => void;
 }
 
 const log = createLogger('transport/ice');
@@ -59,8 +62,6 @@ const announcedBeforeMs = 10;
  * one that it has no answer from, pion nominates none in its first 200 ms.
  */
 const sourcePreference = 0;
-/** Further candidates of the other side are ignored. */
-const maxRemotes = 32;
 
 /** The two ends of a path, for those who want to see it. */
 export interface CandidatePair {
@@ -254,7 +255,7 @@ export class IceSession {
     const { address, port, protocol } = remote;
     const key = `${protocol} ${address} ${port}`;
     if (this.#closed || this.#options.lite || this.#remoteKeys.has(key)) return true;
-    if (this.#remoteKeys.size >= maxRemotes) return true;
+    if (this.#remoteKeys.size >= limits.remoteCandidates.value) return true;
     // Where the other side connects to us there is nothing to be done.
     if (port === 0 || port === 9 || remote.tcpType === 'active') return true;
     this.#remoteKeys.add(key);
@@ -451,6 +452,15 @@ export class IceSession {
 
   /** Runs once for every packet. Returns whether the path is to be kept. */
   #receive(path: IcePath, packet: Buffer): boolean {
+    try {
+      return this.#take(path, packet);
+    } catch (error) {
+      this.#options.onError(error);
+      return false;
+    }
+  }
+
+  #take(path: IcePath, packet: Buffer): boolean {
     if (this.#closed) return false;
     if (!isStun(packet)) {
       if (this.#agent.accepts(path)) this.#options.onPacket(packet);
@@ -468,7 +478,14 @@ export class IceSession {
   }
 
   #later(act: () => void, delayMs: number): void {
-    this.#timers.push(setTimeout(act, delayMs).unref());
+    const fire = () => {
+      try {
+        act();
+      } catch (error) {
+        this.#options.onError(error);
+      }
+    };
+    this.#timers.push(setTimeout(fire, delayMs).unref());
   }
 }
 

@@ -1,9 +1,8 @@
 import { connect, type Socket } from 'node:net';
+import { limits } from '../../limits.js';
 import type { IcePath } from './ice-agent.js';
 import type { TransportAddress } from './stun.js';
 import type { IceLink, PacketListener } from './udp-link.js';
-
-const maxQueuedBytes = 64 * 1024;
 
 /** An active ICE-TCP connection (RFC 6544): each packet has its length in front of it (RFC 4571). */
 export class TcpLink implements IceLink {
@@ -39,7 +38,8 @@ export class TcpLink implements IceLink {
 
   #send(packet: Buffer): void {
     // What a slow connection cannot carry is dropped, as a network would: late audio is of no use.
-    if (this.#socket.readyState !== 'open' || this.#socket.writableLength > maxQueuedBytes) return;
+    if (this.#socket.readyState !== 'open' || this.#socket.writableLength > limits.unsentStreamBytes.value)
+      return;
     const framed = Buffer.allocUnsafe(2 + packet.length);
     framed.writeUInt16BE(packet.length, 0);
     packet.copy(framed, 2);

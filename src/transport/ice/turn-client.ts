@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { OffhookError } from '../../errors/index.js';
-import { timerMs } from '../../limits.js';
+import { limits, timerMs } from '../../limits.js';
 import type { IcePath } from './ice-agent.js';
 import {
   attributeOf,
@@ -52,8 +52,8 @@ const firstChannel = 0x4000;
 /** Permissions last five minutes, which a channel's binding renews (RFC 8656, section 12). */
 const rebindIntervalMs = 240_000;
 const minRefreshMs = 30_000;
-/** A server that finds every nonce stale would be asked for ever. */
-const maxAttempts = 4;
+/** Of a server that does not say, or says it malformed (RFC 8656, section 7.2). */
+const defaultLifetimeS = 600;
 
 /** A TURN allocation (RFC 8656), whatever carries its messages to the server. */
 export class TurnClient {
@@ -142,7 +142,7 @@ export class TurnClient {
   /** @throws OffhookError when the server refuses, for another reason than that it wants to know who asks, or is silent */
   async #request(method: number, attributesOf: AttributesOf): Promise<StunMessage> {
     let code: number | undefined;
-    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    for (let attempt = 0; attempt < limits.turnAttempts.value; attempt++) {
       const isFirst = !this.#auth;
       const { transactionId, packet } = this.#signed(method, attributesOf);
       const response = await this.#transactions.request(transactionId, packet);
@@ -193,7 +193,8 @@ export class TurnClient {
   }
 
   #refreshLater(response: StunMessage): void {
-    const seconds = attributeOf(response, stunAttribute.lifetime)?.readUInt32BE() ?? 600;
+    const value = attributeOf(response, stunAttribute.lifetime);
+    const seconds = value?.length === 4 ? value.readUInt32BE() : defaultLifetimeS;
     this.#later(
       () => {
         this.#request(stunMethod.refresh, () => [lifetime(seconds)]).then(

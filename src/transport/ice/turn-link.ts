@@ -4,6 +4,7 @@ import { connect, isIP, isIPv6 } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { promisify } from 'node:util';
 import { describeError, OffhookError } from '../../errors/index.js';
+import { limits } from '../../limits.js';
 import type { IcePath } from './ice-agent.js';
 import type { TurnServer } from './ice-servers.js';
 import type { TransportAddress } from './stun.js';
@@ -20,7 +21,6 @@ interface CarrierListener {
   onEnd(cause: Error | undefined): void;
 }
 
-const maxQueuedBytes = 64 * 1024;
 const lookupAddress = promisify(lookup);
 
 /** A connection to a TURN server, over UDP, TCP or TLS. */
@@ -140,7 +140,7 @@ function stream(
   socket.unref();
   return {
     send: (message) => {
-      if (socket.writableLength <= maxQueuedBytes) socket.write(message);
+      if (socket.writableLength <= limits.unsentStreamBytes.value) socket.write(message);
     },
     close: () => socket.destroySoon(),
   };

@@ -429,7 +429,7 @@ export class SctpAssociation {
         if (this.#state === 'cookie echoed') this.#establish();
         return true;
       case chunkType.heartbeat:
-        if (this.#peer !== undefined && this.#control.length < maxControlChunks)
+        if (this.#peer !== undefined && this.#control.length < limits.sctpAnswers.value)
           this.#control.push(chunk(chunkType.heartbeatAck, 0, body));
         return true;
       case chunkType.heartbeatAck:
@@ -679,7 +679,7 @@ export class SctpAssociation {
   #handleReconfig(body: Buffer): void {
     if (this.#receiver === undefined) return;
     for (const answer of this.#reset.handle(body, this.#receiver.cumulativeTsn))
-      if (this.#control.length < maxControlChunks) this.#control.push(answer);
+      if (this.#control.length < limits.sctpAnswers.value) this.#control.push(answer);
   }
 
   #handleIncomingReset(streamIds: readonly number[] | undefined): void {
@@ -697,7 +697,7 @@ export class SctpAssociation {
   }
 
   #report(causeCode: number, value: Buffer): void {
-    if (this.#peer === undefined || this.#control.length >= maxControlChunks) return;
+    if (this.#peer === undefined || this.#control.length >= limits.sctpAnswers.value) return;
     this.#control.push(chunk(chunkType.error, 0, parameter(causeCode, value)));
   }
 
@@ -803,9 +803,6 @@ export class SctpAssociation {
     this.#options.onPacket(this.#writer.finish(withChecksum));
   }
 }
-
-/** Answers that may wait for a packet; a peer that asks for more gets none. */
-const maxControlChunks = 32;
 
 function isClosing(state: SctpState): boolean {
   return state.startsWith('shutdown');

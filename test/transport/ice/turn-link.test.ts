@@ -22,6 +22,8 @@ const peer = { address: '127.0.0.1', port: 4_000 };
 /** A TURN server on UDP that says yes, or that finds every nonce stale. */
 class FakeTurnServer {
   lifetimeS = 600;
+  /** Bytes of the lifetime in its answers; four are right. */
+  lifetimeBytes = 4;
   readonly requests: StunMessage[] = [];
   /** What the client sends to its peers. */
   relayed = 0;
@@ -84,7 +86,7 @@ class FakeTurnServer {
     lifetime.writeUInt32BE(this.lifetimeS);
     return [
       { type: stunAttribute.xorRelayedAddress, value: relayed },
-      { type: stunAttribute.lifetime, value: lifetime },
+      { type: stunAttribute.lifetime, value: lifetime.subarray(0, this.lifetimeBytes) },
     ];
   }
 }
@@ -152,6 +154,13 @@ test('an allocation of 136 years is not refreshed at once', async () => {
   const timers = vi.spyOn(globalThis, 'setTimeout');
   await link.allocate();
   expect(Math.max(...timers.mock.calls.map(([, delayMs = 0]) => delayMs))).toBe(limits.timer.value);
+});
+
+test('an answer whose lifetime is malformed counts as one of ten minutes', async () => {
+  server.lifetimeBytes = 2;
+  const timers = vi.spyOn(globalThis, 'setTimeout');
+  await link.allocate();
+  expect(timers.mock.calls.map(([, delayMs]) => delayMs)).toContain(300_000);
 });
 
 test('what another than the server sends is not taken for a packet of the peer', async () => {

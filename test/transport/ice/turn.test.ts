@@ -1,9 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { setLogSink } from '../../../src/logging/index.js';
 import type { DataChannel, IceServer } from '../../../src/transport/index.js';
 import { freeTcpPort, startLivekitServer } from '../../support/livekit-server.mjs';
 import { describeWith } from '../../support/parts.js';
 import { turnCredentials } from '../../support/turn.js';
+import { until } from '../../support/until.js';
 import { makePeers, once, type Peers } from '../peers.js';
 
 let server: Awaited<ReturnType<typeof startLivekitServer>>;
@@ -57,9 +58,15 @@ describeWith(['livekit-server'], 'through a TURN server', () => {
   });
 
   test('wrong credentials, and a server that is not there, leave the connection unconnected, and no more', async () => {
+    const lines: string[] = [];
+    setLogSink(({ message }) => lines.push(message));
+    onTestFinished(() => setLogSink(() => {}));
+    const port = await freeTcpPort();
     const refused = connect({ ...servers.tcp, credential: 'wrong' });
-    const absent = connect({ ...servers.tcp, urls: [`turns:127.0.0.1:${await freeTcpPort()}`] });
-    await delay(500);
+    const absent = connect({ ...servers.tcp, urls: [`turns:127.0.0.1:${port}`] });
+    const given = () => lines.filter((line) => line.includes(': no relay at 127.0.0.1:'));
+    await until('relays that were given up', () => given().length === 2, { seen: () => lines });
+    expect(given().some((line) => line.includes(`:${port}: `))).toBe(true);
     for (const { a, announced } of [refused, absent]) {
       expect(a.pc.state).toBe('connecting');
       expect(announced).toEqual([]);
