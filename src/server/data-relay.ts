@@ -1,4 +1,5 @@
 import { DataPacket, DataPacket_Kind } from '@livekit/protocol';
+import { requireFewParts } from './message-bound.js';
 import type { Participant } from './participant.js';
 
 /**
@@ -12,6 +13,7 @@ export function stampPacket(
 ): DataPacket | undefined {
   let packet: DataPacket;
   try {
+    requireFewParts(DataPacket, message);
     packet = DataPacket.fromBinary(message);
   } catch {
     return undefined;

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import { describeError, OffhookError } from '../errors/index.js';
 import { createLogger } from '../logging/index.js';
+import { BoundedLog } from './bounded-log.js';
 import { HttpError } from './http-error.js';
 import { type HttpRouter, httpErrorOf, splitUrl, tokenOf } from './http-router.js';
 import { limits } from './limits.js';
@@ -56,6 +57,8 @@ export class HttpListener {
     // See `answerPing`.
     autoPong: false,
     maxPayload: limits.signalMessageBytes.value,
+    maxFragments: limits.messageFragments.value,
+    maxBufferedChunks: limits.messageChunks.value,
   });
   #connections = new Set<Socket>();
   /** Those on which a wish for another protocol was ignored. */
@@ -203,22 +206,15 @@ function answerPing(socket: WebSocket, data: Buffer): void {
   socket.pong(data);
 }
 
-/** Refusals that are shown in a minute; the others are for debugging, so that no client fills a disk. */
-const refusalsShown = 60;
-const minuteMs = 60_000;
-let shown = { sinceMs: 0, count: 0 };
+const refusals = new BoundedLog(log, 60);
 
 /** The path without its query, which may hold a token. */
 function logRefusal(request: IncomingMessage, status: number, message: string): void {
   if (status >= 500) return;
-  const nowMs = performance.now();
-  if (nowMs - shown.sinceMs > minuteMs) shown = { sinceMs: nowMs, count: 0 };
-  shown.count++;
   const { path } = splitUrl(request.url);
   const who = path === '/agent' ? 'a worker' : `a client of ${path}`;
-  const line = `${who} at ${request.socket.remoteAddress ?? 'an unknown address'} is refused: ${status} ${message}`;
-  if (shown.count <= refusalsShown) log.info(line);
-  else log.debug(line);
+  const from = request.socket.remoteAddress ?? 'an unknown address';
+  refusals.write('info', `${who} at ${from} is refused: ${status} ${message}`);
 }
 
 function refuse(request: IncomingMessage, stream: Duplex, error: unknown): void {

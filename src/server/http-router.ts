@@ -39,10 +39,6 @@ interface Route {
   post?: PostHandler;
 }
 
-/** What a client that is still sending is read for, so that the answer reaches it before the connection closes. */
-const lingerBytes = 16 * 1024 * 1024;
-const lingerMs = 2_000;
-
 const corsHeaders = {
   'Access-Control-Allow-Origin': '*',
   // A wildcard does not stand for Authorization (Fetch standard, section 4.9).
@@ -150,11 +146,11 @@ function finish(
   response.end(body);
   let bytes = 0;
   const { socket } = incoming;
-  const giveUp = startTimeout('HTTP connection', lingerMs, () => socket.destroy());
+  const giveUp = startTimeout('HTTP connection', limits.lingerMs.value, () => socket.destroy());
   socket.once('close', () => giveUp.cancel());
   incoming.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > lingerBytes) socket.destroy();
+    if (bytes > limits.lingerBytes.value) socket.destroy();
   });
 }
 

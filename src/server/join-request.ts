@@ -12,8 +12,6 @@ import { HttpError } from './http-error.js';
 import { limits } from './limits.js';
 import { requireFewParts } from './message-bound.js';
 
-const maxBytes = 1024 * 1024;
-
 /**
  * Reads the join request in the query of `/rtc/v1`: a WrappedJoinRequest in base64.
  *
@@ -47,7 +45,9 @@ function unwrap(encoded: string): JoinRequest {
   try {
     const { compression, joinRequest } = WrappedJoinRequest.fromBinary(Buffer.from(encoded, 'base64'));
     const isCompressed = compression === WrappedJoinRequest_Compression.GZIP;
-    const bytes = isCompressed ? gunzipSync(joinRequest, { maxOutputLength: maxBytes }) : joinRequest;
+    const bytes = isCompressed
+      ? gunzipSync(joinRequest, { maxOutputLength: limits.joinRequestBytes.value })
+      : joinRequest;
     requireFewParts(JoinRequest, bytes);
     return JoinRequest.fromBinary(bytes, { readUnknownFields: false });
   } catch (cause) {

@@ -90,7 +90,21 @@ export const limits = {
     value: 20_000,
     unit: 'count',
     source: 'measurement: reading a message with so many messages inside takes tens of milliseconds',
-    effect: 'A request of a client is passed over, a request to join is refused with 400.',
+    effect:
+      'A request of a client, a message of a worker or a data packet is passed over; a request to join or of the API is refused with 400.',
+  },
+  messageFragments: {
+    value: 1_024,
+    unit: 'count',
+    source: 'a message of the longest length in pieces of a kilobyte',
+    effect: 'The WebSocket is closed with 1008.',
+  },
+  messageChunks: {
+    value: 16_384,
+    unit: 'count',
+    source:
+      'a message of the longest length that arrives 64 bytes at a time; each piece costs some hundred bytes',
+    effect: 'As messageFragments.',
   },
   unreadSignalBytes: {
     value: 4_194_304,
@@ -129,6 +143,12 @@ export const limits = {
     unit: 'bytes',
     source: 'as the name of a participant; client ids are UUIDs',
     effect: 'An addTrack request with a longer name, stream or client id is answered with LIMIT_EXCEEDED.',
+  },
+  trackLayers: {
+    value: 8,
+    unit: 'count',
+    source: 'more than any encoder has',
+    effect: 'An addTrack request with more layers is answered with LIMIT_EXCEEDED.',
   },
   customEncodingBytes: {
     value: 32,
@@ -186,10 +206,16 @@ export const limits = {
     effect: 'The participant is removed with STATE_MISMATCH.',
   },
   codecsPerSection: {
-    value: 128,
+    value: 32,
     unit: 'count',
-    source: 'an RTP payload type has seven bits (RFC 3550, section 5.1)',
+    source: 'browsers list about twenty that can be forwarded; subscribers are offered all of them',
     effect: 'Further codecs of the section are passed over.',
+  },
+  codecParametersBytes: {
+    value: 512,
+    unit: 'bytes',
+    source: 'parameter sets of H.264 take about a hundred; subscribers are offered them',
+    effect: 'A codec with longer parameters is passed over.',
   },
   streamsPerTrack: {
     value: 16,
@@ -228,6 +254,19 @@ export const limits = {
     source: 'many times the window of SCTP: a client that stops when it is told to never gets there',
     effect: 'The client that sends is removed with STATE_MISMATCH.',
   },
+  waitingServerDataBytes: {
+    value: 33_554_432,
+    unit: 'bytes',
+    source:
+      'as withheldDataBytes: reliable data of the server API that waits for those it is for, in each room',
+    effect: 'A further SendData is answered with resource_exhausted.',
+  },
+  waitingServerDataMs: {
+    value: 10_000,
+    unit: 'ms',
+    source: 'after as long a client that has stopped reading is removed',
+    effect: 'A SendData that waited for as long is answered with resource_exhausted.',
+  },
   stalledReceiverMs: {
     value: 10_000,
     unit: 'ms',
@@ -246,6 +285,12 @@ export const limits = {
     source: 'ours: calls of participants by the API that wait for an answer, in each room',
     effect: 'A further PerformRpc is answered with resource_exhausted.',
   },
+  simulatedSpeechS: {
+    value: 60,
+    unit: 's',
+    source: 'a test of speakers needs no more, and a timer that is held for years is a leak',
+    effect: 'Pretended speech (SimulateScenario) ends.',
+  },
   jobsOfDispatch: {
     value: 100,
     unit: 'count',
@@ -263,6 +308,24 @@ export const limits = {
     unit: 'bytes',
     source: "more than the data of any API call of LiveKit's",
     effect: 'The request is answered with 413 before its body is read.',
+  },
+  joinRequestBytes: {
+    value: 1_048_576,
+    unit: 'bytes',
+    source: 'as signalMessageBytes: it holds an offer',
+    effect: 'A request to join that is longer once it is decompressed is refused with 400.',
+  },
+  lingerBytes: {
+    value: 16_777_216,
+    unit: 'bytes',
+    source: 'four times httpBodyBytes: what a client sends that has not read yet why it was refused',
+    effect: 'The connection is cut.',
+  },
+  lingerMs: {
+    value: 2_000,
+    unit: 'ms',
+    source: 'some round trips over a slow connection',
+    effect: 'As lingerBytes.',
   },
   httpRequestMs: {
     value: 30_000,

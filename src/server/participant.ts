@@ -8,8 +8,10 @@ import {
   type ParticipantPermission,
   type SignalResponse,
 } from '@livekit/protocol';
+import { createLogger } from '../logging/index.js';
 import type { Access } from './access-token.js';
 import { Boundary } from './boundary.js';
+import { BoundedLog } from './bounded-log.js';
 import type { ClientOptions } from './client-options.js';
 import { ParticipantDataTracks } from './data-tracks.js';
 import { newSid } from './ids.js';
@@ -24,6 +26,10 @@ import type { SignalSocket } from './signal-socket.js';
 import type { Timer } from './timers.js';
 import { TrackPermissions } from './track-permissions.js';
 import { WorkMeter } from './work-meter.js';
+
+const log = createLogger('server/signal');
+
+const warningsPerMinute = 10;
 
 /** One participant's session in a room: who it is, and the connections that it publishes and receives on. */
 export class Participant {
@@ -46,6 +52,8 @@ export class Participant {
     limits.announcedBytesBurst.value,
     performance.now(),
   );
+  /** For what it asks for and does not get. */
+  readonly warnings = new BoundedLog(log, warningsPerMinute);
   /** What it does runs inside of this: an exception costs others nothing. */
   readonly boundary: Boundary;
   name: string;

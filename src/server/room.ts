@@ -28,6 +28,7 @@ import type { Participant } from './participant.js';
 import { isDependent, kindOf, mayPublishSource, permissionOf } from './permissions.js';
 import { QualityObserver } from './quality-observer.js';
 import { ServerCalls } from './server-calls.js';
+import { ServerData } from './server-data.js';
 import type { DataOutbox } from './sfu/data-outbox.js';
 import type { UpTrack } from './sfu/up-track.js';
 import { SignalMessage } from './signal-message.js';
@@ -70,6 +71,8 @@ export class Room {
   readonly options: RoomOptions;
   /** Calls of participants' methods by the server API. */
   readonly calls = new ServerCalls((packet, kind) => void this.sendData(packet, kind));
+  /** Data that the server API sends. */
+  readonly serverData: ServerData;
   /** What the room does for itself runs inside of this. */
   readonly boundary: Boundary;
   readonly #dataTracks = new DataTracks();
@@ -93,6 +96,12 @@ export class Room {
     this.metadata = options.metadata;
     this.#listener = listener;
     this.boundary = new Boundary(`room ${options.name}`);
+    this.serverData = new ServerData({
+      name: this.boundary.name,
+      outboxesFor: (packet) =>
+        recipientsOf(packet, this.participants.values(), undefined).map(({ outbox }) => outbox),
+      send: (packet, kind) => void this.sendData(packet, kind),
+    });
     this.#closeAfter(options.emptyTimeoutS);
   }
 
@@ -231,6 +240,7 @@ export class Room {
       };
     }
     this.broadcastUpdate(participant);
+    this.#countOffers(participant);
     for (const other of this.participants.values()) {
       other.boundary.run('subscribing', () => {
         for (const track of tracks) this.subscribe(other, participant, track);
@@ -247,6 +257,7 @@ export class Room {
       participant.send({ case: 'trackUnpublished', value });
     }
     this.broadcastUpdate(participant);
+    this.#countOffers(participant);
   }
 
   /** Begins or ends a subscription, as the subscriber wishes and the publisher permits. */
@@ -338,6 +349,13 @@ export class Room {
     if (this.participants.size > 1) participant.announcedBytes += update.binary.length;
   }
 
+  /** Each of the others is offered all tracks of a participant again when one of them comes or goes. */
+  #countOffers(participant: Participant): void {
+    if (this.participants.size < 2) return;
+    for (const { offeredBytes } of participant.publisher.tracks.values())
+      participant.announcedBytes += offeredBytes;
+  }
+
   broadcast(message: SignalResponse['message']): void {
     const shared = new SignalMessage(message);
     for (const participant of this.participants.values()) participant.deliver(shared);
@@ -358,6 +376,7 @@ export class Room {
     for (const participant of [...this.participants.values()]) this.remove(participant, reason);
     this.#stopTimers();
     this.#idle?.cancel();
+    this.serverData.close();
     this.#onGone();
     this.boundary.run('withdrawing agents', () => this.#listener.onClosed(this));
   }

@@ -52,9 +52,6 @@ type Handlers = {
   ) => void;
 };
 
-/** Spatial layers of a track: more than any encoder has. */
-const maxLayers = 8;
-
 const handlers: Handlers = {
   offer: answerOffer,
   answer: (_room, { subscriber }, { sdp, id }) => subscriber.accept(sdp, id),
@@ -127,7 +124,10 @@ export function handleRequest(room: Room, participant: Participant, { case: kind
   try {
     handler(room, participant, value);
   } catch (error) {
-    log.warn(`${room.name}: ${participant.identity}: ${kind}: ${describeError(error)}`);
+    participant.warnings.write(
+      'warn',
+      `${room.name}: ${participant.identity}: ${kind}: ${describeError(error)}`,
+    );
     if (error instanceof LimitError) room.remove(participant, DisconnectReason.STATE_MISMATCH);
   } finally {
     participant.announced.spend(participant.announcedBytes - announcedBytes, performance.now());
@@ -146,7 +146,8 @@ function answerOffer(room: Room, participant: Participant, { sdp, id }: SessionD
   } catch (error) {
     // Trying again would not make it smaller.
     if (error instanceof LimitError) throw error;
-    log.warn(`${room.name}: ${participant.identity}: the offer was refused: ${describeError(error)}`);
+    const line = `${room.name}: ${participant.identity}: the offer was refused: ${describeError(error)}`;
+    participant.warnings.write('warn', line);
     // Without an answer the client cannot go on; with a new session it can.
     const leave = { reason: DisconnectReason.STATE_MISMATCH, action: LeaveRequest_Action.RECONNECT };
     participant.send({ case: 'leave', value: new LeaveRequest({ ...leave, canReconnect: true }) });
@@ -183,7 +184,7 @@ function addTrack(_room: Room, participant: Participant, request: RequestOf<'add
     request.stream,
     ...request.layers.map(({ rid }) => rid),
   ].some((text) => !isWithin('trackNameBytes', text));
-  if (isOversized || request.layers.length > maxLayers || (!known && !publisher.hasRoom)) {
+  if (isOversized || request.layers.length > limits.trackLayers.value || (!known && !publisher.hasRoom)) {
     const echo = { case: 'addTrack', value: new AddTrackRequest({ cid: request.cid.slice(0, 64) }) } as const;
     const message = isOversized ? 'exceeds track name limit' : 'exceeds track limit';
     respond(participant, 0, RequestResponse_Reason.LIMIT_EXCEEDED, message, echo);

@@ -86,11 +86,13 @@ export class SignalService {
       );
     }
     const oversized = oversizedProperty({
-      name: '',
-      metadata: client.metadata,
-      attributes: client.attributes,
+      name: access.name,
+      metadata: client.metadata || access.metadata,
+      attributes: { ...access.attributes, ...client.attributes },
     });
     if (oversized) throw new HttpError(400, oversized);
+    if (!isWithin('metadataBytes', access.roomConfig?.metadata ?? ''))
+      throw new HttpError(400, 'room metadata exceeds the size limit');
     const room = this.#options.rooms.byName.get(grants.room);
     if (room?.isFullFor(access)) throw new HttpError(403, 'the room is full');
   }

@@ -3,6 +3,7 @@ import { type RawData, WebSocket } from 'ws';
 import { describeError } from '../errors/index.js';
 import { createLogger } from '../logging/index.js';
 import { Boundary } from './boundary.js';
+import { BoundedLog } from './bounded-log.js';
 import { limits } from './limits.js';
 import { requireFewBraces, requireFewParts } from './message-bound.js';
 import { RequestBudget } from './request-budget.js';
@@ -30,7 +31,7 @@ export const pingIntervalS = 5;
 export const pingTimeoutS = 15;
 const closeTimeoutMs = 1000;
 
-const maxUnreadableWarnings = 5;
+const unreadableWarningsPerMinute = 5;
 
 /**
  * One signalling WebSocket: protobuf, or JSON once the client has sent some.
@@ -52,7 +53,7 @@ export class SignalSocket {
   #waiting: { data: RawData; isBinary: boolean }[] = [];
   /** Ends the wait of a client that is beyond its budget. */
   #resume: Timeout | undefined;
-  #unreadable = 0;
+  #warnings = new BoundedLog(log, unreadableWarningsPerMinute);
 
   /** @param name whose socket it is, for the log. */
   constructor(name: string, socket: WebSocket, options: SignalSocketOptions) {
@@ -184,10 +185,7 @@ export class SignalSocket {
       requireFewBraces(bytes);
       return SignalRequest.fromJsonString(bytes.toString(), { ignoreUnknownFields: true }).message;
     } catch (error) {
-      this.#unreadable++;
-      const report = `${this.#name}: unreadable message passed over: ${describeError(error)}`;
-      if (this.#unreadable <= maxUnreadableWarnings) log.warn(report);
-      else log.debug(report);
+      this.#warnings.write('warn', `${this.#name}: unreadable message passed over: ${describeError(error)}`);
       return undefined;
     }
   }

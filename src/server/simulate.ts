@@ -1,10 +1,8 @@
 import { DisconnectReason, LeaveRequest_Action, type SimulateScenario } from '@livekit/protocol';
+import { limits } from './limits.js';
 import type { Participant } from './participant.js';
 import type { Room } from './room.js';
 import { startTimeout } from './timers.js';
-
-/** A test of speakers needs no more, and a timer that is held for years is a leak. */
-const maxSpeechS = 60;
 
 /** Plays a failure that a client asked for, so that programs can be tested against it. */
 export function simulate(room: Room, participant: Participant, { scenario }: SimulateScenario): void {
@@ -46,7 +44,7 @@ function pretendToSpeak(room: Room, participant: Participant, seconds: number): 
   participant.pretence?.cancel();
   participant.pretence = startTimeout(
     boundary.name,
-    Math.min(seconds, maxSpeechS) * 1000,
+    Math.min(seconds, limits.simulatedSpeechS.value) * 1000,
     () => announce(false),
     { keepsProcess: false },
   );

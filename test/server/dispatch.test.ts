@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { setLogSink } from '../../src/logging/index.js';
 import { type RoomServer, startServer } from '../../src/server/index.js';
+import { within } from '../support/until.js';
 import { SignalPeer, signToken } from './signal-peer.js';
 
 type FromServer = ServerMessage['message'];
@@ -52,14 +53,19 @@ class Worker {
     this.#socket.send(data);
   }
 
-  async next<Case extends NonNullable<FromServer['case']>>(kind: Case): Promise<ValueOf<Case>> {
-    for (;;) {
-      const at = this.#received.findIndex((message) => message.case === kind);
-      if (at >= 0) return this.#received.splice(at, 1)[0]!.value as ValueOf<Case>;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+  next<Case extends NonNullable<FromServer['case']>>(kind: Case): Promise<ValueOf<Case>> {
+    const take = async () => {
+      for (;;) {
+        const at = this.#received.findIndex((message) => message.case === kind);
+        if (at >= 0) return this.#received.splice(at, 1)[0]!.value as ValueOf<Case>;
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    };
+    return within(`"${kind}" for the worker`, take(), {
+      seen: () => this.#received.map((message) => message.case),
+    });
   }
 
   answer(job: Job, available: boolean): void {

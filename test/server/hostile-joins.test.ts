@@ -124,6 +124,19 @@ describe('a join with values that nobody should send', () => {
       return status === 101 ? SignalPeer.open(server.url, token, query, path) : status;
     }
 
+    test('is refused where it is too much together with what the token says', async () => {
+      const claims = {
+        sub: 'ada',
+        video: { roomJoin: true, room: 'together', canUpdateOwnMetadata: true },
+        attributes: { a: 'x'.repeat(40_000) },
+      };
+      const token = await signClaims(claims);
+      const status = (bytes: number) =>
+        joinStatus(server.url, token, { attributes: base64({ b: 'y'.repeat(bytes) }) });
+      expect(await status(20_000)).toBe(101);
+      expect(await status(30_000)).toBe(400);
+    });
+
     test.each(['/rtc', '/rtc/v1'])('on %s is refused without the grant for it', async (path) => {
       expect(await join({}, path)).toBe(401);
     });
@@ -149,6 +162,11 @@ describe('a join with values that nobody should send', () => {
       101,
     ],
     ['as much as is allowed', { metadata: 'm'.repeat(64_000), attributes: { a: 'x'.repeat(63_000) } }, 101],
+    ['a name of 256 bytes', { name: 'n'.repeat(256) }, 101],
+    ['a name of 257 bytes', { name: 'n'.repeat(257) }, 400],
+    ['too much metadata', { metadata: 'm'.repeat(64_001) }, 400],
+    ['too large attributes', { attributes: { a: 'x'.repeat(64_000) } }, 400],
+    ['too much metadata of the room', { roomConfig: { metadata: 'm'.repeat(64_001) } }, 400],
     ['a clock that is 20 s behind', { exp: Math.floor(Date.now() / 1000) - 20 }, 101],
     ['a clock that is 20 s ahead', { nbf: Math.floor(Date.now() / 1000) + 20 }, 101],
     ['an expiry a minute and a half ago', { exp: Math.floor(Date.now() / 1000) - 90 }, 401],

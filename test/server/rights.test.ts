@@ -6,9 +6,10 @@ import {
   UpdateParticipantMetadata,
 } from '@livekit/protocol';
 import { RoomServiceClient, type VideoGrant } from 'livekit-server-sdk';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import { limits } from '../../src/server/limits.js';
+import { Room } from '../../src/server/room.js';
 import { audioOffer, SignalPeer, signClaims, signToken } from './signal-peer.js';
 
 describe('what a participant may do', () => {
@@ -170,6 +171,37 @@ describe('what a participant may do', () => {
       await witness.settled();
       expect(witness.has('speakersChanged')).toBe(false);
     });
+  });
+
+  test('while it is hidden, not to be heard of as a speaker, also once it has left', async () => {
+    const publish = vi.spyOn(Room.prototype, 'publish');
+    const witness = await SignalPeer.join(server.url, 'spoke', 'witness');
+    const ghost = await SignalPeer.join(server.url, 'spoke', 'ghost', { hidden: true });
+    const ada = await SignalPeer.join(server.url, 'spoke', 'ada');
+    await ghost.publish({ cid: 'g' });
+    await ada.publish({ cid: 'a' });
+    const tracks = publish.mock.calls.flatMap(([, published]) => published);
+    publish.mockRestore();
+    expect(tracks).toHaveLength(2);
+    const speak = setInterval(() => {
+      for (const track of tracks) track.onAudioLevel(-10);
+    }, 20);
+    const heard: string[] = [];
+    const until = async (isActive: boolean) => {
+      for (;;) {
+        const { speakers } = await witness.next('speakersChanged');
+        heard.push(...speakers.map(({ sid }) => sid));
+        if (speakers.some(({ sid, active }) => sid === adaSid && active === isActive)) return;
+      }
+    };
+    const adaSid = ada.join!.participant!.sid;
+    await until(true);
+    ghost.send({ case: 'leave', value: {} as never });
+    await ghost.closed;
+    clearInterval(speak);
+    await until(false);
+    expect([...new Set(heard)]).toEqual([adaSid]);
+    for (const peer of [witness, ada]) peer.close();
   });
 
   test.each<[string, Record<string, unknown>, object]>([

@@ -118,6 +118,11 @@ export class SignalPeer {
     this.#socket.send(data);
   }
 
+  /** A ping of the WebSocket. */
+  ping(): void {
+    this.#socket.ping();
+  }
+
   /** Whether a message of this case has come that was not taken. */
   has(kind: ResponseCase): boolean {
     return this.#received.some((message) => message.case === kind);

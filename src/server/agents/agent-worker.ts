@@ -20,8 +20,10 @@ import { describeError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
 import { type ApiKeys, signAccess } from '../access-token.js';
 import { Boundary } from '../boundary.js';
+import { BoundedLog } from '../bounded-log.js';
 import { newSid } from '../ids.js';
 import { limits } from '../limits.js';
+import { requireFewParts } from '../message-bound.js';
 import { startTimeout } from '../timers.js';
 
 export interface AgentWorkerOptions {
@@ -39,6 +41,7 @@ type JobAnswer = 'accepted' | 'refused' | 'done';
 const agentNameAttribute = 'lk.agent_name';
 const registerTimeoutMs = 10_000;
 const answerTimeoutMs = 10_000;
+const warningsPerMinute = 10;
 const tokenLifetime = '1h';
 
 /** One worker's connection (the `/agent` WebSocket of LiveKit's agent framework): its state and its jobs. */
@@ -58,6 +61,7 @@ export class AgentWorker {
   #socket: WebSocket;
   #options: AgentWorkerOptions;
   #apiKey: string;
+  #warnings = new BoundedLog(log, warningsPerMinute);
   #offers = new Map<string, (response: AvailabilityResponse | undefined) => void>();
 
   constructor(socket: WebSocket, apiKey: string, options: AgentWorkerOptions) {
@@ -160,9 +164,13 @@ export class AgentWorker {
   #receive(data: RawData): void {
     try {
       const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(data as Buffer[]);
+      requireFewParts(WorkerMessage, bytes);
       this.#handle(WorkerMessage.fromBinary(bytes).message);
     } catch (error) {
-      log.warn(`worker ${this.id}: unreadable message passed over: ${describeError(error)}`);
+      this.#warnings.write(
+        'warn',
+        `worker ${this.id}: unreadable message passed over: ${describeError(error)}`,
+      );
     }
   }
 

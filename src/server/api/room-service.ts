@@ -32,6 +32,7 @@ import { limits } from '../limits.js';
 import type { Participant } from '../participant.js';
 import type { Room } from '../room.js';
 import type { Rooms } from '../rooms.js';
+import { CongestionError } from '../server-data.js';
 import { mergeAttributes, muteTrack, updateSubscription } from '../signal-requests.js';
 import { method, type TwirpService } from './twirp.js';
 import { TwirpError } from './twirp-error.js';
@@ -112,11 +113,11 @@ export function roomService(rooms: Rooms): TwirpService {
       );
       return new UpdateSubscriptionsResponse();
     }),
-    SendData: method(SendDataRequest, (request) => {
+    SendData: method(SendDataRequest, async (request) => {
       if (request.nonce.length !== 0 && request.nonce.length !== nonceBytes) {
         throw new TwirpError('invalid_argument', `a nonce has ${nonceBytes} bytes`);
       }
-      sendData(findRoom(request.room), request);
+      await sendData(findRoom(request.room), request);
       return new SendDataResponse();
     }),
     UpdateRoomMetadata: method(UpdateRoomMetadataRequest, (request) => {
@@ -178,10 +179,15 @@ function requireWithin(limit: 'metadataBytes' | 'roomNameBytes', text: string, w
   if (!isWithin(limit, text)) throw new TwirpError('invalid_argument', `${what} exceeds the size limit`);
 }
 
-function sendData(room: Room, request: SendDataRequest): void {
+async function sendData(room: Room, request: SendDataRequest): Promise<void> {
   const { data: payload, kind, destinationIdentities, destinationSids, topic, nonce } = request;
   const user = new UserPacket({ payload, destinationIdentities, destinationSids, nonce });
   if (topic !== undefined) user.topic = topic;
   const packet = new DataPacket({ kind, destinationIdentities, value: { case: 'user', value: user } });
-  room.sendData(packet, kind);
+  try {
+    await room.serverData.send(packet, kind);
+  } catch (error) {
+    if (!(error instanceof CongestionError)) throw error;
+    throw new TwirpError('resource_exhausted', 'those whom the data is for have too much of it unread');
+  }
 }

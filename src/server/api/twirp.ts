@@ -4,6 +4,7 @@ import { createLogger } from '../../logging/index.js';
 import type { Access } from '../access-token.js';
 import { HttpError } from '../http-error.js';
 import { type HttpReply, type HttpRequest, type PostHandler, tokenOf } from '../http-router.js';
+import { requireFewBraces, requireFewParts } from '../message-bound.js';
 import { requireCaller, requireGrant } from './grants.js';
 import { TwirpError, twirpStatuses } from './twirp-error.js';
 
@@ -84,7 +85,11 @@ async function answer(
 
 function readRequest(type: MessageType, body: Buffer, isJson: boolean): Message {
   try {
-    if (!isJson) return type.fromBinary(body);
+    if (!isJson) {
+      requireFewParts(type, body);
+      return type.fromBinary(body);
+    }
+    requireFewBraces(body);
     return type.fromJsonString(body.toString() || '{}', { ignoreUnknownFields: true });
   } catch (error) {
     throw new TwirpError('malformed', `the request could not be decoded: ${describeError(error)}`);

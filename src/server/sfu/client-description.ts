@@ -23,7 +23,8 @@ export function parseClientDescription(sdp: string): Description {
   if (lines > descriptionLines.value) throw new LimitError('lines', lines, descriptionLines);
   const sections = occurrences(sdp, '\nm=');
   if (sections > descriptionSections.value) throw new LimitError('sections', sections, descriptionSections);
-  return parseDescription(sdp);
+  // A copy: each text that is kept of it would keep the whole description in memory.
+  return structuredClone(parseDescription(sdp));
 }
 
 function occurrences(text: string, part: string): number {

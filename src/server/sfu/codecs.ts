@@ -42,6 +42,7 @@ export function forwardableCodecs(section: MediaSection): Codec[] {
   for (const codec of section.codecs) {
     if (known.size === limits.codecsPerSection.value) break;
     if (known.has(codec.payloadType) || !names.includes(codec.name.toLowerCase())) continue;
+    if (codec.parameters.length > limits.codecParametersBytes.value) continue;
     const feedback = wanted.filter((kind) => codec.feedback.includes(kind));
     known.set(codec.payloadType, { ...codec, feedback });
   }

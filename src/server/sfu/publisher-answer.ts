@@ -59,7 +59,7 @@ export function readOffer(offer: readonly MediaSection[]): OfferedMedia[] {
 export function answerSections(
   offer: readonly MediaSection[],
   media: readonly OfferedMedia[],
-  wishesFor: (mid: string) => TrackWishes | undefined,
+  wishesFor: (section: OfferedMedia) => TrackWishes | undefined,
 ): MediaSection[] {
   const byMid = new Map(media.map((section) => [section.mid, section]));
   return offer.map((section) => {
@@ -67,7 +67,7 @@ export function answerSections(
     const offered = byMid.get(mid);
     if (section.kind === 'application' || !offered) return { ...dataSection(mid), rejected };
     const codecs =
-      offered.kind === 'audio' ? audioCodecs(offered.codecs, wishesFor(mid)) : videoCodecs(offered);
+      offered.kind === 'audio' ? audioCodecs(offered.codecs, wishesFor(offered)) : videoCodecs(offered);
     return {
       kind: offered.kind,
       mid,

@@ -52,6 +52,14 @@ interface PendingTrack {
   info: TrackInfo;
 }
 
+/** What a section of the client's carries. */
+interface PublishedSection {
+  track: UpTrack;
+  /** The request that announced the track. */
+  request: AddTrackRequest;
+  trackId: string;
+}
+
 /** How long an offer may take to bring an announced track: twice as long each time, up to the last. */
 const firstOfferMs = 500;
 const lastOfferMs = 8_000;
@@ -77,8 +85,7 @@ export class Publisher {
   #inlet: DataInlet;
   /** Announced tracks by the client's id, which no offer has brought yet. */
   #pending = new Map<string, PendingTrack>();
-  #wishes = new Map<string, AddTrackRequest>();
-  #byMid = new Map<string, { track: UpTrack; trackId: string }>();
+  #byMid = new Map<string, PublishedSection>();
   #bySsrc = new Map<number, UpTrack>();
   #midExtensionId: number | undefined;
   /** Of the number that each packet of video has, where the client numbers them. */
@@ -142,9 +149,8 @@ export class Publisher {
   answer(sdp: string): string {
     const { sections: offer } = this.#connection.acceptOffer(parseClientDescription(sdp));
     const media = readOffer(offer);
-    for (const section of media) this.#wish(section);
-    const sections = answerSections(offer, media, (mid) => {
-      const request = this.#wishes.get(mid);
+    const sections = answerSections(offer, media, (section) => {
+      const request = this.#requestOf(section);
       return request && { red: !request.disableRed, stereo: request.stereo, dtx: !request.disableDtx };
     });
     const codecs = new Map(sections.map((section) => [section.mid, section.codecs]));
@@ -220,10 +226,11 @@ export class Publisher {
     );
   }
 
-  /** Remembers which request a section carries, before the answer is made. */
-  #wish(section: OfferedMedia): void {
-    const pending = section.sending ? this.#findPending(section) : undefined;
-    if (pending) this.#wishes.set(section.mid, pending.request);
+  /** The request that announced what a section carries, or is about to. */
+  #requestOf(section: OfferedMedia): AddTrackRequest | undefined {
+    if (!section.sending) return undefined;
+    const bound = this.#byMid.get(section.mid);
+    return bound?.trackId === section.trackId ? bound.request : this.#findPending(section)?.request;
   }
 
   /** Binds the sections of an offer to tracks, and reports what came and went once for the whole offer. */
@@ -259,11 +266,11 @@ export class Publisher {
     const pending = this.#findPending(section);
     if (!pending) return undefined;
     this.#pending.delete(pending.request.cid);
-    const { info } = pending;
+    const { info, request } = pending;
     info.mid = section.mid;
     const sendRtcp = (packet: Buffer) => void this.#connection.sendPacket(packet);
     const track = new UpTrack({ info, sendRtcp }, section.kind);
-    this.#byMid.set(section.mid, { track, trackId: section.trackId });
+    this.#byMid.set(section.mid, { track, request, trackId: section.trackId });
     return track;
   }
 

@@ -30,6 +30,9 @@ const rateWindowMs = 1_000;
 const lessDemandAfterMs = 5_000;
 /** A picture that is a little smaller than it is shown is not worth the next layer. */
 const sizeTolerance = 0.9;
+/** Of a session description: a section without its codecs, and a codec without its parameters. */
+const sectionBytes = 700;
+const codecBytes = 130;
 const qualities = [VideoQuality.LOW, VideoQuality.MEDIUM, VideoQuality.HIGH] as const;
 
 type SenderReport = Extract<RtcpPacket, { type: 'senderReport' }>;
@@ -103,6 +106,14 @@ export class UpTrack {
     // Layers are called by their SSRCs only where there are several, which RIDs do not name.
     const isBySsrc = media.rids.length === 0 && this.info.layers.length > 1 && media.ssrcs.length > 1;
     this.#layerSsrcs = isBySsrc ? media.ssrcs : [];
+  }
+
+  /** About as long as what a subscriber's offer says of the track. */
+  get offeredBytes(): number {
+    return this.codecs.reduce(
+      (sum, { parameters }) => sum + codecBytes + parameters.length,
+      sectionBytes + this.sid.length,
+    );
   }
 
   /** Layers that the publisher may send; 1 for audio, and for video without simulcast. */
