@@ -1,16 +1,34 @@
 import { describe, expect, test } from 'vitest';
-import { parseMessage, responseTo, type SipRequest, type SipResponse } from '../../src/sip/message/index.js';
+import { parseMessage, responseTo, type SipRequest } from '../../src/sip/message/index.js';
 import { Transactions } from '../../src/sip/transaction/index.js';
 import { ManualClock } from '../audio/manual-clock.js';
 
-function request(method: string, branch = 'z9hG4bK1'): SipRequest {
+/**
+ * The four state machines of RFC 3261, sections 17.1 and 17.2, with the state Accepted of RFC 6026: each state with each
+ * event, and the timers that run in each state. What the RFC calls Trying is `calling` for a client here.
+ */
+
+/** What happens: a message, an act of the transaction's user, or the end of a connection. */
+type Event = '1xx' | '2xx' | '3xx' | 'request' | 'ACK' | 'connection ends';
+/** State before, event, state after, what is sent, what the transaction's user is given. */
+type Row = [before: string, event: Event, after: string, sent: string, given: string];
+/** State, and from when it was entered: the time of each message that its timers send, and of its end. */
+type Timers = [state: string, sentAtMs: number[], endsAtMs: number | undefined, given: string];
+
+const statusOf = { '1xx': 180, '2xx': 200, '3xx': 486 } as const;
+const connection = {};
+
+function request(
+  method: string,
+  { via = '192.0.2.9;branch=z9hG4bK1', callId = '1', sequence = 1 } = {},
+): SipRequest {
   const text = [
     `${method} sip:b@192.0.2.1 SIP/2.0`,
-    `Via: SIP/2.0/UDP 192.0.2.9;branch=${branch}`,
+    `Via: SIP/2.0/UDP ${via}`,
     'From: <sip:a@192.0.2.9>;tag=1',
     'To: <sip:b@192.0.2.1>',
-    'Call-ID: 1',
-    `CSeq: 1 ${method}`,
+    `Call-ID: ${callId}`,
+    `CSeq: ${sequence} ${method}`,
     '',
     '',
   ].join('\r\n');
@@ -19,213 +37,366 @@ function request(method: string, branch = 'z9hG4bK1'): SipRequest {
   return parsed.message;
 }
 
-/** A client's transaction on a clock that a test holds: when it sent what, and what became of it. */
-function client(method: string, reliable = false) {
-  const clock = new ManualClock();
-  const transactions = new Transactions(clock);
-  const startMs = clock.nowMs();
-  const sent: [number, string][] = [];
-  const answers: number[] = [];
-  let timedOutMs: number | undefined;
-  const message = request(method);
-  transactions.request({
-    request: message,
-    reliable,
-    send: (outgoing) => sent.push([clock.nowMs() - startMs, outgoing.method]),
-    onResponse: ({ status }) => answers.push(status),
-    onTimeout: () => {
-      timedOutMs = clock.nowMs() - startMs;
-    },
-  });
-  const receive = (status: number) => transactions.receive(responseTo(message, status, { toTag: 'b' }));
-  return { clock, transactions, sent, answers, receive, timedOutMs: () => timedOutMs };
+/** One transaction, whose state a test reaches by events. */
+interface Machine {
+  clock: ManualClock;
+  transactions: Transactions;
+  state(): string;
+  /** What was sent, and what its user was given, since the last call. */
+  take(): { sent: string; sentAtMs: number[]; given: string };
+  happens(event: Event): void;
 }
 
-/** A server's transaction. */
-function server(method: string, reliable = false) {
+function recorder(clock: ManualClock) {
+  let sent: [number, string][] = [];
+  let given: string[] = [];
+  return {
+    send: (what: string) => sent.push([clock.nowMs(), what]),
+    give: (what: string) => given.push(what),
+    take: () => {
+      const taken = {
+        sent: sent.map(([, what]) => what).join(' '),
+        sentAtMs: sent.map(([atMs]) => atMs),
+        given: given.join(' '),
+      };
+      sent = [];
+      given = [];
+      return taken;
+    },
+  };
+}
+
+function client(method: string, reliable: boolean): Machine {
   const clock = new ManualClock();
   const transactions = new Transactions(clock);
-  const startMs = clock.nowMs();
-  const sent: [number, number][] = [];
-  let unacknowledgedMs: number | undefined;
+  const { send, give, take } = recorder(clock);
+  const message = request(method);
+  const transaction = transactions.request({
+    request: message,
+    reliable,
+    connection,
+    send: (outgoing) => send(outgoing.method),
+    onResponse: ({ status }) => give(String(status)),
+    onFailed: give,
+  });
+  return {
+    clock,
+    transactions,
+    take,
+    state: () => transaction.state,
+    happens: (event) => {
+      if (event === 'connection ends') transactions.connectionEnded(connection);
+      else transactions.receive(responseTo(message, statusOf[event as '1xx'], { toTag: 'b' }));
+    },
+  };
+}
+
+function server(method: string, reliable: boolean): Machine {
+  const clock = new ManualClock();
+  const transactions = new Transactions(clock);
+  const { send, give, take } = recorder(clock);
   const message = request(method);
   const transaction = transactions.serve({
     request: message,
     reliable,
-    send: ({ status }: SipResponse) => sent.push([clock.nowMs() - startMs, status]),
-    onUnacknowledged: () => {
-      unacknowledgedMs = clock.nowMs() - startMs;
-    },
+    send: ({ status }) => send(String(status)),
+    onUnacknowledged: () => give('no ACK'),
   });
-  const respond = (status: number) => transactions.respond(transaction, responseTo(message, status));
   return {
     clock,
     transactions,
-    transaction,
-    sent,
-    respond,
-    message,
-    unacknowledgedMs: () => unacknowledgedMs,
+    take,
+    state: () => transaction.state,
+    happens: (event) => {
+      if (event === 'request') transaction.repeat();
+      else if (event === 'ACK') transactions.acknowledge(transaction);
+      else transactions.respond(transaction, responseTo(message, statusOf[event as '1xx']));
+    },
   };
 }
 
-describe('an INVITE that is sent', () => {
-  test('is repeated after 0.5, 1, 2, 4 … s until 32 s are over (timers A and B)', () => {
-    const { clock, sent, timedOutMs, transactions } = client('INVITE');
-    clock.advance(40_000);
-    expect(sent.map(([atMs]) => atMs)).toEqual([0, 500, 1_500, 3_500, 7_500, 15_500, 31_500]);
-    expect(timedOutMs()).toBe(32_000);
-    expect([transactions.size, clock.pendingTimers]).toEqual([0, 0]);
+const machines: Record<
+  string,
+  {
+    start: (reliable: boolean) => Machine;
+    /** Events by which each state is reached from the beginning. */
+    reach: Record<string, Event[]>;
+    rows: Row[];
+    timers: Timers[];
+    /** Over TCP and TLS. */
+    reliableTimers: Timers[];
+  }
+> = {
+  'an INVITE client (figure 5)': {
+    start: (reliable) => client('INVITE', reliable),
+    reach: { calling: [], proceeding: ['1xx'], completed: ['3xx'], accepted: ['2xx'], terminated: ['connection ends'] },
+    rows: [
+      ['calling', '1xx', 'proceeding', '', '180'],
+      ['calling', '2xx', 'accepted', '', '200'],
+      ['calling', '3xx', 'completed', 'ACK', '486'],
+      ['calling', 'connection ends', 'terminated', '', 'the connection has ended'],
+      ['proceeding', '1xx', 'proceeding', '', '180'],
+      ['proceeding', '2xx', 'accepted', '', '200'],
+      ['proceeding', '3xx', 'completed', 'ACK', '486'],
+      ['proceeding', 'connection ends', 'proceeding', '', ''],
+      ['completed', '1xx', 'completed', '', ''],
+      ['completed', '2xx', 'completed', '', ''],
+      ['completed', '3xx', 'completed', 'ACK', ''],
+      ['completed', 'connection ends', 'completed', '', ''],
+      ['accepted', '1xx', 'accepted', '', ''],
+      ['accepted', '2xx', 'accepted', '', '200'],
+      ['accepted', '3xx', 'accepted', '', ''],
+      ['accepted', 'connection ends', 'accepted', '', ''],
+      ['terminated', '1xx', 'terminated', '', ''],
+      ['terminated', '2xx', 'terminated', '', ''],
+      ['terminated', '3xx', 'terminated', '', ''],
+    ],
+    timers: [
+      // Timers A and B.
+      ['calling', [500, 1_500, 3_500, 7_500, 15_500, 31_500], 32_000, 'no answer'],
+      ['proceeding', [], undefined, ''],
+      // Timer D.
+      ['completed', [], 32_000, ''],
+      // Timer M.
+      ['accepted', [], 32_000, ''],
+    ],
+    reliableTimers: [
+      ['calling', [], 32_000, 'no answer'],
+      ['proceeding', [], undefined, ''],
+      ['completed', [], 0, ''],
+      ['accepted', [], 32_000, ''],
+    ],
+  },
+  'a client of another method (figure 6)': {
+    start: (reliable) => client('OPTIONS', reliable),
+    reach: { calling: [], proceeding: ['1xx'], completed: ['3xx'], terminated: ['connection ends'] },
+    rows: [
+      ['calling', '1xx', 'proceeding', '', '180'],
+      ['calling', '2xx', 'completed', '', '200'],
+      ['calling', '3xx', 'completed', '', '486'],
+      ['calling', 'connection ends', 'terminated', '', 'the connection has ended'],
+      ['proceeding', '1xx', 'proceeding', '', '180'],
+      ['proceeding', '2xx', 'completed', '', '200'],
+      ['proceeding', '3xx', 'completed', '', '486'],
+      ['proceeding', 'connection ends', 'proceeding', '', ''],
+      ['completed', '1xx', 'completed', '', ''],
+      ['completed', '2xx', 'completed', '', ''],
+      ['completed', '3xx', 'completed', '', ''],
+      ['completed', 'connection ends', 'completed', '', ''],
+      ['terminated', '1xx', 'terminated', '', ''],
+      ['terminated', '2xx', 'terminated', '', ''],
+      ['terminated', '3xx', 'terminated', '', ''],
+    ],
+    timers: [
+      // Timers E and F.
+      [
+        'calling',
+        [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500],
+        32_000,
+        'no answer',
+      ],
+      // The provisional response leaves timer E as it was set; then it is set to T2.
+      ['proceeding', [500, 4_500, 8_500, 12_500, 16_500, 20_500, 24_500, 28_500], 32_000, 'no answer'],
+      // Timer K.
+      ['completed', [], 5_000, ''],
+    ],
+    reliableTimers: [
+      ['calling', [], 32_000, 'no answer'],
+      ['proceeding', [], 32_000, 'no answer'],
+      ['completed', [], 0, ''],
+    ],
+  },
+  'an INVITE server (figure 7)': {
+    start: (reliable) => server('INVITE', reliable),
+    reach: { proceeding: ['1xx'], completed: ['3xx'], confirmed: ['3xx', 'ACK'], accepted: ['2xx'] },
+    rows: [
+      ['proceeding', 'request', 'proceeding', '180', ''],
+      ['proceeding', 'ACK', 'proceeding', '', ''],
+      ['proceeding', '1xx', 'proceeding', '180', ''],
+      ['proceeding', '2xx', 'accepted', '200', ''],
+      ['proceeding', '3xx', 'completed', '486', ''],
+      ['completed', 'request', 'completed', '486', ''],
+      ['completed', 'ACK', 'confirmed', '', ''],
+      ['completed', '1xx', 'completed', '', ''],
+      ['completed', '2xx', 'completed', '', ''],
+      ['completed', '3xx', 'completed', '', ''],
+      ['confirmed', 'request', 'confirmed', '', ''],
+      ['confirmed', 'ACK', 'confirmed', '', ''],
+      ['confirmed', '1xx', 'confirmed', '', ''],
+      ['confirmed', '2xx', 'confirmed', '', ''],
+      ['confirmed', '3xx', 'confirmed', '', ''],
+      ['accepted', 'request', 'accepted', '', ''],
+      ['accepted', 'ACK', 'accepted', '', ''],
+      ['accepted', '1xx', 'accepted', '', ''],
+      ['accepted', '2xx', 'accepted', '', ''],
+      ['accepted', '3xx', 'accepted', '', ''],
+    ],
+    timers: [
+      ['proceeding', [], undefined, ''],
+      // Timers G and H.
+      [
+        'completed',
+        [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500],
+        32_000,
+        'no ACK',
+      ],
+      // Timer I.
+      ['confirmed', [], 5_000, ''],
+      // Timer L.
+      ['accepted', [], 32_000, ''],
+    ],
+    reliableTimers: [
+      ['proceeding', [], undefined, ''],
+      ['completed', [], 32_000, 'no ACK'],
+      ['confirmed', [], 0, ''],
+      ['accepted', [], 32_000, ''],
+    ],
+  },
+  'a server of another method (figure 8)': {
+    start: (reliable) => server('OPTIONS', reliable),
+    reach: { trying: [], proceeding: ['1xx'], completed: ['2xx'] },
+    rows: [
+      ['trying', 'request', 'trying', '', ''],
+      ['trying', '1xx', 'proceeding', '180', ''],
+      ['trying', '2xx', 'completed', '200', ''],
+      ['trying', '3xx', 'completed', '486', ''],
+      ['proceeding', 'request', 'proceeding', '180', ''],
+      ['proceeding', '1xx', 'proceeding', '180', ''],
+      ['proceeding', '2xx', 'completed', '200', ''],
+      ['proceeding', '3xx', 'completed', '486', ''],
+      ['completed', 'request', 'completed', '200', ''],
+      ['completed', '1xx', 'completed', '', ''],
+      ['completed', '2xx', 'completed', '', ''],
+      ['completed', '3xx', 'completed', '', ''],
+    ],
+    timers: [
+      ['trying', [], undefined, ''],
+      ['proceeding', [], undefined, ''],
+      // Timer J.
+      ['completed', [], 32_000, ''],
+    ],
+    reliableTimers: [
+      ['trying', [], undefined, ''],
+      ['proceeding', [], undefined, ''],
+      ['completed', [], 0, ''],
+    ],
+  },
+};
+
+describe.each(Object.entries(machines))('%s', (_name, { start, reach, rows, timers, reliableTimers }) => {
+  function reached(state: string, reliable = false): Machine {
+    const machine = start(reliable);
+    for (const event of reach[state]!) machine.happens(event);
+    expect(machine.state()).toBe(state);
+    machine.take();
+    return machine;
+  }
+
+  test.each(rows)('%s, %s: %s', (before, event, after, sent, given) => {
+    const machine = reached(before);
+    machine.happens(event);
+    expect(machine.state()).toBe(after);
+    expect(machine.take()).toMatchObject({ sent, given });
   });
 
-  test('is not repeated once it rings, and may ring for ever', () => {
-    const { clock, sent, receive, timedOutMs } = client('INVITE');
-    receive(180);
-    clock.advance(600_000);
-    expect(sent).toHaveLength(1);
-    expect(timedOutMs()).toBeUndefined();
-  });
-
-  test('acknowledges a refusal, and every repetition of it for 32 s (timer D)', () => {
-    const { clock, sent, receive, answers, transactions } = client('INVITE');
-    receive(486);
-    receive(486);
-    expect(sent.map(([, method]) => method)).toEqual(['INVITE', 'ACK', 'ACK']);
-    expect(answers).toEqual([486]);
-    clock.advance(31_999);
-    expect(transactions.size).toBe(1);
-    clock.advance(1);
-    expect([transactions.size, clock.pendingTimers]).toEqual([0, 0]);
-  });
-
-  test('leaves 2xx, of which there may be several, to the call (timer M)', () => {
-    const { clock, sent, receive, answers, transactions } = client('INVITE');
-    receive(200);
-    receive(200);
-    expect(sent).toHaveLength(1);
-    expect(answers).toEqual([200, 200]);
-    clock.advance(32_000);
-    expect([transactions.size, clock.pendingTimers]).toEqual([0, 0]);
-  });
-
-  test('is sent once over TCP, and fails after the same time', () => {
-    const { clock, sent, timedOutMs } = client('INVITE', true);
-    clock.advance(40_000);
-    expect(sent).toHaveLength(1);
-    expect(timedOutMs()).toBe(32_000);
+  test.each([
+    ...timers.map((timer) => ['UDP', ...timer] as const),
+    ...reliableTimers.map((timer) => ['TCP', ...timer] as const),
+  ])('%s, %s: sends after %j ms, ends after %j ms', (transport, state, sentAtMs, endsAtMs, given) => {
+    const { clock, transactions, take, ...machine } = reached(state, transport === 'TCP');
+    const enteredMs = clock.nowMs();
+    if (endsAtMs !== undefined && endsAtMs > 0) {
+      clock.advance(endsAtMs - 1);
+      expect(machine.state()).toBe(state);
+      clock.advance(1);
+    } else clock.advance(endsAtMs ?? 600_000);
+    expect(machine.state()).toBe(endsAtMs === undefined ? state : 'terminated');
+    const taken = take();
+    expect(taken.sentAtMs.map((atMs) => atMs - enteredMs)).toEqual(sentAtMs);
+    expect(taken.given).toBe(given);
+    const held = endsAtMs === undefined ? 1 : 0;
+    expect([transactions.size, clock.pendingTimers]).toEqual([held, 0]);
   });
 });
 
-describe('another request that is sent', () => {
-  test('is repeated at intervals that double up to 4 s, for 32 s (timers E and F)', () => {
-    const { clock, sent, timedOutMs } = client('BYE');
-    clock.advance(40_000);
-    expect(sent.map(([atMs]) => atMs)).toEqual([
-      0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500,
-    ]);
-    expect(timedOutMs()).toBe(32_000);
+describe('what belongs to a transaction', () => {
+  function serve(message: SipRequest) {
+    const transactions = new Transactions(new ManualClock());
+    const transaction = transactions.serve({ request: message, reliable: false, send: () => {} });
+    return { transactions, transaction };
+  }
+
+  // RFC 3261, section 17.2.3.
+  test.each<[string, SipRequest, SipRequest, boolean]>([
+    ['the request again', request('INVITE'), request('INVITE'), true],
+    ['its ACK', request('INVITE'), request('ACK'), true],
+    ['another method', request('OPTIONS'), request('INFO'), false],
+    ['another branch', request('INVITE'), request('INVITE', { via: '192.0.2.9;branch=z9hG4bK2' }), false],
+    ['the branch of another sender', request('INVITE'), request('INVITE', { via: '192.0.2.8;branch=z9hG4bK1' }), false],
+    ['the same branch in another call', request('INVITE'), request('INVITE', { callId: '2' }), true],
+    ['no branch, as of RFC 2543', request('INVITE', { via: '192.0.2.9' }), request('ACK', { via: '192.0.2.9' }), true],
+    [
+      'no branch, in another call',
+      request('INVITE', { via: '192.0.2.9' }),
+      request('INVITE', { via: '192.0.2.9', callId: '2' }),
+      false,
+    ],
+    [
+      'no branch, with another number',
+      request('INVITE', { via: '192.0.2.9' }),
+      request('INVITE', { via: '192.0.2.9', sequence: 2 }),
+      false,
+    ],
+  ])('%s', (_what, first, second, belongs) => {
+    const { transactions, transaction } = serve(first);
+    expect(transactions.findServer(second)).toBe(belongs ? transaction : undefined);
   });
 
-  test('is repeated every 4 s once the peer works on it', () => {
-    const { clock, sent, receive } = client('OPTIONS');
-    receive(100);
-    clock.advance(12_500);
-    expect(sent.map(([atMs]) => atMs)).toEqual([0, 4_000, 8_000, 12_000]);
+  test('a CANCEL is for the INVITE with its branch, and no other', () => {
+    const { transactions, transaction } = serve(request('INVITE'));
+    expect(transactions.findCancelled(request('CANCEL'))).toBe(transaction);
+    const other = request('CANCEL', { via: '192.0.2.9;branch=z9hG4bK2' });
+    expect(transactions.findCancelled(other)).toBeUndefined();
+    expect(transactions.findServer(request('CANCEL'))).toBeUndefined();
   });
 
-  test('absorbs repeated answers for 5 s (timer K), over TCP for none', () => {
-    for (const [reliable, keptMs] of [
-      [false, 5_000],
-      [true, 0],
-    ] as const) {
-      const { clock, receive, answers, transactions } = client('BYE', reliable);
-      receive(200);
-      if (!reliable) receive(200);
-      expect(answers).toEqual([200]);
-      clock.advance(keptMs);
-      expect([transactions.size, clock.pendingTimers]).toEqual([0, 0]);
-    }
-  });
-});
-
-describe('an INVITE that came', () => {
-  test('repeats what was said last when it is repeated', () => {
-    const { transaction, sent, respond } = server('INVITE');
-    respond(100);
-    transaction.repeat();
-    respond(180);
-    transaction.repeat();
-    expect(sent.map(([, status]) => status)).toEqual([100, 100, 180, 180]);
-  });
-
-  test('repeats a refusal until it is acknowledged or 32 s are over (timers G and H)', () => {
-    const { clock, sent, respond, unacknowledgedMs, transactions } = server('INVITE');
-    respond(486);
-    clock.advance(40_000);
-    expect(sent.map(([atMs]) => atMs)).toEqual([
-      0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500,
-    ]);
-    expect(unacknowledgedMs()).toBe(32_000);
-    expect([transactions.size, clock.pendingTimers]).toEqual([0, 0]);
-  });
-
-  test('absorbs repeated ACKs for 5 s (timer I)', () => {
-    const { clock, sent, respond, transactions, transaction } = server('INVITE');
-    respond(486);
-    transactions.acknowledge(transaction);
-    transaction.repeat();
-    clock.advance(4_999);
-    expect([sent.length, transactions.size]).toEqual([1, 1]);
-    clock.advance(1);
-    expect([transactions.size, clock.pendingTimers]).toEqual([0, 0]);
-  });
-
-  test('refuses somebody unknown once, and keeps nothing', () => {
-    const { clock, sent, transactions, transaction, message } = server('INVITE');
-    transactions.refuse(transaction, responseTo(message, 401));
-    clock.advance(40_000);
-    expect(sent).toHaveLength(1);
-    expect([transactions.size, clock.pendingTimers]).toEqual([0, 0]);
-  });
-
-  test('repeats no 2xx by itself: the call does (timer L)', () => {
-    const { clock, sent, respond, transactions, transaction } = server('INVITE');
-    respond(200);
-    transaction.repeat();
-    clock.advance(32_000);
-    expect(sent).toHaveLength(1);
-    expect([transactions.size, clock.pendingTimers]).toEqual([0, 0]);
+  test('a response is for the request with its branch and method (section 17.1.3)', () => {
+    const { transactions, take } = client('INVITE', false);
+    const respondTo = (message: SipRequest) => transactions.receive(responseTo(message, 180));
+    expect(respondTo(request('CANCEL'))).toBe(false);
+    expect(respondTo(request('INVITE', { via: '192.0.2.9;branch=z9hG4bK2' }))).toBe(false);
+    expect(respondTo(request('INVITE'))).toBe(true);
+    expect(take().given).toBe('180');
   });
 });
 
-describe('another request that came', () => {
-  test('gets its answer again when it is repeated, for 32 s (timer J)', () => {
-    const { clock, sent, respond, transactions, transaction, message } = server('BYE');
-    respond(200);
-    clock.advance(31_999);
-    expect(transactions.findServer(message)).toBe(transaction);
-    transaction.repeat();
-    expect(sent.map(([, status]) => status)).toEqual([200, 200]);
-    clock.advance(1);
-    expect([transactions.findServer(message), clock.pendingTimers]).toEqual([undefined, 0]);
+test('somebody unknown is refused once, and nothing is kept', () => {
+  const clock = new ManualClock();
+  const transactions = new Transactions(clock);
+  const { send, take } = recorder(clock);
+  const message = request('INVITE');
+  const transaction = transactions.serve({
+    request: message,
+    reliable: false,
+    send: ({ status }) => send(String(status)),
   });
-
-  test('is forgotten at once over TCP', () => {
-    const { clock, respond, transactions } = server('BYE', true);
-    respond(200);
-    clock.advance(0);
-    expect(transactions.size).toBe(0);
-  });
+  transactions.refuse(transaction, responseTo(message, 401));
+  clock.advance(40_000);
+  expect(take().sent).toBe('401');
+  expect([transactions.size, clock.pendingTimers]).toEqual([0, 0]);
 });
 
-test('a CANCEL is for the INVITE with its branch, and no other', () => {
-  const { transactions, transaction } = server('INVITE');
-  expect(transactions.findCancelled(request('CANCEL'))).toBe(transaction);
-  expect(transactions.findCancelled(request('CANCEL', 'z9hG4bK2'))).toBeUndefined();
+test('the last response is what is repeated', () => {
+  const machine = server('INVITE', false);
+  machine.transactions.respond(machine.transactions.findServer(request('INVITE'))!, responseTo(request('INVITE'), 100));
+  machine.happens('request');
+  machine.happens('1xx');
+  machine.happens('request');
+  expect(machine.take().sent).toBe('100 100 180 180');
 });
 
 test('closing leaves no timer', () => {
-  const { clock, transactions } = client('INVITE');
+  const { clock, transactions } = client('INVITE', false);
   transactions.close();
   expect(clock.pendingTimers).toBe(0);
 });

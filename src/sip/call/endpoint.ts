@@ -111,7 +111,10 @@ export class SipEndpoint {
     endpoint.#transports = await Transports.open({
       ...options,
       onMessage: (bytes, flow) => endpoint.#receive(bytes, flow),
-      onFlowClosed: (flow) => endpoint.onFlowClosed(flow),
+      onFlowClosed: (flow) => {
+        endpoint.transactions.connectionEnded(flow);
+        endpoint.onFlowClosed(flow);
+      },
     });
     return endpoint;
   }
@@ -250,8 +253,9 @@ export class SipEndpoint {
         request: message,
         reliable: isReliable(over),
         send: (outgoing) => this.#send(outgoing, over),
+        ...(isReliable(over) ? { connection: over } : {}),
         onResponse: events.onResponse,
-        onTimeout: () => events.onFailed('no answer'),
+        onFailed: events.onFailed,
       });
     };
     if (flow.protocol !== 'udp' || serializeMessage(stamped).length <= maxDatagramBytes) {
@@ -273,7 +277,7 @@ export class SipEndpoint {
       reliable: isReliable(flow),
       send: (outgoing) => this.#send(outgoing, flow),
       onResponse: () => {},
-      onTimeout: () => {},
+      onFailed: () => {},
     });
   }
 

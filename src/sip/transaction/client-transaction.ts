@@ -5,12 +5,14 @@ export interface ClientTransactionOptions {
   request: SipRequest;
   /** TCP or TLS: nothing is retransmitted. */
   reliable: boolean;
+  /** The connection that the request goes over; undefined for datagrams. */
+  connection?: object;
   nowMs: number;
   send(request: SipRequest): void;
   /** Every provisional response, and every final one that the transaction does not absorb. */
   onResponse(response: SipResponse): void;
-  /** No final response in time. */
-  onTimeout(): void;
+  /** No final response in time, or the connection ended before any response. */
+  onFailed(why: string): void;
 }
 
 type State = 'calling' | 'proceeding' | 'completed' | 'accepted' | 'terminated';
@@ -41,6 +43,10 @@ export class ClientTransaction {
     return this.#state;
   }
 
+  get connection(): object | undefined {
+    return this.#options.connection;
+  }
+
   /** Absolute time of the next timeout; undefined when there is none. */
   get nextTimeoutMs(): number | undefined {
     const nextMs = Math.min(this.#endsMs, this.#retransmission?.nextMs ?? Number.POSITIVE_INFINITY);
@@ -51,7 +57,7 @@ export class ClientTransaction {
     switch (this.#state) {
       case 'calling':
       case 'proceeding':
-        if (response.status < 200) this.#proceed(nowMs);
+        if (response.status < 200) this.#proceed();
         else this.#finish(response, nowMs);
         this.#options.onResponse(response);
         break;
@@ -74,15 +80,15 @@ export class ClientTransaction {
     }
     const due = this.#retransmission?.due(nowMs);
     if (due === 'send') this.#options.send(this.request);
-    if (due === 'give-up') this.fail();
+    if (due === 'give-up') this.#fail('no answer');
   }
 
-  /** The request could not be sent, or nothing came back. */
-  fail(): void {
-    if (this.#state !== 'calling' && this.#state !== 'proceeding') return;
-    this.#state = 'terminated';
-    this.#retransmission = undefined;
-    this.#options.onTimeout();
+  /**
+   * The connection has ended. After a provisional response the peer may answer over another one; before it, nobody may have
+   * the request.
+   */
+  connectionEnded(): void {
+    if (this.#state === 'calling') this.#fail('the connection has ended');
   }
 
   /** Ends a transaction of which nothing more is expected: an INVITE that was cancelled and never refused. */
@@ -91,11 +97,16 @@ export class ClientTransaction {
     this.#retransmission = undefined;
   }
 
-  #proceed(nowMs: number): void {
+  #fail(why: string): void {
+    this.abandon();
+    this.#options.onFailed(why);
+  }
+
+  #proceed(): void {
     this.#state = 'proceeding';
     // An INVITE may ring for as long as the caller waits; other requests must still end in time.
     if (this.isInvite) this.#retransmission = undefined;
-    else this.#retransmission?.slowDown(nowMs);
+    else this.#retransmission?.slowDown();
   }
 
   #finish(response: SipResponse, nowMs: number): void {

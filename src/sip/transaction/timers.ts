@@ -43,9 +43,8 @@ export class Retransmission {
     return 'send';
   }
 
-  /** The peer is known to work on it: from now on at the longest interval (RFC 3261, section 17.1.2.2). */
-  slowDown(nowMs: number): void {
+  /** The peer is known to work on it: after the next time, at the longest interval (RFC 3261, section 17.1.2.2). */
+  slowDown(): void {
     this.#intervalMs = this.#maxIntervalMs;
-    if (Number.isFinite(this.#dueMs)) this.#dueMs = Math.max(this.#dueMs, nowMs + this.#maxIntervalMs);
   }
 }

@@ -88,6 +88,15 @@ export class Transactions {
     this.#follow(transaction, () => this.#clients.delete(clientKey(transaction.request)));
   }
 
+  /** A connection has ended: requests over it to which nothing has come have failed. */
+  connectionEnded(connection: object): void {
+    for (const transaction of [...this.#clients.values()]) {
+      if (transaction.connection !== connection) continue;
+      transaction.connectionEnded();
+      this.update(transaction);
+    }
+  }
+
   /** Ends all of them, without a word to anybody. */
   close(): void {
     this.#closed = true;
