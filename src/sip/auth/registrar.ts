@@ -54,7 +54,7 @@ export class Registrar {
     const bindings = this.find(user, nowMs);
     if (bindings.length === 0 && this.#users.size >= maxUsers) this.#forgetExpired(nowMs);
     if (bindings.length === 0 && this.#users.size >= maxUsers) return { status: 403, headers: new Headers() };
-    if (request.headers.get('Contact')?.trim() === '*') return this.#removeAll(user, bindings, request);
+    if (request.headers.list('Contact').includes('*')) return this.#removeAll(user, bindings, request);
     const kept = bindings.reverse();
     for (const contact of nameAddrs(request.headers, 'Contact') ?? []) {
       const refusal = bind(kept, contact, request, flow, nowMs);
@@ -72,7 +72,9 @@ export class Registrar {
 
   #removeAll(user: string, bindings: readonly Binding[], request: SipRequest): RegisterOutcome {
     const headers = new Headers();
-    if (request.headers.get('Expires')?.trim() !== '0') return { status: 400, headers };
+    // All of them and nothing else, and only to remove them (RFC 3261, section 10.3).
+    const isAlone = request.headers.list('Contact').length === 1;
+    if (!isAlone || request.headers.get('Expires')?.trim() !== '0') return { status: 400, headers };
     if (bindings.some((known) => isOutdated(request, known))) return { status: 500, headers };
     this.#users.delete(user);
     return { status: 200, headers };
