@@ -5,15 +5,25 @@ import {
   hasOption,
   mediaTypeOf,
   nameAddrs,
+  parseNumber,
   responseTo,
   type SipRequest,
   type SipResponse,
   type Uri,
 } from '../message/index.js';
 import { Retransmission, type ServerTransaction, timers } from '../transaction/index.js';
+import type { Flow } from '../transport/index.js';
 import type { Dialog } from './dialog.js';
 import { allowedMethods, type DialogUser, type SipEndpoint } from './endpoint.js';
-import { acceptInterval, intervalHeaders, type SessionInterval, SessionTimer } from './session-timer.js';
+import {
+  acceptInterval,
+  intervalHeaders,
+  maxSessionS,
+  minSessionS,
+  type SessionInterval,
+  SessionTimer,
+  settledInterval,
+} from './session-timer.js';
 
 const log = createLogger('sip/call');
 
@@ -58,11 +68,14 @@ export class CallSession implements DialogUser {
   onPrack: (request: SipRequest) => boolean = () => false;
   readonly #endpoint: SipEndpoint;
   #timer: SessionTimer | undefined;
+  /** The shortest interval that the peer takes, as far as it has said. */
+  #minS = minSessionS;
   #cancelTimer: (() => void) | undefined;
   #cancelResend: (() => void) | undefined;
   #unacknowledged: { response: SipResponse; retransmission: Retransmission } | undefined;
   #expectsAnswer = false;
-  #transfer: ((progress: TransferProgress) => void) | undefined;
+  /** The REFER that the peer reports of, with its CSeq number. */
+  #transfer: { sequence: number; report: (progress: TransferProgress) => void } | undefined;
   #offering = false;
   #ended = false;
   #confirmed = false;
@@ -70,9 +83,11 @@ export class CallSession implements DialogUser {
   #peerAllows = '';
   #ack: SipRequest | undefined;
 
-  constructor(endpoint: SipEndpoint, dialog: Dialog) {
+  /** @param isOffering our INVITE, which began the dialog, is not answered yet */
+  constructor(endpoint: SipEndpoint, dialog: Dialog, isOffering = false) {
     this.#endpoint = endpoint;
     this.dialog = dialog;
+    this.#offering = isOffering;
     endpoint.addDialog(dialog, this);
   }
 
@@ -101,6 +116,7 @@ export class CallSession implements DialogUser {
   /** The peer answered our INVITE, and gets its ACK. */
   confirm(response: SipResponse, ackBody?: Buffer): void {
     this.#confirmed = true;
+    this.#offering = false;
     const headers = ackBody ? Headers.of({ 'Content-Type': sdpType }) : new Headers();
     this.#ack = this.dialog.request(
       'ACK',
@@ -132,7 +148,7 @@ export class CallSession implements DialogUser {
     this.onAcknowledged();
   }
 
-  handleRequest(request: SipRequest, transaction: ServerTransaction): void {
+  handleRequest(request: SipRequest, transaction: ServerTransaction, flow: Flow): void {
     const respond = (status: number, headers?: Headers) =>
       this.#endpoint.respond(transaction, responseTo(request, status, headers ? { headers } : {}));
     if (this.#ended) {
@@ -143,6 +159,8 @@ export class CallSession implements DialogUser {
       respond(500, Headers.of({ 'Retry-After': '1' }));
       return;
     }
+    // Where the peer has moved to, its Contact says, and behind a NAT the way that it came.
+    if (request.method === 'INVITE' || request.method === 'UPDATE') this.dialog.flow = flow;
     switch (request.method) {
       case 'BYE':
         respond(200);
@@ -188,7 +206,7 @@ export class CallSession implements DialogUser {
     this.#cancelResend?.();
     this.#unacknowledged = undefined;
     this.#endpoint.removeDialog(this.dialog);
-    this.#transfer?.({ status: 487, reason: 'call ended', final: true });
+    this.#transfer?.report({ status: 487, reason: 'call ended', final: true });
     this.onEnded(why);
   }
 
@@ -208,29 +226,37 @@ export class CallSession implements DialogUser {
    * Asks the peer to call somebody else (RFC 3515).
    *
    * @param onProgress what the peer reports of that call; the last has `final`
+   * @returns forgets the transfer: what the peer reports later is refused, and another one may begin
    */
-  refer(target: Uri, headers: Headers, onProgress: (progress: TransferProgress) => void): void {
+  refer(target: Uri, headers: Headers, onProgress: (progress: TransferProgress) => void): () => void {
     if (this.#ended || this.#transfer) {
       onProgress({ status: this.#ended ? 481 : 491, reason: 'no transfer is possible now', final: true });
-      return;
+      return () => {};
     }
-    this.#transfer = (progress) => {
-      if (progress.final) this.#transfer = undefined;
+    const forget = () => {
+      if (this.#transfer === transfer) this.#transfer = undefined;
+    };
+    const report = (progress: TransferProgress) => {
+      if (progress.final) forget();
       onProgress(progress);
     };
+    const transfer = { sequence: 0, report };
+    this.#transfer = transfer;
     const all = headers.clone().add('Refer-To', `<${formatUri(target)}>`);
-    this.#request('REFER', all, undefined, (response) => {
+    transfer.sequence = this.#request('REFER', all, undefined, (response) => {
       const { status, reason } = response ?? { status: 408, reason: 'no answer to REFER' };
-      if (status >= 300) this.#transfer?.({ status, reason, final: true });
+      if (status >= 300 && this.#transfer === transfer) report({ status, reason, final: true });
     });
+    return forget;
   }
 
+  /** @returns the request's CSeq number */
   #request(
     method: string,
     headers: Headers,
     body: Buffer | undefined,
     onFinal: (response: SipResponse | undefined) => void,
-  ): void {
+  ): number {
     const request = this.dialog.request(method, { headers, ...(body ? { body } : {}) });
     this.#endpoint.requestIn(this.dialog, request, {
       onResponse: (response) => {
@@ -242,6 +268,7 @@ export class CallSession implements DialogUser {
       },
       onFailed: () => onFinal(undefined),
     });
+    return request.cseq.sequence;
   }
 
   #sendBye(reason: string | undefined): void {
@@ -256,8 +283,14 @@ export class CallSession implements DialogUser {
       this.#endpoint.respond(transaction, responseTo(request, status, parts));
     };
     const isInvite = request.method === 'INVITE';
-    if (this.#offering || (isInvite && this.#unacknowledged)) {
+    const isOffer = isInvite || request.body.length > 0;
+    if (isOffer && (this.#offering || (isInvite && this.#unacknowledged))) {
       refuse(491);
+      return;
+    }
+    if (isOffer && !this.#confirmed) {
+      // The offer before this one is not answered yet (RFC 3261, section 14.2; RFC 3311, section 5.2).
+      refuse(500, Headers.of({ 'Retry-After': String(Math.floor(Math.random() * 11)) }));
       return;
     }
     const result = this.#describe(request, isInvite);
@@ -305,16 +338,22 @@ export class CallSession implements DialogUser {
   }
 
   #receiveNotify(request: SipRequest, transaction: ServerTransaction): void {
-    const event = (request.headers.get('Event') ?? '').split(';')[0]!.trim().toLowerCase();
-    if (event !== 'refer' || !this.#transfer) {
-      this.#endpoint.respond(transaction, responseTo(request, event === 'refer' ? 481 : 489));
+    const [event, ...params] = (request.headers.get('Event') ?? '').split(';').map((part) => part.trim());
+    if (event!.toLowerCase() !== 'refer') {
+      this.#endpoint.respond(transaction, responseTo(request, 489, { headers: Headers.of({ 'Allow-Events': 'refer' }) }));
+      return;
+    }
+    // Which REFER it is about, a peer need not say of the first (RFC 3515, section 2.4.6).
+    const id = params.map((param) => /^id\s*=\s*(\d+)$/i.exec(param)?.[1]).find((found) => found !== undefined);
+    if (!this.#transfer || (id !== undefined && Number(id) !== this.#transfer.sequence)) {
+      this.#endpoint.respond(transaction, responseTo(request, 481));
       return;
     }
     this.#endpoint.respond(transaction, responseTo(request, 200));
     const [, code, reason] = /^SIP\/2\.0 ([1-6]\d\d) ?([^\r\n]*)/i.exec(request.body.toString('utf8')) ?? [];
     const ends = /^\s*terminated/i.test(request.headers.get('Subscription-State') ?? '');
     const status = Number(code ?? (ends ? 487 : 100));
-    this.#transfer({ status, reason: reason ?? '', final: status >= 200 || ends });
+    this.#transfer.report({ status, reason: reason ?? '', final: status >= 200 || ends });
   }
 
   #sendOffer(
@@ -332,6 +371,7 @@ export class CallSession implements DialogUser {
     headers.add('Contact', `<${formatUri(this.#endpoint.contact(this.dialog.flow).uri)}>`);
     if (this.#timer) {
       for (const { name, value } of intervalHeaders(this.#timer.interval, 'uac')) headers.add(name, value);
+      headers.add('Min-SE', String(this.#minS));
     }
     if (sdp) headers.add('Content-Type', sdpType);
     const request = this.dialog.request(method, { headers, ...(sdp ? { body: sdp } : {}) });
@@ -348,7 +388,10 @@ export class CallSession implements DialogUser {
       onResponse: (response) => {
         if (response.status < 200) return;
         if (response.status < 300) this.#offerAccepted(method, response, settle);
-        else if (response.status === 491 && retries > 0) {
+        else if (response.status === 422 && retries > 0 && this.#lengthen(response)) {
+          this.#offering = false;
+          this.#sendOffer(method, sdp, done, retries - 1);
+        } else if (response.status === 491 && retries > 0) {
           this.#offering = false;
           // Both sides offered at once: whoever waits less goes first (RFC 3261, section 14.1).
           const delayMs = Math.random() * 2_000;
@@ -362,6 +405,16 @@ export class CallSession implements DialogUser {
     });
   }
 
+  /** Takes the longer interval that the peer asks for; false when it asks for none. */
+  #lengthen({ headers }: SipResponse): boolean {
+    const { interval } = this.#timer ?? {};
+    const intervalS = parseNumber(headers.get('Min-SE') ?? '', maxSessionS);
+    if (!interval || intervalS === undefined || intervalS <= interval.intervalS) return false;
+    this.#minS = intervalS;
+    this.startTimer({ ...interval, intervalS });
+    return true;
+  }
+
   #offerAccepted(method: string, response: SipResponse, settle: (answer: Buffer | undefined) => void): void {
     if (method === 'INVITE') {
       if (this.#ack?.cseq.sequence === response.cseq.sequence) {
@@ -371,8 +424,8 @@ export class CallSession implements DialogUser {
       this.confirm(response);
     }
     this.dialog.retarget(response);
-    this.#timer?.refreshed(this.#endpoint.clock.nowMs());
-    this.#watchSession();
+    // The answer may settle on another interval, or on who refreshes.
+    if (this.#timer) this.startTimer(settledInterval(response) ?? this.#timer.interval);
     settle(response.body);
   }
 

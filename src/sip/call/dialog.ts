@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import {
   formatNameAddr,
   Headers,
@@ -154,6 +155,18 @@ export class Dialog {
       uri: first.uri,
       routes: [...texts.slice(1), formatNameAddr({ uri: remoteTarget, params: new Map() })],
     };
+  }
+
+  /**
+   * Whether the first proxy of the route is another than the one that the peer was heard through. A proxy that gives its name
+   * is taken for that one, and so is one that has a connection to us, which comes from any port.
+   */
+  get leavesFlow(): boolean {
+    const { routes, flow } = this.#state;
+    const uri = routes[0]?.uri;
+    if (!uri || !isSipUri(uri) || isIP(uri.host) === 0) return false;
+    const isSamePort = flow.protocol !== 'udp' || (uri.port ?? 5060) === flow.remote.port;
+    return uri.host !== flow.remote.address || !isSamePort;
   }
 
   /** The URI whose host is the next hop. */

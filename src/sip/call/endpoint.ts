@@ -43,7 +43,7 @@ const knownMethods = new Set([...allowedMethods.split(', '), 'MESSAGE', 'SUBSCRI
 
 /** Whoever has requests of a dialog: a call. */
 export interface DialogUser {
-  handleRequest(request: SipRequest, transaction: ServerTransaction): void;
+  handleRequest(request: SipRequest, transaction: ServerTransaction, flow: Flow): void;
   handleAck(request: SipRequest): void;
 }
 
@@ -221,21 +221,30 @@ export class SipEndpoint {
     return this.#transports.flowTo(target);
   }
 
-  /** Sends a request within a dialog: over the flow by which its peer was heard, or to its next hop. */
+  /** Sends a request within a dialog. */
   requestIn(dialog: Dialog, request: SipRequest, events: RequestEvents): void {
-    const hop = dialog.nextHop;
-    if (dialog.flow.isOpen || !hop) {
-      this.requestOver(dialog.flow, request, events);
+    this.#overDialog(dialog, (flow) => this.requestOver(flow, request, events), events.onFailed);
+  }
+
+  /**
+   * Finds the way of a dialog's next message: the flow by which its peer was heard, which leads through NATs, unless the route
+   * begins elsewhere or the flow has ended.
+   */
+  #overDialog(dialog: Dialog, use: (flow: Flow) => void, onFailed: (why: string) => void): void {
+    const { flow, nextHop, leavesFlow } = dialog;
+    if (!nextHop || (flow.isOpen && !leavesFlow)) {
+      use(flow);
       return;
     }
-    void this.requestTo(
-      hop,
-      undefined,
-      (flow) => {
-        dialog.flow = flow;
-        return request;
+    this.flowTowards(nextHop, undefined).then(
+      (found) => {
+        dialog.flow = found;
+        use(found);
       },
-      events,
+      (error: unknown) => {
+        if (flow.isOpen) use(flow);
+        else onFailed(describeError(error));
+      },
     );
   }
 
@@ -288,7 +297,11 @@ export class SipEndpoint {
 
   /** Sends an ACK of a 2xx, which is answered by nothing. */
   sendAck(dialog: Dialog, ack: SipRequest): void {
-    this.#send({ ...ack, vias: [this.#via(dialog.flow)] }, dialog.flow);
+    this.#overDialog(
+      dialog,
+      (flow) => this.#send({ ...ack, vias: [this.#via(flow)] }, flow),
+      (why) => log.debug(`${dialog.callId}: ACK: ${why}`),
+    );
   }
 
   async close(): Promise<void> {
@@ -370,7 +383,7 @@ export class SipEndpoint {
     const refusal = this.#generalRefusal(request);
     if (refusal) this.respond(transaction, refusal);
     else if (request.method === 'CANCEL') this.#cancel(request, transaction);
-    else if (tagOf(request.to) !== undefined) this.#receiveInDialog(request, transaction);
+    else if (tagOf(request.to) !== undefined) this.#receiveInDialog({ request, transaction, flow });
     else this.#receiveOutOfDialog({ request, transaction, flow });
   }
 
@@ -400,9 +413,9 @@ export class SipEndpoint {
     cancelled?.();
   }
 
-  #receiveInDialog(request: SipRequest, transaction: ServerTransaction): void {
+  #receiveInDialog({ request, transaction, flow }: ServedRequest): void {
     const user = this.#dialogOf(request);
-    if (user) user.handleRequest(request, transaction);
+    if (user) user.handleRequest(request, transaction, flow);
     else this.respond(transaction, responseTo(request, 481));
   }
 

@@ -18,11 +18,13 @@ export class IncomingCall {
   readonly session: CallSession;
   /** The caller gave up before the answer: CANCEL, BYE, or nothing acknowledged. 487 has been sent. Called once. */
   onCancelled: (why: string) => void = () => {};
+  /** The answer need not wait any longer. */
+  onMayAccept: () => void = () => {};
   readonly #endpoint: SipEndpoint;
   readonly #transaction: ServerTransaction;
   readonly #localTag = newTag();
   #cancelRinging: (() => void) | undefined;
-  #reliable: { sequence: number; retransmission: Retransmission; cancel: () => void } | undefined;
+  #reliable: { sequence: number; hasDescription: boolean; cancel: () => void } | undefined;
   #reliableSequence = Math.floor(Math.random() * 0x10000) + 1;
   #finished = false;
 
@@ -42,6 +44,14 @@ export class IncomingCall {
 
   get isFinished(): boolean {
     return this.#finished;
+  }
+
+  /**
+   * Whether the answer may be given: not before the description that went ahead of it is acknowledged, where that must be
+   * (RFC 3262, section 3).
+   */
+  get mayAccept(): boolean {
+    return !this.#finished && !this.#reliable?.hasDescription;
   }
 
   /** 180: the caller hears it ring. Repeated every minute. */
@@ -155,7 +165,7 @@ export class IncomingCall {
         Math.max(0, retransmission.nextMs - clock.nowMs()),
       );
     this.#endpoint.respond(this.#transaction, response);
-    this.#reliable = { sequence, retransmission, cancel: wait() };
+    this.#reliable = { sequence, hasDescription: sdp !== undefined, cancel: wait() };
   }
 
   #acknowledged(prack: SipRequest): boolean {
@@ -168,6 +178,8 @@ export class IncomingCall {
     if (!isMine) return false;
     this.#reliable?.cancel();
     this.#reliable = undefined;
+    // After the answer to the PRACK.
+    queueMicrotask(() => this.onMayAccept());
     return true;
   }
 }

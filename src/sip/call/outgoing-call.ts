@@ -23,7 +23,7 @@ import type { Flow, SipProtocol } from '../transport/index.js';
 import { CallSession, sdpType } from './call-session.js';
 import { Dialog } from './dialog.js';
 import type { SentRequest, SipEndpoint } from './endpoint.js';
-import { defaultSessionS, settledInterval } from './session-timer.js';
+import { defaultSessionS, maxSessionS, minSessionS, settledInterval } from './session-timer.js';
 
 const log = createLogger('sip/call');
 /** Branches of a forked call that are followed. */
@@ -70,11 +70,13 @@ export class OutgoingCall {
   #sequence = Math.floor(Math.random() * 0x1000) + 1;
   #attempts = 0;
   #sessionS = defaultSessionS;
+  #minS = minSessionS;
   #authorization: { name: string; value: string } | undefined;
   #lastNonce: string | undefined;
   #sent: SentRequest | undefined;
   #hasProvisional = false;
   #cancelled: { reason: string | undefined } | undefined;
+  #cancelSent = false;
   #answered: CallSession | undefined;
   #finished = false;
 
@@ -121,7 +123,7 @@ export class OutgoingCall {
     const local: NameAddr = { ...from, params: new Map([...from.params, ['tag', this.#localTag]]) };
     const all = this.#endpoint.capabilities().add('Max-Forwards', '70');
     all.add('Contact', `<${formatUri(this.#endpoint.contact(flow).uri)}>`);
-    all.add('Session-Expires', String(this.#sessionS)).add('Min-SE', '90');
+    all.add('Session-Expires', String(this.#sessionS)).add('Min-SE', String(this.#minS));
     if (this.#authorization) all.add(this.#authorization.name, this.#authorization.value);
     for (const { name, value } of headers ?? []) all.add(name, value);
     all.add('Content-Type', sdpType);
@@ -151,7 +153,7 @@ export class OutgoingCall {
   #receiveProvisional(response: SipResponse): void {
     this.#hasProvisional = true;
     if (this.#cancelled) {
-      this.#sendCancel();
+      if (!this.#cancelSent) this.#sendCancel();
       return;
     }
     if (this.#finished || response.status === 100) return;
@@ -161,14 +163,14 @@ export class OutgoingCall {
   }
 
   #receiveAnswer(response: SipResponse): void {
-    const tag = tagOf(response.to) ?? '';
-    const session = this.#earlyDialog(response)?.session;
-    if (!session) return;
-    if (this.#answered === session) {
-      session.repeatAck();
+    const tag = tagOf(response.to);
+    if (tag === undefined) return;
+    if (this.#answered && tagOf(this.#answered.dialog.remote) === tag) {
+      this.#answered.repeatAck();
       return;
     }
-    if (this.#finished) {
+    const session = this.#finished ? undefined : this.#earlyDialog(response)?.session;
+    if (!session) {
       this.#hangUpOn(response);
       return;
     }
@@ -198,9 +200,10 @@ export class OutgoingCall {
     if (tag === undefined || !transaction || !flow) return undefined;
     const known = this.#early.get(tag);
     if (known) return known;
-    if (this.#early.size >= maxEarlyDialogs) return undefined;
+    // A branch that answers is taken, however many others ring.
+    if (response.status < 200 && this.#early.size >= maxEarlyDialogs) return undefined;
     const dialog = Dialog.fromResponse(transaction.request, response, flow);
-    const early = { session: new CallSession(this.#endpoint, dialog), reliableSequence: 0 };
+    const early = { session: new CallSession(this.#endpoint, dialog, true), reliableSequence: 0 };
     early.session.notePeer(response);
     this.#early.set(tag, early);
     return early;
@@ -208,7 +211,10 @@ export class OutgoingCall {
 
   #acknowledge(response: SipResponse, early: { session: CallSession; reliableSequence: number }): void {
     const sequence = parseNumber(response.headers.get('RSeq') ?? '', 0x7fffffff);
-    if (sequence === undefined || sequence <= early.reliableSequence) return;
+    if (sequence === undefined || sequence === 0) return;
+    // One that is repeated has its PRACK; one that comes before its turn is repeated (RFC 3262, section 4).
+    const { reliableSequence } = early;
+    if (reliableSequence > 0 && sequence !== reliableSequence + 1) return;
     early.reliableSequence = sequence;
     const headers = Headers.of({ RAck: `${sequence} ${this.#sequence} INVITE` });
     const { dialog } = early.session;
@@ -222,9 +228,10 @@ export class OutgoingCall {
   #tryAgain(response: SipResponse): boolean {
     if (this.#attempts >= maxAttempts) return false;
     if (response.status === 422) {
-      const minS = parseNumber(response.headers.get('Min-SE') ?? '', 86_400);
+      const minS = parseNumber(response.headers.get('Min-SE') ?? '', maxSessionS);
       if (minS === undefined || minS <= this.#sessionS) return false;
       this.#sessionS = minS;
+      this.#minS = minS;
     } else if (!this.#authorize(response)) return false;
     this.#sequence++;
     this.#hasProvisional = false;
@@ -244,6 +251,7 @@ export class OutgoingCall {
   #sendCancel(): void {
     const { transaction, flow } = this.#sent ?? {};
     if (!transaction || !flow || transaction.state !== 'proceeding') return;
+    this.#cancelSent = true;
     const cancel = cancelOf(transaction.request, this.#cancelled?.reason);
     this.#endpoint.requestAgain(flow, cancel);
     this.#endpoint.clock.schedule(() => {

@@ -10,6 +10,8 @@ import {
 /** The shortest interval that we accept (RFC 4028, section 5), and what we ask for ourselves. */
 export const minSessionS = 90;
 export const defaultSessionS = 1_800;
+/** The longest that a peer may ask for. */
+export const maxSessionS = 86_400;
 
 export interface SessionInterval {
   intervalS: number;
@@ -39,7 +41,8 @@ export function acceptInterval(request: SipRequest): SessionInterval | undefined
   const asked = sessionExpiresOf(request);
   const supports = hasOption(request, 'Supported', 'timer') || hasOption(request, 'Require', 'timer');
   if (!asked && !supports) return undefined;
-  const intervalS = asked?.intervalS ?? defaultSessionS;
+  const leastS = parseNumber(request.headers.get('Min-SE') ?? '', maxSessionS) ?? 0;
+  const intervalS = Math.max(asked?.intervalS ?? defaultSessionS, leastS);
   const peerRefreshes = supports && asked?.refresher !== 'uas';
   return { intervalS, refresher: peerRefreshes ? 'peer' : 'us' };
 }

@@ -109,9 +109,11 @@ export class Bridge {
     if (!target) return Promise.resolve({ status: 400, reason: `"${to}" is no SIP or tel URI` });
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;
+      let forget = () => {};
       const settle = (outcome: TransferOutcome) => {
         clearTimeout(timer);
         this.media.playTone(undefined);
+        forget();
         resolve(outcome);
       };
       timer = setTimeout(
@@ -119,9 +121,10 @@ export class Bridge {
         ringingMs,
       );
       if (playDialtone) this.media.playTone(playTone.ringback);
-      session.refer(target, Headers.of({ ...headers }), ({ status, reason, final }: TransferProgress) => {
+      const report = ({ status, reason, final }: TransferProgress) => {
         if (final) settle({ status, reason });
-      });
+      };
+      forget = session.refer(target, Headers.of({ ...headers }), report);
     });
   }
 

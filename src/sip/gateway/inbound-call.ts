@@ -234,6 +234,10 @@ export class InboundCall implements GatewayCall {
 
   #answer(sdp: Buffer): void {
     if (this.#finished || this.#answered) return;
+    if (!this.#incoming.mayAccept) {
+      this.#incoming.onMayAccept = () => this.#answer(sdp);
+      return;
+    }
     this.#answered = true;
     const { session } = this.#incoming;
     session.onAcknowledged = () => this.#acknowledged();
