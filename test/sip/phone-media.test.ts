@@ -7,13 +7,18 @@ import { until } from './until.js';
 /** A telephone's socket: says silence, and counts the packets that it hears. */
 class Wire {
   heard = 0;
+  /** Of the packets that it hears, each once. */
+  readonly ssrcs: number[] = [];
   #sequence = 0;
   readonly #socket: Socket;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on('message', (packet) => {
-      if (parseRtp(packet)?.payloadType === 0) this.heard++;
+      const rtp = parseRtp(packet);
+      if (!rtp) return;
+      if (rtp.payloadType === 0) this.heard++;
+      if (!this.ssrcs.includes(rtp.ssrc)) this.ssrcs.push(rtp.ssrc);
     });
   }
 
@@ -38,9 +43,9 @@ class Wire {
   }
 }
 
-const offer = (port: number) =>
+const offer = (port: number, format = 'RTP/AVP 0') =>
   Buffer.from(
-    `v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio ${port} RTP/AVP 0\r\n`,
+    `v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio ${port} ${format}\r\n`,
   );
 
 describe('media of a telephone', () => {
@@ -103,6 +108,29 @@ describe('media of a telephone', () => {
     await until(() => before.heard > 2, 'it goes to the first');
     media.answer(offer(after.port));
     await until(() => after.heard > 2, 'it goes to the second');
+  });
+
+  /** Keys of the telephone's, of which each is another. */
+  const keys = (byte: number) =>
+    `RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${Buffer.alloc(30, byte).toString('base64')}`;
+
+  test.each([
+    ['with another codec it is another source', 'RTP/AVP 0', 'RTP/AVP 8', true],
+    ['with other keys of the telephone it is another source', keys(1), keys(2), true],
+    ['with the same codec it is the same source', 'RTP/AVP 0', 'RTP/AVP 0 8', false],
+    ['with the same keys it is the same source', keys(1), keys(1), false],
+  ])('after a new agreement: %s', async (_what, before, after, isAnother) => {
+    const telephone = await open();
+    media.answer(offer(telephone.port, before));
+    media.start();
+    await until(() => telephone.ssrcs.length === 1, 'it comes');
+    media.answer(offer(telephone.port, after));
+    const marked = media.stats().packetsSent;
+    await until(
+      () => (isAnother ? telephone.ssrcs.length === 2 : media.stats().packetsSent > marked + 5),
+      'it goes on',
+    );
+    expect(telephone.ssrcs).toHaveLength(isAnother ? 2 : 1);
   });
 
   test('that does not come is missed, unless the call is on hold', async () => {

@@ -60,7 +60,7 @@ export class PhoneMedia {
   #remote: RtpAddress | undefined;
   #remoteRtcp: RtpAddress | undefined;
   #timestamp = randomBytes(4).readUInt32BE();
-  readonly #ssrc = randomBytes(4).readUInt32BE();
+  #ssrc = 0;
   #pending: Int16Array = emptySamples;
   #filled = 0;
   #isTalking = false;
@@ -187,17 +187,20 @@ export class PhoneMedia {
       this.#remote = remote.port === 0 ? undefined : { address: remote.address, port: remote.port };
       this.#remoteRtcp = { address: remote.rtcpAddress, port: remote.rtcpPort };
     }
-    this.#applyKeys(before, media);
+    const hasNewKeys = this.#applyKeys(before, media);
     if (!this.#dtmfSender || before?.dtmfPayloadType !== media.dtmfPayloadType) {
       this.#dtmfSender =
         media.dtmfPayloadType === undefined ? undefined : new DtmfSender(media.dtmfClockRate);
     }
-    if (before?.codec === codec && before.payloadType === payloadType) return;
+    if (!hasNewKeys && before?.codec === codec && before.payloadType === payloadType) return;
+    // Sequence numbers and counts begin again, which under our key the same SSRC must not (RFC 3711, section 9.1).
+    this.#ssrc = randomBytes(4).readUInt32BE();
     this.#openReceiver(media);
     this.#openSender(media);
   }
 
-  #applyKeys(before: NegotiatedMedia | undefined, { srtp }: NegotiatedMedia): void {
+  /** @returns whether packets are encrypted with other keys from now on */
+  #applyKeys(before: NegotiatedMedia | undefined, { srtp }: NegotiatedMedia): boolean {
     const same =
       before?.srtp !== undefined &&
       srtp !== undefined &&
@@ -205,6 +208,7 @@ export class PhoneMedia {
       before.srtp.remote.key.equals(srtp.remote.key);
     // The same keys keep their context: its counters must never start again.
     if (!same) this.#srtp = srtp && new SrtpContext(srtp.profile, srtp.local, srtp.remote);
+    return !same && srtp !== undefined;
   }
 
   #openReceiver({ codec, payloadType }: NegotiatedMedia): void {
