@@ -17,7 +17,8 @@ import {
   SIPTrunkInfo_TrunkKind,
 } from '@livekit/protocol';
 import { AccessToken, RoomServiceClient, SipClient, type VideoGrant } from 'livekit-server-sdk';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { RoomLeg } from '../../src/sip/gateway/room-leg.js';
 import { sipService } from '../../src/sip/index.js';
 import { Headers, userOf } from '../../src/sip/message/index.js';
 import { CalledPhone, endsWith } from './called-phone.js';
@@ -177,13 +178,6 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
       void phone.answer(['PCMU']);
     };
     await dial({ waitUntilAnswered: true, dtmf: '12w#' });
-    const rooms = new RoomServiceClient(
-      house.server.url.replace('ws:', 'http:'),
-      devKeys.apiKey,
-      devKeys.apiSecret,
-    );
-    const { tracks } = await rooms.getParticipant('out', 'sip-phone');
-    expect(tracks).toHaveLength(1);
     await until(() => phone.digits === '12#', 'the extension was pressed');
     await until(() => agent.attributes()['sip.callStatus'] === 'active', 'it is active then');
     agent.digits = '';
@@ -191,6 +185,42 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
     await until(() => agent.digits === '7*', 'the agent is told of keys');
     await agent.room.localParticipant.publishDtmf(5, '5');
     await until(() => phone.digits === '12#5', 'the phone is told of keys');
+  });
+
+  test('answers a program that waits once the phone’s track is in the room', async () => {
+    const rooms = new RoomServiceClient(
+      house.server.url.replace('ws:', 'http:'),
+      devKeys.apiKey,
+      devKeys.apiSecret,
+    );
+    const tracks = async () => (await rooms.getParticipant('out', 'sip-phone')).tracks.length;
+    // A server that is slow to take the track.
+    let publish = () => {};
+    const mayPublish = new Promise<void>((resolve) => {
+      publish = resolve;
+    });
+    let isPublishing = false;
+    const { publish: publishAtOnce } = RoomLeg.prototype;
+    const slow = vi.spyOn(RoomLeg.prototype, 'publish').mockImplementation(async function (
+      this: RoomLeg,
+      sampleRate,
+    ) {
+      isPublishing = true;
+      await mayPublish;
+      return publishAtOnce.call(this, sampleRate);
+    });
+    phone.onCall = () => void phone.answer(['PCMU']);
+    let isAnswered = false;
+    const answered = dial({ waitUntilAnswered: true }).then(() => {
+      isAnswered = true;
+    });
+    await until(() => isPublishing, 'the phone is answered');
+    // As many round trips to the server as an answer to the program would take, several times over.
+    for (let i = 0; i < 5; i++) expect([await tracks(), isAnswered]).toEqual([0, false]);
+    publish();
+    await answered;
+    expect(await tracks()).toBe(1);
+    slow.mockRestore();
   });
 
   test.each([

@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { SIPInboundTrunkInfo, SIPTransport } from '@livekit/protocol';
 import { SipClient } from 'livekit-server-sdk';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -32,6 +36,72 @@ function strangersOnly(): SipDirectory {
   directory.addInbound(new SIPInboundTrunkInfo({ numbers: ['+4930111'] }));
   return directory;
 }
+
+/** Whether an address's port is free: it is not where somebody listens on it, or on every address. */
+function isFree(protocol: 'udp' | 'tcp', port: number, address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    if (protocol === 'tcp') {
+      const server = createServer();
+      server.once('error', () => resolve(false));
+      server.listen(port, address, () => server.close(() => resolve(true)));
+    } else {
+      const socket = createSocket('udp4');
+      socket.once('error', () => {
+        socket.close();
+        resolve(false);
+      });
+      socket.bind(port, address, () => socket.close(() => resolve(true)));
+    }
+  });
+}
+
+async function expectLoopbackOnly(ports: ['udp' | 'tcp', number][]): Promise<void> {
+  for (const [protocol, port] of ports) {
+    const free = [await isFree(protocol, port, '127.0.0.1'), await isFree(protocol, port, '127.0.0.2')];
+    expect(free, `${protocol} port ${port} at 127.0.0.1, and at another address`).toEqual([false, true]);
+  }
+}
+
+describe('without an option that names another address', () => {
+  test('a gateway listens on loopback alone, for messages and for the media of calls', async () => {
+    const house = await open({ earlyMedia: true });
+    const { port } = house.gateway;
+    const peer = await peerOf(house);
+    peer.send(requestOf(peer, 'INVITE', 'media', [], plainSdp));
+    const progress = () => peer.responses('media').find(({ status }) => status === 183);
+    await until(() => progress() !== undefined, 'the gateway says where its media is');
+    const mediaPort = Number(/m=audio (\d+)/.exec(progress()!.body.toString())![1]);
+    await expectLoopbackOnly([
+      ['udp', port],
+      ['tcp', port],
+      ['udp', mediaPort],
+      ['udp', mediaPort + 1],
+    ]);
+  });
+
+  const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+  test.each([
+    ['dev', ['--port', '0', '--sip']],
+    ['sip', ['--url', 'wss://rooms.invalid', '--api-key', 'key', '--api-secret', 'secret']],
+  ])('`offhook %s` listens on loopback alone', async (command, options) => {
+    const child = spawn(process.execPath, [main, command, ...options, '--sip-port', '0']);
+    closing.push(() => child.kill('SIGKILL'));
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        output += String(chunk);
+      });
+    }
+    const listening = () => /Telephones +sip:anything@(\S+):(\d+) /.exec(output);
+    await until(() => listening() !== null, `the gateway is there: ${output}`);
+    const [, host, port] = listening()!;
+    expect(host).toBe('127.0.0.1');
+    await expectLoopbackOnly([
+      ['udp', Number(port)],
+      ['tcp', Number(port)],
+    ]);
+  });
+});
 
 describe('who is heard', () => {
   test('with nothing set up: only this machine, by its loopback address', async () => {
