@@ -1,6 +1,6 @@
 // Writes docs/limits.md from the tables of limits in src/.
 import { spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -30,17 +30,8 @@ function table(limits) {
   );
 }
 
-/** docs/limits.md. `server` is undefined as long as the room server has no table of its own. */
-export function limitsPage({ engine, server }) {
-  const serverPart =
-    server &&
-    `
-## Room server
-
-\`src/server/limits.ts\`: what a client, a worker or a caller of the APIs can make \`offhook dev\` do.
-
-${table(server)}
-`;
+/** docs/limits.md. */
+export function limitsPage({ engine, server, sip }) {
   return `# Limits
 
 Nothing that a peer or a program can make grow grows for ever. Each number has a source: LiveKit's default, an RFC, a measurement, or
@@ -53,14 +44,26 @@ This page is generated from the tables by \`node scripts/limits.mjs\`.
 \`src/limits.ts\`: what a server, another participant, or a program can make the engine do.
 
 ${table(engine)}
-${serverPart ?? ''}`;
+
+## Room server
+
+\`src/server/limits.ts\`: what a client, a worker or a caller of the APIs can make \`offhook dev\` do.
+
+${table(server)}
+
+## SIP gateway
+
+\`src/sip/limits.ts\`: what a telephone, a provider, a participant or a caller of the API can make the gateway do.
+
+${table(sip)}
+`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { status } = spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
   const { limits: engine } = await import('../dist/limits.js');
-  const hasServer = existsSync(`${root}/dist/server/limits.js`);
-  const server = hasServer ? (await import('../dist/server/limits.js')).limits : undefined;
-  writeFileSync(`${root}/docs/limits.md`, limitsPage({ engine, server }));
+  const { limits: server } = await import('../dist/server/limits.js');
+  const { limits: sip } = await import('../dist/sip/limits.js');
+  writeFileSync(`${root}/docs/limits.md`, limitsPage({ engine, server, sip }));
 }

@@ -1,27 +1,24 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { limitsPage } from '../../scripts/limits.mjs';
 import { limits as engine, type Limits } from '../../src/limits.js';
-
-const serverTable = new URL('../../src/server/limits.ts', import.meta.url);
-
-async function serverLimits(): Promise<Limits | undefined> {
-  if (!existsSync(serverTable)) return undefined;
-  const { limits } = (await import(serverTable.href)) as { limits: Limits };
-  return limits;
-}
+import { limits as server } from '../../src/server/limits.js';
+import { limits as sip } from '../../src/sip/limits.js';
 
 describe('the limits', () => {
-  test('are on the page as the code has them', async () => {
+  test('are on the page as the code has them', () => {
     const page = readFileSync(new URL('../../docs/limits.md', import.meta.url), 'utf8');
-    expect(page, 'run: node scripts/limits.mjs').toBe(limitsPage({ engine, server: await serverLimits() }));
+    expect(page, 'run: node scripts/limits.mjs').toBe(limitsPage({ engine, server, sip }));
   });
 
-  test('each have a value, a source and an effect', async () => {
-    for (const [name, limit] of Object.entries<Limits[string]>({ ...engine, ...(await serverLimits()) })) {
-      expect(limit.value, name).toBeGreaterThan(0);
-      expect(limit.source, name).not.toBe('');
-      expect(limit.effect, name).toMatch(/\.$/);
-    }
-  });
+  test.each(Object.entries<Limits>({ engine, server, sip }))(
+    'of the part %s each have a value, a source and an effect',
+    (_part, limits) => {
+      for (const [name, limit] of Object.entries(limits)) {
+        expect(limit.value, name).toBeGreaterThan(0);
+        expect(limit.source, name).not.toBe('');
+        expect(limit.effect, name).toMatch(/\.$/);
+      }
+    },
+  );
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { limits } from '../../src/sip/limits.js';
 import {
-  messageLimits,
   parseMessage,
   type SipMessage,
   StreamFraming,
@@ -67,9 +67,9 @@ describe('a message', () => {
     [
       'vias',
       (n: number) => Array.from({ length: n }, () => 'Via: SIP/2.0/UDP 192.0.2.8'),
-      messageLimits.vias,
+      limits.vias.value,
     ],
-    ['headers', (n: number) => Array.from({ length: n }, (_, i) => `X-${i}: x`), messageLimits.headers],
+    ['headers', (n: number) => Array.from({ length: n }, (_, i) => `X-${i}: x`), limits.headers.value],
   ])('has no more %s than the limit', (_what, lines, most) => {
     const own = head.length - 1;
     const first = _what === 'vias' ? 1 : own;
@@ -81,10 +81,10 @@ describe('a message', () => {
   });
 
   test('has no longer head and body than the limits', () => {
-    const long = bytesOf([...head, `X: ${'x'.repeat(messageLimits.headBytes)}`]);
+    const long = bytesOf([...head, `X: ${'x'.repeat(limits.headBytes.value)}`]);
     expect(parseMessage(long)).toMatchObject({ kind: 'unusable' });
-    const fits = bytesOf(head, 'x'.repeat(messageLimits.bodyBytes));
-    expect(accepted(fits).body).toHaveLength(messageLimits.bodyBytes);
+    const fits = bytesOf(head, 'x'.repeat(limits.bodyBytes.value));
+    expect(accepted(fits).body).toHaveLength(limits.bodyBytes.value);
     expect(parseMessage(Buffer.concat([fits, Buffer.from('x')]))).toMatchObject({ kind: 'refused' });
   });
 });
@@ -104,8 +104,8 @@ describe('a stream', () => {
   });
 
   test.each([
-    ['a head that does not end', Buffer.alloc(messageLimits.headBytes + 1, 'x')],
-    ['a body that is too long', bytesOf([...head, `Content-Length: ${messageLimits.bodyBytes + 1}`])],
+    ['a head that does not end', Buffer.alloc(limits.headBytes.value + 1, 'x')],
+    ['a body that is too long', bytesOf([...head, `Content-Length: ${limits.bodyBytes.value + 1}`])],
     ['a length that is none', bytesOf([...head, 'Content-Length: many'])],
   ])('with %s cannot be followed any more', (_what, bytes) => {
     expect(() => new StreamFraming().push(bytes)).toThrowError(

@@ -1,11 +1,10 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { limits } from '../limits.js';
 import { Headers, type SipRequest } from '../message/index.js';
 import { formatChallenge, isResponseRight, parseCredentials } from './digest.js';
 
 /** How long a nonce may be used; afterwards the client is asked again and not counted as wrong. */
 const nonceLifetimeMs = 5 * 60_000;
-/** Nonces whose counts are remembered, against a captured request being sent again. */
-const maxNonces = 10_000;
 
 export type AuthOutcome =
   | { kind: 'ok'; username: string }
@@ -81,7 +80,7 @@ export class Authenticator {
     if (!Number.isInteger(count) || count <= (this.#counts.get(nonce) ?? 0)) return false;
     this.#counts.delete(nonce);
     this.#counts.set(nonce, count);
-    if (this.#counts.size > maxNonces) this.#counts.delete(this.#counts.keys().next().value!);
+    if (this.#counts.size > limits.nonces.value) this.#counts.delete(this.#counts.keys().next().value!);
     return true;
   }
 

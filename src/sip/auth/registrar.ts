@@ -1,3 +1,4 @@
+import { limits } from '../limits.js';
 import {
   formatNameAddr,
   Headers,
@@ -12,11 +13,7 @@ import {
 } from '../message/index.js';
 import type { Flow } from '../transport/index.js';
 
-const minExpiresS = 60;
-const maxExpiresS = 3_600;
 const defaultExpiresS = 600;
-const maxContactsPerUser = 10;
-const maxUsers = 1_000;
 
 /** Where a softphone that has logged in can be called. */
 export interface Binding {
@@ -52,8 +49,8 @@ export class Registrar {
     const user = userOf(request.to.uri);
     if (user === '') return { status: 400, headers: new Headers() };
     const bindings = this.find(user, nowMs);
-    if (bindings.length === 0 && this.#users.size >= maxUsers) this.#forgetExpired(nowMs);
-    if (bindings.length === 0 && this.#users.size >= maxUsers) return { status: 403, headers: new Headers() };
+    if (bindings.length === 0 && this.#users.size >= limits.users.value) this.#forgetExpired(nowMs);
+    if (bindings.length === 0 && this.#users.size >= limits.users.value) return { status: 403, headers: new Headers() };
     if (request.headers.list('Contact').includes('*')) return this.#removeAll(user, bindings, request);
     const kept = bindings.reverse();
     for (const contact of nameAddrs(request.headers, 'Contact') ?? []) {
@@ -89,7 +86,7 @@ function expiresOf({ params }: NameAddr, { headers }: SipRequest): number {
   const text = params.get('expires') ?? headers.get('Expires');
   if (text === undefined) return defaultExpiresS;
   // What is too great to be a number of seconds is as long as possible (RFC 4475, section 3.1.2.4).
-  return parseNumber(text, 0xffffffff) ?? (/^\d+$/.test(text.trim()) ? maxExpiresS : defaultExpiresS);
+  return parseNumber(text, 0xffffffff) ?? (/^\d+$/.test(text.trim()) ? limits.bindingS.value : defaultExpiresS);
 }
 
 /** A request that was overtaken by a later one of the same phone. */
@@ -108,15 +105,15 @@ function bind(
   const { uri } = contact;
   const askedS = expiresOf(contact, request);
   if (!isSipUri(uri)) return { status: 400, headers: new Headers() };
-  if (askedS > 0 && askedS < minExpiresS) {
-    return { status: 423, headers: Headers.of({ 'Min-Expires': String(minExpiresS) }) };
+  if (askedS > 0 && askedS < limits.leastBindingS.value) {
+    return { status: 423, headers: Headers.of({ 'Min-Expires': String(limits.leastBindingS.value) }) };
   }
   const at = kept.findIndex((known) => isSameResource(known.contact, uri));
   if (at >= 0 && isOutdated(request, kept[at]!)) return { status: 500, headers: new Headers() };
   if (at >= 0) kept.splice(at, 1);
   if (askedS === 0) return undefined;
-  const expiresMs = nowMs + Math.min(askedS, maxExpiresS) * 1_000;
+  const expiresMs = nowMs + Math.min(askedS, limits.bindingS.value) * 1_000;
   kept.push({ contact: uri, flow, expiresMs, callId: request.callId, sequence: request.cseq.sequence });
-  if (kept.length > maxContactsPerUser) kept.shift();
+  if (kept.length > limits.contactsPerUser.value) kept.shift();
   return undefined;
 }

@@ -1,4 +1,5 @@
 import { createLogger } from '../../logging/index.js';
+import { limits } from '../limits.js';
 import {
   formatUri,
   Headers,
@@ -18,8 +19,6 @@ import { allowedMethods, type DialogUser, type SipEndpoint } from './endpoint.js
 import {
   acceptInterval,
   intervalHeaders,
-  maxSessionS,
-  minSessionS,
   type SessionInterval,
   SessionTimer,
   settledInterval,
@@ -69,7 +68,7 @@ export class CallSession implements DialogUser {
   readonly #endpoint: SipEndpoint;
   #timer: SessionTimer | undefined;
   /** The shortest interval that the peer takes, as far as it has said. */
-  #minS = minSessionS;
+  #minS: number = limits.leastSessionS.value;
   #cancelTimer: (() => void) | undefined;
   #cancelResend: (() => void) | undefined;
   #unacknowledged: { response: SipResponse; retransmission: Retransmission } | undefined;
@@ -408,7 +407,7 @@ export class CallSession implements DialogUser {
   /** Takes the longer interval that the peer asks for; false when it asks for none. */
   #lengthen({ headers }: SipResponse): boolean {
     const { interval } = this.#timer ?? {};
-    const intervalS = parseNumber(headers.get('Min-SE') ?? '', maxSessionS);
+    const intervalS = parseNumber(headers.get('Min-SE') ?? '', limits.sessionS.value);
     if (!interval || intervalS === undefined || intervalS <= interval.intervalS) return false;
     this.#minS = intervalS;
     this.startTimer({ ...interval, intervalS });

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../audio/index.js';
 import { describeError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
+import { limits } from '../limits.js';
 import {
   formatHostPort,
   formatUri,
@@ -30,7 +31,7 @@ import {
   Transports,
 } from '../transport/index.js';
 import { type Dialog, dialogKey } from './dialog.js';
-import { minSessionS, sessionExpiresOf } from './session-timer.js';
+import { sessionExpiresOf } from './session-timer.js';
 
 const log = createLogger('sip');
 
@@ -402,7 +403,8 @@ export class SipEndpoint {
     if (headers.has('Content-Encoding') && request.body.length > 0)
       return refuse(415, { 'Accept-Encoding': 'identity' });
     const expires = method === 'INVITE' || method === 'UPDATE' ? sessionExpiresOf(request) : undefined;
-    if (expires && expires.intervalS < minSessionS) return refuse(422, { 'Min-SE': String(minSessionS) });
+    const leastS = limits.leastSessionS.value;
+    if (expires && expires.intervalS < leastS) return refuse(422, { 'Min-SE': String(leastS) });
     return undefined;
   }
 

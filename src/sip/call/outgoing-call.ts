@@ -6,6 +6,7 @@ import {
   formatCredentials,
   parseChallenge,
 } from '../auth/index.js';
+import { limits } from '../limits.js';
 import {
   formatUri,
   Headers,
@@ -23,13 +24,9 @@ import type { Flow, SipProtocol } from '../transport/index.js';
 import { CallSession, sdpType } from './call-session.js';
 import { Dialog } from './dialog.js';
 import type { SentRequest, SipEndpoint } from './endpoint.js';
-import { defaultSessionS, maxSessionS, minSessionS, settledInterval } from './session-timer.js';
+import { defaultSessionS, settledInterval } from './session-timer.js';
 
 const log = createLogger('sip/call');
-/** Branches of a forked call that are followed. */
-const maxEarlyDialogs = 16;
-/** Attempts after a refusal that says how to do better: credentials, or a longer session. */
-const maxAttempts = 4;
 /** A cancelled INVITE to which no final answer comes is forgotten after this long (RFC 3261, section 9.1). */
 const cancelledMs = 32_000;
 
@@ -70,7 +67,7 @@ export class OutgoingCall {
   #sequence = Math.floor(Math.random() * 0x1000) + 1;
   #attempts = 0;
   #sessionS = defaultSessionS;
-  #minS = minSessionS;
+  #minS: number = limits.leastSessionS.value;
   #authorization: { name: string; value: string } | undefined;
   #lastNonce: string | undefined;
   #sent: SentRequest | undefined;
@@ -201,7 +198,7 @@ export class OutgoingCall {
     const known = this.#early.get(tag);
     if (known) return known;
     // A branch that answers is taken, however many others ring.
-    if (response.status < 200 && this.#early.size >= maxEarlyDialogs) return undefined;
+    if (response.status < 200 && this.#early.size >= limits.branches.value) return undefined;
     const dialog = Dialog.fromResponse(transaction.request, response, flow);
     const early = { session: new CallSession(this.#endpoint, dialog, true), reliableSequence: 0 };
     early.session.notePeer(response);
@@ -226,9 +223,9 @@ export class OutgoingCall {
 
   /** Whether a refusal says how the next INVITE may be accepted. */
   #tryAgain(response: SipResponse): boolean {
-    if (this.#attempts >= maxAttempts) return false;
+    if (this.#attempts >= limits.attempts.value) return false;
     if (response.status === 422) {
-      const minS = parseNumber(response.headers.get('Min-SE') ?? '', maxSessionS);
+      const minS = parseNumber(response.headers.get('Min-SE') ?? '', limits.sessionS.value);
       if (minS === undefined || minS <= this.#sessionS) return false;
       this.#sessionS = minS;
       this.#minS = minS;

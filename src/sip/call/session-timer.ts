@@ -1,3 +1,4 @@
+import { limits } from '../limits.js';
 import {
   Headers,
   hasOption,
@@ -7,11 +8,8 @@ import {
   type SipResponse,
 } from '../message/index.js';
 
-/** The shortest interval that we accept (RFC 4028, section 5), and what we ask for ourselves. */
-export const minSessionS = 90;
+/** What we ask for ourselves. */
 export const defaultSessionS = 1_800;
-/** The longest that a peer may ask for. */
-export const maxSessionS = 86_400;
 
 export interface SessionInterval {
   intervalS: number;
@@ -41,7 +39,7 @@ export function acceptInterval(request: SipRequest): SessionInterval | undefined
   const asked = sessionExpiresOf(request);
   const supports = hasOption(request, 'Supported', 'timer') || hasOption(request, 'Require', 'timer');
   if (!asked && !supports) return undefined;
-  const leastS = parseNumber(request.headers.get('Min-SE') ?? '', maxSessionS) ?? 0;
+  const leastS = parseNumber(request.headers.get('Min-SE') ?? '', limits.sessionS.value) ?? 0;
   const intervalS = Math.max(asked?.intervalS ?? defaultSessionS, leastS);
   const peerRefreshes = supports && asked?.refresher !== 'uas';
   return { intervalS, refresher: peerRefreshes ? 'peer' : 'us' };

@@ -10,10 +10,10 @@ import {
   traceTimeline,
 } from '../../timeline/index.js';
 import type { TracedMessage } from '../call/index.js';
+import { limits } from '../limits.js';
 import { formatHostPort } from '../message/index.js';
 
 const log = createLogger('sip/call');
-const maxMessages = 200;
 
 /** One message of a call's ladder. */
 export interface LadderMessage {
@@ -83,7 +83,7 @@ export class CallLog {
   }
 
   note({ direction, message, flow }: TracedMessage): void {
-    if (this.ladder.length >= maxMessages) return;
+    if (this.ladder.length >= limits.callMessages.value) return;
     const summary =
       message.kind === 'request'
         ? message.method

@@ -10,9 +10,8 @@ import {
 } from '@livekit/protocol';
 import { describeError, OffhookError } from '../../errors/index.js';
 import { newSid } from '../../server/index.js';
+import { limits } from '../limits.js';
 import { findRuleConflict, findTrunkConflict, ruleProblem } from './dispatch.js';
-
-const maxEntries = 1_000;
 
 /** A login at a provider that calls come from. */
 export interface ProviderRegistration {
@@ -176,8 +175,9 @@ export class SipDirectory {
   }
 
   #store<Entry>(table: Map<string, Entry>, id: string, entry: Entry, name: (entry: Entry) => void): Entry {
-    if (table.size >= maxEntries) {
-      throw new DirectoryError('resource_exhausted', `there are ${maxEntries} of these already`);
+    const { value } = limits.trunksAndRules;
+    if (table.size >= value) {
+      throw new DirectoryError('resource_exhausted', `there are ${value} of these already`);
     }
     name(entry);
     table.set(id, entry);

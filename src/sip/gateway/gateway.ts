@@ -10,6 +10,7 @@ import { describeError, OffhookError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
 import { Authenticator, Registrar } from '../auth/index.js';
 import { type ServedRequest, SipEndpoint } from '../call/index.js';
+import { limits } from '../limits.js';
 import type { PortRange } from '../media/index.js';
 import { Headers, newTag, responseTo, type SipRequest, userOf } from '../message/index.js';
 import { isLoopback } from '../transport/index.js';
@@ -61,7 +62,11 @@ export interface SipGatewayOptions {
 
 /** The room prefix of calls that no rule was made for. */
 const defaultRoomPrefix = 'call';
-const defaultJoins: JoinQueueLimits = { atOnce: 8, waiting: 200, waitMs: 2_000 };
+const defaultJoins: JoinQueueLimits = {
+  atOnce: limits.joinsAtOnce.value,
+  waiting: limits.waitingJoins.value,
+  waitMs: limits.joinWaitMs.value,
+};
 /** After which a caller, or the trunk, may try again. */
 const retryAfterSeconds = '10';
 const busy = 'calls come faster than they can be brought into rooms';
@@ -98,7 +103,7 @@ export class SipGateway {
       mediaAddress: options.host ?? '127.0.0.1',
       mediaPorts: options.mediaPorts,
       earlyMedia: options.earlyMedia ?? false,
-      maxOutboundCalls: options.maxOutboundCalls ?? 100,
+      maxOutboundCalls: options.maxOutboundCalls ?? limits.outboundCalls.value,
       allowedDestinations: options.allowedDestinations ?? [],
       calls: new Map(),
       trace: (callId, callLog) => this.#traced.set(callId, callLog),
@@ -245,7 +250,7 @@ export class SipGateway {
     const refuse = (status: number, headers = new Headers()) =>
       this.#context.endpoint.refuse(transaction, responseTo(request, status, { toTag: newTag(), headers }));
     const { address } = flow.remote;
-    if (!this.#context.guard.admitCall(address) || this.calls.size >= (this.#options.maxCalls ?? 1_000)) {
+    if (!this.#context.guard.admitCall(address) || this.calls.size >= (this.#options.maxCalls ?? limits.calls.value)) {
       refuse(503, Headers.of({ 'Retry-After': retryAfterSeconds }));
       return;
     }

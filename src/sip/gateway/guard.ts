@@ -1,4 +1,5 @@
 import { createLogger } from '../../logging/index.js';
+import { limits } from '../limits.js';
 import type { SipRequest } from '../message/index.js';
 import type { Flow } from '../transport/index.js';
 
@@ -16,15 +17,12 @@ export interface GuardLimits {
 }
 
 export const defaultGuardLimits: GuardLimits = {
-  messages: { perSecond: 200, burst: 1_000 },
-  calls: { perSecond: 30, burst: 200 },
-  wrongCredentials: 8,
+  messages: { perSecond: limits.messagesPerSecond.value, burst: limits.messageBurst.value },
+  calls: { perSecond: limits.callsPerSecond.value, burst: limits.callBurst.value },
+  wrongCredentials: limits.wrongCredentials.value,
   blockMs: 60_000,
 };
 
-const maxBlockMs = 3_600_000;
-/** Addresses that something is remembered of; the one that was heard longest ago is forgotten first. */
-const maxAddresses = 10_000;
 /** Programs that only ever look for open systems. */
 const scanners =
   /friendly-?scanner|sip-?vicious|sundayddr|sipcli|sip-?scan|iwar|vaxsip|sipsak|csipsimple.*scan|pplsip|smap\b|enumiax|gulp\b|nmap/i;
@@ -64,9 +62,9 @@ export class SipGuard {
   readonly #nowMs: () => number;
   readonly #addresses = new Map<string, Known>();
 
-  constructor(nowMs: () => number, limits: Partial<GuardLimits> = {}) {
+  constructor(nowMs: () => number, changed: Partial<GuardLimits> = {}) {
     this.#nowMs = nowMs;
-    this.#limits = { ...defaultGuardLimits, ...limits };
+    this.#limits = { ...defaultGuardLimits, ...changed };
   }
 
   get knownAddresses(): number {
@@ -109,7 +107,7 @@ export class SipGuard {
   }
 
   #block(known: Known, address: string): void {
-    const blockMs = Math.min(maxBlockMs, this.#limits.blockMs * 2 ** known.blocks);
+    const blockMs = Math.min(limits.blockMs.value, this.#limits.blockMs * 2 ** known.blocks);
     known.blocks++;
     known.wrong = 0;
     known.blockedUntilMs = this.#nowMs() + blockMs;
@@ -127,7 +125,7 @@ export class SipGuard {
     };
     this.#addresses.delete(address);
     this.#addresses.set(address, known);
-    if (this.#addresses.size > maxAddresses) this.#addresses.delete(this.#addresses.keys().next().value!);
+    if (this.#addresses.size > limits.addresses.value) this.#addresses.delete(this.#addresses.keys().next().value!);
     return known;
   }
 }

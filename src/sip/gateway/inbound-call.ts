@@ -3,6 +3,7 @@ import { describeError } from '../../errors/index.js';
 import { timerMs } from '../../limits.js';
 import { newSid } from '../../server/index.js';
 import { IncomingCall, type ServedRequest, sdpType } from '../call/index.js';
+import { limits } from '../limits.js';
 import { type MediaEncryption, playTone } from '../media/index.js';
 import { Headers, isSipUri, mediaTypeOf, type SipRequest, tagOf, userOf } from '../message/index.js';
 import { attributesToHeaders, Bridge, headersToAttributes } from './bridge.js';
@@ -11,8 +12,6 @@ import type { GatewayCall, GatewayContext, TransferOutcome, TransferRequest } fr
 import { type CallFacts, type Dispatched, type DispatchResult, dispatch } from './dispatch.js';
 import { RoomLeg } from './room-leg.js';
 
-const maxPinDigits = 16;
-const maxPinAttempts = 3;
 /** A refusal that is heard, before the call is hung up. */
 const refusalMs = 900;
 
@@ -281,7 +280,7 @@ export class InboundCall implements GatewayCall {
       }
       this.#log.logger.info(`call ${this.callId}: a wrong PIN`);
       bridge.media.playTone(playTone.refusal);
-      if (attempt === maxPinAttempts) break;
+      if (attempt === limits.pinAttempts.value) break;
       await new Promise((resolve) => setTimeout(resolve, refusalMs));
     }
     if (this.#finished) return;
@@ -308,7 +307,7 @@ export class InboundCall implements GatewayCall {
         timer = wait();
         if (digit === '#') settle(pin);
         else pin += digit;
-        if (pin.length > maxPinDigits) settle(pin);
+        if (pin.length > limits.pinDigits.value) settle(pin);
       };
     });
   }

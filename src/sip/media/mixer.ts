@@ -1,5 +1,4 @@
-/** More than this of one speaker waits for nothing: its clock is ahead of ours. */
-const maxWaitingMs = 60;
+import { limits } from '../limits.js';
 
 /** One voice of the mix. */
 export interface MixerInput {
@@ -33,7 +32,7 @@ export class Mixer {
       // The samples are the giver's own only during the call.
       push: (samples) => {
         queue.push(samples.slice());
-        if (queue.length > maxWaitingMs / 10) queue.shift();
+        if (queue.length > limits.waitingVoiceMs.value / 10) queue.shift();
       },
       close: () => this.#inputs.delete(queue),
     };

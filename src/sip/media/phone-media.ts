@@ -331,7 +331,7 @@ export class PhoneMedia {
     }
     this.#follow(from);
     if (rtp.payloadType === dtmfPayloadType) {
-      const digit = this.#dtmfReceiver.receive(rtp.payload, rtp.timestamp);
+      const digit = this.#dtmfReceiver.receive(rtp.payload, rtp.timestamp, rtp.ssrc);
       if (digit) this.#options.onDtmf(digit);
       return;
     }

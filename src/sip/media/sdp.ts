@@ -1,4 +1,5 @@
 import { isIP, isIPv6 } from 'node:net';
+import { limits } from '../limits.js';
 
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 
@@ -46,9 +47,6 @@ export interface SdpSession {
   media: SdpMedia[];
 }
 
-const maxLines = 500;
-const maxMedia = 16;
-const maxFormats = 64;
 
 /** Formats whose number alone says what they are (RFC 3551, table 4). */
 const staticFormats: Record<number, Omit<SdpFormat, 'payloadType' | 'parameters'>> = {
@@ -65,7 +63,7 @@ const directions: readonly string[] = ['sendrecv', 'sendonly', 'recvonly', 'inac
 /** Parses a session description (RFC 8866) as far as a call needs it; undefined when it is none. */
 export function parseSdp(text: string): SdpSession | undefined {
   const lines = text.split(/\r?\n/).filter((line) => line !== '');
-  if (lines[0] !== 'v=0' || lines.length > maxLines) return undefined;
+  if (lines[0] !== 'v=0' || lines.length > limits.descriptionLines.value) return undefined;
   const session: SdpSession = { origin: { sessionId: '0', version: '0' }, media: [] };
   const shared = { address: undefined as string | undefined, direction: 'sendrecv' as Direction };
   for (const line of lines.slice(1)) {
@@ -84,7 +82,7 @@ export function parseSdp(text: string): SdpSession | undefined {
         break;
       case 'm': {
         const opened = parseMediaLine(value, shared);
-        if (!opened || session.media.length >= maxMedia) return undefined;
+        if (!opened || session.media.length >= limits.descriptionSections.value) return undefined;
         session.media.push(opened);
         break;
       }
@@ -113,7 +111,7 @@ function parseMediaLine(
     /^([a-z0-9-]+) (\d{1,5})(?:\/\d+)? (\S+) (.+)$/i.exec(value) ?? [];
   const port = Number(portText);
   if (type === undefined || port > 65_535) return undefined;
-  const formatList = list!.trim().split(/\s+/).slice(0, maxFormats);
+  const formatList = list!.trim().split(/\s+/).slice(0, limits.formatsPerSection.value);
   const formats: SdpFormat[] = [];
   for (const format of formatList) {
     const payloadType = Number(format);
@@ -174,7 +172,7 @@ function applyRtcp(media: SdpMedia, value: string): void {
 function applyCrypto(media: SdpMedia, value: string): void {
   const [, tag, suite, keyParams, sessionParams] =
     /^(\d{1,9})\s+(\S+)\s+(inline:\S+)\s*(.*)$/i.exec(value) ?? [];
-  if (tag === undefined || media.crypto.length >= maxMedia) return;
+  if (tag === undefined || media.crypto.length >= limits.descriptionSections.value) return;
   media.crypto.push({
     tag: Number(tag),
     suite: suite!,

@@ -1,3 +1,5 @@
+import { limits } from '../limits.js';
+
 /** Digits by event code (RFC 4733, section 3.2). */
 const digits = '0123456789*#ABCD';
 /** How long a key is held when we press it, and the pause after it. */
@@ -25,10 +27,14 @@ export function codeOfDigit(digit: string): number | undefined {
 /** Reads telephone events (RFC 4733), each of which comes in many packets, as one digit. */
 export class DtmfReceiver {
   #lastTimestamp: number | undefined;
+  #ssrc: number | undefined;
 
   /** @returns the digit when the packet is the first that came of its event, which survives the loss of any others */
-  receive(payload: Uint8Array, timestamp: number): DtmfDigit | undefined {
+  receive(payload: Uint8Array, timestamp: number, ssrc: number): DtmfDigit | undefined {
     if (payload.length < 4) return undefined;
+    // Another source has timestamps of its own.
+    if (ssrc !== this.#ssrc) this.#lastTimestamp = undefined;
+    this.#ssrc = ssrc;
     const code = payload[0]!;
     const digit = digitOfCode(code);
     if (digit === undefined || timestamp === this.#lastTimestamp) return undefined;
@@ -62,7 +68,8 @@ export class DtmfSender {
 
   /** Digits to play; `w` waits half a second (as LiveKit's `dtmf`). Other characters are left out. */
   press(text: string): void {
-    for (const character of text.slice(0, 256)) {
+    for (const character of text) {
+      if (this.#queue.length >= limits.waitingKeys.value) return;
       const code = codeOfDigit(character);
       if (code !== undefined) this.#queue.push({ code });
       else if (character.toLowerCase() === 'w') this.#queue.push({ waitMs: 500 });

@@ -1,3 +1,5 @@
+import { limits } from '../limits.js';
+
 /** The two frequencies of each key (ITU-T Q.23), in Hz. */
 const rows = [697, 770, 852, 941];
 const columns = [1_209, 1_336, 1_477, 1_633];
@@ -44,7 +46,7 @@ export const playTone = {
   /** Keys as sound, for a peer that does not know telephone events; `w` waits half a second. */
   digits: (text: string, sampleRate: number): Int16Array =>
     join(
-      [...text.toUpperCase().slice(0, 256)].flatMap((key) => {
+      [...text.toUpperCase().slice(0, limits.waitingKeys.value)].flatMap((key) => {
         if (key === 'W') return [silence(500, sampleRate)];
         const row = keypad.findIndex((keys) => keys.includes(key));
         if (row < 0) return [];

@@ -1,6 +1,7 @@
 import { OffhookError } from '../../errors/index.js';
+import { limits } from '../limits.js';
 import { parseNumber } from './headers.js';
-import { findBody, messageLimits } from './parse.js';
+import { findBody } from './parse.js';
 
 /** What a stream holds next: a whole message, or a keep-alive (RFC 5626, section 3.5.1). */
 export type StreamUnit = { kind: 'message'; bytes: Buffer } | { kind: 'ping' } | { kind: 'pong' };
@@ -27,13 +28,13 @@ export class StreamFraming {
     if (this.#waiting[0] === 0x0d || this.#waiting[0] === 0x0a) return this.#keepAlive();
     const found = findBody(this.#waiting);
     if (!found) {
-      if (this.#waiting.length > messageLimits.headBytes) throw lost('headers that do not end');
+      if (this.#waiting.length > limits.headBytes.value) throw lost('headers that do not end');
       return undefined;
     }
-    if (found.headEnd > messageLimits.headBytes) throw lost('headers that are too long');
+    if (found.headEnd > limits.headBytes.value) throw lost('headers that are too long');
     const head = this.#waiting.toString('latin1', 0, found.headEnd);
     const [, text] = contentLength.exec(head) ?? [];
-    const length = text === undefined ? 0 : parseNumber(text, messageLimits.bodyBytes);
+    const length = text === undefined ? 0 : parseNumber(text, limits.bodyBytes.value);
     if (length === undefined) throw lost(`a message with Content-Length "${text}"`);
     if (this.#waiting.length < found.bodyStart + length) return undefined;
     const bytes = this.#waiting.subarray(0, found.bodyStart + length);

@@ -28,7 +28,7 @@ export {
   type SipResponse,
   serializeMessage,
 } from './message.js';
-export { messageLimits, type ParseResult, parseMessage } from './parse.js';
+export { type ParseResult, parseMessage } from './parse.js';
 export {
   escapeUser,
   formatHostPort,

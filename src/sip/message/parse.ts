@@ -1,3 +1,4 @@
+import { limits } from '../limits.js';
 import { splitList } from './cursor.js';
 import {
   type CSeq,
@@ -10,15 +11,6 @@ import {
 } from './headers.js';
 import { Headers, nameAddrs, type SipMessage, type SipRequest } from './message.js';
 import { isSipUri, parseUri } from './uri.js';
-
-/** What a message may cost at most before it is refused. */
-export const messageLimits = {
-  /** Bytes of start line and headers. */
-  headBytes: 32_768,
-  bodyBytes: 65_536,
-  headers: 256,
-  vias: 70,
-} as const;
 
 /**
  * What became of some bytes: a message; or a request that cannot be accepted, with what is needed to say so; or
@@ -82,8 +74,8 @@ function readHead(text: string): Head {
   const fields = new Map<string, string[]>();
   const headers = new Headers();
   let malformed: string | undefined;
-  if (unfolded.length > messageLimits.headers) malformed = `more than ${messageLimits.headers} headers`;
-  for (const line of unfolded.slice(0, messageLimits.headers)) {
+  if (unfolded.length > limits.headers.value) malformed = `more than ${limits.headers.value} headers`;
+  for (const line of unfolded.slice(0, limits.headers.value)) {
     const colon = line.indexOf(':');
     const written = line.slice(0, Math.max(0, colon)).trimEnd();
     if (!namePattern.test(written)) {
@@ -117,7 +109,7 @@ function single(fields: Map<string, string[]>, name: string): string | undefined
 
 function readVias(fields: Map<string, string[]>): Via[] | undefined {
   const parts = (fields.get('via') ?? []).flatMap(splitList);
-  if (parts.length === 0 || parts.length > messageLimits.vias) return undefined;
+  if (parts.length === 0 || parts.length > limits.vias.value) return undefined;
   const vias = parts.map(parseVia);
   return vias.includes(undefined) ? undefined : (vias as Via[]);
 }
@@ -144,7 +136,7 @@ function readIdentity(fields: Map<string, string[]>): Identity | string {
  */
 export function parseMessage(bytes: Buffer): ParseResult {
   const found = findBody(bytes) ?? { headEnd: bytes.length, bodyStart: bytes.length };
-  if (found.headEnd > messageLimits.headBytes) return { kind: 'unusable', why: 'the headers are too long' };
+  if (found.headEnd > limits.headBytes.value) return { kind: 'unusable', why: 'the headers are too long' };
   const head = readHead(bytes.toString('utf8', 0, found.headEnd));
   if (/^SIP\//i.test(head.startLine)) return parseResponse(head, bytes.subarray(found.bodyStart));
   return parseRequest(head, bytes.subarray(found.bodyStart));
@@ -206,8 +198,8 @@ function checkValues({ fields, headers }: Head): string | undefined {
 /** The body, or what is wrong with its length. */
 function readBody(fields: Map<string, string[]>, rest: Buffer): Buffer | string {
   const lengths = fields.get('content-length') ?? [];
-  if (lengths.length === 0) return rest.length > messageLimits.bodyBytes ? 'The body is too long' : rest;
-  const length = parseNumber(lengths[0]!, messageLimits.bodyBytes);
+  if (lengths.length === 0) return rest.length > limits.bodyBytes.value ? 'The body is too long' : rest;
+  const length = parseNumber(lengths[0]!, limits.bodyBytes.value);
   if (lengths.length > 1 || length === undefined) return 'Malformed Content-Length';
   if (length > rest.length) return 'Content-Length is longer than the message';
   return length === 0 ? emptyBody : rest.subarray(0, length);

@@ -1,4 +1,4 @@
 export { type ClientTransaction, cancelOf, describeRequest } from './client-transaction.js';
 export type { ServerTransaction } from './server-transaction.js';
 export { Retransmission, timers } from './timers.js';
-export { maxTransactions, Transactions } from './transactions.js';
+export { Transactions } from './transactions.js';

@@ -1,12 +1,10 @@
 import type { Clock } from '../../audio/index.js';
+import { limits } from '../limits.js';
 import { branchCookie, formatHostPort, type SipRequest, type SipResponse, tagOf } from '../message/index.js';
 import { ClientTransaction, type ClientTransactionOptions } from './client-transaction.js';
 import { ServerTransaction, type ServerTransactionOptions } from './server-transaction.js';
 
 type Timed = ClientTransaction | ServerTransaction;
-
-/** More than this many at once are refused: 32 s of 600 requests a second. */
-export const maxTransactions = 20_000;
 
 /** All transactions that are under way, by what their messages have in common, with a timer each. */
 export class Transactions {
@@ -25,7 +23,7 @@ export class Transactions {
   }
 
   get isFull(): boolean {
-    return this.size >= maxTransactions;
+    return this.size >= limits.transactions.value;
   }
 
   /** Sends a request and follows it until it is answered. */

@@ -2,11 +2,11 @@ import dns, { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { withDeadline } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
+import { limits } from '../limits.js';
 import type { SipUri } from '../message/index.js';
 import type { SipProtocol, SipTarget } from './flow.js';
 
 const dnsTimeoutMs = 3_000;
-const maxTargets = 8;
 const defaultPort: Record<SipProtocol, number> = { udp: 5060, tcp: 5060, tls: 5061 };
 
 /** The protocol that a URI names, or the usual one. */
@@ -47,17 +47,17 @@ export async function resolveTarget(uri: SipUri, chosen?: SipProtocol): Promise<
         // The heaviest first, not by lot: credentials that one server asked for come back to it.
         services.sort((a, b) => a.priority - b.priority || b.weight - a.weight);
         const found: SipTarget[] = [];
-        for (const service of services.slice(0, maxTargets)) {
+        for (const service of services.slice(0, limits.targets.value)) {
           for (const address of await addressesOf(service.name))
             found.push(target(address, service.port, protocol));
         }
-        if (found.length > 0) return found.slice(0, maxTargets);
+        if (found.length > 0) return found.slice(0, limits.targets.value);
       }
       const addresses = await addressesOf(host);
       if (addresses.length === 0) {
         throw new OffhookError('OFFHOOK_UNREACHABLE', `${host} has no address`, { stage: 'dns', host });
       }
-      return addresses.slice(0, maxTargets).map((address) => target(address, port));
+      return addresses.slice(0, limits.targets.value).map((address) => target(address, port));
     },
   );
 }

@@ -2,19 +2,13 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { describeError, OffhookError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
+import { limits } from '../limits.js';
 import { StreamFraming } from '../message/index.js';
 import { type Flow, plainAddress, type SipAddress, type SipTarget } from './flow.js';
 import { cannotListen } from './udp.js';
 
 const log = createLogger('sip/stream');
-const maxConnections = 1_000;
-const maxConnectionsPerAddress = 50;
-/** A connection over which nothing comes is closed, so that peers which vanished do not add up. */
-const idleTimeoutMs = 15 * 60_000;
-const firstMessageMs = 10_000;
 const connectTimeoutMs = 5_000;
-/** A peer that does not read is cut off rather than remembered. */
-const maxUnsentBytes = 1024 * 1024;
 const pong = Buffer.from('\r\n');
 
 export interface StreamListenerOptions {
@@ -123,14 +117,14 @@ export class StreamListener {
   #accept(socket: Socket): void {
     const address = plainAddress(socket.remoteAddress ?? '');
     const fromThere = [...this.#connections.values()].filter(({ remote }) => remote.address === address);
-    if (this.#connections.size >= maxConnections || fromThere.length >= maxConnectionsPerAddress) {
+    if (this.#connections.size >= limits.connections.value || fromThere.length >= limits.connectionsPerAddress.value) {
       socket.on('error', () => {});
       socket.destroy();
       return;
     }
     const flow = this.#adopt(socket, { address, port: socket.remotePort ?? 0 });
-    socket.setTimeout(firstMessageMs);
-    socket.once('data', () => socket.setTimeout(idleTimeoutMs));
+    socket.setTimeout(limits.firstMessageMs.value);
+    socket.once('data', () => socket.setTimeout(limits.idleMs.value));
     log.debug(`${flow.protocol} connection from ${address}:${flow.remote.port}`);
   }
 
@@ -139,7 +133,7 @@ export class StreamListener {
     this.#connections.set(socket, flow);
     const framing = new StreamFraming();
     socket.setNoDelay(true);
-    socket.setTimeout(idleTimeoutMs, () => socket.destroy());
+    socket.setTimeout(limits.idleMs.value, () => socket.destroy());
     socket.on('data', (chunk) => {
       try {
         for (const unit of framing.push(chunk)) {
@@ -183,7 +177,7 @@ class StreamFlow implements Flow {
 
   send(bytes: Buffer): void {
     if (!this.isOpen) return;
-    if (this.#socket.writableLength > maxUnsentBytes) this.#socket.destroy();
+    if (this.#socket.writableLength > limits.unsentBytes.value) this.#socket.destroy();
     else this.#socket.write(bytes);
   }
 }

@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { OffhookError } from '../../errors/index.js';
 import { localAddressTowards } from '../../transport/index.js';
+import { limits } from '../limits.js';
 import type { Flow, SipAddress, SipProtocol, SipTarget } from './flow.js';
 import { StreamListener } from './streams.js';
 import { UdpListener } from './udp.js';
@@ -129,7 +130,7 @@ export class Transports {
     const { host, externalAddress } = this.#options;
     const listensOnAll = host === '0.0.0.0' || host === '::';
     if (!listensOnAll || externalAddress !== undefined || this.#localAddresses.has(address)) return;
-    if (this.#localAddresses.size > 1_000) this.#localAddresses.clear();
+    if (this.#localAddresses.size >= limits.localAddresses.value) this.#localAddresses.clear();
     const loopback = isIPv6(address) ? '::1' : '127.0.0.1';
     this.#localAddresses.set(address, localAddressTowards({ address, port }) ?? loopback);
   }
