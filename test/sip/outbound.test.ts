@@ -50,6 +50,7 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
     await agent.speak(1_000);
   });
   afterEach(async () => {
+    vi.restoreAllMocks();
     for (const call of [...house.gateway.calls.values()]) call.end('test is over');
     await house.quiet();
     phone.reset();
@@ -201,7 +202,7 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
     });
     let isPublishing = false;
     const { publish: publishAtOnce } = RoomLeg.prototype;
-    const slow = vi.spyOn(RoomLeg.prototype, 'publish').mockImplementation(async function (
+    vi.spyOn(RoomLeg.prototype, 'publish').mockImplementation(async function (
       this: RoomLeg,
       sampleRate,
     ) {
@@ -220,7 +221,6 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
     publish();
     await answered;
     expect(await tracks()).toBe(1);
-    slow.mockRestore();
   });
 
   test.each([

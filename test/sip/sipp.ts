@@ -11,22 +11,22 @@ export interface SippResult {
 }
 
 /**
- * Plays a scenario of test/sip/scenarios against a gateway.
+ * Plays a scenario of test/sip/scenarios against a gateway; a call of `call` lasts for `holdMs`.
  *
  * @returns its exit status: 0 when every call went as the scenario has it
  */
 export async function playSipp(
   scenario: string,
   gateway: { port: number },
-  options: { calls?: number; rate?: number; extra?: string[] } = {},
+  options: { calls?: number; rate?: number; holdMs?: number; extra?: string[] } = {},
 ): Promise<SippResult> {
-  const { calls = 1, rate = 10, extra = [] } = options;
+  const { calls = 1, rate = 10, holdMs = 600, extra = [] } = options;
   const folder = mkdtempSync(join(tmpdir(), 'offhook-sipp-'));
   const file = fileURLToPath(new URL(`scenarios/${scenario}.xml`, import.meta.url));
   const args = [
     ...['-sf', file, `127.0.0.1:${gateway.port}`, '-i', '127.0.0.1', '-p', '0', '-mi', '127.0.0.1'],
     ...['-m', String(calls), '-r', String(rate), '-l', String(calls), '-nostdin', '-trace_err'],
-    ...['-timeout', '90', '-timeout_error', '-recv_timeout', '30000', ...extra],
+    ...['-timeout', '90', '-timeout_error', '-recv_timeout', '30000', '-d', String(holdMs), ...extra],
   ];
   const child = spawn('sipp', args, { cwd: folder, stdio: ['ignore', 'ignore', 'ignore'] });
   const status = await new Promise<number | null>((resolve) => child.once('exit', resolve));
