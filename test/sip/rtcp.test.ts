@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { buildSenderReport, isRtcp, type RtcpPacket, toNtp } from '../../src/rtp/index.js';
+import { buildReceiverReport, buildSenderReport, isRtcp, type RtcpPacket, toNtp } from '../../src/rtp/index.js';
 import { GatewayHouse } from './gateway-house.js';
 import { RawPeer, requestOf } from './raw-peer.js';
 import { RtpPeer } from './rtp-peer.js';
@@ -107,6 +107,18 @@ describe('reports about the media of a call', () => {
     expect(roundTripMs).toBeGreaterThan(-1);
     expect(roundTripMs).toBeLessThan(500);
     for (const { packet } of media.receivedRtcp) expect(packet.includes('offhook')).toBe(true);
+  });
+
+  test('go to where the telephone’s own come from, which behind a NAT is not what it offered', async () => {
+    const elsewhere = await RtpPeer.open();
+    try {
+      await talk('behind a NAT', [`a=rtcp:${elsewhere.port + 1}`]);
+      media.sayRtcp(buildReceiverReport(media.ssrc, 'phone', []));
+      media.keepSaying(() => silence);
+      await until(() => of<ReceiverReport>('receiverReport').length > 0, 'a report has come');
+    } finally {
+      elsewhere.close();
+    }
   });
 
   test('come on the port of the media where that was offered', async () => {

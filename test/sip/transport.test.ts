@@ -1,10 +1,11 @@
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { SipEndpoint } from '../../src/sip/call/index.js';
 import { ProviderLogin } from '../../src/sip/gateway/provider-login.js';
 import {
   Headers,
   newTag,
+  parseMessage,
   parseNameAddr,
   parseUri,
   responseTo,
@@ -95,6 +96,63 @@ describe('over TCP', () => {
     oneMore.on('error', () => {});
     await until(() => oneMore.destroyed, 'the next one is closed');
     expect(sockets.filter(({ destroyed }) => destroyed)).toEqual([]);
+  });
+});
+
+describe('a request over TCP', () => {
+  const invite = (port: number): SipRequest => {
+    const uri = parseUri(`sip:b@127.0.0.1:${port}`) as SipUri;
+    return {
+      ...{ kind: 'request', method: 'INVITE', uri, vias: [], body: Buffer.alloc(0), headers: new Headers() },
+      ...{ from: parseNameAddr('<sip:a@127.0.0.1>;tag=1')!, to: { uri, params: new Map() } },
+      ...{ callId: newTag(), cseq: { sequence: 1, method: 'INVITE' } },
+    };
+  };
+
+  /** A server that says what a test wants to the first request of each connection, and closes it. */
+  async function openServer(says: (request: SipRequest) => Buffer | undefined): Promise<number> {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (bytes) => {
+        const parsed = parseMessage(bytes);
+        if (parsed.kind !== 'message' || parsed.message.kind !== 'request') return;
+        socket.end(says(parsed.message));
+      });
+    });
+    closing.push(() => server.close());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return (server.address() as AddressInfo).port;
+  }
+
+  const send = async (port: number) => {
+    const endpoint = await openEndpoint({ clock: new ManualClock() });
+    const outcome: { statuses: number[]; failed?: string } = { statuses: [] };
+    let isClosed = false;
+    endpoint.onFlowClosed = () => {
+      isClosed = true;
+    };
+    const request = invite(port);
+    void endpoint.requestTo(request.uri as SipUri, 'tcp', () => request, {
+      onResponse: ({ status }) => outcome.statuses.push(status),
+      onFailed: (why) => {
+        outcome.failed = why;
+      },
+    });
+    await until(() => isClosed, 'the connection has ended');
+    return { endpoint, outcome };
+  };
+
+  test('fails at once when its connection ends before anything came', async () => {
+    const { outcome, endpoint } = await send(await openServer(() => undefined));
+    expect(outcome).toEqual({ statuses: [], failed: 'the connection has ended' });
+    expect(endpoint.transactions.size).toBe(0);
+  });
+
+  test('waits for its answer by another connection once it rings', async () => {
+    const rings = (request: SipRequest) => serializeMessage(responseTo(request, 180, { toTag: 'b' }));
+    const { outcome, endpoint } = await send(await openServer(rings));
+    expect(outcome).toEqual({ statuses: [180] });
+    expect(endpoint.transactions.size).toBe(1);
   });
 });
 

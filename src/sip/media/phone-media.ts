@@ -342,7 +342,8 @@ export class PhoneMedia {
     if (!this.#media || this.#closed || !this.#isFromPeer(from)) return;
     const plain = this.#srtp ? this.#srtp.unprotectRtcp(packet) : packet;
     if (!plain || !isRtcp(plain)) return;
-    if (from.address !== this.#remoteRtcp?.address) this.#remoteRtcp = { ...from };
+    const remote = this.#remoteRtcp;
+    if (from.address !== remote?.address || from.port !== remote.port) this.#remoteRtcp = { ...from };
     this.#receiver?.handlePacket(plain);
     this.#sender?.handleRtcp(plain);
   }
