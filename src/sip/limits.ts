@@ -6,7 +6,8 @@ export const limits = {
     value: 32_768,
     unit: 'bytes',
     source: 'ours: several times the longest message of RFC 4475',
-    effect: 'A message with a longer start line and headers is dropped; over TCP and TLS the connection is closed.',
+    effect:
+      'A message with a longer start line and headers is dropped; over TCP and TLS the connection is closed.',
   },
   bodyBytes: {
     value: 65_536,
@@ -138,7 +139,8 @@ export const limits = {
     value: 10_000,
     unit: 'count',
     source: 'ours: five minutes, for which a nonce holds, of 30 logins a second',
-    effect: 'The nonce that was used longest ago is forgotten, so that its credentials could be used once more.',
+    effect:
+      'The nonce that was used longest ago is forgotten, so that its credentials could be used once more.',
   },
   users: {
     value: 1_000,

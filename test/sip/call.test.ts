@@ -62,24 +62,68 @@ describe('a call that goes out', () => {
   });
 
   test.each<[string, [tag: string, sequence: number][], string[]]>([
-    ['in their order', [['a', 7], ['a', 8]], ['a 7', 'a 8']],
-    ['once, however often they are repeated', [['a', 7], ['a', 7], ['a', 8], ['a', 7]], ['a 7', 'a 8']],
-    ['not before the one before it', [['a', 7], ['a', 9], ['a', 8], ['a', 9]], ['a 7', 'a 8', 'a 9']],
-    ['of each branch by itself', [['a', 7], ['b', 3], ['a', 8], ['b', 4]], ['a 7', 'b 3', 'a 8', 'b 4']],
-    ['not without a number', [['a', 0], ['a', 1]], ['a 1']],
-  ])('acknowledges what the peer wants acknowledged before the answer %s', async (_how, responses, pracks) => {
-    const { outcome } = house.dial();
-    await until(() => sent('INVITE').length > 0, 'the INVITE has come');
-    for (const [i, [tag, sequence]] of responses.entries()) {
-      house.answer(180, tag, { Require: '100rel', RSeq: String(sequence) });
-      await until(() => outcome.rings === i + 1, 'the response has come');
-    }
-    house.answer(200, 'a');
-    await until(() => sent('ACK').length > 0, 'the answer is acknowledged');
-    const said = sent('PRACK').map(({ to, headers }) => `${to.params.get('tag')} ${headers.get('RAck')}`);
-    const { sequence } = sent('INVITE')[0]!.cseq;
-    expect([...new Set(said)]).toEqual(pracks.map((prack) => `${prack} ${sequence} INVITE`));
-  });
+    [
+      'in their order',
+      [
+        ['a', 7],
+        ['a', 8],
+      ],
+      ['a 7', 'a 8'],
+    ],
+    [
+      'once, however often they are repeated',
+      [
+        ['a', 7],
+        ['a', 7],
+        ['a', 8],
+        ['a', 7],
+      ],
+      ['a 7', 'a 8'],
+    ],
+    [
+      'not before the one before it',
+      [
+        ['a', 7],
+        ['a', 9],
+        ['a', 8],
+        ['a', 9],
+      ],
+      ['a 7', 'a 8', 'a 9'],
+    ],
+    [
+      'of each branch by itself',
+      [
+        ['a', 7],
+        ['b', 3],
+        ['a', 8],
+        ['b', 4],
+      ],
+      ['a 7', 'b 3', 'a 8', 'b 4'],
+    ],
+    [
+      'not without a number',
+      [
+        ['a', 0],
+        ['a', 1],
+      ],
+      ['a 1'],
+    ],
+  ])(
+    'acknowledges what the peer wants acknowledged before the answer %s',
+    async (_how, responses, pracks) => {
+      const { outcome } = house.dial();
+      await until(() => sent('INVITE').length > 0, 'the INVITE has come');
+      for (const [i, [tag, sequence]] of responses.entries()) {
+        house.answer(180, tag, { Require: '100rel', RSeq: String(sequence) });
+        await until(() => outcome.rings === i + 1, 'the response has come');
+      }
+      house.answer(200, 'a');
+      await until(() => sent('ACK').length > 0, 'the answer is acknowledged');
+      const said = sent('PRACK').map(({ to, headers }) => `${to.params.get('tag')} ${headers.get('RAck')}`);
+      const { sequence } = sent('INVITE')[0]!.cseq;
+      expect([...new Set(said)]).toEqual(pracks.map((prack) => `${prack} ${sequence} INVITE`));
+    },
+  );
 
   test('acknowledges what the peer wants acknowledged while it rings, once', async () => {
     const { outcome } = house.dial();
@@ -114,7 +158,10 @@ describe('a call that goes out', () => {
     house.answer(422, 'a', { 'Min-SE': '7200' });
     const second = () => sent('INVITE').find(({ cseq }) => cseq.sequence === first!.cseq.sequence + 1);
     await until(() => second() !== undefined, 'another INVITE has come');
-    expect([second()!.headers.get('Session-Expires'), second()!.headers.get('Min-SE')]).toEqual(['7200', '7200']);
+    expect([second()!.headers.get('Session-Expires'), second()!.headers.get('Min-SE')]).toEqual([
+      '7200',
+      '7200',
+    ]);
     house.answer(422, 'b', { 'Min-SE': '90' });
     await until(() => outcome.failed === 422, 'it gives up on a peer that asks for less');
   });
@@ -180,15 +227,36 @@ describe('the interval of a session', () => {
   test.each<[Record<string, string>, ReturnType<typeof acceptInterval>]>([
     [{}, undefined],
     [{ Supported: 'timer' }, { intervalS: 1_800, refresher: 'peer' }],
-    [{ Supported: 'timer', 'Session-Expires': '120' }, { intervalS: 120, refresher: 'peer' }],
-    [{ Require: 'timer', 'Session-Expires': '120' }, { intervalS: 120, refresher: 'peer' }],
-    [{ Supported: 'timer', 'Session-Expires': '120;refresher=uac' }, { intervalS: 120, refresher: 'peer' }],
-    [{ Supported: 'timer', 'Session-Expires': '120;refresher=uas' }, { intervalS: 120, refresher: 'us' }],
+    [
+      { Supported: 'timer', 'Session-Expires': '120' },
+      { intervalS: 120, refresher: 'peer' },
+    ],
+    [
+      { Require: 'timer', 'Session-Expires': '120' },
+      { intervalS: 120, refresher: 'peer' },
+    ],
+    [
+      { Supported: 'timer', 'Session-Expires': '120;refresher=uac' },
+      { intervalS: 120, refresher: 'peer' },
+    ],
+    [
+      { Supported: 'timer', 'Session-Expires': '120;refresher=uas' },
+      { intervalS: 120, refresher: 'us' },
+    ],
     [{ 'Session-Expires': '120' }, { intervalS: 120, refresher: 'us' }],
     [{ 'Session-Expires': '120;refresher=uac' }, { intervalS: 120, refresher: 'us' }],
-    [{ Supported: 'timer', 'Min-SE': '3600' }, { intervalS: 3_600, refresher: 'peer' }],
-    [{ Supported: 'timer', 'Min-SE': '300', 'Session-Expires': '400' }, { intervalS: 400, refresher: 'peer' }],
-    [{ Supported: 'timer', 'Session-Expires': 'soon' }, { intervalS: 1_800, refresher: 'peer' }],
+    [
+      { Supported: 'timer', 'Min-SE': '3600' },
+      { intervalS: 3_600, refresher: 'peer' },
+    ],
+    [
+      { Supported: 'timer', 'Min-SE': '300', 'Session-Expires': '400' },
+      { intervalS: 400, refresher: 'peer' },
+    ],
+    [
+      { Supported: 'timer', 'Session-Expires': 'soon' },
+      { intervalS: 1_800, refresher: 'peer' },
+    ],
   ])('%j: %j', (fields, settled) => {
     expect(acceptInterval({ headers: Headers.of(fields) } as SipRequest)).toEqual(settled);
   });
@@ -249,7 +317,11 @@ describe('a session timer', () => {
     const { onTrace } = house.endpoint;
     let isTaken = false;
     house.endpoint.onTrace = ({ direction, message }) => {
-      if (direction === 'in' && message.kind === 'response' && message.cseq.sequence === request.cseq.sequence)
+      if (
+        direction === 'in' &&
+        message.kind === 'response' &&
+        message.cseq.sequence === request.cseq.sequence
+      )
         isTaken = true;
     };
     house.answerTo(request, status, headers);
@@ -272,7 +344,7 @@ describe('a session timer', () => {
     house.clock.advance(140_000);
     await answered(await refreshAfter(11_000), 200, { 'Session-Expires': '300;refresher=uas' });
     house.clock.advance(260_000);
-    expect([sent('UPDATE').length, ended()]).toEqual([2, undefined]);
+    expect([house.peer.methods, ended()]).toEqual([['UPDATE', 'UPDATE'], undefined]);
     house.clock.advance(10_000);
     expect(ended()).toBe('the session expired without a refresh');
   });
@@ -281,8 +353,9 @@ describe('a session timer', () => {
     const { ended } = await house.takeCall(ours);
     const first = await refreshAfter(46_000);
     await answered(first, 422, { 'Min-SE': '200' });
-    await until(() => sent('UPDATE').length === 2, 'it is refreshed again');
-    const second = sent('UPDATE')[1]!;
+    const found = () => sent('UPDATE').find(({ cseq }) => cseq.sequence > first.cseq.sequence);
+    await until(() => found() !== undefined, 'it is refreshed again');
+    const second = found()!;
     expect(second.headers.get('Session-Expires')).toBe('200;refresher=uac');
     expect(second.headers.get('Min-SE')).toBe('200');
     await answered(second, 200, { 'Session-Expires': '200;refresher=uac' });
@@ -373,7 +446,8 @@ describe('a transfer', () => {
   const target = parseUri('tel:+4940555')!;
   const fragment = 'Content-Type: message/sipfrag;version=2.0';
   const notify = async (sequence: number, event: string, state: string, body: string) =>
-    (await house.ask('NOTIFY', sequence, [`Event: ${event}`, `Subscription-State: ${state}`, fragment], body)).status;
+    (await house.ask('NOTIFY', sequence, [`Event: ${event}`, `Subscription-State: ${state}`, fragment], body))
+      .status;
 
   async function refer() {
     const { session, ended } = await house.takeCall();

@@ -3,6 +3,7 @@ import { Headers } from '../../src/sip/message/index.js';
 import { endsWith } from './called-phone.js';
 import { CallingPhone } from './calling-phone.js';
 import { GatewayHouse } from './gateway-house.js';
+import { plainSdp, RawPeer, requestOf } from './raw-peer.js';
 import { until } from './until.js';
 import { ToneWorker } from './worker.js';
 
@@ -42,6 +43,31 @@ describe('early media', () => {
     await dial(headers);
     await until(() => phone.session !== undefined, 'the call is answered');
     await until(() => endsWith(phone.heard, 8_000, 1_000), 'the caller hears the agent');
+  });
+
+  test('is acknowledged before the answer comes, where the caller acknowledges it', async () => {
+    worker.speaks = true;
+    const peer = await RawPeer.open(house.gateway.port);
+    try {
+      peer.send(requestOf(peer, 'INVITE', 'prack', ['Require: 100rel'], plainSdp));
+      const progress = () => peer.responses('prack').filter(({ status }) => status === 183);
+      await until(
+        () => progress().length === 3,
+        'what was not acknowledged is repeated, after 0.5 and after 1.5 s',
+      );
+      expect(peer.responses('prack').every(({ status }) => status < 200)).toBe(true);
+      const { to, headers } = progress()[0]!;
+      const prack = requestOf(peer, 'PRACK', 'prack', [`RAck: ${headers.get('RSeq')} 1 INVITE`])
+        .replace('To: <sip:1234@127.0.0.1>', `To: <sip:1234@127.0.0.1>;tag=${to.params.get('tag')}`)
+        .replace('CSeq: 1 PRACK', 'CSeq: 2 PRACK');
+      peer.send(prack);
+      expect((await peer.final('prack', 'INVITE')).status).toBe(200);
+      const finals = peer.responses('prack').filter(({ status }) => status >= 200);
+      expect(finals.map(({ cseq }) => cseq.method).slice(0, 2)).toEqual(['PRACK', 'INVITE']);
+      for (const call of [...house.gateway.calls.values()]) call.end('test is over');
+    } finally {
+      peer.close();
+    }
   });
 
   test('of a call that is cancelled leaves nothing behind', async () => {

@@ -64,11 +64,7 @@ describe('a message', () => {
   });
 
   test.each([
-    [
-      'vias',
-      (n: number) => Array.from({ length: n }, () => 'Via: SIP/2.0/UDP 192.0.2.8'),
-      limits.vias.value,
-    ],
+    ['vias', (n: number) => Array.from({ length: n }, () => 'Via: SIP/2.0/UDP 192.0.2.8'), limits.vias.value],
     ['headers', (n: number) => Array.from({ length: n }, (_, i) => `X-${i}: x`), limits.headers.value],
   ])('has no more %s than the limit', (_what, lines, most) => {
     const own = head.length - 1;

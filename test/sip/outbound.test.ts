@@ -202,10 +202,7 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
     });
     let isPublishing = false;
     const { publish: publishAtOnce } = RoomLeg.prototype;
-    vi.spyOn(RoomLeg.prototype, 'publish').mockImplementation(async function (
-      this: RoomLeg,
-      sampleRate,
-    ) {
+    vi.spyOn(RoomLeg.prototype, 'publish').mockImplementation(async function (this: RoomLeg, sampleRate) {
       isPublishing = true;
       await mayPublish;
       return publishAtOnce.call(this, sampleRate);
@@ -307,6 +304,12 @@ describe('livekit-server-sdk’s SipClient, unmodified', () => {
     await until(() => endsWith(phone.heard, 8_000, 425), 'the phone hears it ring');
     await refused;
     await until(() => endsWith(phone.heard, 8_000, 1_000), 'the phone hears the agent again');
+    phone.session.onRefer = (_target, report) => {
+      setTimeout(() => report(200, 'OK', true), 20);
+      return 202;
+    };
+    await client.transferSipParticipant('out', 'sip-phone', 'tel:+4940556');
+    await until(() => phone.ended !== undefined, 'the call is over');
   });
 
   test('trunks and rules are made, listed, changed and deleted', async () => {

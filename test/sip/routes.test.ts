@@ -31,7 +31,12 @@ describe('a call that comes in through proxies', () => {
 
   test.each<[string, () => string[], 'heard' | 'other', () => string[]]>([
     ['one that was heard', () => [heard()], 'heard', () => [contact('peer'), heard()]],
-    ['several, in the order in which they are written', () => [heard(), far], 'heard', () => [contact('peer'), heard(), far]],
+    [
+      'several, in the order in which they are written',
+      () => [heard(), far],
+      'heard',
+      () => [contact('peer'), heard(), far],
+    ],
     ['another one than was heard', () => [other(), far], 'other', () => [contact('peer'), other(), far]],
     ['one that is known by its name', () => [far], 'heard', () => [contact('peer'), far]],
     [
@@ -75,7 +80,9 @@ describe('a call that comes in through proxies', () => {
   test('takes a request that a strict router has sent to us, with our own route in it', async () => {
     const { ended } = await house.takeCall(recorded(strict()));
     const ours = `sip:offhook@127.0.0.1:${house.endpoint.port}`;
-    const bye = house.fromPeer('BYE', 2, house.tag, [`Route: <${ours}>`]).replace('BYE sip:1@127.0.0.1', `BYE ${ours}`);
+    const bye = house
+      .fromPeer('BYE', 2, house.tag, [`Route: <${ours}>`])
+      .replace('BYE sip:1@127.0.0.1', `BYE ${ours}`);
     house.peer.send(bye);
     expect((await house.peer.final('call', 'BYE')).status).toBe(200);
     expect(ended()).toBe('the peer hung up');

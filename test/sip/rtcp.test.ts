@@ -1,5 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { buildReceiverReport, buildSenderReport, isRtcp, type RtcpPacket, toNtp } from '../../src/rtp/index.js';
+import {
+  buildReceiverReport,
+  buildSenderReport,
+  isRtcp,
+  type RtcpPacket,
+  toNtp,
+} from '../../src/rtp/index.js';
 import { GatewayHouse } from './gateway-house.js';
 import { RawPeer, requestOf } from './raw-peer.js';
 import { RtpPeer } from './rtp-peer.js';
@@ -46,7 +52,9 @@ describe('reports about the media of a call', () => {
   }
 
   const of = <T extends RtcpPacket>(type: T['type']) =>
-    media.reports.flatMap(({ atMs, report }) => (report.type === type ? [{ atMs, report: report as T }] : []));
+    media.reports.flatMap(({ atMs, report }) =>
+      report.type === type ? [{ atMs, report: report as T }] : [],
+    );
   const isBefore = (timestamp: number, other: number) => ((timestamp - other) | 0) < 0;
 
   test('count what was sent, and what came and did not come, as the telephone does', async () => {
@@ -112,7 +120,7 @@ describe('reports about the media of a call', () => {
   test('go to where the telephone’s own come from, which behind a NAT is not what it offered', async () => {
     const elsewhere = await RtpPeer.open();
     try {
-      await talk('behind a NAT', [`a=rtcp:${elsewhere.port + 1}`]);
+      await talk('nat', [`a=rtcp:${elsewhere.port + 1}`]);
       media.sayRtcp(buildReceiverReport(media.ssrc, 'phone', []));
       media.keepSaying(() => silence);
       await until(() => of<ReceiverReport>('receiverReport').length > 0, 'a report has come');

@@ -33,7 +33,8 @@ function referenceEncode(samples: readonly number[]): Buffer {
   );
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: Int16Array) => Buffer.from(buffer, byteOffset, byteLength);
+const bytesOf = ({ buffer, byteOffset, byteLength }: Int16Array) =>
+  Buffer.from(buffer, byteOffset, byteLength);
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -92,7 +93,11 @@ test('a call in PCMU has the samples of G.711 both ways: what the room is given,
       const last = Int16Array.from(givenToRoom.slice(-8_000));
       return last.length === 8_000 && bytesOf(referenceDecode(Uint8Array.from(said))).includes(bytesOf(last));
     };
-    await until(hasExactSecond, 'the room is given a second of what the telephone says, to the sample', 40_000);
+    await until(
+      hasExactSecond,
+      'the room is given a second of what the telephone says, to the sample',
+      40_000,
+    );
     expect(new Set(said.slice(-8_000)).size).toBe(256);
 
     const gotExactSecond = () => {

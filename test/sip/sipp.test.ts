@@ -83,18 +83,31 @@ describeWith(['sipp'], 'calls that SIPp plays', () => {
     // What is said twice because something was lost comes when SIPp has forgotten the call.
     expect(status, errors).toBe(0);
   });
+});
 
-  test('50 calls at once are all answered', async () => {
-    worker.speaks = true;
+describeWith(['sipp'], 'many calls', () => {
+  test('50 at once are all answered', async () => {
+    // However slow this machine is, they wait for their rooms: that too many are refused is another test.
+    const { house, worker } = await openHouse({ joins: { atOnce: 8, waiting: 50, waitMs: 60_000 } });
     let most = 0;
     const count = setInterval(() => {
       most = Math.max(most, house.gateway.counts().calls);
     }, 20);
-    const { status, errors } = await playSipp('call', house.gateway, { calls: 50, rate: 10, holdMs: 15_000 }).finally(() =>
-      clearInterval(count),
-    );
-    expect(status, errors).toBe(0);
-    expect(most).toBe(50);
+    try {
+      const { status, errors } = await playSipp('call', house.gateway, {
+        calls: 50,
+        rate: 10,
+        holdMs: 10_000,
+      });
+      expect(status, errors).toBe(0);
+      expect(most).toBe(50);
+      await house.quiet();
+      await until(() => worker.jobs.size === 0, 'no agent has anything left to do');
+    } finally {
+      clearInterval(count);
+      await worker.stop();
+      await house.close();
+    }
   }, 120_000);
 });
 

@@ -11,15 +11,70 @@ describe('keys that come', () => {
   type Packet = [payload: Uint8Array, timestamp: number, ssrc?: number];
 
   test.each<[string, Packet[], string]>([
-    ['count once, in however many packets', [[event(5), 100], [event(5, false, 320), 100], [event(5, true, 480), 100]], '5'],
+    [
+      'count once, in however many packets',
+      [
+        [event(5), 100],
+        [event(5, false, 320), 100],
+        [event(5, true, 480), 100],
+      ],
+      '5',
+    ],
     ['count when all but the end is lost', [[event(5, true, 480), 100]], '5'],
-    ['count once, however often the end comes', [[event(5, true), 100], [event(5, true), 100], [event(5, true), 100]], '5'],
-    ['count twice when one is pressed twice', [[event(5), 100], [event(5), 2_000]], '55'],
-    ['are all that there are', [...'0123456789*#ABCD'].map((_, code) => [event(code), 160 * (code + 1)]), '0123456789*#ABCD'],
-    ['do not count when a later one has overtaken them', [[event(5), 2_000], [event(4), 100]], '5'],
-    ['go on when timestamps begin again at 0', [[event(5), 0xffff_ff00], [event(4), 100]], '54'],
-    ['count when another source has earlier timestamps', [[event(5), 2_000, 1], [event(4), 100, 2]], '54'],
-    ['are no flash, and nothing that is too short', [[event(16), 100], [Uint8Array.of(5, 0, 0), 2_000]], ''],
+    [
+      'count once, however often the end comes',
+      [
+        [event(5, true), 100],
+        [event(5, true), 100],
+        [event(5, true), 100],
+      ],
+      '5',
+    ],
+    [
+      'count twice when one is pressed twice',
+      [
+        [event(5), 100],
+        [event(5), 2_000],
+      ],
+      '55',
+    ],
+    [
+      'are all that there are',
+      [...'0123456789*#ABCD'].map((_, code) => [event(code), 160 * (code + 1)]),
+      '0123456789*#ABCD',
+    ],
+    [
+      'do not count when a later one has overtaken them',
+      [
+        [event(5), 2_000],
+        [event(4), 100],
+      ],
+      '5',
+    ],
+    [
+      'go on when timestamps begin again at 0',
+      [
+        [event(5), 0xffff_ff00],
+        [event(4), 100],
+      ],
+      '54',
+    ],
+    [
+      'count when another source has earlier timestamps',
+      [
+        [event(5), 2_000, 1],
+        [event(4), 100, 2],
+      ],
+      '54',
+    ],
+    [
+      'are no flash, and nothing that is too short',
+      [
+        [event(16), 100],
+        [Uint8Array.of(5, 0, 0), 2_000],
+      ],
+      '',
+    ],
   ])('%s', (_how, packets, digits) => {
     const receiver = new DtmfReceiver();
     const heard = packets.map(([payload, timestamp, ssrc = 1]) => receiver.receive(payload, timestamp, ssrc));
@@ -46,7 +101,12 @@ describe('keys that go', () => {
       const packet = sender.step(1_000 + i * 160);
       if (!packet) return undefined;
       const { payload, ...rest } = packet;
-      return { code: payload[0], ends: (payload[1]! & 0x80) !== 0, duration: (payload[2]! << 8) | payload[3]!, ...rest };
+      return {
+        code: payload[0],
+        ends: (payload[1]! & 0x80) !== 0,
+        duration: (payload[2]! << 8) | payload[3]!,
+        ...rest,
+      };
     });
 
   test('are one event each, of 160 ms, whose end is sent three times, with a pause after it', () => {
@@ -81,7 +141,9 @@ describe('keys that go', () => {
   test('have lengths in the units of their clock', () => {
     const sender = new DtmfSender(48_000);
     sender.press('1');
-    expect(steps(sender, 8).map((one) => one!.duration)).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((n) => n * 960));
+    expect(steps(sender, 8).map((one) => one!.duration)).toEqual(
+      [1, 2, 3, 4, 5, 6, 7, 8].map((n) => n * 960),
+    );
   });
 
   test('that a participant presses faster than they can be played do not pile up', () => {

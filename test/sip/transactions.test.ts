@@ -129,7 +129,13 @@ const machines: Record<
 > = {
   'an INVITE client (figure 5)': {
     start: (reliable) => client('INVITE', reliable),
-    reach: { calling: [], proceeding: ['1xx'], completed: ['3xx'], accepted: ['2xx'], terminated: ['connection ends'] },
+    reach: {
+      calling: [],
+      proceeding: ['1xx'],
+      completed: ['3xx'],
+      accepted: ['2xx'],
+      terminated: ['connection ends'],
+    },
     rows: [
       ['calling', '1xx', 'proceeding', '', '180'],
       ['calling', '2xx', 'accepted', '', '200'],
@@ -332,9 +338,19 @@ describe('what belongs to a transaction', () => {
     ['its ACK', request('INVITE'), request('ACK'), true],
     ['another method', request('OPTIONS'), request('INFO'), false],
     ['another branch', request('INVITE'), request('INVITE', { via: '192.0.2.9;branch=z9hG4bK2' }), false],
-    ['the branch of another sender', request('INVITE'), request('INVITE', { via: '192.0.2.8;branch=z9hG4bK1' }), false],
+    [
+      'the branch of another sender',
+      request('INVITE'),
+      request('INVITE', { via: '192.0.2.8;branch=z9hG4bK1' }),
+      false,
+    ],
     ['the same branch in another call', request('INVITE'), request('INVITE', { callId: '2' }), true],
-    ['no branch, as of RFC 2543', request('INVITE', { via: '192.0.2.9' }), request('ACK', { via: '192.0.2.9' }), true],
+    [
+      'no branch, as of RFC 2543',
+      request('INVITE', { via: '192.0.2.9' }),
+      request('ACK', { via: '192.0.2.9' }),
+      true,
+    ],
     [
       'no branch, in another call',
       request('INVITE', { via: '192.0.2.9' }),
@@ -388,7 +404,10 @@ test('somebody unknown is refused once, and nothing is kept', () => {
 
 test('the last response is what is repeated', () => {
   const machine = server('INVITE', false);
-  machine.transactions.respond(machine.transactions.findServer(request('INVITE'))!, responseTo(request('INVITE'), 100));
+  machine.transactions.respond(
+    machine.transactions.findServer(request('INVITE'))!,
+    responseTo(request('INVITE'), 100),
+  );
   machine.happens('request');
   machine.happens('1xx');
   machine.happens('request');

@@ -110,7 +110,7 @@ describe('a request over TCP', () => {
   };
 
   /** A server that says what a test wants to the first request of each connection, and closes it. */
-  async function openServer(says: (request: SipRequest) => Buffer | undefined): Promise<number> {
+  async function openServer(says: (request: SipRequest) => Buffer | string): Promise<number> {
     const server = createServer((socket) => {
       socket.on('error', () => {});
       socket.once('data', (bytes) => {
@@ -143,7 +143,7 @@ describe('a request over TCP', () => {
   };
 
   test('fails at once when its connection ends before anything came', async () => {
-    const { outcome, endpoint } = await send(await openServer(() => undefined));
+    const { outcome, endpoint } = await send(await openServer(() => ''));
     expect(outcome).toEqual({ statuses: [], failed: 'the connection has ended' });
     expect(endpoint.transactions.size).toBe(0);
   });

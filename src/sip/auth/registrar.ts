@@ -50,7 +50,8 @@ export class Registrar {
     if (user === '') return { status: 400, headers: new Headers() };
     const bindings = this.find(user, nowMs);
     if (bindings.length === 0 && this.#users.size >= limits.users.value) this.#forgetExpired(nowMs);
-    if (bindings.length === 0 && this.#users.size >= limits.users.value) return { status: 403, headers: new Headers() };
+    if (bindings.length === 0 && this.#users.size >= limits.users.value)
+      return { status: 403, headers: new Headers() };
     if (request.headers.list('Contact').includes('*')) return this.#removeAll(user, bindings, request);
     const kept = bindings.reverse();
     for (const contact of nameAddrs(request.headers, 'Contact') ?? []) {
@@ -86,7 +87,9 @@ function expiresOf({ params }: NameAddr, { headers }: SipRequest): number {
   const text = params.get('expires') ?? headers.get('Expires');
   if (text === undefined) return defaultExpiresS;
   // What is too great to be a number of seconds is as long as possible (RFC 4475, section 3.1.2.4).
-  return parseNumber(text, 0xffffffff) ?? (/^\d+$/.test(text.trim()) ? limits.bindingS.value : defaultExpiresS);
+  return (
+    parseNumber(text, 0xffffffff) ?? (/^\d+$/.test(text.trim()) ? limits.bindingS.value : defaultExpiresS)
+  );
 }
 
 /** A request that was overtaken by a later one of the same phone. */

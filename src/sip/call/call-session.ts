@@ -339,11 +339,16 @@ export class CallSession implements DialogUser {
   #receiveNotify(request: SipRequest, transaction: ServerTransaction): void {
     const [event, ...params] = (request.headers.get('Event') ?? '').split(';').map((part) => part.trim());
     if (event!.toLowerCase() !== 'refer') {
-      this.#endpoint.respond(transaction, responseTo(request, 489, { headers: Headers.of({ 'Allow-Events': 'refer' }) }));
+      this.#endpoint.respond(
+        transaction,
+        responseTo(request, 489, { headers: Headers.of({ 'Allow-Events': 'refer' }) }),
+      );
       return;
     }
     // Which REFER it is about, a peer need not say of the first (RFC 3515, section 2.4.6).
-    const id = params.map((param) => /^id\s*=\s*(\d+)$/i.exec(param)?.[1]).find((found) => found !== undefined);
+    const id = params
+      .map((param) => /^id\s*=\s*(\d+)$/i.exec(param)?.[1])
+      .find((found) => found !== undefined);
     if (!this.#transfer || (id !== undefined && Number(id) !== this.#transfer.sequence)) {
       this.#endpoint.respond(transaction, responseTo(request, 481));
       return;

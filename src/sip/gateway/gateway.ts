@@ -250,7 +250,10 @@ export class SipGateway {
     const refuse = (status: number, headers = new Headers()) =>
       this.#context.endpoint.refuse(transaction, responseTo(request, status, { toTag: newTag(), headers }));
     const { address } = flow.remote;
-    if (!this.#context.guard.admitCall(address) || this.calls.size >= (this.#options.maxCalls ?? limits.calls.value)) {
+    if (
+      !this.#context.guard.admitCall(address) ||
+      this.calls.size >= (this.#options.maxCalls ?? limits.calls.value)
+    ) {
       refuse(503, Headers.of({ 'Retry-After': retryAfterSeconds }));
       return;
     }

@@ -125,7 +125,8 @@ export class SipGuard {
     };
     this.#addresses.delete(address);
     this.#addresses.set(address, known);
-    if (this.#addresses.size > limits.addresses.value) this.#addresses.delete(this.#addresses.keys().next().value!);
+    if (this.#addresses.size > limits.addresses.value)
+      this.#addresses.delete(this.#addresses.keys().next().value!);
     return known;
   }
 }

@@ -47,7 +47,6 @@ export interface SdpSession {
   media: SdpMedia[];
 }
 
-
 /** Formats whose number alone says what they are (RFC 3551, table 4). */
 const staticFormats: Record<number, Omit<SdpFormat, 'payloadType' | 'parameters'>> = {
   0: { name: 'PCMU', clockRate: 8_000, channels: 1 },

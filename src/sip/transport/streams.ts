@@ -117,7 +117,10 @@ export class StreamListener {
   #accept(socket: Socket): void {
     const address = plainAddress(socket.remoteAddress ?? '');
     const fromThere = [...this.#connections.values()].filter(({ remote }) => remote.address === address);
-    if (this.#connections.size >= limits.connections.value || fromThere.length >= limits.connectionsPerAddress.value) {
+    if (
+      this.#connections.size >= limits.connections.value ||
+      fromThere.length >= limits.connectionsPerAddress.value
+    ) {
       socket.on('error', () => {});
       socket.destroy();
       return;
