@@ -1,5 +1,4 @@
 import {
-  type DisconnectReason,
   Encryption_Type,
   type JoinResponse,
   ParticipantInfo_State,
@@ -12,14 +11,13 @@ import {
   UpdateParticipantMetadata,
   UpdateSubscription,
 } from '@livekit/protocol';
-import type { PacketChannel, PacketKind } from '../data/index.js';
 import { type Deadlines, withDeadline } from '../deadlines/index.js';
 import type { FrameDecryptor } from '../e2ee/index.js';
 import { OffhookError } from '../errors/index.js';
 import type { LogSubject } from '../logging/index.js';
 import type { Timeline } from '../timeline/index.js';
 import { Connection } from './connection/connection.js';
-import type { ConnectionHost } from './connection/connection-host.js';
+import type { ConnectionEvent } from './connection/connection-events.js';
 import { Requests } from './connection/requests.js';
 import { Reunion } from './connection/reunion.js';
 import type { Session } from './connection/session.js';
@@ -29,7 +27,6 @@ import { DataPlane } from './data-plane.js';
 import { DataTracks, type DataTracksHost } from './data-tracks/data-tracks.js';
 import { type EncryptionStateListener, RoomEncryption } from './encryption.js';
 import type { DataEvent, DataTrackEvent, EncryptionEvent, StateEvent } from './events.js';
-import type { OfferedTrack } from './media/received-sections.js';
 import { RemoteMedia } from './media/remote-media.js';
 import type { ConnectOptions } from './options.js';
 import type { ParticipantChanges } from './participants/local-participant.js';
@@ -55,7 +52,7 @@ interface EngineOptions {
 }
 
 /** A room without its objects: the connection, and what goes on over it, all of it led through the state reducer. */
-export class Engine implements ConnectionHost, LocalTracksHost, DataTracksHost {
+export class Engine implements LocalTracksHost, DataTracksHost {
   readonly connection: Connection;
   readonly requests = new Requests();
   readonly data: DataPlane;
@@ -97,7 +94,7 @@ export class Engine implements ConnectionHost, LocalTracksHost, DataTracksHost {
     this.media = new RemoteMedia((input) => this.dispatch(input), subject);
     this.tracks = new LocalTracks(this);
     this.dataTracks = new DataTracks(this);
-    this.connection = new Connection({ ...options, host: this });
+    this.connection = new Connection({ ...options, emit: (event) => this.#onConnectionEvent(event) });
   }
 
   get state(): RoomState | undefined {
@@ -176,14 +173,65 @@ export class Engine implements ConnectionHost, LocalTracksHost, DataTracksHost {
     );
   }
 
-  onJoined(join: JoinResponse): void {
+  #onConnectionEvent(event: ConnectionEvent): void {
+    switch (event.type) {
+      case 'packet':
+        this.data.handleMessage(event.bytes, event.kind);
+        break;
+      case 'dataTrackPacket':
+        this.dataTracks.remote.handlePacket(event.bytes);
+        break;
+      case 'message':
+        this.#onMessage(event.message);
+        break;
+      case 'tracks':
+        this.media.update(event.tracks);
+        break;
+      case 'channelsOpened':
+        this.data.open(event.channels);
+        break;
+      case 'reliableChannelReceived':
+        this.data.channelOpened();
+        break;
+      case 'dataTrackChannelOpened':
+        this.dataTracks.open(event.channel);
+        break;
+      case 'joined':
+        this.#onJoined(event.join);
+        break;
+      case 'interrupted':
+        this.#reunion?.close();
+        this.data.pause();
+        this.dispatch({ type: event.state });
+        break;
+      case 'sessionLost':
+        this.#onSessionLost();
+        break;
+      case 'sessionResumed':
+        this.#onSessionResumed(event.session, event.response);
+        break;
+      case 'sessionReplaced':
+        this.#onSessionReplaced(event.session);
+        event.waitUntil(this.tracks.republish(event.session, event.signal));
+        break;
+      case 'restored':
+        this.#onRestored(event.how);
+        break;
+      case 'disconnected':
+        this.dispatch(event);
+        this.close(event.message);
+        break;
+    }
+  }
+
+  #onJoined(join: JoinResponse): void {
     this.#state = joinedState(join);
     if (this.encryption) this.encryption.serverTrailer = join.sifTrailer;
     this.#options.onJoined(this.#state);
     this.dataTracks.joined(join);
   }
 
-  onMessage(message: SignalResponse['message']): void {
+  #onMessage(message: SignalResponse['message']): void {
     if (this.dataTracks.handle(message)) return;
     switch (message.case) {
       case 'trackPublished':
@@ -210,37 +258,7 @@ export class Engine implements ConnectionHost, LocalTracksHost, DataTracksHost {
     }
   }
 
-  onReliableChannel(): void {
-    this.data.channelOpened();
-  }
-
-  onPacket(bytes: Uint8Array, kind: PacketKind): void {
-    this.data.handleMessage(bytes, kind);
-  }
-
-  onDataTrackChannel(channel: PacketChannel): void {
-    this.dataTracks.open(channel);
-  }
-
-  onDataTrackPacket(bytes: Uint8Array): void {
-    this.dataTracks.remote.handlePacket(bytes);
-  }
-
-  onTracks(tracks: readonly OfferedTrack[]): void {
-    this.media.update(tracks);
-  }
-
-  onChannels(channels: Record<PacketKind, PacketChannel>): void {
-    this.data.open(channels);
-  }
-
-  onInterrupted(state: 'resuming' | 'reconnecting'): void {
-    this.#reunion?.close();
-    this.data.pause();
-    this.dispatch({ type: state });
-  }
-
-  onSessionLost(): void {
+  #onSessionLost(): void {
     this.data.suspend();
     this.media.suspend();
     this.tracks.suspend();
@@ -248,7 +266,7 @@ export class Engine implements ConnectionHost, LocalTracksHost, DataTracksHost {
     if (this.connection.state === 'reconnecting') this.dispatch({ type: 'reconnecting' });
   }
 
-  onSessionResumed(session: Session, response: ReconnectResponse): void {
+  #onSessionResumed(session: Session, response: ReconnectResponse): void {
     const { tracks, data } = this;
     const differing = this.#differingSubscriptions();
     const dataTracks = this.dataTracks.local;
@@ -261,7 +279,7 @@ export class Engine implements ConnectionHost, LocalTracksHost, DataTracksHost {
     this.dataTracks.resumed();
   }
 
-  onRejoined(session: Session): void {
+  #onSessionReplaced(session: Session): void {
     if (this.encryption) this.encryption.serverTrailer = session.join.sifTrailer;
     for (const identity of this.#reachable()) this.#reached.add(identity);
     this.dispatch({ type: 'rejoined', response: session.join });
@@ -271,11 +289,7 @@ export class Engine implements ConnectionHost, LocalTracksHost, DataTracksHost {
     if (this.#permission) session.send({ case: 'subscriptionPermission', value: this.#permission });
   }
 
-  republish(session: Session, signal: AbortSignal): Promise<void> {
-    return this.tracks.republish(session, signal);
-  }
-
-  onRestored(how: 'resumed' | 'reconnected'): void {
+  #onRestored(how: 'resumed' | 'reconnected'): void {
     const missing = this.#reached;
     for (const identity of this.#reachable()) missing.delete(identity);
     this.#reached = new Set();
@@ -283,11 +297,6 @@ export class Engine implements ConnectionHost, LocalTracksHost, DataTracksHost {
     this.#reunion = new Reunion(missing, () => this.data.goOn('reliable'));
     this.dispatch({ type: how });
     if (how === 'reconnected') this.media.awaitReturn();
-  }
-
-  onDisconnected(reason: DisconnectReason, message: string): void {
-    this.dispatch({ type: 'disconnected', reason, message });
-    this.close(message);
   }
 
   /** Ends everything that goes on over the connection. */

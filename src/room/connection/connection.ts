@@ -8,12 +8,12 @@ import { createDeferred, type Deferred } from '../deferred.js';
 import type { ConnectOptions } from '../options.js';
 import { untilAborted } from '../until-aborted.js';
 import { Attempt } from './attempt.js';
-import type { ConnectionHost } from './connection-host.js';
+import type { ConnectionEvent, SessionEvent } from './connection-events.js';
 import type { ConnectionState } from './connection-state.js';
 import { type ConnectionAction, type ConnectionInput, transitionFor } from './connection-table.js';
 import { failureOf, inputForFailure, inputForLeave, leaveError } from './failure.js';
 import { RetryPace } from './retry-pace.js';
-import type { Session, SessionEvents } from './session.js';
+import type { Session } from './session.js';
 import { SessionOpener } from './session-opener.js';
 
 const log = createLogger('room/connection');
@@ -40,7 +40,7 @@ interface ConnectionOptions {
   deadlines: Deadlines;
   connect: ConnectOptions;
   random: () => number;
-  host: ConnectionHost;
+  emit: (event: ConnectionEvent) => void;
 }
 
 /** Connects, resumes, reconnects and disconnects a room: runs `connectionTable`. */
@@ -141,7 +141,10 @@ export class Connection {
     tellInterrupted: () => {
       this.#pace.begin();
       this.#wasReconnecting = this.#state === 'reconnecting';
-      this.#options.host.onInterrupted(this.#state === 'reconnecting' ? 'reconnecting' : 'resuming');
+      this.#options.emit({
+        type: 'interrupted',
+        state: this.#state === 'reconnecting' ? 'reconnecting' : 'resuming',
+      });
     },
     resume: () => this.#run((attempt) => this.#resume(attempt), 'resumeFailed'),
     retryResume: () => this.#run((attempt) => this.#resume(attempt), 'resumeFailed'),
@@ -158,7 +161,7 @@ export class Connection {
     tellRestored: () => {
       this.#opener.restored();
       this.#failure = undefined;
-      this.#options.host.onRestored(this.#wasReconnecting ? 'reconnected' : 'resumed');
+      this.#options.emit({ type: 'restored', how: this.#wasReconnecting ? 'reconnected' : 'resumed' });
       this.#restored?.resolve();
       this.#restored = undefined;
     },
@@ -171,7 +174,7 @@ export class Connection {
     },
     tellDisconnected: () => {
       const message = this.#failure ? this.#failure.toLine() : DisconnectReason[this.#reason];
-      this.#options.host.onDisconnected(this.#reason, message);
+      this.#options.emit({ type: 'disconnected', reason: this.#reason, message });
       this.#restored?.reject(this.#closedError());
       this.#restored = undefined;
     },
@@ -208,11 +211,11 @@ export class Connection {
   }
 
   async #open(attempt: Attempt): Promise<void> {
-    const { deadlines, connect, host } = this.#options;
+    const { deadlines, connect, emit } = this.#options;
     attempt.limit(deadlines.connect, 'connect');
     const session = await this.#join(attempt);
-    // What the server says next is said of the room as it was joined.
-    host.onJoined(session.join);
+    // What the server says next is about the room as it was joined.
+    emit({ type: 'joined', join: session.join });
     if (connect.waitFor === 'media') {
       session.start();
       await attempt.race(session.mediaUp);
@@ -244,7 +247,8 @@ export class Connection {
     const signal = await this.#opener.openSignal(attempt.signal, { resumed: session, answerMs });
     attempt.end();
     session.resume(signal);
-    if (signal.first.case === 'reconnect') this.#options.host.onSessionResumed(session, signal.first.value);
+    if (signal.first.case === 'reconnect')
+      this.#options.emit({ type: 'sessionResumed', session, response: signal.first.value });
     attempt.limit(this.#options.deadlines.ice, 'media after a resume');
     await attempt.race(session.restartMedia());
     this.#wasReconnecting = false;
@@ -255,12 +259,18 @@ export class Connection {
     const answerMs = await this.#nextAttempt(attempt);
     const session = await this.#openSession(attempt, answerMs);
     attempt.end();
-    const { deadlines, host } = this.#options;
+    const { deadlines, emit } = this.#options;
     attempt.limit(deadlines.ice + deadlines.dtls + deadlines.data, 'media after a reconnect');
+    const work = [session.mediaUp];
     // What the server says next is newer than its JoinResponse.
-    host.onRejoined(session);
+    emit({
+      type: 'sessionReplaced',
+      session,
+      signal: attempt.signal,
+      waitUntil: (more) => void work.push(more),
+    });
     session.start();
-    await attempt.race(Promise.all([session.mediaUp, host.republish(session, attempt.signal)]));
+    await attempt.race(Promise.all(work));
     this.#input('rejoined');
   }
 
@@ -284,22 +294,11 @@ export class Connection {
 
   /** Opens the session that counts from now on; what an older one still reports is ignored. */
   async #openSession(attempt: Attempt, answerMs?: number): Promise<Session> {
-    const { host } = this.#options;
     let session: Session | undefined;
-    const isCurrent = () => session !== undefined && this.#session === session;
-    const events: SessionEvents = {
-      onMessage: (message) => isCurrent() && host.onMessage(message),
-      onPacket: (bytes, kind) => isCurrent() && host.onPacket(bytes, kind),
-      onDataTrackChannel: (channel) => isCurrent() && host.onDataTrackChannel(channel),
-      onDataTrackPacket: (bytes) => isCurrent() && host.onDataTrackPacket(bytes),
-      onReliableChannel: () => isCurrent() && host.onReliableChannel(),
-      onTracks: (tracks) => isCurrent() && host.onTracks(tracks),
-      onChannels: (channels) => isCurrent() && host.onChannels(channels),
-      onLeave: (leave) => isCurrent() && this.#onLeave(leave),
-      onSignalLost: (error) => isCurrent() && this.#lost('signalLost', error),
-      onMediaLost: (error) => isCurrent() && this.#lost('mediaLost', error),
+    const emit = (event: SessionEvent) => {
+      if (session !== undefined && this.#session === session) this.#onSessionEvent(event);
     };
-    session = await this.#opener.openSession(attempt.signal, events, { answerMs });
+    session = await this.#opener.openSession(attempt.signal, emit, { answerMs });
     if (attempt.isOver) {
       session.leave();
       session.close();
@@ -309,11 +308,25 @@ export class Connection {
     return session;
   }
 
+  #onSessionEvent(event: SessionEvent): void {
+    switch (event.type) {
+      case 'leave':
+        this.#onLeave(event.leave);
+        break;
+      case 'signalLost':
+      case 'mediaLost':
+        this.#lost(event.type, event.error);
+        break;
+      default:
+        this.#options.emit(event);
+    }
+  }
+
   #closeSession(): void {
     if (!this.#session) return;
     this.#session.close();
     this.#session = undefined;
-    this.#options.host.onSessionLost();
+    this.#options.emit({ type: 'sessionLost' });
   }
 
   #lost(input: 'signalLost' | 'mediaLost' | 'leaveReconnect', error: OffhookError): void {

@@ -11,7 +11,8 @@ import { isServerUrl, SignalClient } from '../../signal/index.js';
 import type { Timeline } from '../../timeline/index.js';
 import { clientCapabilities, clientProtocol } from '../data-plane.js';
 import type { ConnectOptions } from '../options.js';
-import { Session, type SessionEvents } from './session.js';
+import type { SessionEvent } from './connection-events.js';
+import { Session } from './session.js';
 
 interface SessionOpenerOptions {
   urls: readonly string[];
@@ -86,7 +87,7 @@ export class SessionOpener {
    */
   async openSession(
     abort: AbortSignal,
-    events: SessionEvents,
+    emit: (event: SessionEvent) => void,
     { answerMs }: Pick<SignalWishes, 'answerMs'> = {},
   ): Promise<Session> {
     const { timeline, deadlines, connect } = this.#options;
@@ -95,7 +96,7 @@ export class SessionOpener {
       deadlines,
       iceServers: connect.iceServers,
       iceTransportPolicy: connect.iceTransportPolicy ?? 'all',
-      events,
+      emit,
     });
     try {
       const offer = (connect.singlePeerConnection ?? true) ? session.firstOffer() : undefined;

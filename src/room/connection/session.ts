@@ -4,14 +4,13 @@ import {
   type DisconnectReason,
   type ICEServer,
   type JoinResponse,
-  type LeaveRequest,
   SessionDescription,
   type SignalRequest,
   type SignalResponse,
   SignalTarget,
   TrickleRequest,
 } from '@livekit/protocol';
-import type { PacketChannel, PacketKind } from '../../data/index.js';
+import type { PacketKind } from '../../data/index.js';
 import type { Deadlines } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
@@ -22,8 +21,9 @@ import type { DataChannel, IceCandidate, IceServer } from '../../transport/index
 import { createDeferred, type Deferred } from '../deferred.js';
 import type { MediaConnection, MediaConnectionOptions } from '../media/media-connection.js';
 import { dataTrackLabel, Publisher } from '../media/publisher.js';
-import { type OfferedTrack, ReceivedSections } from '../media/received-sections.js';
+import { ReceivedSections } from '../media/received-sections.js';
 import { Subscriber } from '../media/subscriber.js';
+import type { SessionEvent } from './connection-events.js';
 
 const log = createLogger('room/session');
 /** After a resume the server restarts ICE of its own accord: before that, connected means nothing. */
@@ -35,24 +35,7 @@ interface SessionOptions {
   /** Used instead of the server's. */
   iceServers: readonly IceServer[] | undefined;
   iceTransportPolicy: 'all' | 'relay';
-  events: SessionEvents;
-}
-
-export interface SessionEvents {
-  /** A message that is not about the peer connections. */
-  onMessage(message: SignalResponse['message']): void;
-  onLeave(leave: LeaveRequest): void;
-  onSignalLost(error: OffhookError): void;
-  onMediaLost(error: OffhookError): void;
-  /** The channels to send on are open. */
-  onChannels(channels: Record<PacketKind, PacketChannel>): void;
-  /** The server opened its channel for reliable packets; they come by `onPacket` from now on. */
-  onReliableChannel(): void;
-  onPacket(bytes: Uint8Array, kind: PacketKind): void;
-  /** The channel to send data tracks on is open. */
-  onDataTrackChannel(channel: PacketChannel): void;
-  onDataTrackPacket(bytes: Uint8Array): void;
-  onTracks(tracks: readonly OfferedTrack[]): void;
+  emit: (event: SessionEvent) => void;
 }
 
 /**
@@ -69,7 +52,7 @@ export class Session {
   /** What is to be sent once there is a signal connection. */
   #early: SignalRequest['message'][] = [];
   #log: Logger;
-  #events: SessionEvents;
+  #emit: (event: SessionEvent) => void;
   #mediaUp = createDeferred<void>();
   #channelsTold = false;
   #restart: { done: Deferred<void>; settled: boolean } | undefined;
@@ -82,7 +65,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#log = log.about(options.timeline.subject);
-    this.#events = options.events;
+    this.#emit = options.emit;
   }
 
   /** The offer of a session with one peer connection, for the request to join. */
@@ -111,7 +94,7 @@ export class Session {
       ...this.#mediaOptions(iceServers, SignalTarget.SUBSCRIBER),
       sendAnswer: (sdp, id) =>
         this.send({ case: 'answer', value: new SessionDescription({ type: 'answer', sdp, id }) }),
-      onTracks: (tracks) => this.#events.onTracks(tracks),
+      onTracks: (tracks) => this.#emit({ type: 'tracks', tracks }),
       onDataChannel: (channel) => this.#receive(channel),
     });
   }
@@ -136,23 +119,24 @@ export class Session {
   }
 
   #newPublisher(iceServers: readonly IceServer[]): Publisher {
-    const { events } = this.#options;
+    const emit = this.#emit;
     const publisher: Publisher = new Publisher({
       ...this.#mediaOptions(iceServers, SignalTarget.PUBLISHER),
       sendOffer: (sdp, id) =>
         this.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id }) }),
       onAnswered: (sections, trackSids) => {
-        if (!this.#subscriber) events.onTracks(received.take(sections, trackSids));
+        if (!this.#subscriber) emit({ type: 'tracks', tracks: received.take(sections, trackSids) });
       },
     });
     const received = new ReceivedSections(publisher.media.pc, () => publisher.stats());
     publisher.media.pc.onDataChannel = (channel) => this.#receive(channel);
     for (const channel of [publisher.lossy, publisher.reliable]) {
       channel.onOpen = () => this.#checkMedia();
-      channel.onMessage = (message) => events.onPacket(message, kindOf(channel));
+      channel.onMessage = (bytes) => emit({ type: 'packet', bytes, kind: kindOf(channel) });
     }
-    publisher.dataTracks.onOpen = () => events.onDataTrackChannel(publisher.dataTracks);
-    publisher.dataTracks.onMessage = (message) => events.onDataTrackPacket(message);
+    const { dataTracks } = publisher;
+    dataTracks.onOpen = () => emit({ type: 'dataTrackChannelOpened', channel: dataTracks });
+    dataTracks.onMessage = (bytes) => emit({ type: 'dataTrackPacket', bytes });
     return publisher;
   }
 
@@ -284,7 +268,7 @@ export class Session {
 
   #listen(signal: SignalClient): void {
     signal.onClose = (error) => {
-      if (!this.#closed && signal === this.#signal) this.#events.onSignalLost(error);
+      if (!this.#closed && signal === this.#signal) this.#emit({ type: 'signalLost', error });
     };
     // What came before is delivered here, in this turn.
     signal.onMessage = (message) => {
@@ -307,10 +291,10 @@ export class Session {
         this.#handleCandidate(message.value);
         break;
       case 'leave':
-        this.#events.onLeave(message.value);
+        this.#emit({ type: 'leave', leave: message.value });
         break;
       default:
-        this.#events.onMessage(message);
+        this.#emit({ type: 'message', message });
     }
   }
 
@@ -334,11 +318,12 @@ export class Session {
   #receive(channel: DataChannel): void {
     this.#received.set(channel.label, channel);
     if (channel.label === dataTrackLabel) {
-      channel.onMessage = (message) => this.#events.onDataTrackPacket(message);
+      channel.onMessage = (bytes) => this.#emit({ type: 'dataTrackPacket', bytes });
       return;
     }
-    if (kindOf(channel) === 'reliable') this.#events.onReliableChannel();
-    channel.onMessage = (message) => this.#events.onPacket(message, kindOf(channel));
+    const kind = kindOf(channel);
+    if (kind === 'reliable') this.#emit({ type: 'reliableChannelReceived' });
+    channel.onMessage = (bytes) => this.#emit({ type: 'packet', bytes, kind });
   }
 
   #checkMedia(): void {
@@ -347,7 +332,7 @@ export class Session {
     if (!this.#channelsTold) {
       this.#channelsTold = true;
       this.publisher.dataIsOpen();
-      this.#events.onChannels({ reliable, lossy });
+      this.#emit({ type: 'channelsOpened', channels: { reliable, lossy } });
     }
     if (this.join.subscriberPrimary && this.#subscriber && this.#subscriber.media.state !== 'connected')
       return;
@@ -358,11 +343,12 @@ export class Session {
   /** A resume finds another path; one that is under way does so already. */
   #onPathLost(says: string): void {
     if (this.#closed || this.#resuming) return;
-    this.#events.onSignalLost(new OffhookError('OFFHOOK_TRANSPORT', says, { stage: 'ice' }));
+    const error = new OffhookError('OFFHOOK_TRANSPORT', says, { stage: 'ice' });
+    this.#emit({ type: 'signalLost', error });
   }
 
   #onMediaLost(error: OffhookError): void {
-    if (!this.#closed) this.#events.onMediaLost(error);
+    if (!this.#closed) this.#emit({ type: 'mediaLost', error });
   }
 }
 
