@@ -4,7 +4,7 @@ import { describeError, type ErrorCode, OffhookError } from '../../errors/index.
 import { limits } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
 import type { Timeline } from '../../timeline/index.js';
-import { createDeferred, type Deferred } from '../deferred.js';
+import { createDeferred } from '../deferred.js';
 import type { ConnectOptions } from '../options.js';
 import { untilAborted } from '../until-aborted.js';
 import { Attempt } from './attempt.js';
@@ -53,8 +53,8 @@ export class Connection {
   #attempt = new Attempt();
   #pace: RetryPace;
   #wasReconnecting = false;
-  #joined = createDeferred<void>();
-  #restored: Deferred<void> | undefined;
+  /** Settles when there is a session that works, or there will be none; another one whenever the session is lost. */
+  #connected = createDeferred<void>();
   #reason = DisconnectReason.CLIENT_INITIATED;
   /** Why the connection was lost last, for whoever is told that it is over. */
   #failure: OffhookError | undefined;
@@ -89,13 +89,14 @@ export class Connection {
   /** @throws OffhookError that names the stage, the host and the elapsed time */
   async connect(): Promise<void> {
     this.#input('connect');
-    await this.#joined.promise;
+    await this.#connected.promise;
   }
 
   disconnect(reason: DisconnectReason): void {
     this.#reason = reason;
     this.#failure = undefined;
-    this.#joined.reject(new OffhookError('OFFHOOK_ABORTED', 'connecting was cancelled'));
+    if (this.#state === 'connecting')
+      this.#connected.reject(new OffhookError('OFFHOOK_ABORTED', 'connecting was cancelled'));
     this.#input('disconnect');
   }
 
@@ -103,8 +104,7 @@ export class Connection {
   async whenConnected(signal: AbortSignal): Promise<Session> {
     while (this.#state !== 'connected' || !this.#session) {
       if (this.#state === 'disconnected') throw this.#closedError();
-      this.#restored ??= createDeferred<void>();
-      await untilAborted(this.#restored.promise, signal);
+      await untilAborted(this.#connected.promise, signal);
     }
     return this.#session;
   }
@@ -133,12 +133,9 @@ export class Connection {
 
   #actions: Record<ConnectionAction, () => void> = {
     openSession: () => this.#run((attempt) => this.#open(attempt), 'joinFailed'),
-    tellJoined: () => {
-      this.#joined.resolve();
-      this.#restored?.resolve();
-      this.#restored = undefined;
-    },
+    tellJoined: () => this.#connected.resolve(),
     tellInterrupted: () => {
+      this.#connected = createDeferred<void>();
       this.#pace.begin();
       this.#wasReconnecting = this.#state === 'reconnecting';
       this.#options.emit({
@@ -162,8 +159,7 @@ export class Connection {
       this.#opener.restored();
       this.#failure = undefined;
       this.#options.emit({ type: 'restored', how: this.#wasReconnecting ? 'reconnected' : 'resumed' });
-      this.#restored?.resolve();
-      this.#restored = undefined;
+      this.#connected.resolve();
     },
     sendLeave: () => {
       this.#session?.leave(this.#reason);
@@ -175,8 +171,7 @@ export class Connection {
     tellDisconnected: () => {
       const message = this.#failure ? this.#failure.toLine() : DisconnectReason[this.#reason];
       this.#options.emit({ type: 'disconnected', reason: this.#reason, message });
-      this.#restored?.reject(this.#closedError());
-      this.#restored = undefined;
+      this.#connected.reject(this.#closedError());
     },
   };
 
@@ -196,7 +191,7 @@ export class Connection {
     const failure = failureOf(error);
     this.#failure = failure;
     if (input === 'joinFailed') {
-      this.#joined.reject(failure);
+      this.#connected.reject(failure);
       this.#input('joinFailed');
       return;
     }
