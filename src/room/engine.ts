@@ -8,10 +8,9 @@ import {
   type SignalRequest,
   type SignalResponse,
   type SubscriptionPermission,
-  UpdateParticipantMetadata,
   UpdateSubscription,
 } from '@livekit/protocol';
-import { type Deadlines, withDeadline } from '../deadlines/index.js';
+import type { Deadlines } from '../deadlines/index.js';
 import type { FrameDecryptor } from '../e2ee/index.js';
 import { OffhookError } from '../errors/index.js';
 import type { LogSubject } from '../logging/index.js';
@@ -29,7 +28,6 @@ import { type EncryptionStateListener, RoomEncryption } from './encryption.js';
 import type { DataEvent, DataTrackEvent, EncryptionEvent, StateEvent } from './events.js';
 import { RemoteMedia } from './media/remote-media.js';
 import type { ConnectOptions } from './options.js';
-import type { ParticipantChanges } from './participants/local-participant.js';
 import { isReplaced } from './state/participants.js';
 import { joinedState, reduce, type StateInput } from './state/reduce.js';
 import { publisherOf, type RoomState } from './state/room-state.js';
@@ -54,7 +52,7 @@ interface EngineOptions {
 /** A room without its objects: the connection, and what goes on over it, all of it led through the state reducer. */
 export class Engine implements LocalTracksHost, DataTracksHost {
   readonly connection: Connection;
-  readonly requests = new Requests();
+  readonly requests: Requests;
   readonly data: DataPlane;
   readonly dataEncryption: DataEncryption | undefined;
   readonly dataTracks: DataTracks;
@@ -92,9 +90,10 @@ export class Engine implements LocalTracksHost, DataTracksHost {
       maxStreamBytes: options.connect.maxStreamBytes,
     });
     this.media = new RemoteMedia((input) => this.dispatch(input), subject);
+    this.connection = new Connection({ ...options, emit: (event) => this.#onConnectionEvent(event) });
+    this.requests = new Requests(this.connection, options.deadlines.publish);
     this.tracks = new LocalTracks(this);
     this.dataTracks = new DataTracks(this);
-    this.connection = new Connection({ ...options, emit: (event) => this.#onConnectionEvent(event) });
   }
 
   get state(): RoomState | undefined {
@@ -125,10 +124,6 @@ export class Engine implements LocalTracksHost, DataTracksHost {
     return this.#options.timeline.subject;
   }
 
-  publishDeadlineMs(): number {
-    return this.#options.deadlines.publish;
-  }
-
   /** Sends to the server, or drops the message while there is no session: what must last is said again later. */
   send(message: SignalRequest['message']): void {
     this.connection.session?.send(message);
@@ -146,31 +141,6 @@ export class Engine implements LocalTracksHost, DataTracksHost {
   setSubscriptionPermission(permission: SubscriptionPermission): void {
     this.#permission = permission;
     this.send({ case: 'subscriptionPermission', value: permission });
-  }
-
-  /** Changes our own metadata, name or attributes; resolves when the server has agreed. */
-  updateParticipant(changes: ParticipantChanges): Promise<void> {
-    const { deadlines } = this.#options;
-    return withDeadline(
-      {
-        stage: 'request',
-        timeoutMs: deadlines.publish,
-        what: 'no answer to a change of our own participant',
-      },
-      async (signal) => {
-        const session = await this.whenConnected(signal);
-        const local = this.#state?.local;
-        await this.requests.ask(signal, (requestId) => {
-          const value = new UpdateParticipantMetadata({
-            requestId,
-            metadata: changes.metadata ?? local?.metadata ?? '',
-            name: changes.name ?? local?.name ?? '',
-            attributes: changes.attributes ?? {},
-          });
-          session.send({ case: 'updateMetadata', value });
-        });
-      },
-    );
   }
 
   #onConnectionEvent(event: ConnectionEvent): void {

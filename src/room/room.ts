@@ -210,13 +210,13 @@ export class Room {
       },
       local: {
         data: engine.data,
+        requests: engine.requests,
         dataTracks: engine.dataTracks,
         publishTrack: async (track, publishOptions) => {
           const sent = await engine.tracks.publish(track, publishOptions);
           return this.#addLocalPublication(engine, sent);
         },
         unpublish: (sid) => engine.tracks.unpublish(sid),
-        updateParticipant: (changes) => engine.updateParticipant(changes),
         setTrackSubscriptionPermissions: (permission) => engine.setSubscriptionPermission(permission),
       },
     });

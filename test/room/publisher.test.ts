@@ -61,12 +61,11 @@ test('the answer to an offer that a resume has superseded is no failure', async 
 
 describe('a track that a new session refuses', () => {
   test('leaves no section that sends behind, and is unpublished', async () => {
-    const requests = new Requests();
+    const requests: Requests = new Requests({ whenConnected: async () => session }, 10_000);
     const inputs: StateInput[] = [];
     let session = acceptingSession(requests);
     const tracks = new LocalTracks({
       requests,
-      publishDeadlineMs: () => 10_000,
       whenConnected: async () => session,
       session: () => session,
       dispatch: (input) => inputs.push(input),

@@ -2,18 +2,29 @@ import {
   type AddTrackRequest,
   type RequestResponse,
   RequestResponse_Reason,
+  type SignalRequest,
   type TrackInfo,
   type TrackPublishedResponse,
 } from '@livekit/protocol';
+import { withDeadline } from '../../deadlines/index.js';
 import { OffhookError, outsideText } from '../../errors/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
 import { untilAborted } from '../until-aborted.js';
+import type { Connection } from './connection.js';
 
 /** Requests to the server that await its answer: tracks by their cid, others by their number. */
 export class Requests {
+  /** For an answer, and for a session to ask on. */
+  readonly timeoutMs: number;
+  #connection: Pick<Connection, 'whenConnected'>;
   #lastId = 0;
   #byId = new Map<number, Deferred<unknown>>();
   #tracks = new Map<string, { request: AddTrackRequest; deferred: Deferred<TrackInfo> }>();
+
+  constructor(connection: Pick<Connection, 'whenConnected'>, timeoutMs: number) {
+    this.#connection = connection;
+    this.timeoutMs = timeoutMs;
+  }
 
   /** A number for a request whose answer nobody awaits. */
   nextId(): number {
@@ -22,19 +33,29 @@ export class Requests {
   }
 
   /**
-   * Sends a request under a number of its own. Resolves with its answer: undefined where it is but a yes. Once `signal`
-   * has aborted, the request is forgotten.
+   * Sends a request under a number of its own, as soon as there is a session. Resolves with the answer: undefined where it is
+   * but a yes.
+   *
+   * @param what for the error: `no answer to …`
+   * @throws OffhookError `OFFHOOK_SERVER_REFUSED`, `OFFHOOK_DEADLINE`, `OFFHOOK_CLOSED`
    */
-  async ask(signal: AbortSignal, send: (requestId: number) => void): Promise<unknown> {
-    const requestId = this.nextId();
-    const deferred = createDeferred<unknown>();
-    this.#byId.set(requestId, deferred);
-    try {
-      send(requestId);
-      return await untilAborted(deferred.promise, signal);
-    } finally {
-      this.#byId.delete(requestId);
-    }
+  ask(
+    { what, advice }: { what: string; advice?: string },
+    message: (requestId: number) => SignalRequest['message'],
+  ): Promise<unknown> {
+    const options = { stage: 'request', timeoutMs: this.timeoutMs, what, ...(advice && { advice }) } as const;
+    return withDeadline(options, async (signal) => {
+      const session = await this.#connection.whenConnected(signal);
+      const requestId = this.nextId();
+      const deferred = createDeferred<unknown>();
+      this.#byId.set(requestId, deferred);
+      try {
+        session.send(message(requestId));
+        return await untilAborted(deferred.promise, signal);
+      } finally {
+        this.#byId.delete(requestId);
+      }
+    });
   }
 
   /** How many requests await their answer. */

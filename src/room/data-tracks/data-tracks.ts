@@ -23,7 +23,6 @@ export interface DataTracksHost {
   readonly dataEncryption: DataEncryption | undefined;
   readonly random: () => number;
   readonly subject: LogSubject;
-  publishDeadlineMs(): number;
   /** Rejects when the room is closed, or when `signal` aborts. */
   whenConnected(signal: AbortSignal): Promise<Session>;
   /** Sends to the server, or drops the message while there is no session. */

@@ -172,7 +172,7 @@ export class LocalDataTracks {
     const info = await withDeadline(
       {
         stage: 'publish',
-        timeoutMs: this.#host.publishDeadlineMs(),
+        timeoutMs: this.#host.requests.timeoutMs,
         what: `publishing data track ${name}`,
         advice: 'A server of a version without data tracks does not answer.',
       },

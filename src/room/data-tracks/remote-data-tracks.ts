@@ -87,7 +87,7 @@ export class DataTrackStream implements AsyncIterable<DataTrackFrame> {
 /** What a track needs of those of its room. */
 interface TrackHost {
   setSubscribed(track: RemoteDataTrack, subscribe: boolean): void;
-  subscribeDeadlineMs(): number;
+  subscribeTimeoutMs: number;
   /** Undefined for a room without encryption. */
   open: ((frame: SealedTrackFrame, identity: string) => Promise<SealedTrackFrame | undefined>) | undefined;
   log: Logger;
@@ -205,7 +205,7 @@ export class RemoteDataTrack {
     await withDeadline(
       {
         stage: 'request',
-        timeoutMs: this.#host.subscribeDeadlineMs(),
+        timeoutMs: this.#host.subscribeTimeoutMs,
         what: `subscribing to data track ${this.#info.name}`,
         advice: 'The token may lack the canSubscribe grant, or the publisher may not let us subscribe.',
       },
@@ -248,7 +248,7 @@ export class RemoteDataTracks {
     const { dataEncryption } = host;
     this.#trackHost = {
       setSubscribed: (track, subscribe) => this.#setSubscribed(track, subscribe),
-      subscribeDeadlineMs: () => host.publishDeadlineMs(),
+      subscribeTimeoutMs: host.requests.timeoutMs,
       open: dataEncryption && ((frame, identity) => dataEncryption.openFrame(frame, identity)),
       log: this.#log,
     };

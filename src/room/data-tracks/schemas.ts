@@ -4,10 +4,10 @@ import {
   type DataTrackSchemaId,
   GetDataBlobRequest,
   type GetDataBlobResponse,
+  type SignalRequest,
   StoreDataBlobRequest,
   type StoreDataBlobResponse,
 } from '@livekit/protocol';
-import { withDeadline } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
 import type { DataTracksHost } from './data-tracks.js';
 
@@ -70,16 +70,9 @@ export class Schemas {
     }
   }
 
-  #ask(
-    what: string,
-    request: (requestId: number) => Parameters<DataTracksHost['send']>[0],
-  ): Promise<unknown> {
-    const timeoutMs = this.#host.publishDeadlineMs();
+  #ask(what: string, message: (requestId: number) => SignalRequest['message']): Promise<unknown> {
     const advice = 'A server of a version without schemas does not answer.';
-    return withDeadline({ stage: 'request', timeoutMs, what, advice }, async (signal) => {
-      const session = await this.#host.whenConnected(signal);
-      return this.#host.requests.ask(signal, (requestId) => session.send(request(requestId)));
-    });
+    return this.#host.requests.ask({ what, advice }, message);
   }
 }
 

@@ -6,6 +6,7 @@ import {
   SubscriptionPermission,
   Transcription,
   type TranscriptionSegment,
+  UpdateParticipantMetadata,
   UserPacket,
 } from '@livekit/protocol';
 import type { AudioSource } from '../../audio/index.js';
@@ -23,6 +24,7 @@ import type {
   TextStreamWriter,
 } from '../../data/index.js';
 import type { VideoSource } from '../../video/index.js';
+import type { Requests } from '../connection/requests.js';
 import type { DataPlane } from '../data-plane.js';
 import type { DataTracks } from '../data-tracks/data-tracks.js';
 import type { LocalDataTrack, PublishDataTrackOptions } from '../data-tracks/local-data-tracks.js';
@@ -41,21 +43,14 @@ import { Participant } from './participant.js';
 /** What the local participant asks of its room. */
 export interface LocalParticipantHost {
   readonly data: DataPlane;
+  readonly requests: Requests;
   readonly dataTracks: DataTracks;
   publishTrack(
     track: LocalAudioTrack | LocalVideoTrack,
     options: PublishAudioOptions | PublishVideoOptions,
   ): Promise<LocalTrackPublication>;
   unpublish(publicationSid: string): void;
-  /** @throws OffhookError when the server refuses, or does not answer */
-  updateParticipant(changes: ParticipantChanges): Promise<void>;
   setTrackSubscriptionPermissions(permission: SubscriptionPermission): void;
-}
-
-export interface ParticipantChanges {
-  metadata?: string;
-  name?: string;
-  attributes?: Record<string, string>;
 }
 
 /** The program itself in the room. */
@@ -113,16 +108,16 @@ export class LocalParticipant extends Participant {
   }
 
   async setMetadata(metadata: string): Promise<void> {
-    await this.#host.updateParticipant({ metadata });
+    await this.#change({ metadata });
   }
 
   async setName(name: string): Promise<void> {
-    await this.#host.updateParticipant({ name });
+    await this.#change({ name });
   }
 
   /** Sets the attributes given; an empty value removes one. */
   async setAttributes(attributes: Record<string, string>): Promise<void> {
-    await this.#host.updateParticipant({ attributes });
+    await this.#change({ attributes });
   }
 
   async publishData(payload: Uint8Array, options: PublishDataOptions = {}): Promise<void> {
@@ -270,5 +265,19 @@ export class LocalParticipant extends Participant {
   /** For the room only. */
   removePublication(sid: string): void {
     this.#publications.delete(sid);
+  }
+
+  /** Asks for what is given to be changed: metadata and name always go along with it. */
+  async #change(changes: {
+    metadata?: string;
+    name?: string;
+    attributes?: Record<string, string>;
+  }): Promise<void> {
+    const what = 'no answer to a change of our own participant';
+    await this.#host.requests.ask({ what }, (requestId) => {
+      const { metadata, name } = this;
+      const value = new UpdateParticipantMetadata({ requestId, metadata, name, ...changes });
+      return { case: 'updateMetadata', value };
+    });
   }
 }

@@ -19,7 +19,6 @@ const log = createLogger('room/tracks');
 
 export interface LocalTracksHost {
   readonly requests: Requests;
-  publishDeadlineMs(): number;
   /** Rejects when the room is closed, or when `signal` aborts. */
   whenConnected(signal: AbortSignal): Promise<Session>;
   session(): Session | undefined;
@@ -63,7 +62,7 @@ export class LocalTracks {
     return withDeadline(
       {
         stage: 'publish',
-        timeoutMs: this.#host.publishDeadlineMs(),
+        timeoutMs: this.#host.requests.timeoutMs,
         what: `publishing track ${track.name}`,
         advice: 'The server did not answer: read its log, and check that the room is connected.',
       },
