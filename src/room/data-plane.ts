@@ -1,4 +1,9 @@
-import { ClientInfo_Capability, DataPacket, Encryption_Type } from '@livekit/protocol';
+import {
+  ClientInfo_Capability,
+  DataPacket,
+  Encryption_Type,
+  ParticipantInfo_State as ParticipantState,
+} from '@livekit/protocol';
 import {
   IncomingStreams,
   OutgoingStreams,
@@ -24,6 +29,7 @@ import { createLogger, type Logger, type LogSubject } from '../logging/index.js'
 import type { DataEncryption } from './data-encryption.js';
 import type { DataEvent } from './events.js';
 import type { ParticipantInfo } from './info.js';
+import { MissingParticipants } from './missing-participants.js';
 
 const log = createLogger('room/data');
 const kinds: readonly PacketKind[] = ['reliable', 'lossy'];
@@ -36,12 +42,12 @@ interface NumberedPacket {
 
 /** What senders need to know of those in the room. */
 export interface DataReceivers {
-  /** Client protocol and abilities of a participant; undefined for one that is not there. */
+  /** Undefined for one that is not there. */
   find(identity: string): DataReceiver | undefined;
   all(): Iterable<DataReceiver>;
 }
 
-export type DataReceiver = Pick<ParticipantInfo, 'clientProtocol' | 'capabilities'>;
+export type DataReceiver = Pick<ParticipantInfo, 'identity' | 'state' | 'clientProtocol' | 'capabilities'>;
 
 /** Client protocols (ClientInfo.client_protocol) from which a participant can do what. */
 const fromClientProtocol = { rpcStreams: 1, inlineStreams: 2 } as const;
@@ -75,6 +81,9 @@ export class DataPlane implements PacketSender {
   /** Kinds that wait until it is known which session will carry them. */
   #paused = new Set<PacketKind>();
   #lastReceived: number | undefined;
+  /** Who could be reached in the session that was lost. */
+  #reachedBefore = new Set<string>();
+  #missing: MissingParticipants | undefined;
   #inbox = new ReliableInbox();
   #order = this.#newOrder();
   #plain: PlainStreams;
@@ -84,10 +93,12 @@ export class DataPlane implements PacketSender {
   #log: Logger;
   #emit: (event: DataEvent) => void;
   #encryption: DataEncryption | undefined;
+  #receivers: DataReceivers;
 
   constructor({ emit, subject, receivers, encryption, maxStreamBytes }: DataPlaneOptions) {
     this.#log = log.about(subject);
     this.#encryption = encryption;
+    this.#receivers = receivers;
     this.#emit = emit;
     const maxBytes = maxStreamBytes ?? limits.streamPayload.value;
     this.streams = new OutgoingStreams(this, (identities) => abilitiesOf(receivers, identities));
@@ -132,6 +143,7 @@ export class DataPlane implements PacketSender {
 
   /** The session may be over: what is sent from now on waits until it is known which session will carry it. */
   pause(): void {
+    this.#missing?.close();
     for (const kind of kinds) {
       this.#paused.add(kind);
       this.#lanes[kind].suspend();
@@ -153,12 +165,21 @@ export class DataPlane implements PacketSender {
     this.#lastReceived = lastReceived || undefined;
   }
 
-  /** There is a session that works, the one of before or another, and packets of this kind find who they are for. */
-  goOn(kind: PacketKind): void {
-    this.#paused.delete(kind);
-    if (!this.#channels) return;
-    this.#lanes[kind].open(this.#channels[kind], kind === 'reliable' ? this.#lastReceived : undefined);
-    if (kind === 'reliable') this.#lastReceived = undefined;
+  /** A new session takes the place of the one that was lost, in which the receivers of now could be reached. */
+  sessionReplaced(): void {
+    for (const identity of this.#reachable()) this.#reachedBefore.add(identity);
+  }
+
+  /**
+   * There is a session that works, the one of before or another. Reliable packets wait a little longer for those who could
+   * be reached before, and cannot yet.
+   */
+  restored(): void {
+    const missing = this.#reachedBefore;
+    for (const identity of this.#reachable()) missing.delete(identity);
+    this.#reachedBefore = new Set();
+    this.#resume('lossy');
+    this.#missing = new MissingParticipants(missing, () => this.#resume('reliable'));
   }
 
   /** For SyncState. */
@@ -166,7 +187,13 @@ export class DataPlane implements PacketSender {
     return this.#inbox.states();
   }
 
+  /** The server passes data on to this participant from now on. */
+  participantActive(identity: string): void {
+    this.#missing?.settle(identity);
+  }
+
   participantLeft(identity: string): void {
+    this.#missing?.settle(identity);
     this.#encryption?.participantLeft(identity);
     this.#plain.participantLeft(identity);
     this.#incoming.participantLeft(identity);
@@ -176,6 +203,7 @@ export class DataPlane implements PacketSender {
 
   close(error: OffhookError): void {
     this.#emit = () => {};
+    this.#missing?.close();
     for (const lane of Object.values(this.#lanes)) lane.close(error);
     this.#order.stop();
     this.#plain.close();
@@ -202,6 +230,20 @@ export class DataPlane implements PacketSender {
     const { participantSid: publisherSid, sequence } = packet;
     if (kind === 'reliable') this.#order.push({ publisherSid, sequence, packet });
     else this.#open(packet, kind);
+  }
+
+  /** Participants to whom the server passes data on. */
+  #reachable(): string[] {
+    return [...this.#receivers.all()]
+      .filter(({ state }) => state === ParticipantState.ACTIVE)
+      .map(({ identity }) => identity);
+  }
+
+  #resume(kind: PacketKind): void {
+    this.#paused.delete(kind);
+    if (!this.#channels) return;
+    this.#lanes[kind].open(this.#channels[kind], kind === 'reliable' ? this.#lastReceived : undefined);
+    if (kind === 'reliable') this.#lastReceived = undefined;
   }
 
   #newOrder(): ReorderBuffer<NumberedPacket> {

@@ -1,24 +1,18 @@
 import {
   Encryption_Type,
   type JoinResponse,
-  ParticipantInfo_State,
-  ParticipantTracks,
   type ParticipantUpdate,
   type ReconnectResponse,
   type SignalRequest,
   type SignalResponse,
-  type SubscriptionPermission,
-  UpdateSubscription,
 } from '@livekit/protocol';
 import type { Deadlines } from '../deadlines/index.js';
-import type { FrameDecryptor } from '../e2ee/index.js';
 import { OffhookError } from '../errors/index.js';
 import type { LogSubject } from '../logging/index.js';
 import type { Timeline } from '../timeline/index.js';
 import { Connection } from './connection/connection.js';
 import type { ConnectionEvent } from './connection/connection-events.js';
 import { Requests } from './connection/requests.js';
-import { Reunion } from './connection/reunion.js';
 import type { Session } from './connection/session.js';
 import { syncState } from './connection/sync-state.js';
 import { DataEncryption } from './data-encryption.js';
@@ -30,8 +24,9 @@ import { RemoteMedia } from './media/remote-media.js';
 import type { ConnectOptions } from './options.js';
 import { isReplaced } from './state/participants.js';
 import { joinedState, reduce, type StateInput } from './state/reduce.js';
-import { publisherOf, type RoomState } from './state/room-state.js';
+import type { RoomState } from './state/room-state.js';
 import type { Step } from './state/step.js';
+import { Subscriptions } from './subscriptions.js';
 import { LocalTracks, type LocalTracksHost } from './tracks/local-tracks.js';
 
 interface EngineOptions {
@@ -58,16 +53,11 @@ export class Engine implements LocalTracksHost, DataTracksHost {
   readonly dataTracks: DataTracks;
   readonly media: RemoteMedia;
   readonly tracks: LocalTracks;
+  readonly subscriptions: Subscriptions;
   readonly random: () => number;
   readonly encryption: RoomEncryption | undefined;
   #options: EngineOptions;
   #state: RoomState | undefined;
-  /** What the program chose for single tracks, by sid; others are as `autoSubscribe` says. */
-  #subscriptions = new Map<string, boolean>();
-  #permission: SubscriptionPermission | undefined;
-  /** Who could be reached in the session that was lost. */
-  #reached = new Set<string>();
-  #reunion: Reunion | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -92,6 +82,11 @@ export class Engine implements LocalTracksHost, DataTracksHost {
     this.media = new RemoteMedia((input) => this.dispatch(input), subject);
     this.connection = new Connection({ ...options, emit: (event) => this.#onConnectionEvent(event) });
     this.requests = new Requests(this.connection, options.deadlines.publish);
+    this.subscriptions = new Subscriptions({
+      connection: this.connection,
+      autoSubscribe: options.connect.autoSubscribe ?? true,
+      state: () => this.#state,
+    });
     this.tracks = new LocalTracks(this);
     this.dataTracks = new DataTracks(this);
   }
@@ -124,23 +119,12 @@ export class Engine implements LocalTracksHost, DataTracksHost {
     return this.#options.timeline.subject;
   }
 
-  /** Sends to the server, or drops the message while there is no session: what must last is said again later. */
   send(message: SignalRequest['message']): void {
-    this.connection.session?.send(message);
+    this.connection.send(message);
   }
 
   emit(event: DataTrackEvent): void {
     this.#options.onData(event);
-  }
-
-  setSubscribed(trackSid: string, subscribe: boolean): void {
-    this.#subscriptions.set(trackSid, subscribe);
-    this.#sendSubscriptions([trackSid], subscribe);
-  }
-
-  setSubscriptionPermission(permission: SubscriptionPermission): void {
-    this.#permission = permission;
-    this.send({ case: 'subscriptionPermission', value: permission });
   }
 
   #onConnectionEvent(event: ConnectionEvent): void {
@@ -170,7 +154,6 @@ export class Engine implements LocalTracksHost, DataTracksHost {
         this.#onJoined(event.join);
         break;
       case 'interrupted':
-        this.#reunion?.close();
         this.data.pause();
         this.dispatch({ type: event.state });
         break;
@@ -237,34 +220,25 @@ export class Engine implements LocalTracksHost, DataTracksHost {
   }
 
   #onSessionResumed(session: Session, response: ReconnectResponse): void {
-    const { tracks, data } = this;
-    const differing = this.#differingSubscriptions();
-    const dataTracks = this.dataTracks.local;
-    const autoSubscribe = this.#autoSubscribe;
-    const value = syncState({ session, tracks, data, dataTracks, autoSubscribe, differing });
+    const { tracks, data, subscriptions } = this;
+    const value = syncState({ session, tracks, data, dataTracks: this.dataTracks.local, subscriptions });
     session.send({ case: 'syncState', value });
     for (const track of this.requests.unansweredTracks()) session.send({ case: 'addTrack', value: track });
-    if (this.#permission) session.send({ case: 'subscriptionPermission', value: this.#permission });
+    this.subscriptions.resumed();
     this.data.sessionResumed(response.lastMessageSeq);
     this.dataTracks.resumed();
   }
 
   #onSessionReplaced(session: Session): void {
     if (this.encryption) this.encryption.serverTrailer = session.join.sifTrailer;
-    for (const identity of this.#reachable()) this.#reached.add(identity);
+    this.data.sessionReplaced();
     this.dispatch({ type: 'rejoined', response: session.join });
     this.dataTracks.rejoined(session.join);
-    const differing = this.#differingSubscriptions();
-    if (differing.length > 0) this.#sendSubscriptions(differing, !this.#autoSubscribe);
-    if (this.#permission) session.send({ case: 'subscriptionPermission', value: this.#permission });
+    this.subscriptions.rejoined();
   }
 
   #onRestored(how: 'resumed' | 'reconnected'): void {
-    const missing = this.#reached;
-    for (const identity of this.#reachable()) missing.delete(identity);
-    this.#reached = new Set();
-    this.data.goOn('lossy');
-    this.#reunion = new Reunion(missing, () => this.data.goOn('reliable'));
+    this.data.restored();
     this.dispatch({ type: how });
     if (how === 'reconnected') this.media.awaitReturn();
   }
@@ -272,7 +246,6 @@ export class Engine implements LocalTracksHost, DataTracksHost {
   /** Ends everything that goes on over the connection. */
   close(message: string): void {
     const error = new OffhookError('OFFHOOK_CLOSED', `the room is closed: ${message}`);
-    this.#reunion?.close();
     this.requests.close(error);
     this.data.close(error);
     this.dataTracks.close(error);
@@ -281,21 +254,10 @@ export class Engine implements LocalTracksHost, DataTracksHost {
     this.encryption?.close();
   }
 
-  get #autoSubscribe(): boolean {
-    return this.#options.connect.autoSubscribe ?? true;
-  }
-
   /** The server resumes whoever has the identity now, and its leave to us may have been lost with the connection. */
   #isReplaced({ participants }: ParticipantUpdate): boolean {
     const local = this.connection.state === 'resuming' ? this.#state?.local : undefined;
     return local !== undefined && isReplaced(local, participants);
-  }
-
-  /** Participants to whom the server passes data on. */
-  #reachable(): string[] {
-    return [...(this.#state?.remotes.values() ?? [])]
-      .filter(({ info }) => info.state === ParticipantInfo_State.ACTIVE)
-      .map(({ info }) => info.identity);
   }
 
   /** What an event means for those who carry it out. */
@@ -305,10 +267,9 @@ export class Engine implements LocalTracksHost, DataTracksHost {
         this.data.participantLeft(event.participantIdentity);
         this.dataTracks.remote.participantLeft(event.participantIdentity);
         this.encryption?.participantLeft(event.participantIdentity);
-        this.#reunion?.settle(event.participantIdentity);
         break;
       case 'participantActive':
-        this.#reunion?.settle(event.participantIdentity);
+        this.data.participantActive(event.participantIdentity);
         break;
       case 'trackSubscribed':
         this.#decrypt(event.participantIdentity, event.trackSid);
@@ -317,7 +278,7 @@ export class Engine implements LocalTracksHost, DataTracksHost {
         this.encryption?.forgetTrack(event.participantIdentity, event.trackSid);
         break;
       case 'trackUnpublished':
-        this.#subscriptions.delete(event.publicationSid);
+        this.subscriptions.forget(event.publicationSid);
         break;
       case 'trackMuted':
       case 'trackUnmuted':
@@ -333,39 +294,7 @@ export class Engine implements LocalTracksHost, DataTracksHost {
   /** Sets a track up to be decrypted, if its publisher says that it is encrypted. */
   #decrypt(identity: string, trackSid: string): void {
     const track = this.#state?.remotes.get(identity)?.tracks.get(trackSid);
-    const { audio, video } = this.media.get(trackSid) ?? {};
-    const { encryption } = this;
-    if (!encryption || !track || track.info.encryption === Encryption_Type.NONE) return;
-    if (audio) {
-      const decryptor = encryption.decryptor(identity, trackSid, 'opus');
-      audio.setDecryption((frame) => decryptor.decrypt(frame));
-    }
-    if (video) {
-      let decryptor: FrameDecryptor | undefined;
-      video.transform = (frame, { codec, isKeyFrame }) => {
-        if (decryptor?.codec !== codec) decryptor = encryption.decryptor(identity, trackSid, codec);
-        return decryptor.decrypt(frame, isKeyFrame);
-      };
-    }
-  }
-
-  #sendSubscriptions(trackSids: readonly string[], subscribe: boolean): void {
-    const byParticipant = new Map<string, string[]>();
-    for (const trackSid of trackSids) {
-      const participantSid = this.#state && publisherOf(this.#state, trackSid)?.info.sid;
-      if (participantSid === undefined) continue;
-      byParticipant.set(participantSid, [...(byParticipant.get(participantSid) ?? []), trackSid]);
-    }
-    const participantTracks = [...byParticipant].map(
-      ([participantSid, sids]) => new ParticipantTracks({ participantSid, trackSids: sids }),
-    );
-    const value = new UpdateSubscription({ trackSids: [...trackSids], subscribe, participantTracks });
-    this.send({ case: 'subscription', value });
-  }
-
-  #differingSubscriptions(): string[] {
-    return [...this.#subscriptions]
-      .filter(([, wanted]) => wanted !== this.#autoSubscribe)
-      .map(([sid]) => sid);
+    if (!this.encryption || !track || track.info.encryption === Encryption_Type.NONE) return;
+    this.media.get(trackSid)?.decryptWith(this.encryption, identity);
   }
 }

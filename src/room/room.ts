@@ -180,7 +180,7 @@ export class Room {
     if (scenario === 'signalReconnect') engine.connection.simulate('signalLost');
     else if (scenario === 'fullReconnect') engine.connection.simulate('leaveReconnect');
     else
-      engine.send({ case: 'simulate', value: new SimulateScenario({ scenario: serverScenarios[scenario] }) });
+      engine.connection.send({ case: 'simulate', value: new SimulateScenario({ scenario: serverScenarios[scenario] }) });
     if (scenario === 'disconnectSignalOnResume') engine.connection.simulate('signalLost');
     // The next session of this participant gets candidates of that kind alone.
     if (scenario === 'forceTcp' || scenario === 'forceTls') engine.connection.simulate('leaveReconnect');
@@ -204,8 +204,8 @@ export class Room {
       media: engine.media,
       subject: this.timeline.subject,
       tracks: {
-        setSubscribed: (sid, subscribed) => engine.setSubscribed(sid, subscribed),
-        updateTrackSettings: (value) => engine.send({ case: 'trackSetting', value }),
+        setSubscribed: (sid, subscribed) => engine.subscriptions.setSubscribed(sid, subscribed),
+        updateTrackSettings: (value) => engine.connection.send({ case: 'trackSetting', value }),
         createFilter: (track, filter, format) => this.#createFilter(track, filter, format),
       },
       local: {
@@ -217,7 +217,7 @@ export class Room {
           return this.#addLocalPublication(engine, sent);
         },
         unpublish: (sid) => engine.tracks.unpublish(sid),
-        setTrackSubscriptionPermissions: (permission) => engine.setSubscriptionPermission(permission),
+        setTrackSubscriptionPermissions: (permission) => engine.subscriptions.setPermission(permission),
       },
     });
   }

@@ -1,4 +1,9 @@
-import { DisconnectReason, LeaveRequest, LeaveRequest_Action } from '@livekit/protocol';
+import {
+  DisconnectReason,
+  LeaveRequest,
+  LeaveRequest_Action,
+  type SignalRequest,
+} from '@livekit/protocol';
 import type { Deadlines } from '../../deadlines/index.js';
 import { describeError, type ErrorCode, OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
@@ -107,6 +112,11 @@ export class Connection {
       await untilAborted(this.#connected.promise, signal);
     }
     return this.#session;
+  }
+
+  /** Sends to the server, or drops the message while there is no session: what must last is sent again to the next one. */
+  send(message: SignalRequest['message']): void {
+    this.#session?.send(message);
   }
 
   /** Brings about what a lost connection brings about. */

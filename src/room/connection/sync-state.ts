@@ -1,6 +1,7 @@
-import { SessionDescription, SyncState, UpdateSubscription } from '@livekit/protocol';
+import { SessionDescription, SyncState } from '@livekit/protocol';
 import type { DataPlane } from '../data-plane.js';
 import type { LocalDataTracks } from '../data-tracks/local-data-tracks.js';
+import type { Subscriptions } from '../subscriptions.js';
 import type { LocalTracks } from '../tracks/local-tracks.js';
 import type { Session } from './session.js';
 
@@ -9,19 +10,17 @@ interface SyncStateSources {
   tracks: LocalTracks;
   data: DataPlane;
   dataTracks: LocalDataTracks;
-  autoSubscribe: boolean;
-  /** Sids of tracks for which the program chose other than that. */
-  differing: readonly string[];
+  subscriptions: Subscriptions;
 }
 
 /** What a server must know of us to take a session up again (SyncState). */
 export function syncState(sources: SyncStateSources): SyncState {
-  const { session, tracks, data, dataTracks, autoSubscribe, differing } = sources;
+  const { session, tracks, data, dataTracks, subscriptions } = sources;
   const { offer, answer } = session.descriptions;
   return new SyncState({
     ...(offer === undefined ? {} : { offer: new SessionDescription({ type: 'offer', sdp: offer }) }),
     ...(answer === undefined ? {} : { answer: new SessionDescription({ type: 'answer', sdp: answer }) }),
-    subscription: new UpdateSubscription({ trackSids: [...differing], subscribe: !autoSubscribe }),
+    subscription: subscriptions.exceptions(),
     publishTracks: tracks.publishedTracks(),
     publishDataTracks: dataTracks.publishedTracks(),
     dataChannels: session.channelInfos(),

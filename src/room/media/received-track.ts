@@ -1,7 +1,9 @@
 import { type AudioPayload, AudioReceiver } from '../../audio/index.js';
+import type { FrameDecryptor } from '../../e2ee/index.js';
 import type { LogSubject } from '../../logging/index.js';
 import { extensionUris, type MediaSection, type MediaTrack } from '../../transport/index.js';
 import { type VideoFormat, type VideoPayload, VideoReceiver, videoCodec } from '../../video/index.js';
+import type { RoomEncryption } from '../encryption.js';
 import type { OfferedTrack } from './received-sections.js';
 import type { TrackSection } from './track-section.js';
 
@@ -55,6 +57,22 @@ export class ReceivedTrack {
     video?.setFormat(videoFormat(section), feedback);
     const receiver = audio ?? video;
     media.onPacket = (packet) => receiver?.handlePacket(packet);
+  }
+
+  /** Frames are encrypted, with a key of the participant. */
+  decryptWith(encryption: RoomEncryption, identity: string): void {
+    const { audio, video, trackSid } = this;
+    if (audio) {
+      const decryptor = encryption.decryptor(identity, trackSid, 'opus');
+      audio.setDecryption((frame) => decryptor.decrypt(frame));
+    }
+    if (video) {
+      let decryptor: FrameDecryptor | undefined;
+      video.transform = (frame, { codec, isKeyFrame }) => {
+        if (decryptor?.codec !== codec) decryptor = encryption.decryptor(identity, trackSid, codec);
+        return decryptor.decrypt(frame, isKeyFrame);
+      };
+    }
   }
 
   /** The peer connection is gone; the track may come over another one. */

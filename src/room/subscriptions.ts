@@ -1,0 +1,85 @@
+import { ParticipantTracks, type SubscriptionPermission, UpdateSubscription } from '@livekit/protocol';
+import type { Connection } from './connection/connection.js';
+import { publisherOf, type RoomState } from './state/room-state.js';
+
+interface SubscriptionsOptions {
+  connection: Pick<Connection, 'send'>;
+  /** Whether the server subscribes to every track by itself. */
+  autoSubscribe: boolean;
+  state: () => RoomState | undefined;
+}
+
+/**
+ * Which tracks the program wants to receive, and who may receive its own. A server forgets both with the session, so each
+ * new session is told again.
+ */
+export class Subscriptions {
+  readonly autoSubscribe: boolean;
+  #options: SubscriptionsOptions;
+  /** What the program chose for single tracks, by sid; others are as `autoSubscribe` says. */
+  #chosen = new Map<string, boolean>();
+  #permission: SubscriptionPermission | undefined;
+
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options;
+    this.autoSubscribe = options.autoSubscribe;
+  }
+
+  setSubscribed(trackSid: string, subscribe: boolean): void {
+    this.#chosen.set(trackSid, subscribe);
+    this.#send([trackSid], subscribe);
+  }
+
+  /** Who may subscribe to our tracks. */
+  setPermission(permission: SubscriptionPermission): void {
+    this.#permission = permission;
+    this.#sendPermission();
+  }
+
+  /** The track is not published any more. */
+  forget(trackSid: string): void {
+    this.#chosen.delete(trackSid);
+  }
+
+  /** For SyncState: the tracks for which the program chose other than `autoSubscribe`. */
+  exceptions(): UpdateSubscription {
+    return new UpdateSubscription({ trackSids: this.#exceptions(), subscribe: !this.autoSubscribe });
+  }
+
+  /** The session was resumed, and SyncState sent. */
+  resumed(): void {
+    this.#sendPermission();
+  }
+
+  /** A new session took the place of the one that was lost. */
+  rejoined(): void {
+    const trackSids = this.#exceptions();
+    if (trackSids.length > 0) this.#send(trackSids, !this.autoSubscribe);
+    this.#sendPermission();
+  }
+
+  #exceptions(): string[] {
+    return [...this.#chosen].filter(([, wanted]) => wanted !== this.autoSubscribe).map(([sid]) => sid);
+  }
+
+  #send(trackSids: string[], subscribe: boolean): void {
+    const { connection, state } = this.#options;
+    const room = state();
+    const byParticipant = new Map<string, string[]>();
+    for (const trackSid of trackSids) {
+      const participantSid = room && publisherOf(room, trackSid)?.info.sid;
+      if (participantSid === undefined) continue;
+      byParticipant.set(participantSid, [...(byParticipant.get(participantSid) ?? []), trackSid]);
+    }
+    const participantTracks = [...byParticipant].map(
+      ([participantSid, sids]) => new ParticipantTracks({ participantSid, trackSids: sids }),
+    );
+    const value = new UpdateSubscription({ trackSids, subscribe, participantTracks });
+    connection.send({ case: 'subscription', value });
+  }
+
+  #sendPermission(): void {
+    if (!this.#permission) return;
+    this.#options.connection.send({ case: 'subscriptionPermission', value: this.#permission });
+  }
+}
