@@ -26,7 +26,8 @@ export type {
 export { LocalParticipant } from './participants/local-participant.js';
 export { Participant } from './participants/participant.js';
 export { RemoteParticipant } from './participants/remote-participant.js';
-export { Room, type SimulatedScenario } from './room.js';
+export { Room } from './room.js';
+export type { SimulatedScenario } from './simulate.js';
 export type { RoomStats, TrackStats, TransportStats } from './stats.js';
 export { LocalAudioTrack } from './tracks/local-audio-track.js';
 export { LocalTrackPublication } from './tracks/local-track-publication.js';

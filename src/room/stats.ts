@@ -1,8 +1,10 @@
 import type { AudioReceiverStats, AudioSenderStats } from '../audio/index.js';
 import type { CandidatePair, ConnectionStats, PeerConnectionState } from '../transport/index.js';
 import type { VideoReceiverStats, VideoSenderStats } from '../video/index.js';
-import type { Engine } from './engine.js';
+import type { Connection } from './connection/connection.js';
+import type { RemoteMedia } from './media/remote-media.js';
 import type { TrackSection } from './media/track-section.js';
+import type { LocalTracks } from './tracks/local-tracks.js';
 
 export interface TransportStats extends ConnectionStats {
   name: 'publisher' | 'subscriber';
@@ -30,7 +32,13 @@ export interface RoomStats {
   signalRttMs: number | undefined;
 }
 
-export function roomStats({ connection, tracks, media }: Engine): RoomStats {
+interface StatsSources {
+  connection: Connection;
+  tracks: LocalTracks;
+  media: RemoteMedia;
+}
+
+export function roomStats({ connection, tracks, media }: StatsSources): RoomStats {
   const sent: TrackStats<AudioSenderStats>[] = [];
   const sentVideo: TrackStats<VideoSenderStats>[] = [];
   for (const [sid, { track }] of tracks.all) {

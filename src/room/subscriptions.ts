@@ -1,28 +1,22 @@
 import { ParticipantTracks, type SubscriptionPermission, UpdateSubscription } from '@livekit/protocol';
-import type { Connection } from './connection/connection.js';
-import { publisherOf, type RoomState } from './state/room-state.js';
-
-interface SubscriptionsOptions {
-  connection: Pick<Connection, 'send'>;
-  /** Whether the server subscribes to every track by itself. */
-  autoSubscribe: boolean;
-  state: () => RoomState | undefined;
-}
+import type { RoomContext } from './room-context.js';
+import { publisherOf } from './state/room-state.js';
 
 /**
  * Which tracks the program wants to receive, and who may receive its own. A server forgets both with the session, so each
  * new session is told again.
  */
 export class Subscriptions {
+  /** Whether the server subscribes to every track by itself. */
   readonly autoSubscribe: boolean;
-  #options: SubscriptionsOptions;
+  #context: Pick<RoomContext, 'connection' | 'state'>;
   /** What the program chose for single tracks, by sid; others are as `autoSubscribe` says. */
   #chosen = new Map<string, boolean>();
   #permission: SubscriptionPermission | undefined;
 
-  constructor(options: SubscriptionsOptions) {
-    this.#options = options;
-    this.autoSubscribe = options.autoSubscribe;
+  constructor(context: Pick<RoomContext, 'connection' | 'options' | 'state'>) {
+    this.#context = context;
+    this.autoSubscribe = context.options.autoSubscribe ?? true;
   }
 
   setSubscribed(trackSid: string, subscribe: boolean): void {
@@ -63,8 +57,8 @@ export class Subscriptions {
   }
 
   #send(trackSids: string[], subscribe: boolean): void {
-    const { connection, state } = this.#options;
-    const room = state();
+    const { connection } = this.#context;
+    const room = this.#context.state();
     const byParticipant = new Map<string, string[]>();
     for (const trackSid of trackSids) {
       const participantSid = room && publisherOf(room, trackSid)?.info.sid;
@@ -80,6 +74,6 @@ export class Subscriptions {
 
   #sendPermission(): void {
     if (!this.#permission) return;
-    this.#options.connection.send({ case: 'subscriptionPermission', value: this.#permission });
+    this.#context.connection.send({ case: 'subscriptionPermission', value: this.#permission });
   }
 }

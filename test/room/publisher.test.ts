@@ -2,6 +2,7 @@ import { JoinResponse, RequestResponse, RequestResponse_Reason, type SignalReque
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AudioSource } from '../../src/audio/index.js';
 import { defaultDeadlinesMs } from '../../src/deadlines/index.js';
+import type { Connection } from '../../src/room/connection/connection.js';
 import { Requests } from '../../src/room/connection/requests.js';
 import type { Session } from '../../src/room/connection/session.js';
 import { Publisher } from '../../src/room/media/publisher.js';
@@ -64,14 +65,22 @@ describe('a track that a new session refuses', () => {
     const requests: Requests = new Requests({ whenConnected: async () => session }, 10_000);
     const inputs: StateInput[] = [];
     let session = acceptingSession(requests);
-    const tracks = new LocalTracks({
-      requests,
+    const connection = {
       whenConnected: async () => session,
-      session: () => session,
+      get session() {
+        return session;
+      },
+    };
+    const tracks = new LocalTracks({
+      connection: connection as unknown as Connection,
+      requests,
+      options: {},
       dispatch: (input) => inputs.push(input),
       random: Math.random,
       encryption: undefined,
-      identity: () => 'ada',
+      dataEncryption: undefined,
+      state: () => undefined,
+      emit: () => {},
       subject: {},
     });
     const source = new AudioSource({ sampleRate: 48_000, numChannels: 1, queueSizeMs: 100 });

@@ -1,28 +1,27 @@
 import { SessionDescription, SyncState } from '@livekit/protocol';
 import type { DataPlane } from '../data-plane.js';
-import type { LocalDataTracks } from '../data-tracks/local-data-tracks.js';
+import type { DataTracks } from '../data-tracks/data-tracks.js';
 import type { Subscriptions } from '../subscriptions.js';
 import type { LocalTracks } from '../tracks/local-tracks.js';
 import type { Session } from './session.js';
 
 interface SyncStateSources {
-  session: Session;
   tracks: LocalTracks;
   data: DataPlane;
-  dataTracks: LocalDataTracks;
+  dataTracks: DataTracks;
   subscriptions: Subscriptions;
 }
 
 /** What a server must know of us to take a session up again (SyncState). */
-export function syncState(sources: SyncStateSources): SyncState {
-  const { session, tracks, data, dataTracks, subscriptions } = sources;
+export function syncState(session: Session, sources: SyncStateSources): SyncState {
+  const { tracks, data, dataTracks, subscriptions } = sources;
   const { offer, answer } = session.descriptions;
   return new SyncState({
     ...(offer === undefined ? {} : { offer: new SessionDescription({ type: 'offer', sdp: offer }) }),
     ...(answer === undefined ? {} : { answer: new SessionDescription({ type: 'answer', sdp: answer }) }),
     subscription: subscriptions.exceptions(),
     publishTracks: tracks.publishedTracks(),
-    publishDataTracks: dataTracks.publishedTracks(),
+    publishDataTracks: dataTracks.local.publishedTracks(),
     dataChannels: session.channelInfos(),
     datachannelReceiveStates: data.receiveStates(),
   });

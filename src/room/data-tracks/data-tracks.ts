@@ -1,34 +1,14 @@
 import type {
   JoinResponse,
   ParticipantInfo as ParticipantMessage,
-  SignalRequest,
   SignalResponse,
 } from '@livekit/protocol';
 import type { PacketChannel } from '../../data/index.js';
 import type { OffhookError } from '../../errors/index.js';
-import type { LogSubject } from '../../logging/index.js';
-import type { Requests } from '../connection/requests.js';
-import type { Session } from '../connection/session.js';
-import type { DataEncryption } from '../data-encryption.js';
-import type { RoomEncryption } from '../encryption.js';
-import type { DataTrackEvent } from '../events.js';
+import type { RoomContext } from '../room-context.js';
 import { LocalDataTracks } from './local-data-tracks.js';
 import { RemoteDataTracks } from './remote-data-tracks.js';
 import { Schemas } from './schemas.js';
-
-/** What data tracks need of their room. */
-export interface DataTracksHost {
-  readonly requests: Requests;
-  readonly encryption: RoomEncryption | undefined;
-  readonly dataEncryption: DataEncryption | undefined;
-  readonly random: () => number;
-  readonly subject: LogSubject;
-  /** Rejects when the room is closed, or when `signal` aborts. */
-  whenConnected(signal: AbortSignal): Promise<Session>;
-  /** Sends to the server, or drops the message while there is no session. */
-  send(message: SignalRequest['message']): void;
-  emit(event: DataTrackEvent): void;
-}
 
 /** Data tracks of a room, of both directions, and the schemas of their frames. */
 export class DataTracks {
@@ -36,10 +16,10 @@ export class DataTracks {
   readonly remote: RemoteDataTracks;
   readonly schemas: Schemas;
 
-  constructor(host: DataTracksHost) {
-    this.local = new LocalDataTracks(host);
-    this.remote = new RemoteDataTracks(host);
-    this.schemas = new Schemas(host);
+  constructor(context: RoomContext) {
+    this.local = new LocalDataTracks(context);
+    this.remote = new RemoteDataTracks(context);
+    this.schemas = new Schemas(context);
   }
 
   /** Returns whether the message was about data tracks. */

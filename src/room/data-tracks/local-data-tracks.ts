@@ -25,8 +25,8 @@ import { describeError, type OffhookError, outsideText } from '../../errors/inde
 import { limits } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
+import type { RoomContext } from '../room-context.js';
 import { untilAborted } from '../until-aborted.js';
-import type { DataTracksHost } from './data-tracks.js';
 import { type DataTrackInfo, toDataTrackInfo } from './info.js';
 
 const log = createLogger('room/data-tracks');
@@ -136,7 +136,7 @@ interface Pending {
 
 /** The data tracks that the program publishes, through all sessions of its room. */
 export class LocalDataTracks {
-  readonly #host: DataTracksHost;
+  readonly #context: RoomContext;
   readonly #log: Logger;
   readonly #lane = new FrameLane();
   #lastHandle = 0;
@@ -146,9 +146,9 @@ export class LocalDataTracks {
   /** What the server has not confirmed yet to be unpublished. */
   readonly #leaving = new Set<number>();
 
-  constructor(host: DataTracksHost) {
-    this.#host = host;
-    this.#log = log.about(host.subject);
+  constructor(context: RoomContext) {
+    this.#context = context;
+    this.#log = log.about(context.subject);
   }
 
   /**
@@ -160,7 +160,7 @@ export class LocalDataTracks {
     checkTrackSchema(frameEncoding, schema);
     const pubHandle = ++this.#lastHandle;
     if (!isTrackHandle(pubHandle)) throw new DataTrackError('limitReached');
-    const encryption = this.#host.encryption?.isEnabled ? Encryption_Type.GCM : Encryption_Type.NONE;
+    const encryption = this.#context.encryption?.isEnabled ? Encryption_Type.GCM : Encryption_Type.NONE;
     const request = new PublishDataTrackRequest({
       pubHandle,
       name,
@@ -172,18 +172,18 @@ export class LocalDataTracks {
     const info = await withDeadline(
       {
         stage: 'publish',
-        timeoutMs: this.#host.requests.timeoutMs,
+        timeoutMs: this.#context.requests.timeoutMs,
         what: `publishing data track ${name}`,
         advice: 'A server of a version without data tracks does not answer.',
       },
       async (signal) => {
-        const session = await this.#host.whenConnected(signal);
+        const session = await this.#context.connection.whenConnected(signal);
         this.#pending.set(pubHandle, pending);
         session.send({ case: 'publishDataTrackRequest', value: request });
         return untilAborted(pending.answer.promise, signal);
       },
     ).finally(() => this.#pending.delete(pubHandle));
-    const { dataEncryption, random } = this.#host;
+    const { dataEncryption, random } = this.#context;
     const track = new LocalDataTrack(info, {
       send: (packets) => this.#lane.send(packets),
       unpublish: (leaving) => this.#unpublish(leaving),
@@ -259,7 +259,7 @@ export class LocalDataTracks {
     for (const value of unanswered) {
       // The server may have published it already, and would refuse to do so twice.
       this.#sendUnpublish(value.pubHandle);
-      this.#host.send({ case: 'publishDataTrackRequest', value });
+      this.#context.connection.send({ case: 'publishDataTrackRequest', value });
     }
   }
 
@@ -267,7 +267,7 @@ export class LocalDataTracks {
   rejoined(): void {
     this.#leaving.clear();
     for (const value of this.#requests(() => true))
-      this.#host.send({ case: 'publishDataTrackRequest', value });
+      this.#context.connection.send({ case: 'publishDataTrackRequest', value });
   }
 
   close(error: OffhookError): void {
@@ -298,7 +298,7 @@ export class LocalDataTracks {
 
   #sendUnpublish(pubHandle: number): void {
     const value = new UnpublishDataTrackRequest({ pubHandle });
-    this.#host.send({ case: 'unpublishDataTrackRequest', value });
+    this.#context.connection.send({ case: 'unpublishDataTrackRequest', value });
   }
 
   #end(handle: number): void {

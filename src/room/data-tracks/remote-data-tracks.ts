@@ -16,8 +16,8 @@ import { describeError, type OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
+import type { RoomContext } from '../room-context.js';
 import { untilAborted } from '../until-aborted.js';
-import type { DataTracksHost } from './data-tracks.js';
 import { type DataTrackInfo, isSameDataTrack, toDataTrackInfo } from './info.js';
 
 const log = createLogger('room/data-tracks');
@@ -235,20 +235,20 @@ export class RemoteDataTrack {
 
 /** The data tracks of others, through all sessions of a room. */
 export class RemoteDataTracks {
-  readonly #host: DataTracksHost;
+  readonly #context: RoomContext;
   readonly #trackHost: TrackHost;
   readonly #log: Logger;
   readonly #bySid = new Map<string, RemoteDataTrack>();
   readonly #byHandle = new Map<number, RemoteDataTrack>();
   readonly #byPublisher = new Map<string, Set<RemoteDataTrack>>();
 
-  constructor(host: DataTracksHost) {
-    this.#host = host;
-    this.#log = log.about(host.subject);
-    const { dataEncryption } = host;
+  constructor(context: RoomContext) {
+    this.#context = context;
+    this.#log = log.about(context.subject);
+    const { dataEncryption } = context;
     this.#trackHost = {
       setSubscribed: (track, subscribe) => this.#setSubscribed(track, subscribe),
-      subscribeTimeoutMs: host.requests.timeoutMs,
+      subscribeTimeoutMs: context.requests.timeoutMs,
       open: dataEncryption && ((frame, identity) => dataEncryption.openFrame(frame, identity)),
       log: this.#log,
     };
@@ -280,7 +280,7 @@ export class RemoteDataTracks {
       if (track) published.push(track);
     }
     for (const track of before) if (!named.has(track) && !published.includes(track)) this.#remove(track);
-    for (const track of published) this.#host.emit({ type: 'dataTrackPublished', track });
+    for (const track of published) this.#context.emit({ type: 'dataTrackPublished', track });
   }
 
   participantLeft(identity: string): void {
@@ -364,7 +364,7 @@ export class RemoteDataTracks {
     tracks?.delete(track);
     if (tracks?.size === 0) this.#byPublisher.delete(track.publisherIdentity);
     track.ended(new DataTrackError('unpublished'));
-    this.#host.emit({ type: 'dataTrackUnpublished', sid });
+    this.#context.emit({ type: 'dataTrackUnpublished', sid });
   }
 
   #setSubscribed(track: RemoteDataTrack, subscribe: boolean): void {
@@ -374,6 +374,6 @@ export class RemoteDataTracks {
 
   #send({ info: { sid: trackSid } }: RemoteDataTrack, subscribe: boolean): void {
     const value = new UpdateDataSubscription({ updates: [{ trackSid, subscribe }] });
-    this.#host.send({ case: 'updateDataSubscription', value });
+    this.#context.connection.send({ case: 'updateDataSubscription', value });
   }
 }

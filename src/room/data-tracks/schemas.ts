@@ -9,18 +9,18 @@ import {
   type StoreDataBlobResponse,
 } from '@livekit/protocol';
 import { OffhookError } from '../../errors/index.js';
-import type { DataTracksHost } from './data-tracks.js';
+import type { RoomContext } from '../room-context.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Definitions of schemas, which the server keeps for as long as the session of who defined them. */
 export class Schemas {
-  readonly #host: DataTracksHost;
+  readonly #context: RoomContext;
   /** What a new session is told again, by key. */
   readonly #defined = new Map<string, DataBlob>();
 
-  constructor(host: DataTracksHost) {
-    this.#host = host;
+  constructor(context: RoomContext) {
+    this.#context = context;
   }
 
   /**
@@ -58,21 +58,21 @@ export class Schemas {
   }
 
   handle(response: StoreDataBlobResponse | GetDataBlobResponse): void {
-    this.#host.requests.resolve(response.requestId, response);
+    this.#context.requests.resolve(response.requestId, response);
   }
 
   /** A new session has nothing of what the one before was told. */
   rejoined(): void {
     for (const blob of this.#defined.values()) {
-      const requestId = this.#host.requests.nextId();
+      const requestId = this.#context.requests.nextId();
       const value = new StoreDataBlobRequest({ requestId, blob });
-      this.#host.send({ case: 'storeDataBlobRequest', value });
+      this.#context.connection.send({ case: 'storeDataBlobRequest', value });
     }
   }
 
   #ask(what: string, message: (requestId: number) => SignalRequest['message']): Promise<unknown> {
     const advice = 'A server of a version without schemas does not answer.';
-    return this.#host.requests.ask({ what, advice }, message);
+    return this.#context.requests.ask({ what, advice }, message);
   }
 }
 

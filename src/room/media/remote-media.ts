@@ -1,5 +1,5 @@
-import { createLogger, type LogSubject } from '../../logging/index.js';
-import type { StateInput } from '../state/reduce.js';
+import { createLogger } from '../../logging/index.js';
+import type { RoomContext } from '../room-context.js';
 import type { OfferedTrack } from './received-sections.js';
 import { ReceivedTrack } from './received-track.js';
 
@@ -14,12 +14,10 @@ export class RemoteMedia {
   #tracks = new Map<string, ReceivedTrack>();
   #timers = new Map<string, NodeJS.Timeout>();
   #returnTimer: NodeJS.Timeout | undefined;
-  #dispatch: (input: StateInput) => void;
-  #subject: LogSubject;
+  #context: Pick<RoomContext, 'dispatch' | 'subject'>;
 
-  constructor(dispatch: (input: StateInput) => void, subject: LogSubject) {
-    this.#dispatch = dispatch;
-    this.#subject = subject;
+  constructor(context: Pick<RoomContext, 'dispatch' | 'subject'>) {
+    this.#context = context;
   }
 
   get(trackSid: string): ReceivedTrack | undefined {
@@ -36,7 +34,7 @@ export class RemoteMedia {
     for (const [trackSid, track] of this.#tracks) {
       if (current.has(trackSid) || !track.isBound) continue;
       track.unbind();
-      this.#dispatch({ type: 'mediaEnded', trackSid });
+      this.#context.dispatch({ type: 'mediaEnded', trackSid });
       this.forget(trackSid);
     }
     for (const carried of offered) {
@@ -44,10 +42,10 @@ export class RemoteMedia {
       const { kind } = media;
       const track =
         this.#tracks.get(trackSid) ??
-        new ReceivedTrack({ trackSid, participantSid, kind, subject: this.#subject });
+        new ReceivedTrack({ trackSid, participantSid, kind, subject: this.#context.subject });
       this.#tracks.set(trackSid, track);
       track.bind(carried);
-      this.#dispatch({ type: 'mediaArrived', participantSid, trackSid });
+      this.#context.dispatch({ type: 'mediaArrived', participantSid, trackSid });
       this.#awaitClaim(trackSid);
     }
   }
@@ -63,8 +61,8 @@ export class RemoteMedia {
     this.#returnTimer = setTimeout(() => {
       for (const [trackSid, track] of this.#tracks) {
         if (track.isBound) continue;
-        log.about(this.#subject).warn(`track ${trackSid} did not come again after reconnecting`);
-        this.#dispatch({ type: 'mediaEnded', trackSid });
+        log.about(this.#context.subject).warn(`track ${trackSid} did not come again after reconnecting`);
+        this.#context.dispatch({ type: 'mediaEnded', trackSid });
         this.forget(trackSid);
       }
     }, returnWithinMs);
@@ -85,7 +83,7 @@ export class RemoteMedia {
 
   #awaitClaim(trackSid: string): void {
     if (this.#timers.has(trackSid)) return;
-    const timer = setTimeout(() => this.#dispatch({ type: 'mediaUnclaimed', trackSid }), claimWithinMs);
+    const timer = setTimeout(() => this.#context.dispatch({ type: 'mediaUnclaimed', trackSid }), claimWithinMs);
     this.#timers.set(trackSid, timer);
   }
 }

@@ -35,22 +35,24 @@ import type {
   PublishDataOptions,
   PublishVideoOptions,
 } from '../options.js';
+import type { Subscriptions } from '../subscriptions.js';
 import { LocalAudioTrack } from '../tracks/local-audio-track.js';
 import type { LocalTrackPublication } from '../tracks/local-track-publication.js';
+import type { LocalTracks } from '../tracks/local-tracks.js';
 import { LocalVideoTrack } from '../tracks/local-video-track.js';
 import { Participant } from './participant.js';
 
 /** What the local participant asks of its room. */
 export interface LocalParticipantHost {
   readonly data: DataPlane;
-  readonly requests: Requests;
   readonly dataTracks: DataTracks;
+  readonly requests: Requests;
+  readonly subscriptions: Subscriptions;
+  readonly tracks: LocalTracks;
   publishTrack(
     track: LocalAudioTrack | LocalVideoTrack,
     options: PublishAudioOptions | PublishVideoOptions,
   ): Promise<LocalTrackPublication>;
-  unpublish(publicationSid: string): void;
-  setTrackSubscriptionPermissions(permission: SubscriptionPermission): void;
 }
 
 /** The program itself in the room. */
@@ -104,7 +106,7 @@ export class LocalParticipant extends Participant {
    * @throws OffhookError `OFFHOOK_INVALID_REQUEST` when no track with that sid is published
    */
   async unpublish(publicationSid: string): Promise<void> {
-    this.#host.unpublish(publicationSid);
+    this.#host.tracks.unpublish(publicationSid);
   }
 
   async setMetadata(metadata: string): Promise<void> {
@@ -236,7 +238,7 @@ export class LocalParticipant extends Participant {
     allParticipantsAllowed: boolean,
     permissions: readonly ParticipantTrackPermission[] = [],
   ): void {
-    this.#host.setTrackSubscriptionPermissions(
+    this.#host.subscriptions.setPermission(
       new SubscriptionPermission({
         allParticipants: allParticipantsAllowed,
         trackPermissions: permissions.map(({ participantIdentity, allowAll = false, trackSids = [] }) => ({

@@ -2,44 +2,29 @@ import { randomUUID } from 'node:crypto';
 import { MuteTrackRequest, type SubscribedQualityUpdate, TrackPublishedResponse } from '@livekit/protocol';
 import { withDeadline } from '../../deadlines/index.js';
 import { describeError, OffhookError } from '../../errors/index.js';
-import { createLogger, type Logger, type LogSubject } from '../../logging/index.js';
-import type { Requests } from '../connection/requests.js';
+import { createLogger, type Logger } from '../../logging/index.js';
 import type { Session } from '../connection/session.js';
-import type { RoomEncryption } from '../encryption.js';
 import { SentAudioTrack } from '../media/sent-audio-track.js';
 import type { SentTrack } from '../media/sent-track.js';
 import { SentVideoTrack } from '../media/sent-video-track.js';
 import type { PublishAudioOptions, PublishVideoOptions } from '../options.js';
-import type { StateInput } from '../state/reduce.js';
+import type { RoomContext } from '../room-context.js';
 import { untilAborted } from '../until-aborted.js';
 import type { LocalAudioTrack } from './local-audio-track.js';
 import { LocalVideoTrack } from './local-video-track.js';
 
 const log = createLogger('room/tracks');
 
-export interface LocalTracksHost {
-  readonly requests: Requests;
-  /** Rejects when the room is closed, or when `signal` aborts. */
-  whenConnected(signal: AbortSignal): Promise<Session>;
-  session(): Session | undefined;
-  dispatch(input: StateInput): void;
-  random: () => number;
-  readonly encryption: RoomEncryption | undefined;
-  /** Our own identity in the room. */
-  identity(): string;
-  readonly subject: LogSubject;
-}
-
 /** The tracks that the program publishes, through all sessions of its room. */
 export class LocalTracks {
-  #host: LocalTracksHost;
+  #context: RoomContext;
   #log: Logger;
   /** By sid. */
   #published = new Map<string, SentTrack>();
 
-  constructor(host: LocalTracksHost) {
-    this.#host = host;
-    this.#log = log.about(host.subject);
+  constructor(context: RoomContext) {
+    this.#context = context;
+    this.#log = log.about(context.subject);
   }
 
   get(sid: string): SentTrack | undefined {
@@ -62,23 +47,23 @@ export class LocalTracks {
     return withDeadline(
       {
         stage: 'publish',
-        timeoutMs: this.#host.requests.timeoutMs,
+        timeoutMs: this.#context.requests.timeoutMs,
         what: `publishing track ${track.name}`,
         advice: 'The server did not answer: read its log, and check that the room is connected.',
       },
       async (signal) => {
         for (;;) {
-          const session = await this.#host.whenConnected(signal);
+          const session = await this.#context.connection.whenConnected(signal);
           const sent = this.#sent(track, options, `TR_${randomUUID()}`);
           try {
             await this.#publishOn(session, sent, signal);
             this.#adopt(sent);
-            this.#host.dispatch({ type: 'localTrackAdded', track: sent.info });
+            this.#context.dispatch({ type: 'localTrackAdded', track: sent.info });
             void this.#send(session, sent);
             return sent;
           } catch (error) {
             sent.removeFrom(session.publisher);
-            if (signal.aborted || this.#host.session() === session) {
+            if (signal.aborted || this.#context.connection.session === session) {
               session.publisher.negotiate();
               throw error;
             }
@@ -97,12 +82,12 @@ export class LocalTracks {
     if (!sent) throw new OffhookError('OFFHOOK_INVALID_REQUEST', `no track ${sid} is published`);
     this.#published.delete(sid);
     this.#release(sent);
-    const session = this.#host.session();
+    const session = this.#context.connection.session;
     if (session) {
       sent.removeFrom(session.publisher);
       session.publisher.negotiate();
     } else sent.stop();
-    this.#host.dispatch({ type: 'localTrackUnpublished', sid });
+    this.#context.dispatch({ type: 'localTrackUnpublished', sid });
   }
 
   /** A new session is there: publishes on it what was published before. */
@@ -119,7 +104,7 @@ export class LocalTracks {
             return;
           }
           this.#adopt(sent);
-          this.#host.dispatch({ type: 'localTrackRepublished', previousSid, track: sent.info });
+          this.#context.dispatch({ type: 'localTrackRepublished', previousSid, track: sent.info });
         } catch (error) {
           if (signal.aborted || session.signal.aborted) throw error;
           this.#log.error(`track ${track.name} could not be published again: ${describeError(error)}`);
@@ -178,7 +163,7 @@ export class LocalTracks {
     this.#release(sent);
     sent.removeFrom(session.publisher);
     session.publisher.negotiate();
-    this.#host.dispatch({ type: 'localTrackUnpublished', sid });
+    this.#context.dispatch({ type: 'localTrackUnpublished', sid });
   }
 
   /**
@@ -188,7 +173,7 @@ export class LocalTracks {
    */
   async #publishOn(session: Session, sent: SentTrack, signal: AbortSignal): Promise<AbortSignal> {
     await sent.prepare();
-    const { requests } = this.#host;
+    const { requests } = this.#context;
     const request = sent.request();
     const answer = requests.trackAnswer(request);
     const until = AbortSignal.any([signal, session.signal]);
@@ -211,8 +196,8 @@ export class LocalTracks {
     options: PublishAudioOptions | PublishVideoOptions,
     cid: string,
   ): SentTrack {
-    const { random, encryption: shared, subject } = this.#host;
-    const encryption = shared && { encryption: shared, identity: this.#host.identity() };
+    const { random, encryption: shared, subject, state } = this.#context;
+    const encryption = shared && { encryption: shared, identity: state()?.local.identity ?? '' };
     // Each kind of track comes with the options of its kind, as the typed API has it.
     return track instanceof LocalVideoTrack
       ? new SentVideoTrack(track, options as PublishVideoOptions, cid, random, encryption, subject)
@@ -226,8 +211,8 @@ export class LocalTracks {
     track.sid = sid;
     track.onMute = (muted) => {
       const value = new MuteTrackRequest({ sid, muted });
-      this.#host.session()?.send({ case: 'mute', value });
-      this.#host.dispatch({ type: 'localTrackMuted', sid, muted });
+      this.#context.connection.send({ case: 'mute', value });
+      this.#context.dispatch({ type: 'localTrackMuted', sid, muted });
     };
   }
 
