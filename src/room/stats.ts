@@ -56,7 +56,7 @@ export function roomStats({ connection, tracks, media }: StatsSources): RoomStat
   const { session } = connection;
   return {
     publisher: session?.publisher.stats(),
-    subscriber: session?.subscriber?.media.stats(),
+    subscriber: session?.subscriber?.stats(),
     sent,
     received,
     sentVideo,

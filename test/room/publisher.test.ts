@@ -1,4 +1,10 @@
-import { JoinResponse, RequestResponse, RequestResponse_Reason, type SignalRequest } from '@livekit/protocol';
+import {
+  JoinResponse,
+  RequestResponse,
+  RequestResponse_Reason,
+  type SessionDescription,
+  type SignalRequest,
+} from '@livekit/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AudioSource } from '../../src/audio/index.js';
 import { defaultDeadlinesMs } from '../../src/deadlines/index.js';
@@ -11,7 +17,7 @@ import { LocalAudioTrack } from '../../src/room/tracks/local-audio-track.js';
 import { LocalTracks } from '../../src/room/tracks/local-tracks.js';
 import { Timeline } from '../../src/timeline/index.js';
 
-let offers: { sdp: string; id: number }[];
+let offers: SessionDescription[];
 let failures: unknown[];
 let publisher: Publisher;
 
@@ -28,12 +34,15 @@ function openPublisher(): Publisher {
     deadlines: defaultDeadlinesMs,
     iceServers: [],
     iceTransportPolicy: 'all',
-    sendCandidate: () => {},
+    send: (message) => {
+      if (message.case === 'offer') offers.push(message.value);
+    },
     onStateChange: () => {},
     onSilent: () => {},
     onFailure: (error) => failures.push(error),
-    sendOffer: (sdp, id) => offers.push({ sdp, id }),
-    onAnswered: () => {},
+    onTracks: () => {},
+    onDataChannel: () => {},
+    receives: false,
   });
 }
 

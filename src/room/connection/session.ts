@@ -4,28 +4,25 @@ import {
   type DisconnectReason,
   type ICEServer,
   type JoinResponse,
-  SessionDescription,
+  type SessionDescription,
   type SignalRequest,
   type SignalResponse,
   SignalTarget,
-  TrickleRequest,
+  type TrickleRequest,
 } from '@livekit/protocol';
 import type { PacketKind } from '../../data/index.js';
 import type { Deadlines } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
-import { createLogger, type Logger } from '../../logging/index.js';
 import type { SignalClient } from '../../signal/index.js';
 import type { Timeline } from '../../timeline/index.js';
-import type { DataChannel, IceCandidate, IceServer } from '../../transport/index.js';
+import type { DataChannel, IceServer } from '../../transport/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
 import type { MediaConnection, MediaConnectionOptions } from '../media/media-connection.js';
 import { dataTrackLabel, Publisher } from '../media/publisher.js';
-import { ReceivedSections } from '../media/received-sections.js';
 import { Subscriber } from '../media/subscriber.js';
 import type { SessionEvent } from './connection-events.js';
 
-const log = createLogger('room/session');
 /** After a resume the server restarts ICE of its own accord: before that, connected means nothing. */
 const settleMs = 500;
 
@@ -51,7 +48,6 @@ export class Session {
   #signal: SignalClient | undefined;
   /** What is to be sent once there is a signal connection. */
   #early: SignalRequest['message'][] = [];
-  #log: Logger;
   #emit: (event: SessionEvent) => void;
   #mediaUp = createDeferred<void>();
   #channelsTold = false;
@@ -64,15 +60,14 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#log = log.about(options.timeline.subject);
     this.#emit = options.emit;
   }
 
   /** The offer of a session with one peer connection, for the request to join. */
   firstOffer(): SessionDescription {
     const { iceServers = [] } = this.#options;
-    this.#publisher = this.#newPublisher(iceServers);
-    return new SessionDescription({ type: 'offer', ...this.#publisher.firstOffer() });
+    this.#publisher = this.#newPublisher(iceServers, { receives: true });
+    return this.#publisher.firstOffer();
   }
 
   /** The server has let us in. */
@@ -84,19 +79,13 @@ export class Session {
     const isForced = join.clientConfiguration?.forceRelay === ClientConfigSetting.ENABLED;
     if (isForced) this.#options = { ...this.#options, iceTransportPolicy: 'relay' };
     if (this.#publisher && signal.isSingle) {
-      this.#publisher.media.pc.setIceServers(iceServers, this.#options.iceTransportPolicy === 'relay');
+      this.#publisher.setIceServers(iceServers, this.#options.iceTransportPolicy === 'relay');
       return;
     }
     this.#publisher?.close();
     this.#early = [];
-    this.#publisher = this.#newPublisher(iceServers);
-    this.#subscriber = new Subscriber({
-      ...this.#mediaOptions(iceServers, SignalTarget.SUBSCRIBER),
-      sendAnswer: (sdp, id) =>
-        this.send({ case: 'answer', value: new SessionDescription({ type: 'answer', sdp, id }) }),
-      onTracks: (tracks) => this.#emit({ type: 'tracks', tracks }),
-      onDataChannel: (channel) => this.#receive(channel),
-    });
+    this.#publisher = this.#newPublisher(iceServers, { receives: false });
+    this.#subscriber = new Subscriber(this.#mediaOptions(iceServers));
   }
 
   get join(): JoinResponse {
@@ -118,18 +107,9 @@ export class Session {
     return this.#subscriber;
   }
 
-  #newPublisher(iceServers: readonly IceServer[]): Publisher {
+  #newPublisher(iceServers: readonly IceServer[], { receives }: { receives: boolean }): Publisher {
     const emit = this.#emit;
-    const publisher: Publisher = new Publisher({
-      ...this.#mediaOptions(iceServers, SignalTarget.PUBLISHER),
-      sendOffer: (sdp, id) =>
-        this.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id }) }),
-      onAnswered: (sections, trackSids) => {
-        if (!this.#subscriber) emit({ type: 'tracks', tracks: received.take(sections, trackSids) });
-      },
-    });
-    const received = new ReceivedSections(publisher.media.pc, () => publisher.stats());
-    publisher.media.pc.onDataChannel = (channel) => this.#receive(channel);
+    const publisher = new Publisher({ ...this.#mediaOptions(iceServers), receives });
     for (const channel of [publisher.lossy, publisher.reliable]) {
       channel.onOpen = () => this.#checkMedia();
       channel.onMessage = (bytes) => emit({ type: 'packet', bytes, kind: kindOf(channel) });
@@ -140,17 +120,19 @@ export class Session {
     return publisher;
   }
 
-  #mediaOptions(iceServers: readonly IceServer[], target: SignalTarget): MediaConnectionOptions {
+  #mediaOptions(iceServers: readonly IceServer[]): MediaConnectionOptions {
     const { timeline, deadlines, iceTransportPolicy } = this.#options;
     return {
       timeline,
       deadlines,
       iceServers,
       iceTransportPolicy,
-      sendCandidate: (candidate) => this.#sendCandidate(candidate, target),
+      send: (message) => this.send(message),
       onSilent: () => this.#onPathLost('the server no longer answers on the path of media'),
       onStateChange: () => this.#checkMedia(),
       onFailure: (error) => this.#onMediaLost(error),
+      onTracks: (tracks) => this.#emit({ type: 'tracks', tracks }),
+      onDataChannel: (channel) => this.#receive(channel),
     };
   }
 
@@ -236,7 +218,7 @@ export class Session {
   }
 
   get #media(): MediaConnection[] {
-    return [this.#publisher, this.#subscriber].flatMap((side) => side?.media ?? []);
+    return [this.#publisher, this.#subscriber].filter((connection) => connection !== undefined);
   }
 
   /** What was last agreed on for the tracks that the server sends; SyncState tells it. */
@@ -261,7 +243,7 @@ export class Session {
     this.#controller.abort(error);
     this.#signal?.close();
     this.#publisher?.close();
-    this.#subscriber?.media.close();
+    this.#subscriber?.close();
     this.#mediaUp.reject(error);
     this.#restart?.done.reject(error);
   }
@@ -299,20 +281,8 @@ export class Session {
   }
 
   #handleCandidate({ candidateInit, target }: TrickleRequest): void {
-    const candidate = parseCandidate(candidateInit);
-    if (!candidate) {
-      this.#log.warn(`a candidate of the server is no JSON: ${candidateInit.slice(0, 100)}`);
-      return;
-    }
     const connection = target === SignalTarget.SUBSCRIBER ? this.#subscriber : undefined;
-    (connection ?? this.publisher).media.addCandidate(candidate);
-  }
-
-  #sendCandidate(candidate: IceCandidate, target: SignalTarget): void {
-    this.send({
-      case: 'trickle',
-      value: new TrickleRequest({ candidateInit: JSON.stringify(candidate), target }),
-    });
+    (connection ?? this.publisher).addCandidate(candidateInit);
   }
 
   #receive(channel: DataChannel): void {
@@ -334,10 +304,10 @@ export class Session {
       this.publisher.dataIsOpen();
       this.#emit({ type: 'channelsOpened', channels: { reliable, lossy } });
     }
-    if (this.join.subscriberPrimary && this.#subscriber && this.#subscriber.media.state !== 'connected')
+    if (this.join.subscriberPrimary && this.#subscriber && this.#subscriber.state !== 'connected')
       return;
     this.#mediaUp.resolve();
-    if (this.publisher.media.state === 'connected' && this.#restart?.settled) this.#restart.done.resolve();
+    if (this.publisher.state === 'connected' && this.#restart?.settled) this.#restart.done.resolve();
   }
 
   /** A resume finds another path; one that is under way does so already. */
@@ -363,14 +333,4 @@ function kindOf({ label }: DataChannel): PacketKind {
 
 function toIceServer({ urls, username, credential }: ICEServer): IceServer {
   return { urls, username, credential };
-}
-
-function parseCandidate(json: string): IceCandidate | undefined {
-  try {
-    const parsed: unknown = JSON.parse(json);
-    const candidate = (parsed as Partial<IceCandidate> | null)?.candidate;
-    return typeof candidate === 'string' ? (parsed as IceCandidate) : undefined;
-  } catch {
-    return undefined;
-  }
 }

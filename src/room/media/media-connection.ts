@@ -1,9 +1,10 @@
+import { type SignalRequest, SignalTarget, TrickleRequest } from '@livekit/protocol';
 import type { Deadlines } from '../../deadlines/index.js';
 import { describeError, OffhookError } from '../../errors/index.js';
-import { createLogger } from '../../logging/index.js';
+import { createLogger, type Logger } from '../../logging/index.js';
 import type { Timeline } from '../../timeline/index.js';
 import {
-  type CandidatePair,
+  type DataChannel,
   type IceCandidate,
   type IceServer,
   PeerConnection,
@@ -11,53 +12,85 @@ import {
 } from '../../transport/index.js';
 import type { TransportStats } from '../stats.js';
 import { MediaStages } from './media-stages.js';
+import { type OfferedTrack, ReceivedSections } from './received-sections.js';
 
-const log = createLogger('room/ice');
+const logs = { publisher: createLogger('room/publisher'), subscriber: createLogger('room/subscriber') };
 
 export interface MediaConnectionOptions {
   timeline: Timeline;
   deadlines: Deadlines;
   iceServers: readonly IceServer[];
   iceTransportPolicy: 'all' | 'relay';
-  sendCandidate: (candidate: IceCandidate) => void;
-  onStateChange: (state: PeerConnectionState) => void;
+  /** Sends to the server. */
+  send: (message: SignalRequest['message']) => void;
+  onStateChange: () => void;
   /** Nothing answers on its path any more. */
   onSilent: () => void;
   onFailure: (error: OffhookError) => void;
+  /** The tracks that the server sends now over this connection, all of them. */
+  onTracks: (tracks: readonly OfferedTrack[]) => void;
+  /** The server opened a channel. */
+  onDataChannel: (channel: DataChannel) => void;
 }
 
-/** What both directions of a session are made of: a peer connection and its stages. */
-export class MediaConnection {
-  readonly pc: PeerConnection;
-  readonly stages: MediaStages;
-  /** ICE and DTLS are up; before `onStateChange`. */
-  onConnected: () => void = () => {};
-  #options: MediaConnectionOptions;
+/** An offer and its answer. */
+interface Descriptions {
+  offer: string | undefined;
+  answer: string | undefined;
+}
+
+/**
+ * A peer connection of a session: the one over which we offer, or the one over which the server does. What both have: the
+ * stages of coming up, candidates, and sections on which the server sends.
+ */
+export abstract class MediaConnection {
+  /** What was last agreed with the server. */
+  protected agreed: Descriptions = { offer: undefined, answer: undefined };
+  protected readonly pc: PeerConnection;
+  protected readonly stages: MediaStages;
+  protected readonly received: ReceivedSections;
+  protected readonly options: MediaConnectionOptions;
+  protected readonly log: Logger;
   #role: 'publisher' | 'subscriber';
   #closed = false;
 
   constructor(role: 'publisher' | 'subscriber', options: MediaConnectionOptions) {
     this.#role = role;
-    this.#options = options;
-    const { timeline, deadlines, iceServers, iceTransportPolicy, sendCandidate, onFailure } = options;
+    this.options = options;
+    const { timeline, deadlines, iceServers, iceTransportPolicy, send, onFailure } = options;
+    const { subject } = timeline;
+    this.log = logs[role].about(subject);
     // The server begins DTLS: as the one that is asked, pion sends a HelloVerifyRequest once and waits for ever when that
     // packet is lost.
     const protocols = iceTransportPolicy === 'relay' ? [] : (['udp', 'tcp'] as const);
-    const { subject } = timeline;
     this.pc = new PeerConnection({ name: role, iceServers, protocols, dtlsRole: 'server', subject });
     this.stages = new MediaStages({ timeline, deadlines, role, onOverrun: onFailure });
-    this.pc.onLocalCandidate = sendCandidate;
-    this.pc.onPath = () => this.stages.begin('dtls', this.pair);
+    this.received = new ReceivedSections(this.pc, () => this.stats());
+    const target = role === 'publisher' ? SignalTarget.PUBLISHER : SignalTarget.SUBSCRIBER;
+    this.pc.onLocalCandidate = (candidate) => {
+      const value = new TrickleRequest({ candidateInit: JSON.stringify(candidate), target });
+      send({ case: 'trickle', value });
+    };
+    this.pc.onPath = () => this.stages.begin('dtls', this.pc.pair);
     this.pc.onSilent = options.onSilent;
     this.pc.onStateChange = (state) => this.#onStateChange(state);
+    this.pc.onDataChannel = options.onDataChannel;
   }
+
+  /** ICE and DTLS are up. */
+  protected abstract onConnected(): void;
 
   get state(): PeerConnectionState {
     return this.pc.state;
   }
 
-  get pair(): CandidatePair | undefined {
-    return this.pc.pair;
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** What was last agreed with the server, for resuming the session. */
+  get descriptions(): Readonly<Descriptions> {
+    return this.agreed;
   }
 
   stats(): TransportStats {
@@ -65,18 +98,17 @@ export class MediaConnection {
     return { name: this.#role, state, pair, rttMs, ...this.pc.stats(), availableOutgoingBps: undefined };
   }
 
-  get isClosed(): boolean {
-    return this.#closed;
+  /** The servers are known later than the first offer was made. */
+  setIceServers(iceServers: readonly IceServer[], relayOnly: boolean): void {
+    this.pc.setIceServers(iceServers, relayOnly);
   }
 
-  /** Takes a candidate of the server's. */
-  addCandidate(candidate: IceCandidate): void {
+  /** Takes a candidate of the server's, as JSON. */
+  addCandidate(json: string): void {
     try {
-      this.pc.addIceCandidate(candidate);
+      this.pc.addIceCandidate(parseCandidate(json));
     } catch (error) {
-      log
-        .about(this.#options.timeline.subject)
-        .warn(`a candidate of the server is not usable: ${describeError(error)}`);
+      this.log.warn(`a candidate of the server is not usable: ${describeError(error)}`);
     }
   }
 
@@ -92,10 +124,16 @@ export class MediaConnection {
     if (state === 'failed') {
       const stage = this.stages.stage ?? 'ice';
       this.stages.stop('failed');
-      this.#options.onFailure(
+      this.options.onFailure(
         new OffhookError('OFFHOOK_TRANSPORT', `the ${this.#role} connection failed`, { stage }),
       );
     }
-    this.#options.onStateChange(state);
+    this.options.onStateChange();
   }
+}
+
+function parseCandidate(json: string): IceCandidate {
+  const parsed = JSON.parse(json) as Partial<IceCandidate> | null;
+  if (typeof parsed?.candidate === 'string') return parsed as IceCandidate;
+  throw new OffhookError('OFFHOOK_PROTOCOL', `it names no candidate: ${json.slice(0, 100)}`);
 }

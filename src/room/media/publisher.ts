@@ -1,6 +1,6 @@
+import { SessionDescription } from '@livekit/protocol';
 import { describeError, OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
-import { createLogger, type Logger } from '../../logging/index.js';
 import { CongestionControl } from '../../rtp/index.js';
 import {
   type DataChannel,
@@ -14,12 +14,9 @@ import type { TransportStats } from '../stats.js';
 import { MediaConnection, type MediaConnectionOptions } from './media-connection.js';
 import { receivingSection } from './received-sections.js';
 
-const log = createLogger('room/publisher');
-
 export interface PublisherOptions extends MediaConnectionOptions {
-  sendOffer: (sdp: string, offerId: number) => void;
-  /** The server's sections, as it has answered them. */
-  onAnswered: (sections: readonly MediaSection[], trackSids: Readonly<Record<string, string>>) => void;
+  /** The server sends over it too: there is no other one. */
+  receives: boolean;
 }
 
 export const dataTrackLabel = '_data_track';
@@ -50,15 +47,13 @@ interface Publication extends PublishedSection {
  * The peer connection over which we send, and receive where there is only one: we offer, the server answers. It carries
  * the data channels from its start.
  */
-export class Publisher {
-  readonly media: MediaConnection;
+export class Publisher extends MediaConnection {
   /** Of the video that is sent where the server numbers packets. */
   readonly congestion: CongestionControl;
   readonly reliable: DataChannel;
   readonly lossy: DataChannel;
   readonly dataTracks: DataChannel;
-  #options: PublisherOptions;
-  #log: Logger;
+  #receives: boolean;
   /** In the order of the offers, in which none ever disappears (RFC 8829). */
   #sections: MediaSection[] = [dataSection('0')];
   #publications = new Map<string, Publication>();
@@ -66,25 +61,16 @@ export class Publisher {
   #offered: readonly MediaSection[] = [];
   #free = new Set<string>();
   #lastOffer: string | undefined;
-  #agreed: { offer: string | undefined; answer: string | undefined } = {
-    offer: undefined,
-    answer: undefined,
-  };
   #offerId = 0;
   /** Something changed that is in no offer yet. */
   #changed = false;
   #awaitingAnswer = false;
 
   constructor(options: PublisherOptions) {
-    this.#options = options;
-    this.#log = log.about(options.timeline.subject);
-    this.media = new MediaConnection('publisher', options);
-    const { pc, stages } = this.media;
+    super('publisher', options);
+    this.#receives = options.receives;
+    const { pc } = this;
     this.congestion = new CongestionControl({ send: (packet) => void pc.sendPacket(packet) });
-    this.media.onConnected = () => {
-      stages.begin('data', this.media.pair);
-      this.#openSections();
-    };
     this.lossy = pc.createDataChannel('_lossy', { ordered: true, maxRetransmits: 0 });
     this.reliable = pc.createDataChannel('_reliable', { ordered: true });
     this.dataTracks = pc.createDataChannel(dataTrackLabel, { ordered: false, maxRetransmits: 0 });
@@ -92,7 +78,7 @@ export class Publisher {
 
   /** The data channels are open: everything that goes over this connection can go. */
   dataIsOpen(): void {
-    this.media.stages.succeed(this.media.pair);
+    this.stages.succeed(this.pc.pair);
   }
 
   /** Adds a sending media section; `negotiate` offers it. */
@@ -102,7 +88,7 @@ export class Publisher {
     this.#free.delete(mid);
     const opening = createDeferred<MediaSection>();
     const publication: Publication = {
-      media: this.media.pc.addTrack({ mid, kind, ssrcs: [...ssrcs, ...ssrcsOf(media)] }),
+      media: this.pc.addTrack({ mid, kind, ssrcs: [...ssrcs, ...ssrcsOf(media)] }),
       opened: opening.promise,
       answered: undefined,
       opening,
@@ -138,17 +124,12 @@ export class Publisher {
     publication.opening.reject(closedError());
   }
 
-  stats(): TransportStats {
-    return { ...this.media.stats(), availableOutgoingBps: this.congestion.bitrateBps };
-  }
-
-  /** What was last agreed with the server, for resuming the session. */
-  get descriptions(): { offer: string | undefined; answer: string | undefined } {
-    return this.#agreed;
+  override stats(): TransportStats {
+    return { ...super.stats(), availableOutgoingBps: this.congestion.bitrateBps };
   }
 
   /** The offer that begins a session with one connection, sent by the one who calls; its stages begin with `begin`. */
-  firstOffer(): { sdp: string; id: number } {
+  firstOffer(): SessionDescription {
     this.#addReceiving({ numAudios: firstReceivingSections, numVideos: firstReceivingSections });
     this.#awaitingAnswer = true;
     return this.#writeOffer();
@@ -156,7 +137,7 @@ export class Publisher {
 
   /** The session of `firstOffer` has begun, and its answer will come. */
   begin(): void {
-    this.media.stages.begin('ice');
+    this.stages.begin('ice');
   }
 
   /** The server wants to send more tracks than there are sections for, or to have another offer. */
@@ -168,7 +149,7 @@ export class Publisher {
   /** Offers what there is now. While an answer is awaited, once it has come. */
   negotiate(): void {
     this.#changed = true;
-    if (this.#awaitingAnswer || this.media.isClosed) return;
+    if (this.#awaitingAnswer || this.isClosed) return;
     this.#awaitingAnswer = true;
     // What is added in the same turn goes into the same offer.
     queueMicrotask(() => this.#offer());
@@ -181,23 +162,23 @@ export class Publisher {
   }
 
   handleAnswer(sdp: string, offerId: number, trackSids: Readonly<Record<string, string>>): void {
-    if (this.media.isClosed) return;
+    if (this.isClosed) return;
     if (!this.#awaitingAnswer || (offerId !== 0 && offerId !== this.#offerId)) {
-      this.#log.warn(`answer ${offerId} answers no offer: the last one was ${this.#offerId}`);
+      this.log.warn(`answer ${offerId} answers no offer: the last one was ${this.#offerId}`);
       return;
     }
     try {
-      const { sections } = this.media.pc.acceptAnswer(sdp);
+      const { sections } = this.pc.acceptAnswer(sdp);
       for (const section of sections) {
         const publication = this.#publications.get(section.mid);
         if (publication) publication.answered = section;
       }
-      this.#agreed = { offer: this.#lastOffer, answer: sdp };
+      this.agreed = { offer: this.#lastOffer, answer: sdp };
       this.#findFree();
-      this.#options.onAnswered(sections, trackSids);
+      if (this.#receives) this.options.onTracks(this.received.take(sections, trackSids));
     } catch (error) {
-      this.#log.error(`the answer of the server is not usable: ${describeError(error)}`);
-      this.#options.onFailure(
+      this.log.error(`the answer of the server is not usable: ${describeError(error)}`);
+      this.options.onFailure(
         new OffhookError('OFFHOOK_TRANSPORT', 'the answer of the server is not usable', { cause: error }),
       );
       return;
@@ -207,14 +188,19 @@ export class Publisher {
     if (this.#changed) this.negotiate();
   }
 
-  close(): void {
+  override close(): void {
     this.congestion.close();
-    this.media.close();
+    super.close();
     for (const { opening } of this.#publications.values()) opening.reject(closedError());
   }
 
+  protected onConnected(): void {
+    this.stages.begin('data', this.pc.pair);
+    this.#openSections();
+  }
+
   #openSections(): void {
-    if (this.media.state !== 'connected') return;
+    if (this.state !== 'connected') return;
     for (const { answered, opening } of this.#publications.values()) if (answered) opening.resolve(answered);
   }
 
@@ -236,27 +222,27 @@ export class Publisher {
     }
   }
 
-  #writeOffer({ iceRestart = false } = {}): { sdp: string; id: number } {
-    const sdp = this.media.pc.offer(this.#sections, { iceRestart });
+  #writeOffer({ iceRestart = false } = {}): SessionDescription {
+    const sdp = this.pc.offer(this.#sections, { iceRestart });
     this.#offered = [...this.#sections];
     this.#lastOffer = sdp;
     this.#offerId++;
-    return { sdp, id: this.#offerId };
+    return new SessionDescription({ type: 'offer', sdp, id: this.#offerId });
   }
 
   #offer({ iceRestart = false } = {}): void {
-    if (this.media.isClosed) return;
+    if (this.isClosed) return;
     this.#changed = false;
     try {
-      const { sdp, id } = this.#writeOffer({ iceRestart });
-      this.media.stages.begin('ice');
-      this.#options.sendOffer(sdp, id);
+      const value = this.#writeOffer({ iceRestart });
+      this.stages.begin('ice');
+      this.options.send({ case: 'offer', value });
     } catch (cause) {
       if (iceRestart && cause instanceof OffhookError && cause.code === 'OFFHOOK_NOT_SUPPORTED') {
         this.#offer();
         return;
       }
-      this.#options.onFailure(
+      this.options.onFailure(
         new OffhookError('OFFHOOK_TRANSPORT', `no offer could be made: ${describeError(cause)}`, { cause }),
       );
     }

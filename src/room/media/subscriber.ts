@@ -1,57 +1,33 @@
+import { SessionDescription } from '@livekit/protocol';
 import { describeError, OffhookError } from '../../errors/index.js';
-import { createLogger } from '../../logging/index.js';
-import type { DataChannel } from '../../transport/index.js';
 import { MediaConnection, type MediaConnectionOptions } from './media-connection.js';
-import { answerTo, type OfferedTrack, ReceivedSections } from './received-sections.js';
-
-const log = createLogger('room/subscriber');
-
-export interface SubscriberOptions extends MediaConnectionOptions {
-  sendAnswer: (sdp: string, offerId: number) => void;
-  /** The tracks that the server sends now, all of them. */
-  onTracks: (tracks: readonly OfferedTrack[]) => void;
-  onDataChannel: (channel: DataChannel) => void;
-}
+import { answerTo } from './received-sections.js';
 
 /** The peer connection over which the server sends where there are two: it offers, we answer. */
-export class Subscriber {
-  readonly media: MediaConnection;
-  #options: SubscriberOptions;
-  #received: ReceivedSections;
-  #offer: string | undefined;
-  #answer: string | undefined;
-
-  constructor(options: SubscriberOptions) {
-    this.#options = options;
-    this.media = new MediaConnection('subscriber', options);
-    const { pc, stages } = this.media;
-    this.#received = new ReceivedSections(pc, () => this.media.stats());
-    this.media.onConnected = () => stages.succeed(this.media.pair);
-    pc.onDataChannel = options.onDataChannel;
-  }
-
-  /** What was last agreed with the server, for resuming the session. */
-  get descriptions(): { offer: string | undefined; answer: string | undefined } {
-    return { offer: this.#offer, answer: this.#answer };
+export class Subscriber extends MediaConnection {
+  constructor(options: MediaConnectionOptions) {
+    super('subscriber', options);
   }
 
   handleOffer(sdp: string, offerId: number): void {
-    if (this.media.isClosed) return;
+    if (this.isClosed) return;
+    const { send, onTracks, onFailure } = this.options;
     try {
-      const { sections } = this.media.pc.acceptOffer(sdp);
-      const answer = this.media.pc.answer(sections.map(answerTo));
-      this.media.stages.begin('ice');
-      this.#offer = sdp;
-      this.#answer = answer;
-      this.#options.sendAnswer(answer, offerId);
-      this.#options.onTracks(this.#received.take(sections));
+      const { sections } = this.pc.acceptOffer(sdp);
+      const answer = this.pc.answer(sections.map(answerTo));
+      this.stages.begin('ice');
+      this.agreed = { offer: sdp, answer };
+      const value = new SessionDescription({ type: 'answer', sdp: answer, id: offerId });
+      send({ case: 'answer', value });
+      onTracks(this.received.take(sections));
     } catch (error) {
-      log
-        .about(this.#options.timeline.subject)
-        .error(`an offer of the server could not be answered: ${describeError(error)}`);
+      this.log.error(`an offer of the server could not be answered: ${describeError(error)}`);
       // Any other changes nothing: what was agreed before holds, and the server asks again or gives us up.
-      if (error instanceof OffhookError && error.code === 'OFFHOOK_NOT_SUPPORTED')
-        this.#options.onFailure(error);
+      if (error instanceof OffhookError && error.code === 'OFFHOOK_NOT_SUPPORTED') onFailure(error);
     }
+  }
+
+  protected onConnected(): void {
+    this.stages.succeed(this.pc.pair);
   }
 }
