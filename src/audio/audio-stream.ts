@@ -7,7 +7,7 @@ import { checkFormat, checkNumber } from './format.js';
 import type { AudioFrame } from './frame.js';
 import { FrameQueue } from './frame-queue.js';
 import { remix } from './remix.js';
-import { resampleTo } from './resample-stage.js';
+import { Resampler } from './resampler.js';
 
 export interface AudioStreamOptions {
   /** Hz. */
@@ -131,4 +131,21 @@ export class AudioStream {
   #valuesOf(ms: number, sampleRate: number): number {
     return Math.max(1, Math.floor((sampleRate * ms) / 1000)) * this.numChannels;
   }
+}
+
+/** A stage that brings samples to `outputRate` (Hz), and starts afresh when the rate that comes in changes. */
+function resampleTo(outputRate: number, numChannels: number): Stage<TimedSamples, Int16Array> {
+  let current: { from: number; resampler: Resampler } | undefined;
+  return ({ samples, sampleRate }, next) => {
+    if (sampleRate === outputRate) {
+      current = undefined;
+      next(samples);
+      return;
+    }
+    if (current?.from !== sampleRate) {
+      const resampler = Resampler.create({ inputRate: sampleRate, outputRate, numChannels, primed: true });
+      current = { from: sampleRate, resampler };
+    }
+    next(current.resampler.push(samples));
+  };
 }

@@ -1,2 +1,2 @@
 export { type Deadlines, deadlineVariable, defaultDeadlinesMs, resolveDeadlines } from './deadlines.js';
-export { type DeadlineOptions, withDeadline } from './with-deadline.js';
+export { type DeadlineOptions, untilAborted, withDeadline } from './with-deadline.js';

@@ -5,8 +5,6 @@ import { type ConnectingRoom, FilterLoad } from './filter-load.js';
 import { describeLoad, describeStream, describeStreamEnd, reasonOf } from './filter-report.js';
 import { type FilterRates, FilterSession, type FilterSessionOptions } from './filter-session.js';
 import type { FilterState, FilterStatus } from './filter-status.js';
-import { afterHeadStart } from './head-start.js';
-import { RestartPolicy } from './restart-policy.js';
 import { createStream } from './stream-creation.js';
 import { StreamSlots } from './stream-slots.js';
 
@@ -26,6 +24,11 @@ const codecRate = 48_000;
 const stuckAfterMs = 2_000;
 /** A stream's filter that was taken out is tried again twice: the machine may have been busy with something else. */
 const retryAfterMs = [5_000, 30_000];
+/** How long joining has the machine for itself. */
+const headStartMs = 100;
+const restartAfterMs = [250, 1_000, 4_000] as const;
+/** A host that has lived this long has earned a fresh start. */
+const forgetRestartsAfterMs = 10 * 60_000;
 
 /** One filter: its host, its loads (one a server URL) and the sessions of its streams. */
 export class FilterModule {
@@ -305,5 +308,33 @@ export class FilterModule {
     this.#start();
     for (const load of this.#loads.values()) this.#load(load);
     for (const session of this.#sessions) this.#settle(session);
+  }
+}
+
+/** Calls `begin` once `joined` has settled, or after 100 ms. */
+function afterHeadStart(joined: Promise<unknown>, begin: () => void): void {
+  let begun = false;
+  const once = () => {
+    clearTimeout(timer);
+    if (!begun) begin();
+    begun = true;
+  };
+  const timer = setTimeout(once, headStartMs).unref();
+  joined.then(once, once);
+}
+
+/** How often, and after which pause, a host that ended is started again. */
+export class RestartPolicy {
+  #used = 0;
+  #lastMs = Number.NEGATIVE_INFINITY;
+
+  /** Milliseconds to wait before the next start, or undefined when there have been enough. */
+  next(nowMs: number): number | undefined {
+    if (nowMs - this.#lastMs > forgetRestartsAfterMs) this.#used = 0;
+    const delayMs = restartAfterMs[this.#used];
+    if (delayMs === undefined) return undefined;
+    this.#used++;
+    this.#lastMs = nowMs;
+    return delayMs;
   }
 }

@@ -76,18 +76,6 @@ export function onAborted(signal: AbortSignal | undefined, onAbort: (reason: unk
   return () => signal.removeEventListener('abort', listener);
 }
 
-/** Settles as `work` does, or rejects with the signal's reason as soon as that is aborted. */
-export function untilAborted<Result>(
-  work: Promise<Result>,
-  signal: AbortSignal | undefined,
-): Promise<Result> {
-  if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const forget = onAborted(signal, reject);
-    work.then(resolve, reject).finally(forget);
-  });
-}
-
 /** What a track brings, until the track, the stream or the loop over it ends. */
 export abstract class FrameStream<Frame, Arrived = Frame> implements AsyncIterable<Frame> {
   /** @internal */

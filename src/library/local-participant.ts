@@ -1,4 +1,5 @@
 import { RpcError } from '../data/index.js';
+import { untilAborted } from '../deadlines/index.js';
 import {
   checkBytes,
   checkFlag,
@@ -41,7 +42,6 @@ import {
 } from './data-tracks.js';
 import type { EncodedVideoSource } from './encoded-video.js';
 import { LibraryEngine } from './engine.js';
-import { untilAborted } from './inbox.js';
 import { Participant, type ParticipantInfo, publicationOf } from './participant.js';
 import { LocalAudioTrack, LocalTrackPublication, LocalVideoTrack, publicationInfo } from './tracks.js';
 import { sourceNumber, type TrackSource } from './values.js';

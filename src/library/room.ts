@@ -1,4 +1,4 @@
-import { type Deadlines, defaultDeadlinesMs } from '../deadlines/index.js';
+import { type Deadlines, defaultDeadlinesMs, untilAborted } from '../deadlines/index.js';
 import {
   checkFlag,
   checkFunction,
@@ -30,7 +30,6 @@ import { Emitter, type EventHandler, type NamedEvent, runHandler } from './emitt
 import { type EncryptionOptions, encryptionState, ffiEncryption, RoomEncryption } from './encryption.js';
 import { LibraryEngine } from './engine.js';
 import { type RoomEvents, roomEventNames } from './events.js';
-import { untilAborted } from './inbox.js';
 import { LocalParticipant } from './local-participant.js';
 import {
   type Participant,

@@ -1,4 +1,4 @@
-export type { ConnectionState } from './connection/connection-state.js';
+export type { ConnectionState } from './connection/connection-table.js';
 export { leaveSession, type SessionToLeave } from './connection/leave-session.js';
 export type { DataTrackInfo } from './data-tracks/info.js';
 export { LocalDataTrack, type PublishDataTrackOptions } from './data-tracks/local-data-tracks.js';
@@ -10,7 +10,6 @@ export {
 export type { EncryptionOptions, RoomEncryption, TrackCryptor } from './encryption.js';
 export type { DataEvent, DataTrackEvent, EncryptionEvent, RoomEvent, StateEvent } from './events.js';
 export type { ParticipantInfo, RoomInfo, Speaker, TrackPublicationInfo } from './info.js';
-export type { TrackSection } from './media/track-section.js';
 export type {
   ConnectOptions,
   ParticipantTrackPermission,
@@ -28,10 +27,9 @@ export { Participant } from './participants/participant.js';
 export { RemoteParticipant } from './participants/remote-participant.js';
 export { Room } from './room.js';
 export type { SimulatedScenario } from './simulate.js';
-export type { RoomStats, TrackStats, TransportStats } from './stats.js';
-export { LocalAudioTrack } from './tracks/local-audio-track.js';
+export type { RoomStats, TrackSection, TrackStats, TransportStats } from './stats.js';
+export { LocalAudioTrack, LocalVideoTrack } from './tracks/local-track.js';
 export { LocalTrackPublication } from './tracks/local-track-publication.js';
-export { LocalVideoTrack } from './tracks/local-video-track.js';
 export { RemoteAudioTrack, type TrackStreamOptions } from './tracks/remote-audio-track.js';
 export { RemoteTrack } from './tracks/remote-track.js';
 export { RemoteTrackPublication } from './tracks/remote-track-publication.js';

@@ -10,8 +10,7 @@ import { RemoteParticipant } from './participants/remote-participant.js';
 import type { RoomState } from './state/room-state.js';
 import { LocalTrackPublication } from './tracks/local-track-publication.js';
 import { RemoteAudioTrack } from './tracks/remote-audio-track.js';
-import { RemoteTrack } from './tracks/remote-track.js';
-import type { RemoteTrackHost } from './tracks/remote-track-host.js';
+import { RemoteTrack, type RemoteTrackHost } from './tracks/remote-track.js';
 import { RemoteTrackPublication } from './tracks/remote-track-publication.js';
 import { RemoteVideoTrack } from './tracks/remote-video-track.js';
 

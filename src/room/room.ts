@@ -21,7 +21,7 @@ import {
 } from '../timeline/index.js';
 import { Connection } from './connection/connection.js';
 import type { ConnectionEvent } from './connection/connection-events.js';
-import type { ConnectionState } from './connection/connection-state.js';
+import type { ConnectionState } from './connection/connection-table.js';
 import { Requests } from './connection/requests.js';
 import type { Session } from './connection/session.js';
 import { syncState } from './connection/sync-state.js';
@@ -199,12 +199,7 @@ export class Room {
     return part;
   }
 
-  #openParts(
-    urls: readonly string[],
-    token: string,
-    options: ConnectOptions,
-    deadlines: Deadlines,
-  ): Parts {
+  #openParts(urls: readonly string[], token: string, options: ConnectOptions, deadlines: Deadlines): Parts {
     const { timeline } = this;
     const { subject } = timeline;
     const { random = Math.random } = this.#options;
@@ -223,8 +218,7 @@ export class Room {
     });
     const encryption = options.encryption && new RoomEncryption(options.encryption, onEncryption);
     const ownIdentity = () => this.#state?.local.identity ?? '';
-    const dataEncryption =
-      encryption && new DataEncryption(encryption, ownIdentity, onEncryption, subject);
+    const dataEncryption = encryption && new DataEncryption(encryption, ownIdentity, onEncryption, subject);
     const context: RoomContext = {
       options,
       connection,

@@ -1,10 +1,18 @@
 import type { AudioReceiverStats, AudioSenderStats } from '../audio/index.js';
-import type { CandidatePair, ConnectionStats, PeerConnectionState } from '../transport/index.js';
+import type { CandidatePair, Codec, ConnectionStats, PeerConnectionState } from '../transport/index.js';
 import type { VideoReceiverStats, VideoSenderStats } from '../video/index.js';
 import type { Connection } from './connection/connection.js';
 import type { RemoteMedia } from './media/remote-media.js';
-import type { TrackSection } from './media/track-section.js';
 import type { LocalTracks } from './tracks/local-tracks.js';
+
+/** The media section that carries a track at a time: what its statistics name besides counts. */
+export interface TrackSection {
+  mid: string;
+  /** As the section's msid has it. */
+  trackId: string;
+  codecs: readonly Codec[];
+  transport: () => TransportStats;
+}
 
 export interface TransportStats extends ConnectionStats {
   name: 'publisher' | 'subscriber';

@@ -1,7 +1,6 @@
-import { isIP, type Socket } from 'node:net';
+import { isIP, isIPv6, type Socket } from 'node:net';
 import { OffhookError } from '../errors/index.js';
 import { runStage } from '../timeline/index.js';
-import { pickAddress } from './address-order.js';
 import { type ConnectionOptions, stageTimeoutMs } from './connection-options.js';
 import { unreachable } from './network-error.js';
 import { connectPersistently } from './persistent-connect.js';
@@ -139,4 +138,15 @@ export async function openTcp(endpoint: Endpoint, options: ConnectionOptions): P
     over.abort(new Error('connected already'));
     await fed;
   }
+}
+
+/**
+ * Families take turns, IPv6 first (RFC 8305 section 4, First Address Family Count 1); within a family the resolver's
+ * order stays.
+ */
+export function pickAddress(waiting: readonly string[], started: readonly string[]): number {
+  const last = started.at(-1);
+  const wantsIPv6 = last === undefined || !isIPv6(last);
+  const index = waiting.findIndex((address) => isIPv6(address) === wantsIPv6);
+  return Math.max(index, 0);
 }

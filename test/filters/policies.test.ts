@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { RestartPolicy } from '../../src/filters/filter-module.js';
 import { hostEnvironment } from '../../src/filters/host-environment.js';
 import { LatencyHistogram } from '../../src/filters/latency-histogram.js';
 import { MissWindow } from '../../src/filters/miss-window.js';
-import { RestartPolicy } from '../../src/filters/restart-policy.js';
 import { StreamSlots } from '../../src/filters/stream-slots.js';
 
 test('the times of frames are known within 10 %', () => {

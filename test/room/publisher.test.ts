@@ -13,7 +13,7 @@ import { Requests } from '../../src/room/connection/requests.js';
 import type { Session } from '../../src/room/connection/session.js';
 import { Publisher } from '../../src/room/media/publisher.js';
 import type { StateInput } from '../../src/room/state/reduce.js';
-import { LocalAudioTrack } from '../../src/room/tracks/local-audio-track.js';
+import { LocalAudioTrack } from '../../src/room/tracks/local-track.js';
 import { LocalTracks } from '../../src/room/tracks/local-tracks.js';
 import { Timeline } from '../../src/timeline/index.js';
 

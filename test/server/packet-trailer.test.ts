@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { withoutTrailer } from '../../src/server/sfu/packet-trailer.js';
+import { withoutTrailer } from '../../src/server/sfu/down-track.js';
 
 const trailerOf = (bytes: number) =>
   Buffer.concat([Buffer.alloc(bytes - 5, 7), Buffer.of(bytes ^ 0xff), Buffer.from('LKTS')]);

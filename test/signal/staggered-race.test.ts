@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { pickAddress } from '../../src/signal/address-order.js';
+import { pickAddress } from '../../src/signal/happy-eyeballs.js';
 import { StaggeredRace } from '../../src/signal/staggered-race.js';
 
 test('the next candidate starts when the delay has passed, or at once when all have failed', () => {

@@ -1,5 +1,5 @@
+import { untilAborted } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
-import { untilAborted } from '../until-aborted.js';
 
 /** Work that can be abandoned: connecting, resuming, reconnecting, and the wait before them. */
 export class Attempt {

@@ -1,4 +1,5 @@
-import type { ConnectionState } from './connection-state.js';
+/** Where a room's connection is. `resuming` keeps the session, `reconnecting` begins a new one. */
+export type ConnectionState = 'disconnected' | 'connecting' | 'connected' | 'resuming' | 'reconnecting';
 
 /** What happens to a connection. */
 export const connectionInputs = {

@@ -1,21 +1,19 @@
-import {
-  DisconnectReason,
-  LeaveRequest,
-  LeaveRequest_Action,
-  type SignalRequest,
-} from '@livekit/protocol';
-import type { Deadlines } from '../../deadlines/index.js';
+import { DisconnectReason, LeaveRequest, LeaveRequest_Action, type SignalRequest } from '@livekit/protocol';
+import { type Deadlines, untilAborted } from '../../deadlines/index.js';
 import { describeError, type ErrorCode, OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
 import type { Timeline } from '../../timeline/index.js';
 import { createDeferred } from '../deferred.js';
 import type { ConnectOptions } from '../options.js';
-import { untilAborted } from '../until-aborted.js';
 import { Attempt } from './attempt.js';
 import type { ConnectionEvent, SessionEvent } from './connection-events.js';
-import type { ConnectionState } from './connection-state.js';
-import { type ConnectionAction, type ConnectionInput, transitionFor } from './connection-table.js';
+import {
+  type ConnectionAction,
+  type ConnectionInput,
+  type ConnectionState,
+  transitionFor,
+} from './connection-table.js';
 import { failureOf, inputForFailure, inputForLeave, leaveError } from './failure.js';
 import { RetryPace } from './retry-pace.js';
 import type { Session } from './session.js';

@@ -6,10 +6,9 @@ import {
   type TrackInfo,
   type TrackPublishedResponse,
 } from '@livekit/protocol';
-import { withDeadline } from '../../deadlines/index.js';
+import { untilAborted, withDeadline } from '../../deadlines/index.js';
 import { OffhookError, outsideText } from '../../errors/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
-import { untilAborted } from '../until-aborted.js';
 import type { Connection } from './connection.js';
 
 /** Requests to the server that await its answer: tracks by their cid, others by their number. */

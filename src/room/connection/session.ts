@@ -304,8 +304,7 @@ export class Session {
       this.publisher.dataIsOpen();
       this.#emit({ type: 'channelsOpened', channels: { reliable, lossy } });
     }
-    if (this.join.subscriberPrimary && this.#subscriber && this.#subscriber.state !== 'connected')
-      return;
+    if (this.join.subscriberPrimary && this.#subscriber && this.#subscriber.state !== 'connected') return;
     this.#mediaUp.resolve();
     if (this.publisher.state === 'connected' && this.#restart?.settled) this.#restart.done.resolve();
   }

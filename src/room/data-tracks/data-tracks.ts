@@ -1,8 +1,4 @@
-import type {
-  JoinResponse,
-  ParticipantInfo as ParticipantMessage,
-  SignalResponse,
-} from '@livekit/protocol';
+import type { JoinResponse, ParticipantInfo as ParticipantMessage, SignalResponse } from '@livekit/protocol';
 import type { PacketChannel } from '../../data/index.js';
 import type { OffhookError } from '../../errors/index.js';
 import type { RoomContext } from '../room-context.js';

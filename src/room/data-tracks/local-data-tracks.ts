@@ -20,13 +20,12 @@ import {
   type SealedTrackFrame,
   TrackPacketizer,
 } from '../../data/index.js';
-import { withDeadline } from '../../deadlines/index.js';
+import { untilAborted, withDeadline } from '../../deadlines/index.js';
 import { describeError, type OffhookError, outsideText } from '../../errors/index.js';
 import { limits } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
 import type { RoomContext } from '../room-context.js';
-import { untilAborted } from '../until-aborted.js';
 import { type DataTrackInfo, toDataTrackInfo } from './info.js';
 
 const log = createLogger('room/data-tracks');

@@ -4,8 +4,8 @@ import type { LogSubject } from '../../logging/index.js';
 import { extensionUris, type MediaSection, type MediaTrack } from '../../transport/index.js';
 import { type VideoFormat, type VideoPayload, VideoReceiver, videoCodec } from '../../video/index.js';
 import type { RoomEncryption } from '../encryption.js';
+import type { TrackSection } from '../stats.js';
 import type { OfferedTrack } from './received-sections.js';
-import type { TrackSection } from './track-section.js';
 
 interface ReceivedTrackOptions {
   trackSid: string;

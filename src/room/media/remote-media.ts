@@ -83,7 +83,10 @@ export class RemoteMedia {
 
   #awaitClaim(trackSid: string): void {
     if (this.#timers.has(trackSid)) return;
-    const timer = setTimeout(() => this.#context.dispatch({ type: 'mediaUnclaimed', trackSid }), claimWithinMs);
+    const timer = setTimeout(
+      () => this.#context.dispatch({ type: 'mediaUnclaimed', trackSid }),
+      claimWithinMs,
+    );
     this.#timers.set(trackSid, timer);
   }
 }

@@ -2,7 +2,7 @@ import { AddTrackRequest, AudioTrackFeature, TrackSource, TrackType } from '@liv
 import { AudioSender } from '../../audio/index.js';
 import { type Codec, extensionUris } from '../../transport/index.js';
 import type { PublishAudioOptions } from '../options.js';
-import type { LocalAudioTrack } from '../tracks/local-audio-track.js';
+import type { LocalAudioTrack } from '../tracks/local-track.js';
 import type { PublishedMedia } from './publisher.js';
 import { type AcceptedSection, SentTrack, type TrackEncryption } from './sent-track.js';
 

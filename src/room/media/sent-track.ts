@@ -1,15 +1,14 @@
 import { type AddTrackRequest, Encryption_Type, TrackInfo } from '@livekit/protocol';
+import { untilAborted } from '../../deadlines/index.js';
 import type { FrameCodec, FrameEncryptor } from '../../e2ee/index.js';
 import { OffhookError } from '../../errors/index.js';
 import type { CongestionControl } from '../../rtp/index.js';
 import { type Codec, extensionUris, type MediaSection } from '../../transport/index.js';
 import type { RoomEncryption } from '../encryption.js';
 import type { PublishAudioOptions, PublishVideoOptions } from '../options.js';
-import type { LocalAudioTrack } from '../tracks/local-audio-track.js';
-import type { LocalVideoTrack } from '../tracks/local-video-track.js';
-import { untilAborted } from '../until-aborted.js';
+import type { TrackSection } from '../stats.js';
+import type { LocalAudioTrack, LocalVideoTrack } from '../tracks/local-track.js';
 import type { PublishedMedia, PublishedSection, Publisher } from './publisher.js';
-import type { TrackSection } from './track-section.js';
 
 /** What the server accepted of a track's section, and the way to it. */
 export interface AcceptedSection {

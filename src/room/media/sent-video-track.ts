@@ -17,7 +17,7 @@ import {
   VideoSender,
 } from '../../video/index.js';
 import type { PublishVideoOptions } from '../options.js';
-import type { LocalVideoTrack } from '../tracks/local-video-track.js';
+import type { LocalVideoTrack } from '../tracks/local-track.js';
 import type { PublishedMedia } from './publisher.js';
 import { type AcceptedSection, SentTrack, type TrackEncryption } from './sent-track.js';
 

@@ -36,10 +36,9 @@ import type {
   PublishVideoOptions,
 } from '../options.js';
 import type { Subscriptions } from '../subscriptions.js';
-import { LocalAudioTrack } from '../tracks/local-audio-track.js';
+import { LocalAudioTrack, LocalVideoTrack } from '../tracks/local-track.js';
 import type { LocalTrackPublication } from '../tracks/local-track-publication.js';
 import type { LocalTracks } from '../tracks/local-tracks.js';
-import { LocalVideoTrack } from '../tracks/local-video-track.js';
 import { Participant } from './participant.js';
 
 /** What the local participant asks of its room. */

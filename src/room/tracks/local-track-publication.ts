@@ -1,7 +1,6 @@
 import type { TrackPublicationInfo } from '../info.js';
 import type { PublishAudioOptions, PublishVideoOptions } from '../options.js';
-import type { LocalAudioTrack } from './local-audio-track.js';
-import type { LocalVideoTrack } from './local-video-track.js';
+import type { LocalAudioTrack, LocalVideoTrack } from './local-track.js';
 import { TrackPublication } from './track-publication.js';
 
 /** A track of ours as the server knows it. The object lives through a full reconnect, its sid changes then. */

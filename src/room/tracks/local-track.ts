@@ -1,4 +1,6 @@
-import type { TrackSection } from '../media/track-section.js';
+import type { AudioSender, AudioSenderStats, AudioSource } from '../../audio/index.js';
+import type { EncodedVideoSource, VideoSender, VideoSenderStats, VideoSource } from '../../video/index.js';
+import type { TrackSection } from '../stats.js';
 
 /** What carries a track while it is published. */
 interface TrackSender<Stats> {
@@ -56,3 +58,13 @@ export abstract class LocalTrack<Source, Sender extends TrackSender<Stats>, Stat
     this.#onMute = listener;
   }
 }
+
+/** An audio source to publish. */
+export class LocalAudioTrack extends LocalTrack<AudioSource, AudioSender, AudioSenderStats> {}
+
+/** A video source to publish. */
+export class LocalVideoTrack extends LocalTrack<
+  VideoSource | EncodedVideoSource,
+  VideoSender,
+  VideoSenderStats
+> {}

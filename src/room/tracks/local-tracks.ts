@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { MuteTrackRequest, type SubscribedQualityUpdate, TrackPublishedResponse } from '@livekit/protocol';
-import { withDeadline } from '../../deadlines/index.js';
+import { untilAborted, withDeadline } from '../../deadlines/index.js';
 import { describeError, OffhookError } from '../../errors/index.js';
 import { createLogger, type Logger } from '../../logging/index.js';
 import type { Session } from '../connection/session.js';
@@ -9,9 +9,7 @@ import type { SentTrack } from '../media/sent-track.js';
 import { SentVideoTrack } from '../media/sent-video-track.js';
 import type { PublishAudioOptions, PublishVideoOptions } from '../options.js';
 import type { RoomContext } from '../room-context.js';
-import { untilAborted } from '../until-aborted.js';
-import type { LocalAudioTrack } from './local-audio-track.js';
-import { LocalVideoTrack } from './local-video-track.js';
+import { type LocalAudioTrack, LocalVideoTrack } from './local-track.js';
 
 const log = createLogger('room/tracks');
 

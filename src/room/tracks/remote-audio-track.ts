@@ -6,10 +6,9 @@ import {
   type AudioStreamOptions,
   checkStreamOptions,
 } from '../../audio/index.js';
-import type { TrackSection } from '../media/track-section.js';
 import type { StreamFilter } from '../options.js';
-import { RemoteTrack } from './remote-track.js';
-import type { RemoteTrackHost } from './remote-track-host.js';
+import type { TrackSection } from '../stats.js';
+import { RemoteTrack, type RemoteTrackHost } from './remote-track.js';
 import type { RemoteTrackPublication } from './remote-track-publication.js';
 
 export interface TrackStreamOptions extends Omit<AudioStreamOptions, 'filter'> {

@@ -1,7 +1,6 @@
 import { UpdateTrackSettings, VideoQuality } from '@livekit/protocol';
 import type { TrackPublicationInfo } from '../info.js';
-import type { RemoteTrack } from './remote-track.js';
-import type { RemoteTrackHost } from './remote-track-host.js';
+import type { RemoteTrack, RemoteTrackHost } from './remote-track.js';
 import { TrackPublication } from './track-publication.js';
 
 /** A track that a remote participant publishes, subscribed or not. */

@@ -6,7 +6,7 @@ import type {
   VideoStream,
   VideoStreamOptions,
 } from '../../video/index.js';
-import type { TrackSection } from '../media/track-section.js';
+import type { TrackSection } from '../stats.js';
 import { RemoteTrack } from './remote-track.js';
 import type { RemoteTrackPublication } from './remote-track-publication.js';
 

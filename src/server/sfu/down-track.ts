@@ -10,6 +10,7 @@ import {
   serializeRtp,
 } from '../../rtp/index.js';
 import { extensionUris } from '../../transport/index.js';
+import { trailerLength } from '../../video/index.js';
 import {
   type Codec,
   isOpus,
@@ -18,7 +19,6 @@ import {
   offeredExtensions,
   subscriberCodecs,
 } from './codecs.js';
-import { withoutTrailer } from './packet-trailer.js';
 import { RtpRewriter } from './rtp-rewriter.js';
 import type { Forwarder, UpTrack } from './up-track.js';
 import { Vp8Rewriter } from './vp8-rewriter.js';
@@ -346,4 +346,12 @@ function withPayloadType(red: Buffer, blocks: number, payloadType: number): Buff
   const copy = Buffer.from(red);
   for (let block = 0; block < blocks; block++) copy[block * 4] = (copy[block * 4]! & 0x80) | payloadType;
   return copy;
+}
+
+/**
+ * The last payload of a video frame without what its publisher has put behind the frame (packet trailer: a timestamp,
+ * the frame's number, data of its own), for subscribers that would take it for a part of the picture.
+ */
+export function withoutTrailer(payload: Buffer): Buffer {
+  return payload.subarray(0, payload.length - trailerLength(payload));
 }
