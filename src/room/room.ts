@@ -83,7 +83,7 @@ export class Room {
   #objects: RoomObjects | undefined;
   #filters: FilterStreams | undefined;
   #stopTracing: () => void = () => {};
-  /** Steps that are yet to be told of, the first of them being told. */
+  /** Steps whose events are not delivered yet; those of the first are being delivered. */
   #steps: Step[] = [];
 
   constructor(options: RoomOptions = {}) {
@@ -440,17 +440,17 @@ export class Room {
     return publication;
   }
 
-  /** Tells of steps one after another: what a program does about an event may bring about the next step. */
+  /** Delivers the events of one step after another: what a program does about an event may bring about the next step. */
   #onStep(step: Step): void {
     this.#steps.push(step);
     if (this.#steps.length > 1) return;
     for (let next: Step | undefined = step; next; next = this.#steps[0]) {
-      this.#tell(next);
+      this.#deliver(next);
       this.#steps.shift();
     }
   }
 
-  #tell({ state, events }: Step): void {
+  #deliver({ state, events }: Step): void {
     const objects = this.#objects;
     if (!objects) return;
     // What a program does about an event may be to connect again: the filters of that room are others.

@@ -21,7 +21,7 @@ describe('the pace of retries', () => {
   it('begins at once with another aim, and counts on', () => {
     const pace = new RetryPace(() => 1);
     waits(pace, 5);
-    pace.aimAnew();
+    pace.resetTarget();
     expect(waits(pace, 3)).toEqual([0, 150, 300]);
     expect(pace.attempts).toBe(8);
   });

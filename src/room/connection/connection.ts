@@ -1,11 +1,9 @@
 import { DisconnectReason, LeaveRequest, LeaveRequest_Action, type SignalRequest } from '@livekit/protocol';
-import { type Deadlines, untilAborted } from '../../deadlines/index.js';
+import { untilAborted } from '../../deadlines/index.js';
 import { describeError, type ErrorCode, OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
-import type { Timeline } from '../../timeline/index.js';
 import { createDeferred } from '../deferred.js';
-import type { ConnectOptions } from '../options.js';
 import { Attempt } from './attempt.js';
 import type { ConnectionEvent, SessionEvent } from './connection-events.js';
 import {
@@ -16,8 +14,8 @@ import {
 } from './connection-table.js';
 import { failureOf, inputForFailure, inputForLeave, leaveError } from './failure.js';
 import { RetryPace } from './retry-pace.js';
-import type { Session } from './session.js';
-import { SessionOpener } from './session-opener.js';
+import { Session } from './session.js';
+import { SignalOpener, type SignalOpenerOptions } from './signal-opener.js';
 
 const log = createLogger('room/connection');
 
@@ -36,12 +34,8 @@ const joinAgainMs = 200;
 /** What an attempt comes to when it fails. */
 type FailedAttempt = 'joinFailed' | 'resumeFailed' | 'rejoinFailed';
 
-interface ConnectionOptions {
-  urls: readonly string[];
-  token: string;
-  timeline: Timeline;
-  deadlines: Deadlines;
-  connect: ConnectOptions;
+interface ConnectionOptions extends SignalOpenerOptions {
+  /** 0 to 1. */
   random: () => number;
   emit: (event: ConnectionEvent) => void;
 }
@@ -52,7 +46,7 @@ export class Connection {
   #log: Logger;
   #state: ConnectionState = 'disconnected';
   #session: Session | undefined;
-  #opener: SessionOpener;
+  #signals: SignalOpener;
   #attempt = new Attempt();
   #pace: RetryPace;
   #wasReconnecting = false;
@@ -65,7 +59,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#log = log.about(options.timeline.subject);
-    this.#opener = new SessionOpener(options);
+    this.#signals = new SignalOpener(options);
     this.#pace = new RetryPace(options.random);
   }
 
@@ -78,11 +72,11 @@ export class Connection {
   }
 
   get token(): string {
-    return this.#opener.token;
+    return this.#signals.token;
   }
 
   set token(token: string) {
-    this.#opener.token = token;
+    this.#signals.token = token;
   }
 
   get url(): string {
@@ -155,7 +149,7 @@ export class Connection {
     retryResume: () => this.#run((attempt) => this.#resume(attempt), 'resumeFailed'),
     reconnect: () => {
       this.#wasReconnecting = true;
-      this.#pace.aimAnew();
+      this.#pace.resetTarget();
       this.#closeSession();
       this.#run((attempt) => this.#rejoin(attempt), 'rejoinFailed');
     },
@@ -164,7 +158,7 @@ export class Connection {
       this.#run((attempt) => this.#rejoin(attempt), 'rejoinFailed');
     },
     tellRestored: () => {
-      this.#opener.restored();
+      this.#signals.restored();
       this.#failure = undefined;
       this.#options.emit({ type: 'restored', how: this.#wasReconnecting ? 'reconnected' : 'resumed' });
       this.#connected.resolve();
@@ -247,7 +241,7 @@ export class Connection {
       throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'there is no session to resume');
     session.closeSignal();
     const answerMs = await this.#nextAttempt(attempt);
-    const signal = await this.#opener.openSignal(attempt.signal, { resumed: session, answerMs });
+    const signal = await this.#signals.open(attempt.signal, { resumed: session, answerMs });
     attempt.end();
     session.resume(signal);
     if (signal.first.case === 'reconnect')
@@ -295,17 +289,34 @@ export class Connection {
     return answerMs;
   }
 
-  /** Opens the session that counts from now on; what an older one still reports is ignored. */
+  /**
+   * Opens the session that counts from now on; what an older one still reports is ignored. It carries nothing before it is
+   * started.
+   */
   async #openSession(attempt: Attempt, answerMs?: number): Promise<Session> {
-    let session: Session | undefined;
-    const emit = (event: SessionEvent) => {
-      if (session !== undefined && this.#session === session) this.#onSessionEvent(event);
-    };
-    session = await this.#opener.openSession(attempt.signal, emit, { answerMs });
-    if (attempt.isOver) {
-      session.leave();
+    const { timeline, deadlines, connect } = this.#options;
+    const session: Session = new Session({
+      timeline,
+      deadlines,
+      iceServers: connect.iceServers,
+      iceTransportPolicy: connect.iceTransportPolicy ?? 'all',
+      emit: (event) => {
+        if (this.#session === session) this.#onSessionEvent(event);
+      },
+    });
+    try {
+      const offer = (connect.singlePeerConnection ?? true) ? session.firstOffer() : undefined;
+      const signal = await this.#signals.open(attempt.signal, { offer, answerMs });
+      const { first } = signal;
+      if (first.case !== 'join') throw new OffhookError('OFFHOOK_PROTOCOL', 'the server did not join');
+      session.begin(signal, first.value);
+      if (attempt.isOver) {
+        session.leave();
+        throw attempt.signal.reason;
+      }
+    } catch (error) {
       session.close();
-      throw attempt.signal.reason;
+      throw error;
     }
     this.#session = session;
     return session;
@@ -343,7 +354,7 @@ export class Connection {
   #onLeave(leave: LeaveRequest, failure = leaveError(leave)): void {
     this.#reason = leave.reason;
     this.#failure = failure;
-    this.#opener.leaving(leave, this.#session?.url);
+    this.#signals.leaving(leave, this.#session?.url);
     const input = inputForLeave(leave);
     this.#log.info(`${input}: ${failure.message}`);
     this.#input(input);

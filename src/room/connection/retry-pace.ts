@@ -16,8 +16,8 @@ interface Retry {
 export class RetryPace {
   #random: () => number;
   #attempts = 0;
-  /** How many in a row had the same aim, to resume or to reconnect. */
-  #alike = 0;
+  /** How many in a row tried the same: to resume, or to reconnect. */
+  #sameTarget = 0;
 
   /** @param random 0 to 1 */
   constructor(random: () => number) {
@@ -32,12 +32,12 @@ export class RetryPace {
   /** The connection was lost. */
   begin(): void {
     this.#attempts = 0;
-    this.#alike = 0;
+    this.#sameTarget = 0;
   }
 
-  /** There is another aim, which has not failed yet. */
-  aimAnew(): void {
-    this.#alike = 0;
+  /** What is tried from now on, resuming or reconnecting, has not failed yet. */
+  resetTarget(): void {
+    this.#sameTarget = 0;
   }
 
   /**
@@ -46,8 +46,8 @@ export class RetryPace {
    */
   next(): Retry {
     this.#attempts++;
-    this.#alike++;
-    const longestMs = this.#alike === 1 ? 0 : Math.min(maxMs, baseMs * 2 ** (this.#alike - 2));
+    this.#sameTarget++;
+    const longestMs = this.#sameTarget === 1 ? 0 : Math.min(maxMs, baseMs * 2 ** (this.#sameTarget - 2));
     return {
       waitMs: this.#random() * longestMs,
       // Early attempts are short: when the network comes back, one that began while it was away would still wait.

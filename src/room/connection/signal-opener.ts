@@ -11,10 +11,10 @@ import { isServerUrl, SignalClient } from '../../signal/index.js';
 import type { Timeline } from '../../timeline/index.js';
 import { clientCapabilities, clientProtocol } from '../data-plane.js';
 import type { ConnectOptions } from '../options.js';
-import type { SessionEvent } from './connection-events.js';
-import { Session } from './session.js';
+import type { Session } from './session.js';
 
-interface SessionOpenerOptions {
+export interface SignalOpenerOptions {
+  /** In order of preference. */
   urls: readonly string[];
   token: string;
   timeline: Timeline;
@@ -31,14 +31,14 @@ interface SignalWishes {
   answerMs?: number | undefined;
 }
 
-/** Opens sessions and signal connections with the token and the servers that are best at the time. */
-export class SessionOpener {
+/** Opens signal connections with the token and to the servers that are best at the time. */
+export class SignalOpener {
   token: string;
-  #options: SessionOpenerOptions;
+  #options: SignalOpenerOptions;
   #regionUrls: readonly string[] = [];
   #avoid = new Set<string>();
 
-  constructor(options: SessionOpenerOptions) {
+  constructor(options: SignalOpenerOptions) {
     this.#options = options;
     this.token = options.token;
   }
@@ -47,7 +47,7 @@ export class SessionOpener {
    * @throws OffhookError whatever SignalClient.open throws; `OFFHOOK_NOT_SUPPORTED` when a session was to be resumed
    *   and the server began another one
    */
-  async openSignal(abort: AbortSignal, { resumed, offer, answerMs }: SignalWishes): Promise<SignalClient> {
+  async open(abort: AbortSignal, { resumed, offer, answerMs }: SignalWishes): Promise<SignalClient> {
     const { urls, timeline, deadlines, connect } = this.#options;
     const signal = await SignalClient.open({
       urls: [...new Set([...this.#regionUrls, ...urls])],
@@ -78,37 +78,6 @@ export class SessionOpener {
     if ((signal.first.case === 'reconnect') === (resumed !== undefined)) return signal;
     signal.close();
     throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'the server does not know the session any more');
-  }
-
-  /**
-   * Joins; the session carries nothing yet.
-   *
-   * @throws as `openSignal`
-   */
-  async openSession(
-    abort: AbortSignal,
-    emit: (event: SessionEvent) => void,
-    { answerMs }: Pick<SignalWishes, 'answerMs'> = {},
-  ): Promise<Session> {
-    const { timeline, deadlines, connect } = this.#options;
-    const session = new Session({
-      timeline,
-      deadlines,
-      iceServers: connect.iceServers,
-      iceTransportPolicy: connect.iceTransportPolicy ?? 'all',
-      emit,
-    });
-    try {
-      const offer = (connect.singlePeerConnection ?? true) ? session.firstOffer() : undefined;
-      const signal = await this.openSignal(abort, { offer, answerMs });
-      const { first } = signal;
-      if (first.case !== 'join') throw new OffhookError('OFFHOOK_PROTOCOL', 'the server did not join');
-      session.begin(signal, first.value);
-      return session;
-    } catch (error) {
-      session.close();
-      throw error;
-    }
   }
 
   /** The server at `url` sent us away: where else to go, and whether it will be there. */
