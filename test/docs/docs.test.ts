@@ -176,6 +176,25 @@ describe('the documentation', () => {
     expect(drawn.sort()).toEqual(direct.sort());
   });
 
+  test('draws the objects from the program to the packet, each of which makes the next', () => {
+    const [, drawing] = blocks(texts.get('docs/architecture.md')!, 'mermaid');
+    const arrows = [...drawing!.matchAll(/(\w+)(?:\["[^"]*"\])? --> (\w+)/g)];
+    const sources = ['src/room', 'src/transport'].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+        .filter((path) => path.endsWith('.ts'))
+        .map((path) => readFileSync(join(root, folder, path), 'utf8')),
+    );
+    // What a class makes may be made by the class that it extends.
+    const sourceOf = (name: string): string => {
+      const declaration = new RegExp(`^export (?:abstract )?class ${name}(?: extends (\\w+))?`, 'm');
+      const source = sources.find((text) => declaration.test(text)) ?? '';
+      const base = declaration.exec(source)?.[1];
+      return base ? source + sourceOf(base) : source;
+    };
+    expect(arrows.map(([, from]) => from)).toHaveLength(5);
+    for (const [, from, to] of arrows) expect(sourceOf(from!), `${from} makes ${to}`).toContain(`new ${to}(`);
+  });
+
   test('uses npm scripts that there are', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
