@@ -1,6 +1,5 @@
-// The program that is measured: unmodified @livekit/rtc-node on whichever engine its environment selects. Commands come
-// as JSON lines `{id, command, ...arguments}`, each is answered by `{reply: id, value}` or `{reply: id, error}`.
-import { createInterface } from 'node:readline';
+// The program that is measured: unmodified @livekit/rtc-node on whichever engine its environment selects. It takes the
+// commands of test/support/commands.mjs.
 import {
   AudioFrame,
   AudioSource,
@@ -14,6 +13,7 @@ import {
 } from '@livekit/rtc-node';
 // Loads the filter that NOISE_FILTER_LIBRARY names, if it names one.
 import '../../examples/noise-filter/index.mjs';
+import { takeCommands } from '../../test/support/commands.mjs';
 import { threadUsage } from './threads.mjs';
 
 // What a voice agent sends and hears: speech at 24 kHz, mono.
@@ -138,14 +138,6 @@ const commands = {
   lastPacket: () => lastPacketAtMs,
 };
 
-const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-print({ event: 'started', atMs: Date.now() });
-for await (const line of createInterface({ input: process.stdin })) {
-  const { id, command, ...args } = JSON.parse(line);
-  commands[command](args).then(
-    (value) => print({ reply: id, value }),
-    (error) => print({ reply: id, error: String(error?.message ?? error) }),
-  );
-}
+await takeCommands(commands);
 await Promise.all(rooms.map((room) => room.disconnect()));
 process.exit(0);

@@ -1,6 +1,6 @@
-// The program whose video is measured: unmodified @livekit/rtc-node on whichever engine its environment selects. Takes and
-// answers commands as client.mjs does. The time at which a picture was made is painted into it, as bits of black and white.
-import { createInterface } from 'node:readline';
+// The program whose video is measured: unmodified @livekit/rtc-node on whichever engine its environment selects. Takes
+// the commands of test/support/commands.mjs. The time at which a picture was made is painted into it, as bits of black and
+// white.
 import {
   LocalVideoTrack,
   Room,
@@ -12,6 +12,7 @@ import {
   VideoSource,
   VideoStream,
 } from '@livekit/rtc-node';
+import { takeCommands } from '../../test/support/commands.mjs';
 import { threadUsage } from './threads.mjs';
 
 const bits = 24;
@@ -117,13 +118,5 @@ const commands = {
   },
 };
 
-const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-print({ event: 'started', atMs: Date.now() });
-for await (const line of createInterface({ input: process.stdin })) {
-  const { id, command, ...args } = JSON.parse(line);
-  commands[command](args).then(
-    (value) => print({ reply: id, value: value ?? {} }),
-    (error) => print({ reply: id, error: String(error?.message ?? error) }),
-  );
-}
+await takeCommands(commands);
 process.exit(0);

@@ -1,9 +1,6 @@
-// A participant that tests steer: an unmodified @livekit/rtc-node program, so its engine is whatever the environment
-// selects. Commands come as JSON lines `{id, command, ...arguments}` on standard input, each is answered by
-// `{reply: id, value}` or `{reply: id, error}`; everything that happens in the room is printed as `{event, atMs, ...}`
-// with `atMs` in milliseconds since 1970.
+// A participant that tests steer by the commands of commands.mjs: an unmodified @livekit/rtc-node program, so its engine is
+// whatever the environment selects. Everything that happens in the room is printed as an event.
 import { writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import {
   AudioFilter,
   AudioFrame,
@@ -17,6 +14,7 @@ import {
   TrackPublishOptions,
   TrackSource,
 } from '@livekit/rtc-node';
+import { takeCommands, tell } from './commands.mjs';
 
 const frameMs = 10;
 const audibleRms = 300;
@@ -42,9 +40,6 @@ class Quietener extends FrameProcessor {
   }
   close() {}
 }
-
-const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-const tell = (event, more = {}) => print({ event, atMs: Date.now(), ...more });
 
 function rms(samples) {
   let sum = 0;
@@ -262,13 +257,6 @@ function reportRoomEvents() {
 }
 
 reportRoomEvents();
-tell('started');
-for await (const line of createInterface({ input: process.stdin })) {
-  const { id, command, ...args } = JSON.parse(line);
-  commands[command](args).then(
-    (value) => print({ reply: id, value }),
-    (error) => print({ reply: id, error: String(error?.message ?? error) }),
-  );
-}
+await takeCommands(commands);
 await room.disconnect();
 process.exit(0);

@@ -1,7 +1,6 @@
 // A participant with a camera that tests steer: an unmodified @livekit/rtc-node program, so its engine is whatever the
 // environment selects. It takes and answers commands as participant.mjs does, and prints what happens in the same way.
 // What it films are four quarters, each of one grey that is a code of the frame's number.
-import { createInterface } from 'node:readline';
 import {
   LocalVideoTrack,
   Room,
@@ -14,13 +13,12 @@ import {
   VideoSource,
   VideoStream,
 } from '@livekit/rtc-node';
+import { takeCommands, tell } from './commands.mjs';
 
 const room = new Room();
 const cameras = new Map();
 const views = new Map();
 
-const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-const tell = (event, more = {}) => print({ event, atMs: Date.now(), ...more });
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Luma of the middle of each quarter. */
@@ -148,13 +146,5 @@ for (const event of [RoomEvent.TrackSubscribed, RoomEvent.TrackUnsubscribed]) {
   room.on(event, (_track, { sid, name }, { identity }) => tell(event, { sid, name, identity }));
 }
 
-createInterface({ input: process.stdin })
-  .on('line', (line) => {
-    const { id, command, ...args } = JSON.parse(line);
-    commands[command](args).then(
-      (value) => print({ reply: id, value: value ?? {} }),
-      (error) => print({ reply: id, error: String(error?.stack ?? error) }),
-    );
-  })
-  .on('close', () => process.exit());
-tell('started');
+await takeCommands(commands);
+process.exit();

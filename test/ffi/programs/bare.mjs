@@ -1,5 +1,5 @@
 // A program that speaks the FFI protocol itself, as the SDK of another language does: requests and answers as the JSON
-// of their messages. Commands and answers as test/support/participant.mjs; each event is printed under its name.
+// of their messages. Commands and answers as test/support/commands.mjs; each event is printed under its name.
 import { existsSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import {

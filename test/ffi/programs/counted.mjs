@@ -1,6 +1,6 @@
 // A program that sends and receives audio, video and data, counts what it captures and sees, and reads the statistics of
-// its engine. Unmodified rtc-node, so its engine is whatever the environment selects; commands as participant.mjs.
-import { createInterface } from 'node:readline';
+// its engine. Unmodified rtc-node, so its engine is whatever the environment selects. Takes the commands of
+// test/support/commands.mjs.
 import {
   AudioFrame,
   AudioSource,
@@ -18,14 +18,13 @@ import {
   VideoSource,
   VideoStream,
 } from '@livekit/rtc-node';
+import { takeCommands, tell } from '../../support/commands.mjs';
 
 const sampleRate = 48_000;
 const [width, height, framesPerSecond] = [320, 180, 15];
 const room = new Room();
 const tracks = new Map();
 const counted = { samplesCaptured: 0, framesCaptured: 0, samplesHeard: 0, framesSeen: 0, messages: 0 };
-const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-const tell = (event, more = {}) => print({ event, atMs: Date.now(), ...more });
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function speak(source) {
@@ -133,12 +132,5 @@ const commands = {
   },
 };
 
-tell('started');
-for await (const line of createInterface({ input: process.stdin })) {
-  const { id, command, ...args } = JSON.parse(line);
-  commands[command](args).then(
-    (value) => print({ reply: id, value: value ?? {} }),
-    (error) => print({ reply: id, error: String(error?.message ?? error) }),
-  );
-}
+await takeCommands(commands);
 process.exit(0);

@@ -1,6 +1,6 @@
 // A member of a room that a test steers: an unmodified rtc-node program, of the version that RTC_PACKAGE names. It takes
-// and answers commands as test/support/participant.mjs does, and prints what happens in the room.
-import { createInterface } from 'node:readline';
+// the commands of test/support/commands.mjs, and prints what happens in the room.
+import { takeCommands, tell } from '../../support/commands.mjs';
 
 const rtc = await import(process.env.RTC_PACKAGE ?? '@livekit/rtc-node');
 const {
@@ -14,8 +14,6 @@ const {
   TrackPublishOptions,
 } = rtc;
 
-const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-const tell = (event, more = {}) => print({ event, atMs: Date.now(), ...more });
 const room = new Room();
 const local = () => room.localParticipant;
 const publications = new Map();
@@ -204,13 +202,6 @@ room.on(RoomEvent.DataReceived, (payload, participant, kind, topic) =>
   }),
 );
 
-tell('started');
-for await (const line of createInterface({ input: process.stdin })) {
-  const { id, command, ...args } = JSON.parse(line);
-  commands[command](args).then(
-    (value) => print({ reply: id, value: value ?? {} }),
-    (error) => print({ reply: id, error: String(error?.message ?? error) }),
-  );
-}
+await takeCommands(commands);
 await room.disconnect();
 process.exit(0);
