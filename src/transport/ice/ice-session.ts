@@ -10,7 +10,7 @@ import { ReflexiveAddress } from './reflexive-address.js';
 import { isStun, parseStun, type TransportAddress } from './stun.js';
 import { TcpLink } from './tcp-link.js';
 import { TurnLink } from './turn-link.js';
-import { type IceLink, UdpLink, type UdpPaths } from './udp-link.js';
+import { type IceLink, openUdpLink, type UdpLink } from './udp-link.js';
 import type { LinkOwner, UdpPort } from './udp-port.js';
 
 export interface IceSessionOptions {
@@ -96,7 +96,7 @@ export class IceSession {
   #options: IceSessionOptions;
   #log: Logger;
   #agent: IceAgent;
-  #udp = new Map<4 | 6, UdpPaths>();
+  #udp = new Map<4 | 6, UdpLink>();
   #links = new Map<string, IceLink>();
   #relays: TurnLink[] = [];
   #reflexive: ReflexiveAddress[] = [];
@@ -135,8 +135,8 @@ export class IceSession {
       onLost,
     });
     if (shared) {
-      this.#udp.set(4, shared).set(6, shared);
-      this.#links.set('shared', shared);
+      this.#udp.set(4, shared.link).set(6, shared.link);
+      this.#links.set('shared', shared.link);
     } else if (protocols.includes('udp')) this.#openUdp();
     this.#isAnnouncing = true;
   }
@@ -331,7 +331,7 @@ export class IceSession {
   }
 
   /** Announces the address from which the system sends to `remote`; false when the other side knows it already. */
-  #announceSource(link: UdpPaths, remote: TransportAddress): boolean {
+  #announceSource(link: UdpLink, remote: TransportAddress): boolean {
     if (this.#options.bindAddress !== undefined) return false;
     const address = localAddressTowards(remote);
     return address !== undefined && this.#announce({ address, port: link.port }, 'udp', sourcePreference);
@@ -363,7 +363,7 @@ export class IceSession {
   }
 
   /** The socket for a family; undefined when there is none to be had. */
-  #udpLink(family: 4 | 6): UdpPaths | undefined {
+  #udpLink(family: 4 | 6): UdpLink | undefined {
     const known = this.#udp.get(family);
     if (known) return known;
     try {
@@ -374,13 +374,10 @@ export class IceSession {
     }
   }
 
-  #newUdpLink(family: 4 | 6): UdpPaths {
+  #newUdpLink(family: 4 | 6): UdpLink {
     const { bindAddress } = this.#options;
-    const link = new UdpLink({
-      family,
-      ...(bindAddress === undefined ? {} : { bindAddress }),
-      onPacket: (path, packet) => this.#receive(path, packet),
-    });
+    const onPacket = (path: IcePath, packet: Buffer) => this.#receive(path, packet);
+    const link = openUdpLink({ family, bindAddress, onPacket });
     this.#udp.set(family, link);
     this.#links.set(`udp${family}`, link);
     return link;
@@ -397,7 +394,7 @@ export class IceSession {
 
   #findReflexive(): void {
     const link = this.#udp.get(4);
-    if (!(link instanceof UdpLink) || this.#closed || this.#reflexive.length > 0) return;
+    if (!link || this.#options.shared || this.#closed || this.#reflexive.length > 0) return;
     // Announced as a host's address: for a server-reflexive one a controlling server waits half a second.
     this.#reflexive = this.#options.stunServers
       .slice(0, stunServersAsked)

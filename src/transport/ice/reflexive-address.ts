@@ -13,7 +13,7 @@ import {
   type TransportAddress,
 } from './stun.js';
 import { StunTransactions } from './stun-transactions.js';
-import type { UdpPaths } from './udp-link.js';
+import type { UdpLink } from './udp-link.js';
 
 const resendAtMs = [200, 600, 1_400, 3_000];
 const answerTimeoutMs = 5_000;
@@ -26,7 +26,7 @@ export class ReflexiveAddress {
   #closed = false;
 
   constructor(options: {
-    link: UdpPaths;
+    link: UdpLink;
     server: StunServer;
     onAddress: (address: TransportAddress) => void;
   }) {
@@ -48,7 +48,7 @@ export class ReflexiveAddress {
     this.#transactions?.close(new OffhookError('OFFHOOK_CLOSED', 'the search for a path is over'));
   }
 
-  async #ask(link: UdpPaths, { hostname, port }: StunServer): Promise<TransportAddress | undefined> {
+  async #ask(link: UdpLink, { hostname, port }: StunServer): Promise<TransportAddress | undefined> {
     const [address] = isIPv4(hostname) ? [hostname] : await this.#resolver.resolve4(hostname);
     if (this.#closed || address === undefined) return undefined;
     const path = link.pathTo({ address, port });

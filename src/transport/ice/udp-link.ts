@@ -14,15 +14,6 @@ export interface IceLink {
   close(): void;
 }
 
-/** Paths over UDP, from a socket of their own or a shared one. */
-export interface UdpPaths extends IceLink {
-  /** The local port. */
-  readonly port: number;
-  /** The path to an address, the same for every call until it is forgotten. */
-  pathTo(remote: TransportAddress): IcePath;
-  forget(path: IcePath): void;
-}
-
 const ignoreFailure = () => {};
 
 /**
@@ -60,27 +51,32 @@ export function bindUdp(family: 4 | 6, bindAddress: string | undefined, port = 0
   });
 }
 
-/** A UDP socket and the paths from it, to those who found it by themselves too. */
-export class UdpLink implements UdpPaths {
+interface UdpLinkOptions {
+  /** The local port. */
+  port: number;
+  /** Where packets leave from, where the socket has one address. */
+  local: TransportAddress | undefined;
+  onPacket: PacketListener;
+  send: (packet: Buffer, address: string, port: number) => void;
+  onForgotten?: (path: IcePath) => void;
+  onClose: () => void;
+}
+
+/** The paths of one agent over a UDP socket, which is its own or a shared one. */
+export class UdpLink implements IceLink {
   readonly port: number;
-  #socket: Socket;
+  #options: UdpLinkOptions;
   #paths = new Map<string, IcePath>();
   /** Where the last packet came from: the next one most likely does too. */
   #last: IcePath | undefined;
-  #onPacket: PacketListener;
-  #bindAddress: string | undefined;
   #closed = false;
 
-  /** @throws OffhookError as `bindUdp` does */
-  constructor(options: { family: 4 | 6; bindAddress?: string; onPacket: PacketListener }) {
-    const { family, bindAddress, onPacket } = options;
-    this.#onPacket = onPacket;
-    this.#bindAddress = bindAddress;
-    this.#socket = bindUdp(family, bindAddress);
-    this.port = this.#socket.address().port;
-    this.#socket.on('message', (packet, { address, port }) => this.#receive(packet, address, port));
+  constructor(options: UdpLinkOptions) {
+    this.#options = options;
+    this.port = options.port;
   }
 
+  /** The path to an address, the same for every call until it is forgotten. */
   pathTo(remote: TransportAddress): IcePath {
     const key = keyOf(remote.address, remote.port);
     const known = this.#paths.get(key);
@@ -93,45 +89,78 @@ export class UdpLink implements UdpPaths {
   forget(path: IcePath): void {
     this.#paths.delete(keyOf(path.remote.address, path.remote.port));
     if (this.#last === path) this.#last = undefined;
+    this.#options.onForgotten?.(path);
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#socket.close();
+    for (const path of this.#paths.values()) this.#options.onForgotten?.(path);
+    this.#options.onClose();
   }
 
-  /** Runs once for every packet. */
-  #receive(packet: Buffer, address: string, port: number): void {
-    if (this.#closed) return;
+  /**
+   * Takes a packet from whatever address. Runs once for every packet of a socket of the agent's own, for STUN of a shared one.
+   *
+   * @returns the path, when the listener has accepted the packet
+   */
+  receive(packet: Buffer, address: string, port: number): IcePath | undefined {
+    if (this.#closed) return undefined;
+    const { onPacket } = this.#options;
     const last = this.#last;
     if (last && last.remote.port === port && last.remote.address === address) {
-      this.#onPacket(last, packet);
-      return;
+      return onPacket(last, packet) ? last : undefined;
     }
     const key = keyOf(address, port);
     const known = this.#paths.get(key);
-    if (known) {
-      this.#last = known;
-      this.#onPacket(known, packet);
-    } else if (isStun(packet)) {
-      const path = this.#newPath(address, port);
-      if (this.#onPacket(path, packet) && !this.#closed) this.#paths.set(key, path);
-    }
+    if (!known && !isStun(packet)) return undefined;
+    const path = known ?? this.#newPath(address, port);
+    if (!onPacket(path, packet) || this.#closed) return undefined;
+    if (!known) this.#paths.set(key, path);
+    this.#last = path;
+    return path;
+  }
+
+  /** Takes a packet that came over a path of this link. */
+  deliver(path: IcePath, packet: Buffer): void {
+    if (!this.#closed) this.#options.onPacket(path, packet);
   }
 
   #newPath(address: string, port: number): IcePath {
-    const local =
-      this.#bindAddress === undefined ? undefined : { address: this.#bindAddress, port: this.port };
+    const { local, send } = this.#options;
     return {
       protocol: 'udp',
       local,
       remote: { address, port },
       send: (packet) => {
-        if (!this.#closed) this.#socket.send(packet, port, address);
+        if (!this.#closed) send(packet, address, port);
       },
     };
   }
 }
 
-const keyOf = (address: string, port: number) => `${port} ${address}`;
+/**
+ * A link over a socket of its own.
+ *
+ * @throws OffhookError as `bindUdp` does
+ */
+export function openUdpLink(options: {
+  family: 4 | 6;
+  bindAddress?: string | undefined;
+  onPacket: PacketListener;
+}): UdpLink {
+  const { family, bindAddress, onPacket } = options;
+  const socket = bindUdp(family, bindAddress);
+  const { port } = socket.address();
+  const link = new UdpLink({
+    port,
+    local: bindAddress === undefined ? undefined : { address: bindAddress, port },
+    onPacket,
+    send: (packet, address, to) => socket.send(packet, to, address),
+    onClose: () => void socket.close(),
+  });
+  socket.on('message', (packet, from) => void link.receive(packet, from.address, from.port));
+  return link;
+}
+
+export const keyOf = (address: string, port: number) => `${port} ${address}`;

@@ -2,8 +2,8 @@ import type { Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { OffhookError } from '../../errors/index.js';
 import type { IcePath } from './ice-agent.js';
-import { isStun, stunTarget, type TransportAddress } from './stun.js';
-import { bindUdp, type PacketListener, type UdpPaths } from './udp-link.js';
+import { isStun, stunTarget } from './stun.js';
+import { bindUdp, keyOf, type PacketListener, UdpLink } from './udp-link.js';
 
 /** Counts what the packets of one connection cost, and refuses those that cost too much. Runs once for every packet. */
 export interface PacketMeter {
@@ -19,8 +19,14 @@ export interface LinkOwner {
   meter?: PacketMeter | undefined;
 }
 
+/** One agent's share of the port. */
+interface Share {
+  link: UdpLink;
+  owner: object;
+}
+
 interface Claim {
-  link: SharedLink;
+  share: Share;
   path: IcePath;
 }
 
@@ -35,8 +41,8 @@ export class UdpPort {
   readonly port: number;
   readonly bindAddress: string | undefined;
   #sockets: { v4?: Socket; v6?: Socket } = {};
-  #byUfrag = new Map<string, SharedLink>();
-  #byTag = new Map<number, SharedLink>();
+  #byUfrag = new Map<string, Share>();
+  #byTag = new Map<number, Share>();
   #byAddress = new Map<string, Claim>();
   #nextTag = 1;
   #closed = false;
@@ -80,31 +86,27 @@ export class UdpPort {
     return this.#sockets.v6 !== undefined;
   }
 
-  /**
-   * Paths of the agent whose user name fragment this is. Its transaction ids begin with `tag`.
-   */
-  link(ufrag: string, { owner, meter }: LinkOwner, onPacket: PacketListener): UdpPaths & { tag: Buffer } {
+  /** The link of the agent whose user name fragment this is, and the tag with which its transaction ids begin. */
+  link(ufrag: string, { owner, meter }: LinkOwner, onPacket: PacketListener): { link: UdpLink; tag: Buffer } {
     const tagValue = this.#nextTag;
     this.#nextTag = (this.#nextTag % 0xffff_fffe) + 1;
     const tag = Buffer.alloc(4);
     tag.writeUInt32BE(tagValue);
-    const link: SharedLink = new SharedLink({
+    const link = new UdpLink({
       port: this.port,
-      tag,
-      owner,
-      meter,
-      onPacket,
+      local: undefined,
+      onPacket: meter ? metered(onPacket, meter) : onPacket,
       send: (packet, address, to) => this.#send(packet, address, to),
-      claim: (path) => this.#claim(link, path),
-      release: (path) => this.#release(link, path),
+      onForgotten: (path) => this.#release(share, path),
       onClose: () => {
-        if (this.#byUfrag.get(ufrag) === link) this.#byUfrag.delete(ufrag);
+        if (this.#byUfrag.get(ufrag) === share) this.#byUfrag.delete(ufrag);
         this.#byTag.delete(tagValue);
       },
     });
-    this.#byUfrag.set(ufrag, link);
-    this.#byTag.set(tagValue, link);
-    return link;
+    const share: Share = { link, owner };
+    this.#byUfrag.set(ufrag, share);
+    this.#byTag.set(tagValue, share);
+    return { link, tag };
   }
 
   async close(): Promise<void> {
@@ -131,12 +133,15 @@ export class UdpPort {
   #receive(packet: Buffer, address: string, port: number): void {
     if (isStun(packet)) {
       const target = stunTarget(packet);
-      const link = typeof target === 'string' ? this.#byUfrag.get(target) : target && this.#byTag.get(target);
-      if (link) link.receive(packet, address, port);
+      const share =
+        typeof target === 'string' ? this.#byUfrag.get(target) : target && this.#byTag.get(target);
+      if (!share) return;
+      const path = share.link.receive(packet, address, port);
+      if (path) this.#claim(share, path);
       return;
     }
     const claim = this.#byAddress.get(keyOf(address, port));
-    claim?.link.deliver(claim.path, packet);
+    claim?.share.link.deliver(claim.path, packet);
   }
 
   #send(packet: Buffer, address: string, port: number): void {
@@ -147,103 +152,26 @@ export class UdpPort {
   }
 
   /** An address belongs to the first connection that accepts it, until that gives it up: nobody can take it away. */
-  #claim(link: SharedLink, path: IcePath): void {
+  #claim(share: Share, path: IcePath): void {
     const key = keyOf(path.remote.address, path.remote.port);
     const known = this.#byAddress.get(key);
-    if (!known || known.link.owner === link.owner) this.#byAddress.set(key, { link, path });
+    if (!known || known.share.owner === share.owner) this.#byAddress.set(key, { share, path });
   }
 
-  #release(link: SharedLink, path: IcePath): void {
+  #release(share: Share, path: IcePath): void {
     const key = keyOf(path.remote.address, path.remote.port);
-    if (this.#byAddress.get(key)?.link === link) this.#byAddress.delete(key);
+    if (this.#byAddress.get(key)?.share === share) this.#byAddress.delete(key);
   }
 }
 
-interface SharedLinkOptions extends LinkOwner {
-  port: number;
-  tag: Buffer;
-  onPacket: PacketListener;
-  send: (packet: Buffer, address: string, port: number) => void;
-  claim: (path: IcePath) => void;
-  release: (path: IcePath) => void;
-  onClose: () => void;
-}
-
-/** One agent's share of the port. */
-class SharedLink implements UdpPaths {
-  readonly port: number;
-  readonly tag: Buffer;
-  readonly owner: object;
-  #options: SharedLinkOptions;
-  #paths = new Map<string, IcePath>();
-  #closed = false;
-
-  constructor(options: SharedLinkOptions) {
-    this.#options = options;
-    this.port = options.port;
-    this.tag = options.tag;
-    this.owner = options.owner;
-  }
-
-  pathTo({ address, port }: TransportAddress): IcePath {
-    const key = keyOf(address, port);
-    let path = this.#paths.get(key);
-    if (!path) {
-      path = this.#newPath(address, port);
-      this.#paths.set(key, path);
-    }
-    return path;
-  }
-
-  forget(path: IcePath): void {
-    this.#paths.delete(keyOf(path.remote.address, path.remote.port));
-    this.#options.release(path);
-  }
-
-  /** Takes a STUN message for this agent. */
-  receive(packet: Buffer, address: string, port: number): void {
-    if (this.#closed) return;
-    const key = keyOf(address, port);
-    const path = this.#paths.get(key) ?? this.#newPath(address, port);
-    if (!this.#take(path, packet) || this.#closed) return;
-    this.#paths.set(key, path);
-    this.#options.claim(path);
-  }
-
-  /** Takes any other packet from an address that this agent has accepted. */
-  deliver(path: IcePath, packet: Buffer): void {
-    if (!this.#closed) this.#take(path, packet);
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const path of this.#paths.values()) this.#options.release(path);
-    this.#options.onClose();
-  }
-
-  /** Returns whether the agent has accepted the path. */
-  #take(path: IcePath, packet: Buffer): boolean {
-    const { meter, onPacket } = this.#options;
-    if (!meter) return onPacket(path, packet);
+/** Hands packets on as long as the meter lets them through. Runs once for every packet. */
+function metered(onPacket: PacketListener, meter: PacketMeter): PacketListener {
+  return (path, packet) => {
     if (!meter.beginPacket()) return false;
     try {
       return onPacket(path, packet);
     } finally {
       meter.end();
     }
-  }
-
-  #newPath(address: string, port: number): IcePath {
-    return {
-      protocol: 'udp',
-      local: undefined,
-      remote: { address, port },
-      send: (packet) => {
-        if (!this.#closed) this.#options.send(packet, address, port);
-      },
-    };
-  }
+  };
 }
-
-const keyOf = (address: string, port: number) => `${port} ${address}`;

@@ -10,7 +10,7 @@ import {
   type TransportAddress,
   xorAddress,
 } from '../../../src/transport/ice/stun.js';
-import { UdpLink } from '../../../src/transport/ice/udp-link.js';
+import { openUdpLink, type UdpLink } from '../../../src/transport/ice/udp-link.js';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -40,7 +40,7 @@ function ask(port: number): { link: UdpLink; seen: Promise<TransportAddress>; re
   const seen = new Promise<TransportAddress>((resolve) => {
     tell = resolve;
   });
-  const link = new UdpLink({
+  const link = openUdpLink({
     family: 4,
     bindAddress: '127.0.0.1',
     onPacket: (_, packet) => {
