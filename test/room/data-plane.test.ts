@@ -7,9 +7,11 @@ import {
   EncryptedPacket,
   EncryptedPacketPayload,
   Encryption_Type,
+  ParticipantInfo_State,
+  UserPacket,
 } from '@livekit/protocol';
 import { expect, test } from 'vitest';
-import type { TextStreamReader } from '../../src/data/index.js';
+import type { PacketChannel, PacketKind, TextStreamReader } from '../../src/data/index.js';
 import { DataCryptor, KeyProvider } from '../../src/e2ee/index.js';
 import { DataEncryption } from '../../src/room/data-encryption.js';
 import { DataPlane } from '../../src/room/data-plane.js';
@@ -95,4 +97,42 @@ test('a trailer in the clear does not end an encrypted stream as if it were whol
   await expect.poll(() => readers.size).toBe(1);
   receive({ case: 'streamTrailer', value: new DataStream_Trailer({ streamId: 'a' }) });
   await expect(readers.get('a')!.readAll()).rejects.toThrow(/not all of it is encrypted alike/);
+});
+
+test('after a new session reliable packets wait for those who could be reached in the one before', async () => {
+  const receiver = { state: ParticipantInfo_State.ACTIVE, clientProtocol: 0, capabilities: [] };
+  let there = ['ada', 'bob'].map((identity) => ({ ...receiver, identity }));
+  const plane = new DataPlane({
+    emit: () => {},
+    subject: {},
+    receivers: { find: () => undefined, all: () => there },
+    encryption: undefined,
+    maxStreamBytes: undefined,
+  });
+  const sent = { reliable: 0, lossy: 0 };
+  const channel = (kind: PacketKind): PacketChannel => ({
+    isOpen: true,
+    bufferedAmount: 0,
+    send: () => {
+      sent[kind]++;
+      return true;
+    },
+    setBufferedAmountLowThreshold: () => {},
+    onBufferedAmountLow: () => {},
+  });
+  plane.pause();
+  plane.suspend();
+  plane.sessionReplaced();
+  there = [];
+  plane.open({ reliable: channel('reliable'), lossy: channel('lossy') });
+  const content = { case: 'user' as const, value: new UserPacket() };
+  const sending = (['reliable', 'lossy'] as const).map((kind) => plane.send(content, kind));
+  expect(sent).toEqual({ reliable: 0, lossy: 0 });
+  plane.restored();
+  expect(sent).toEqual({ reliable: 0, lossy: 1 });
+  plane.participantActive('ada');
+  expect(sent.reliable).toBe(0);
+  plane.participantLeft('bob');
+  expect(sent.reliable).toBe(1);
+  await Promise.all(sending);
 });

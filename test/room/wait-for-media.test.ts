@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Room } from '../support/engine.js';
 import { describeWith } from '../support/parts.js';
 import { TcpRelay } from '../support/tcp-relay.js';
 import { House } from './house.js';
@@ -26,5 +27,28 @@ describeWith(['livekit-server'], 'a connect that waits for media', () => {
     const ada = await joining;
     await ada.event('trackSubscribed', ({ participantIdentity }) => participantIdentity === 'carol');
     expect([...ada.room.remoteParticipants.keys()].sort()).toEqual(['bob', 'carol']);
+  });
+
+  it('ends a publish that waits for it when it fails', async () => {
+    const room = new Room({ name: 'eve' });
+    const connecting = room
+      .connect(house.server.url, await house.token('no media', 'eve'), {
+        iceServers: [],
+        iceTransportPolicy: 'relay',
+        waitFor: 'media',
+        deadlines: { ice: 500 },
+      })
+      .catch((error: unknown) => error);
+    const isJoined = () => {
+      try {
+        return room.localParticipant.identity;
+      } catch {
+        return undefined;
+      }
+    };
+    await expect.poll(isJoined).toBe('eve');
+    const publishing = room.localParticipant.publishAudio(house.tone(440)).catch((error: unknown) => error);
+    expect(await publishing).toBe(await connecting);
+    expect(await connecting).toMatchObject({ code: 'OFFHOOK_DEADLINE', stage: 'ice' });
   });
 });
