@@ -124,7 +124,7 @@ export class RoomEncryption {
     this.#entries.delete(key);
   }
 
-  /** Whoever comes again begins with the shared key; keys of a participant's own are the program's to keep. */
+  /** A participant who returns starts with the shared key; keys of its own are kept by the program. */
   participantLeft(identity: string): void {
     if (this.keys.isShared) this.keys.forget(identity);
   }

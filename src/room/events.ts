@@ -88,7 +88,7 @@ export type DataEvent =
   | { type: 'byteStreamOpened'; participantIdentity: string; reader: ByteStreamReader }
   | { type: 'dataChannelLowThresholdChanged'; kind: PacketKind; thresholdBytes: number };
 
-/** Data tracks of others. Those that were there before we joined are told too. */
+/** Data tracks of others, also of those who were there before we joined. */
 export type DataTrackEvent =
   | { type: 'dataTrackPublished'; track: RemoteDataTrack }
   | { type: 'dataTrackUnpublished'; sid: string };
@@ -129,7 +129,7 @@ type WithObjects<Event> = Event extends { type: infer Type extends keyof EventOb
   ? Event & EventObjects[Type]
   : Event;
 
-/** Everything that a room tells, in the one order in which it happened. The names are those of the FFI protocol. */
+/** All events of a room, in the order in which they happened. The names are those of the FFI protocol. */
 export type RoomEvent =
   | WithObjects<StateEvent>
   | DataEvent

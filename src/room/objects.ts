@@ -124,7 +124,7 @@ export class RoomObjects {
     }
   }
 
-  /** The event was told: what it was the end of goes. */
+  /** The event was delivered: removes what ended with it. */
   after(event: RoomEvent): void {
     switch (event.type) {
       case 'participantDisconnected':
@@ -147,7 +147,7 @@ export class RoomObjects {
     }
   }
 
-  /** A new session took the place of the one before: it is told what programs set on tracks. */
+  /** A new session does not know what programs set on tracks: sends it again. */
   repeatSettings(): void {
     for (const { publications } of this.remoteParticipants.values()) {
       for (const publication of publications.values()) publication.repeatSettings();

@@ -12,7 +12,7 @@ export interface RoomFilter extends FrameFilter {
   updateStreamInfo(info: StreamInfo): void;
 }
 
-/** What a filter plugin is told of the stream it works on. */
+/** What a filter plugin knows of the stream that it works on. */
 export interface StreamInfo {
   url: string;
   roomId: string;

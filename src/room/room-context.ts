@@ -22,7 +22,7 @@ export interface RoomContext {
   readonly random: () => number;
   /** Undefined before the room is joined. */
   state(): RoomState | undefined;
-  /** Changes the state; events tell programs of it. */
+  /** Changes the state, and delivers the events of that. */
   dispatch(input: StateInput): void;
   emit(event: DataEvent | DataTrackEvent | EncryptionEvent): void;
 }

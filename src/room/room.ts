@@ -54,13 +54,13 @@ const log = createLogger('room');
 
 let shared: FilterRegistry | undefined;
 
-/** The filters of rooms that were given none of their own: what comes with the engine. */
+/** Filters for rooms whose program gave none: those of this package. */
 function defaultFilters(): FilterRegistry {
   shared ??= new FilterRegistry();
   return shared;
 }
 
-/** What goes on over one connection of a room. The next connect makes all of it anew. */
+/** What works over one connection of a room. The next connect makes new ones. */
 interface Parts extends RoomContext {
   readonly data: DataPlane;
   readonly dataTracks: DataTracks;
@@ -134,7 +134,7 @@ export class Room {
       throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'connect: the room is connected already');
     }
     const urls = typeof url === 'string' ? [url] : url;
-    // Of the connect before nothing is left.
+    // Nothing of an earlier connect remains.
     const unknown = { room: undefined, identity: undefined, job: undefined };
     const shownUrl = withoutQuery(urls[0] ?? '');
     Object.assign(this.timeline.subject, { ...unknown, url: shownUrl, ...subjectOfToken(token) });
@@ -367,7 +367,7 @@ export class Room {
       case 'update': {
         const { participants } = message.value;
         const local = this.#state?.local;
-        // The server resumes whoever has the identity now, and its leave to us may have been lost with the connection.
+        // The server resumes the session that has our identity now; its leave to us may have been lost with the connection.
         if (connection.state === 'resuming' && local && isReplaced(local, participants)) {
           connection.replaced();
           break;
@@ -435,7 +435,7 @@ export class Room {
     const { sid } = sent.info;
     const track = this.#joined(this.#state?.localTracks.get(sid));
     const publication = this.#joined(this.#objects).addLocalPublication(track.info, sent);
-    // Whoever published is to know the publication before the event tells of it.
+    // The caller of publish gets the publication before the event does.
     setImmediate(() => this.#dispatch(parts, { type: 'localTrackAnnounced', sid: publication.sid }));
     return publication;
   }
@@ -496,7 +496,7 @@ export class Room {
   }
 }
 
-/** Ends everything that goes on over a connection. */
+/** Ends everything that works over a connection. */
 function closeParts(parts: Parts, message: string): void {
   const error = new OffhookError('OFFHOOK_CLOSED', `the room is closed: ${message}`);
   parts.requests.close(error);

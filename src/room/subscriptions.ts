@@ -3,8 +3,8 @@ import type { RoomContext } from './room-context.js';
 import { publisherOf } from './state/room-state.js';
 
 /**
- * Which tracks the program wants to receive, and who may receive its own. A server forgets both with the session, so each
- * new session is told again.
+ * Which tracks the program wants to receive, and who may receive its own. A server forgets both with the session, so both
+ * are sent again to a new one.
  */
 export class Subscriptions {
   /** Whether the server subscribes to every track by itself. */

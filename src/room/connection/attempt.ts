@@ -14,7 +14,7 @@ export class Attempt {
     return this.#controller.signal.aborted;
   }
 
-  /** Abandons the work with an error that says why. */
+  /** Abandons the work; `reason` is what it rejects with. */
   abandon(reason: OffhookError = new OffhookError('OFFHOOK_ABORTED', 'the attempt was cancelled')): void {
     this.end();
     this.#controller.abort(reason);

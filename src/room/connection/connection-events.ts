@@ -25,7 +25,7 @@ type SessionTraffic =
   /** The tracks that the server sends now, all of them. */
   | { type: 'tracks'; tracks: readonly OfferedTrack[] };
 
-/** What a session tells its connection: what comes over it, and what may end it. */
+/** Events of a session: what comes over it, and what may end it. */
 export type SessionEvent =
   | SessionTraffic
   | { type: 'leave'; leave: LeaveRequest }
@@ -33,8 +33,8 @@ export type SessionEvent =
   | { type: 'mediaLost'; error: OffhookError };
 
 /**
- * What a connection tells its room, in the order in which it happens. Events of a session are those of the current one: an
- * older one is not heard any more.
+ * Events of a connection, in the order in which they happen. Those of a session are those of the current one: an older one
+ * is ignored.
  */
 export type ConnectionEvent =
   | SessionTraffic
@@ -44,7 +44,7 @@ export type ConnectionEvent =
   | { type: 'interrupted'; state: 'resuming' | 'reconnecting' }
   /** The session is over, with everything that it carried. */
   | { type: 'sessionLost' }
-  /** The server took the session up again, and must be told what it may have missed. */
+  /** The server resumed the session, and must learn what it may have missed. */
   | { type: 'sessionResumed'; session: Session; response: ReconnectResponse }
   /**
    * A new session took the place of the one that was lost. The connection is not restored before the work given to

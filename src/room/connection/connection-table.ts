@@ -26,16 +26,16 @@ export type ConnectionInput = keyof typeof connectionInputs;
 /** What the room does about it. */
 export const connectionActions = {
   openSession: 'open a signal connection and join',
-  tellJoined: 'return from connect',
-  tellInterrupted: 'emit connectionStateChanged, reconnecting',
+  completeConnect: 'return from connect',
+  reportInterrupted: 'emit connectionStateChanged, reconnecting',
   resume: 'open a signal connection for the same session, send SyncState',
   retryResume: 'wait (exponential back-off with jitter), then resume',
   reconnect: 'close the session, join anew, publish the tracks again',
   retryReconnect: 'wait (exponential back-off with jitter), then reconnect',
-  tellRestored: 'emit connectionStateChanged, reconnected',
+  reportRestored: 'emit connectionStateChanged, reconnected',
   sendLeave: 'tell the server that we leave',
   closeSession: 'abandon what is under way, close sockets and peer connections',
-  tellDisconnected: 'emit connectionStateChanged, disconnected, eos',
+  reportDisconnected: 'emit connectionStateChanged, disconnected, eos',
 } as const;
 
 export type ConnectionAction = keyof typeof connectionActions;
@@ -51,28 +51,28 @@ interface ConnectionTransition {
 export const connectionTable: readonly ConnectionTransition[] = [
   { from: 'disconnected', on: 'connect', to: 'connecting', actions: ['openSession'] },
 
-  { from: 'connecting', on: 'joined', to: 'connected', actions: ['tellJoined'] },
+  { from: 'connecting', on: 'joined', to: 'connected', actions: ['completeConnect'] },
   { from: 'connecting', on: 'joinFailed', to: 'disconnected', actions: ['sendLeave', 'closeSession'] },
   { from: 'connecting', on: 'disconnect', to: 'disconnected', actions: ['sendLeave', 'closeSession'] },
 
-  { from: 'connected', on: 'signalLost', to: 'resuming', actions: ['tellInterrupted', 'resume'] },
-  { from: 'connected', on: 'leaveResume', to: 'resuming', actions: ['tellInterrupted', 'resume'] },
-  { from: 'connected', on: 'mediaLost', to: 'reconnecting', actions: ['tellInterrupted', 'reconnect'] },
-  { from: 'connected', on: 'leaveReconnect', to: 'reconnecting', actions: ['tellInterrupted', 'reconnect'] },
+  { from: 'connected', on: 'signalLost', to: 'resuming', actions: ['reportInterrupted', 'resume'] },
+  { from: 'connected', on: 'leaveResume', to: 'resuming', actions: ['reportInterrupted', 'resume'] },
+  { from: 'connected', on: 'mediaLost', to: 'reconnecting', actions: ['reportInterrupted', 'reconnect'] },
+  { from: 'connected', on: 'leaveReconnect', to: 'reconnecting', actions: ['reportInterrupted', 'reconnect'] },
   {
     from: 'connected',
     on: 'leaveDisconnect',
     to: 'disconnected',
-    actions: ['closeSession', 'tellDisconnected'],
+    actions: ['closeSession', 'reportDisconnected'],
   },
   {
     from: 'connected',
     on: 'disconnect',
     to: 'disconnected',
-    actions: ['sendLeave', 'closeSession', 'tellDisconnected'],
+    actions: ['sendLeave', 'closeSession', 'reportDisconnected'],
   },
 
-  { from: 'resuming', on: 'resumed', to: 'connected', actions: ['tellRestored'] },
+  { from: 'resuming', on: 'resumed', to: 'connected', actions: ['reportRestored'] },
   { from: 'resuming', on: 'resumeFailed', to: 'resuming', actions: ['retryResume'] },
   { from: 'resuming', on: 'signalLost', to: 'resuming', actions: ['retryResume'] },
   { from: 'resuming', on: 'leaveResume', to: 'resuming', actions: ['retryResume'] },
@@ -83,18 +83,18 @@ export const connectionTable: readonly ConnectionTransition[] = [
     from: 'resuming',
     on: 'leaveDisconnect',
     to: 'disconnected',
-    actions: ['closeSession', 'tellDisconnected'],
+    actions: ['closeSession', 'reportDisconnected'],
   },
-  { from: 'resuming', on: 'refused', to: 'disconnected', actions: ['closeSession', 'tellDisconnected'] },
-  { from: 'resuming', on: 'exhausted', to: 'disconnected', actions: ['closeSession', 'tellDisconnected'] },
+  { from: 'resuming', on: 'refused', to: 'disconnected', actions: ['closeSession', 'reportDisconnected'] },
+  { from: 'resuming', on: 'exhausted', to: 'disconnected', actions: ['closeSession', 'reportDisconnected'] },
   {
     from: 'resuming',
     on: 'disconnect',
     to: 'disconnected',
-    actions: ['sendLeave', 'closeSession', 'tellDisconnected'],
+    actions: ['sendLeave', 'closeSession', 'reportDisconnected'],
   },
 
-  { from: 'reconnecting', on: 'rejoined', to: 'connected', actions: ['tellRestored'] },
+  { from: 'reconnecting', on: 'rejoined', to: 'connected', actions: ['reportRestored'] },
   { from: 'reconnecting', on: 'rejoinFailed', to: 'reconnecting', actions: ['retryReconnect'] },
   { from: 'reconnecting', on: 'signalLost', to: 'reconnecting', actions: ['retryReconnect'] },
   { from: 'reconnecting', on: 'mediaLost', to: 'reconnecting', actions: ['retryReconnect'] },
@@ -104,20 +104,20 @@ export const connectionTable: readonly ConnectionTransition[] = [
     from: 'reconnecting',
     on: 'leaveDisconnect',
     to: 'disconnected',
-    actions: ['closeSession', 'tellDisconnected'],
+    actions: ['closeSession', 'reportDisconnected'],
   },
-  { from: 'reconnecting', on: 'refused', to: 'disconnected', actions: ['closeSession', 'tellDisconnected'] },
+  { from: 'reconnecting', on: 'refused', to: 'disconnected', actions: ['closeSession', 'reportDisconnected'] },
   {
     from: 'reconnecting',
     on: 'exhausted',
     to: 'disconnected',
-    actions: ['closeSession', 'tellDisconnected'],
+    actions: ['closeSession', 'reportDisconnected'],
   },
   {
     from: 'reconnecting',
     on: 'disconnect',
     to: 'disconnected',
-    actions: ['sendLeave', 'closeSession', 'tellDisconnected'],
+    actions: ['sendLeave', 'closeSession', 'reportDisconnected'],
   },
 ];
 

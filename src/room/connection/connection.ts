@@ -21,7 +21,7 @@ const log = createLogger('room/connection');
 
 /**
  * Failures of joining that may be over at the next try. One at a deadline is none: the time that the step was given has been
- * used, and LiveKit's own SDKs ask for a second try without being told to.
+ * used, and LiveKit's own SDKs ask for a second try by default.
  */
 const mayPass: readonly ErrorCode[] = [
   'OFFHOOK_UNREACHABLE',
@@ -53,7 +53,7 @@ export class Connection {
   /** Settles when there is a session that works, or there will be none; another one whenever the session is lost. */
   #connected = createDeferred<void>();
   #reason = DisconnectReason.CLIENT_INITIATED;
-  /** Why the connection was lost last, for whoever is told that it is over. */
+  /** Why the connection was lost last. */
   #failure: OffhookError | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -135,8 +135,8 @@ export class Connection {
 
   #actions: Record<ConnectionAction, () => void> = {
     openSession: () => this.#run((attempt) => this.#open(attempt), 'joinFailed'),
-    tellJoined: () => this.#connected.resolve(),
-    tellInterrupted: () => {
+    completeConnect: () => this.#connected.resolve(),
+    reportInterrupted: () => {
       this.#connected = createDeferred<void>();
       this.#pace.begin();
       this.#wasReconnecting = this.#state === 'reconnecting';
@@ -157,7 +157,7 @@ export class Connection {
       this.#closeSession();
       this.#run((attempt) => this.#rejoin(attempt), 'rejoinFailed');
     },
-    tellRestored: () => {
+    reportRestored: () => {
       this.#signals.restored();
       this.#failure = undefined;
       this.#options.emit({ type: 'restored', how: this.#wasReconnecting ? 'reconnected' : 'resumed' });
@@ -170,7 +170,7 @@ export class Connection {
       this.#attempt.abandon(new OffhookError('OFFHOOK_CLOSED', 'the room is left'));
       this.#closeSession();
     },
-    tellDisconnected: () => {
+    reportDisconnected: () => {
       const message = this.#failure ? this.#failure.toLine() : DisconnectReason[this.#reason];
       this.#options.emit({ type: 'disconnected', reason: this.#reason, message });
       this.#connected.reject(this.#closedError());

@@ -8,7 +8,7 @@ export function inputForLeave({ action, canReconnect }: LeaveRequest): Connectio
   return canReconnect || action === LeaveRequest_Action.RECONNECT ? 'leaveReconnect' : 'leaveDisconnect';
 }
 
-/** What an attempt threw, as the error that people are told of. */
+/** What an attempt threw, as the error that is reported. */
 export function failureOf(error: unknown): OffhookError {
   if (error instanceof OffhookError) return error;
   return new OffhookError('OFFHOOK_TRANSPORT', describeError(error), { cause: error });

@@ -32,8 +32,8 @@ export class Requests {
   }
 
   /**
-   * Sends a request under a number of its own, as soon as there is a session. Resolves with the answer: undefined where it is
-   * but a yes.
+   * Sends a request under a number of its own, as soon as there is a session. Resolves with the answer, which is undefined
+   * where the server only agrees.
    *
    * @param what for the error: `no answer to …`
    * @throws OffhookError `OFFHOOK_SERVER_REFUSED`, `OFFHOOK_DEADLINE`, `OFFHOOK_CLOSED`
@@ -108,8 +108,12 @@ export class Requests {
 function refusal(reason: RequestResponse_Reason, message: string): OffhookError | undefined {
   if (reason === RequestResponse_Reason.OK || reason === RequestResponse_Reason.QUEUED) return undefined;
   const name = RequestResponse_Reason[reason] ?? String(reason);
-  const says = outsideText(message);
-  return new OffhookError('OFFHOOK_SERVER_REFUSED', `the server refused: ${name}${says ? `, ${says}` : ''}`, {
-    stage: 'request',
-  });
+  const details = outsideText(message);
+  return new OffhookError(
+    'OFFHOOK_SERVER_REFUSED',
+    `the server refused: ${name}${details ? `, ${details}` : ''}`,
+    {
+      stage: 'request',
+    },
+  );
 }

@@ -23,7 +23,7 @@ import { dataTrackLabel, Publisher } from '../media/publisher.js';
 import { Subscriber } from '../media/subscriber.js';
 import type { SessionEvent } from './connection-events.js';
 
-/** After a resume the server restarts ICE of its own accord: before that, connected means nothing. */
+/** After a resume the server restarts ICE by itself: before that, `connected` means nothing. */
 const settleMs = 500;
 
 interface SessionOptions {
@@ -168,7 +168,7 @@ export class Session {
     else this.publisher.begin();
   }
 
-  /** Ends the signal connection, for another one to take its place: the server would end it then, as if it broke. */
+  /** Ends the signal connection, which is to be replaced: the server would close it then, and that would look like a loss. */
   closeSignal(): void {
     this.#resuming = true;
     this.#signal?.close();
@@ -205,7 +205,7 @@ export class Session {
     else if (this.#early.length < limits.earlySignals.value) this.#early.push(message);
   }
 
-  /** What SyncState says of the channels that exist. */
+  /** The channels that exist, for SyncState. */
   channelInfos(): DataChannelInfo[] {
     return [
       ...[this.publisher.lossy, this.publisher.reliable, this.publisher.dataTracks].map(
@@ -221,7 +221,7 @@ export class Session {
     return [this.#publisher, this.#subscriber].filter((connection) => connection !== undefined);
   }
 
-  /** What was last agreed on for the tracks that the server sends; SyncState tells it. */
+  /** What was last agreed on for the tracks that the server sends, for SyncState. */
   get descriptions(): { offer: string | undefined; answer: string | undefined } {
     return (this.#subscriber ?? this.publisher).descriptions;
   }
@@ -310,9 +310,9 @@ export class Session {
   }
 
   /** A resume finds another path; one that is under way does so already. */
-  #onPathLost(says: string): void {
+  #onPathLost(message: string): void {
     if (this.#closed || this.#resuming) return;
-    const error = new OffhookError('OFFHOOK_TRANSPORT', says, { stage: 'ice' });
+    const error = new OffhookError('OFFHOOK_TRANSPORT', message, { stage: 'ice' });
     this.#emit({ type: 'signalLost', error });
   }
 

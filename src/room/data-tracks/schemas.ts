@@ -16,7 +16,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 /** Definitions of schemas, which the server keeps for as long as the session of who defined them. */
 export class Schemas {
   readonly #context: RoomContext;
-  /** What a new session is told again, by key. */
+  /** What is defined again in a new session, by key. */
   readonly #defined = new Map<string, DataBlob>();
 
   constructor(context: RoomContext) {
@@ -61,7 +61,7 @@ export class Schemas {
     this.#context.requests.resolve(response.requestId, response);
   }
 
-  /** A new session has nothing of what the one before was told. */
+  /** A new session knows none of the definitions. */
   rejoined(): void {
     for (const blob of this.#defined.values()) {
       const requestId = this.#context.requests.nextId();

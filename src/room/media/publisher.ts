@@ -155,7 +155,7 @@ export class Publisher extends MediaConnection {
     queueMicrotask(() => this.#offer());
   }
 
-  /** After a resume: offers anew, restarting ICE where that can be done. An answer that was lost is not awaited. */
+  /** After a resume: makes another offer, which restarts ICE where possible. An earlier answer is not awaited any more. */
   restart(): void {
     this.#awaitingAnswer = true;
     this.#offer({ iceRestart: true });

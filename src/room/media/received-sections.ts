@@ -25,7 +25,7 @@ export interface OfferedTrack {
   transport: () => TransportStats;
 }
 
-/** Under which the server is told which packets came: any that is no stream's. */
+/** SSRC of our reports on which packets arrived: any that is no stream's. */
 const feedbackSsrc = 1;
 
 /** What the receiver of a track does for its sender, by kind: asks again for packets, and for key frames. */

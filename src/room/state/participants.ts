@@ -39,7 +39,7 @@ export function removeAbsent(state: RoomState, present: Pick<ReadonlySet<string>
   return forEach(state, absent, (before, identity) => removeRemote(before, before.remotes.get(identity)!));
 }
 
-/** What changed of a participant's own properties, in the order in which programs are told. */
+/** What changed of a participant's own properties, in the order of the events. */
 export function participantChanges(before: ParticipantInfo, after: ParticipantInfo): StateEvent[] {
   const events: StateEvent[] = [];
   const participantIdentity = after.identity;
@@ -66,7 +66,7 @@ export function participantChanges(before: ParticipantInfo, after: ParticipantIn
   return events;
 }
 
-/** Whether the server's word on some participants says that our identity belongs to a later session than ours. */
+/** Whether our identity belongs to a later session than ours, as the server lists participants. */
 export function isReplaced(local: ParticipantInfo, updates: readonly ParticipantMessage[]): boolean {
   return updates.some(
     (update) =>

@@ -48,7 +48,7 @@ export type StateInput =
   | { type: 'localTrackUnpublished'; sid: string }
   | { type: 'localTrackMuted'; sid: string; muted: boolean };
 
-/** The state of a room that has just been joined. Who is there already is told without events. */
+/** The state of a room that has just been joined. There are no events for who is there already. */
 export function joinedState(response: JoinResponse): RoomState {
   const empty: RoomState = {
     coarse: 'connected',
@@ -66,7 +66,7 @@ export function joinedState(response: JoinResponse): RoomState {
   return updateParticipants(empty, response.otherParticipants).state;
 }
 
-/** Decides what an input changes, and what programs are told of it, in order. */
+/** Decides what an input changes, and the events of that, in order. */
 export function reduce(state: RoomState, input: StateInput): Step {
   switch (input.type) {
     case 'message':

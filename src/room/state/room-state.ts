@@ -17,7 +17,7 @@ export interface RemoteParticipantState {
 
 export interface LocalTrackState {
   info: TrackPublicationInfo;
-  /** Whether programs were told of it: that waits until the call that published it has returned. */
+  /** Whether its event was delivered: that waits until the call that published it has returned. */
   announced: boolean;
   /** Whether somebody subscribed to it. */
   subscribed: boolean;
@@ -43,8 +43,8 @@ export interface RoomState {
   /** The loudest first. */
   speakers: readonly Speaker[];
   /**
-   * While a session resumes: who the server has mentioned since. It tells everybody who is there, so that whoever is
-   * not mentioned left while nobody could tell us.
+   * While a session resumes: who the server has mentioned since. It lists everybody who is there, so who is not mentioned
+   * left while there was no connection.
    */
   mentioned: VersionedMap<string, true> | undefined;
 }

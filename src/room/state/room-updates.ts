@@ -14,9 +14,9 @@ import { toParticipantInfo, toRoomInfo } from './translate.js';
 export function updateRoom(state: RoomState, message: RoomMessage | undefined): Step {
   if (!message) return unchanged(state);
   const before = state.room;
-  const told = toRoomInfo(message);
+  const update = toRoomInfo(message);
   // A room that is not yet on its way through the server's database has no sid: what is known stays.
-  const room = { ...told, sid: told.sid || before.sid };
+  const room = { ...update, sid: update.sid || before.sid };
   const events: StateEvent[] = [];
   if (room.sid !== before.sid) events.push({ type: 'roomSidChanged', sid: room.sid });
   if (room.metadata !== before.metadata) {
@@ -33,7 +33,7 @@ export function moveRoom(state: RoomState, moved: RoomMovedResponse): Step {
     state: { ...state, local },
     events: [{ type: 'tokenRefreshed', token: moved.token }],
   };
-  const told: Step = {
+  const moving: Step = {
     state: token.state,
     events: [
       ...token.events,
@@ -41,7 +41,7 @@ export function moveRoom(state: RoomState, moved: RoomMovedResponse): Step {
       { type: 'participantsUpdated', participantIdentities: [local.identity] },
     ],
   };
-  const others = andThen(told, (before) => replaceParticipants(before, moved.otherParticipants));
+  const others = andThen(moving, (before) => replaceParticipants(before, moved.otherParticipants));
   const room = andThen(others, (before) => updateRoom(before, moved.room));
   return { state: room.state, events: [...room.events, { type: 'moved', room: room.state.room }] };
 }

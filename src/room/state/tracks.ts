@@ -60,7 +60,7 @@ export function mediaEnded(state: RoomState, trackSid: string): Step {
   };
 }
 
-/** No publication was told of for media that came a while ago. */
+/** Media came a while ago, and no publication was announced for it. */
 export function mediaUnclaimed(state: RoomState, trackSid: string): Step {
   const participantSid = state.unclaimedMedia.get(trackSid);
   if (participantSid === undefined) return unchanged(state);
@@ -106,7 +106,7 @@ export function setLocalMuted(state: RoomState, sid: string, muted: boolean): St
   };
 }
 
-/** The server took a track of ours. Programs are told of it by `announceLocal`. */
+/** The server took a track of ours. Its event comes with `announceLocal`. */
 export function addLocal(state: RoomState, message: TrackMessage): Step {
   const info = toPublicationInfo(message);
   const subscribed = state.subscribedEarly.has(info.sid);

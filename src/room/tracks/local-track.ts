@@ -28,7 +28,7 @@ export abstract class LocalTrack<Source, Sender extends TrackSender<Stats>, Stat
     return this.#muted;
   }
 
-  /** While muted the others hear silence or see nothing, and are told of it. May be called before publishing. */
+  /** While it is muted the others hear silence or see nothing, and see that it is muted. May be called before publishing. */
   setMuted(muted: boolean): void {
     if (this.#muted === muted) return;
     this.#muted = muted;
@@ -53,7 +53,7 @@ export abstract class LocalTrack<Source, Sender extends TrackSender<Stats>, Stat
     sender?.setMuted(this.#muted);
   }
 
-  /** For the room only: who is told of muting while the track is published. */
+  /** For the room only: called when the track is muted or unmuted while it is published. */
   set onMute(listener: ((muted: boolean) => void) | undefined) {
     this.#onMute = listener;
   }
