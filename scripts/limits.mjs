@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { markdownTable } from './markdown-table.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const mib = 1024 * 1024;
@@ -14,20 +15,13 @@ function describeValue({ value, unit }) {
 }
 
 function table(limits) {
-  const rows = [
-    ['Limit', 'Value', 'From', 'Beyond it'],
-    ...Object.entries(limits).map(([name, limit]) => [
-      `\`${name}\``,
-      describeValue(limit),
-      limit.source,
-      limit.effect,
-    ]),
-  ];
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  const line = (row) => `| ${row.map((cell, i) => cell.padEnd(widths[i])).join(' | ')} |`;
-  return [line(rows[0]), line(widths.map((width) => '-'.repeat(width))), ...rows.slice(1).map(line)].join(
-    '\n',
-  );
+  const rows = Object.entries(limits).map(([name, limit]) => [
+    `\`${name}\``,
+    describeValue(limit),
+    limit.source,
+    limit.effect,
+  ]);
+  return markdownTable(['Limit', 'Value', 'From', 'Beyond it'], rows);
 }
 
 /** docs/limits.md. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { connectionPage } from '../../src/room/connection/connection-page.js';
+import { connectionPage } from '../../scripts/connection.mjs';
 import {
   type ConnectionInput,
   connectionActions,
@@ -16,7 +16,9 @@ const inputs = Object.keys(connectionInputs) as ConnectionInput[];
 describe('the table of a connection', () => {
   it('is what docs/connection.md shows', () => {
     const page = readFileSync(new URL('../../docs/connection.md', import.meta.url), 'utf8');
-    expect(page, 'run node scripts/connection.mjs').toBe(connectionPage());
+    expect(page, 'run node scripts/connection.mjs').toBe(
+      connectionPage({ connectionActions, connectionInputs, connectionTable }),
+    );
   });
 
   it('has one row for a state and an input, and uses every input and action', () => {
@@ -36,18 +38,18 @@ describe('the table of a connection', () => {
     }
   });
 
-  it('tells of a loss once, and of its end once, whatever happens in between', () => {
+  it('reports a loss once, and its end once, whatever happens in between', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...inputs), { maxLength: 40 }), (happened) => {
         let state: ConnectionState = 'disconnected';
-        const told: string[] = [];
+        const reported: string[] = [];
         for (const input of happened) {
           const transition = transitionFor(state, input);
           if (!transition) continue;
           state = transition.to;
-          told.push(...transition.actions.filter((action) => action.startsWith('tell')));
+          reported.push(...transition.actions.filter((action) => action.startsWith('report')));
         }
-        const sequence = told.map((action) => action.slice('tell'.length)[0]).join('');
+        const sequence = reported.map((action) => action.slice('report'.length)[0]).join('');
         // Joined, then Interrupted and Restored by turns, and Disconnected at the end; and perhaps all of it again.
         expect(sequence).toMatch(/^(J(IR)*(I)?D)*(J(IR)*I?)?$/);
       }),

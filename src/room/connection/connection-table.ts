@@ -26,7 +26,7 @@ export type ConnectionInput = keyof typeof connectionInputs;
 /** What the room does about it. */
 export const connectionActions = {
   openSession: 'open a signal connection and join',
-  completeConnect: 'return from connect',
+  reportJoined: 'return from connect',
   reportInterrupted: 'emit connectionStateChanged, reconnecting',
   resume: 'open a signal connection for the same session, send SyncState',
   retryResume: 'wait (exponential back-off with jitter), then resume',
@@ -51,14 +51,19 @@ interface ConnectionTransition {
 export const connectionTable: readonly ConnectionTransition[] = [
   { from: 'disconnected', on: 'connect', to: 'connecting', actions: ['openSession'] },
 
-  { from: 'connecting', on: 'joined', to: 'connected', actions: ['completeConnect'] },
+  { from: 'connecting', on: 'joined', to: 'connected', actions: ['reportJoined'] },
   { from: 'connecting', on: 'joinFailed', to: 'disconnected', actions: ['sendLeave', 'closeSession'] },
   { from: 'connecting', on: 'disconnect', to: 'disconnected', actions: ['sendLeave', 'closeSession'] },
 
   { from: 'connected', on: 'signalLost', to: 'resuming', actions: ['reportInterrupted', 'resume'] },
   { from: 'connected', on: 'leaveResume', to: 'resuming', actions: ['reportInterrupted', 'resume'] },
   { from: 'connected', on: 'mediaLost', to: 'reconnecting', actions: ['reportInterrupted', 'reconnect'] },
-  { from: 'connected', on: 'leaveReconnect', to: 'reconnecting', actions: ['reportInterrupted', 'reconnect'] },
+  {
+    from: 'connected',
+    on: 'leaveReconnect',
+    to: 'reconnecting',
+    actions: ['reportInterrupted', 'reconnect'],
+  },
   {
     from: 'connected',
     on: 'leaveDisconnect',
@@ -106,7 +111,12 @@ export const connectionTable: readonly ConnectionTransition[] = [
     to: 'disconnected',
     actions: ['closeSession', 'reportDisconnected'],
   },
-  { from: 'reconnecting', on: 'refused', to: 'disconnected', actions: ['closeSession', 'reportDisconnected'] },
+  {
+    from: 'reconnecting',
+    on: 'refused',
+    to: 'disconnected',
+    actions: ['closeSession', 'reportDisconnected'],
+  },
   {
     from: 'reconnecting',
     on: 'exhausted',

@@ -135,7 +135,7 @@ export class Connection {
 
   #actions: Record<ConnectionAction, () => void> = {
     openSession: () => this.#run((attempt) => this.#open(attempt), 'joinFailed'),
-    completeConnect: () => this.#connected.resolve(),
+    reportJoined: () => this.#connected.resolve(),
     reportInterrupted: () => {
       this.#connected = createDeferred<void>();
       this.#pace.begin();
