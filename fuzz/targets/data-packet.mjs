@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 import { DataPacket, DataStream_CompressionType } from '@livekit/protocol';
 import { OffhookError } from '../../dist/errors/index.js';
-import { DataPlane } from '../../dist/room/data-plane.js';
+import { DataPlane } from '../../dist/room/data/data-plane.js';
 import { join, mutateMessages, split, withoutMessages } from '../engine/messages.mjs';
 import { check } from '../engine/target.mjs';
 

@@ -10,7 +10,7 @@ import type {
 } from '@livekit/protocol';
 import type { ByteStreamReader, PacketKind, TextStreamReader } from '../data/index.js';
 import type { EncryptionState } from '../e2ee/index.js';
-import type { RemoteDataTrack } from './data-tracks/remote-data-tracks.js';
+import type { RemoteDataTrack } from './data/remote-data-tracks.js';
 import type { RoomInfo, Speaker } from './info.js';
 import type { Participant } from './participants/participant.js';
 import type { RemoteParticipant } from './participants/remote-participant.js';

@@ -1,12 +1,12 @@
 export type { ConnectionState } from './connection/connection-table.js';
 export { leaveSession, type SessionToLeave } from './connection/leave-session.js';
-export type { DataTrackInfo } from './data-tracks/info.js';
-export { LocalDataTrack, type PublishDataTrackOptions } from './data-tracks/local-data-tracks.js';
+export type { DataTrackInfo } from './data/data-track-info.js';
+export { LocalDataTrack, type PublishDataTrackOptions } from './data/local-data-tracks.js';
 export {
   DataTrackStream,
   type DataTrackStreamOptions,
   RemoteDataTrack,
-} from './data-tracks/remote-data-tracks.js';
+} from './data/remote-data-tracks.js';
 export type { EncryptionOptions, RoomEncryption, TrackCryptor } from './encryption.js';
 export type { DataEvent, DataTrackEvent, EncryptionEvent, RoomEvent, StateEvent } from './events.js';
 export type { ParticipantInfo, RoomInfo, Speaker, TrackPublicationInfo } from './info.js';

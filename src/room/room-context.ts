@@ -1,7 +1,7 @@
 import type { LogSubject } from '../logging/index.js';
 import type { Connection } from './connection/connection.js';
 import type { Requests } from './connection/requests.js';
-import type { DataEncryption } from './data-encryption.js';
+import type { DataEncryption } from './data/data-encryption.js';
 import type { RoomEncryption } from './encryption.js';
 import type { DataEvent, DataTrackEvent, EncryptionEvent } from './events.js';
 import type { ConnectOptions } from './options.js';

@@ -13,8 +13,8 @@ import {
 import { expect, test } from 'vitest';
 import type { PacketChannel, PacketKind, TextStreamReader } from '../../src/data/index.js';
 import { DataCryptor, KeyProvider } from '../../src/e2ee/index.js';
-import { DataEncryption } from '../../src/room/data-encryption.js';
-import { DataPlane } from '../../src/room/data-plane.js';
+import { DataEncryption } from '../../src/room/data/data-encryption.js';
+import { DataPlane } from '../../src/room/data/data-plane.js';
 import { RoomEncryption } from '../../src/room/encryption.js';
 
 async function encryptedRoom() {

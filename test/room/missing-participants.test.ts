@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { MissingParticipants } from '../../src/room/missing-participants.js';
+import { MissingParticipants } from '../../src/room/data/missing-participants.js';
 
 describe('participants who are missing after a reconnect', () => {
   beforeEach(() => vi.useFakeTimers());

@@ -9,7 +9,7 @@ import { OffhookError } from '../../errors/index.js';
 import { limits } from '../../limits.js';
 import { isServerUrl, SignalClient } from '../../signal/index.js';
 import type { Timeline } from '../../timeline/index.js';
-import { clientCapabilities, clientProtocol } from '../data-plane.js';
+import { clientCapabilities, clientProtocol } from '../data/data-plane.js';
 import type { ConnectOptions } from '../options.js';
 import type { Session } from './session.js';
 

@@ -1,6 +1,6 @@
 import { SessionDescription, SyncState } from '@livekit/protocol';
-import type { DataPlane } from '../data-plane.js';
-import type { DataTracks } from '../data-tracks/data-tracks.js';
+import type { DataPlane } from '../data/data-plane.js';
+import type { DataTracks } from '../data/data-tracks.js';
 import type { Subscriptions } from '../subscriptions.js';
 import type { LocalTracks } from '../tracks/local-tracks.js';
 import type { Session } from './session.js';

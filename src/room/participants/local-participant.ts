@@ -25,9 +25,9 @@ import type {
 } from '../../data/index.js';
 import type { VideoSource } from '../../video/index.js';
 import type { Requests } from '../connection/requests.js';
-import type { DataPlane } from '../data-plane.js';
-import type { DataTracks } from '../data-tracks/data-tracks.js';
-import type { LocalDataTrack, PublishDataTrackOptions } from '../data-tracks/local-data-tracks.js';
+import type { DataPlane } from '../data/data-plane.js';
+import type { DataTracks } from '../data/data-tracks.js';
+import type { LocalDataTrack, PublishDataTrackOptions } from '../data/local-data-tracks.js';
 import type { ParticipantInfo } from '../info.js';
 import type {
   ParticipantTrackPermission,

@@ -1,10 +1,10 @@
 import { type DataPacket, EncryptedPacket, EncryptedPacketPayload, Encryption_Type } from '@livekit/protocol';
-import type { PacketContent, SealedTrackFrame } from '../data/index.js';
-import { DataCryptor, type EncryptedData, type EncryptionState } from '../e2ee/index.js';
-import { describeError, OffhookError } from '../errors/index.js';
-import { limits } from '../limits.js';
-import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
-import type { EncryptionStateListener, RoomEncryption } from './encryption.js';
+import type { PacketContent, SealedTrackFrame } from '../../data/index.js';
+import { DataCryptor, type EncryptedData, type EncryptionState } from '../../e2ee/index.js';
+import { describeError, OffhookError } from '../../errors/index.js';
+import { limits } from '../../limits.js';
+import { createLogger, type Logger, type LogSubject } from '../../logging/index.js';
+import type { EncryptionStateListener, RoomEncryption } from '../encryption.js';
 
 const log = createLogger('room/data-encryption');
 

@@ -17,7 +17,7 @@ import { limits } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
 import type { RoomContext } from '../room-context.js';
-import { type DataTrackInfo, isSameDataTrack, toDataTrackInfo } from './info.js';
+import { type DataTrackInfo, isSameDataTrack, toDataTrackInfo } from './data-track-info.js';
 
 const log = createLogger('room/data-tracks');
 const defaultBufferFrames = 16;

@@ -26,7 +26,7 @@ import { limits } from '../../limits.js';
 import { createLogger, type Logger } from '../../logging/index.js';
 import { createDeferred, type Deferred } from '../deferred.js';
 import type { RoomContext } from '../room-context.js';
-import { type DataTrackInfo, toDataTrackInfo } from './info.js';
+import { type DataTrackInfo, toDataTrackInfo } from './data-track-info.js';
 
 const log = createLogger('room/data-tracks');
 

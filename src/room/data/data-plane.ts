@@ -22,13 +22,13 @@ import {
   type RpcStreams,
   rpcTopics,
   type StreamPacket,
-} from '../data/index.js';
-import { describeError, type OffhookError } from '../errors/index.js';
-import { limits } from '../limits.js';
-import { createLogger, type Logger, type LogSubject } from '../logging/index.js';
+} from '../../data/index.js';
+import { describeError, type OffhookError } from '../../errors/index.js';
+import { limits } from '../../limits.js';
+import { createLogger, type Logger, type LogSubject } from '../../logging/index.js';
+import type { DataEvent } from '../events.js';
+import type { ParticipantInfo } from '../info.js';
 import type { DataEncryption } from './data-encryption.js';
-import type { DataEvent } from './events.js';
-import type { ParticipantInfo } from './info.js';
 import { MissingParticipants } from './missing-participants.js';
 
 const log = createLogger('room/data');
