@@ -101,6 +101,22 @@ describeWith(['livekit-server'], 'a room whose connection is lost', () => {
     expect(bob.told()).not.toContain('participantDisconnected');
   });
 
+  it('loses its connection again on the event that it is back, and does then what was begun before', async () => {
+    const { ada } = await call();
+    const { onEvent } = ada.room;
+    let restored = 0;
+    let publishing: Promise<unknown> | undefined;
+    ada.room.onEvent = (event) => {
+      onEvent(event);
+      if (event.type === 'reconnecting')
+        publishing ??= ada.room.localParticipant.publishAudio(house.tone(880), { name: 'begun meanwhile' });
+      if (event.type === 'reconnected' && ++restored === 1) ada.room.simulate('signalReconnect');
+    };
+    relay.cut();
+    await expect.poll(() => restored, { timeout: 8_000 }).toBe(2);
+    await expect(publishing).resolves.toMatchObject({ name: 'begun meanwhile' });
+  });
+
   it('resumes when the network is back, and what was begun meanwhile is done then', async () => {
     const { ada, bob } = await call();
     relay.goAway();

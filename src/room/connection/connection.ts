@@ -160,8 +160,9 @@ export class Connection {
     reportRestored: () => {
       this.#signals.restored();
       this.#failure = undefined;
-      this.#options.emit({ type: 'restored', how: this.#wasReconnecting ? 'reconnected' : 'resumed' });
+      // Before the event: what a program does about that may lose the connection again.
       this.#connected.resolve();
+      this.#options.emit({ type: 'restored', how: this.#wasReconnecting ? 'reconnected' : 'resumed' });
     },
     sendLeave: () => {
       this.#session?.leave(this.#reason);
