@@ -186,7 +186,7 @@ describe('the documentation', () => {
     );
     // What a class makes may be made by the class that it extends.
     const sourceOf = (name: string): string => {
-      const declaration = new RegExp(`^export (?:abstract )?class ${name}(?: extends (\\w+))?`, 'm');
+      const declaration = new RegExp(`^export (?:abstract )?class ${name}\\b(?: extends (\\w+))?`, 'm');
       const source = sources.find((text) => declaration.test(text)) ?? '';
       const base = declaration.exec(source)?.[1];
       return base ? source + sourceOf(base) : source;
