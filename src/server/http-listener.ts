@@ -61,6 +61,8 @@ export class HttpListener {
     maxBufferedChunks: limits.messageChunks.value,
   });
   #connections = new Set<Socket>();
+  /** Requests of each connection that are not answered yet. */
+  #unanswered = new WeakMap<Socket, number>();
   /** Those on which a wish for another protocol was ignored. */
   #downgraded = new WeakSet<Duplex>();
   #webSocketRoutes: Readonly<Record<string, WebSocketRoute>>;
@@ -74,8 +76,9 @@ export class HttpListener {
   ) {
     this.#turns = turns;
     this.#webSocketRoutes = webSocketRoutes;
-    const handle = (request: IncomingMessage, response: ServerResponse) =>
-      void router.handle(request, response);
+    const handle = (request: IncomingMessage, response: ServerResponse) => {
+      if (this.#isAnswering(request.socket, response)) void router.handle(request, response);
+    };
     this.#server = createServer(
       {
         maxHeaderSize: limits.httpHeaderBytes.value,
@@ -137,6 +140,22 @@ export class HttpListener {
     });
     await closed;
     giveUp.cancel();
+  }
+
+  /**
+   * Counts a request until it is answered. False when the connection is cut, for it sends requests without waiting for their
+   * answers: a piece of what it sends holds thousands of them.
+   */
+  #isAnswering(socket: Socket, response: ServerResponse): boolean {
+    if (socket.destroyed) return false;
+    const unanswered = (this.#unanswered.get(socket) ?? 0) + 1;
+    if (unanswered > limits.pipelinedRequests.value) {
+      socket.destroy();
+      return false;
+    }
+    this.#unanswered.set(socket, unanswered);
+    response.once('close', () => this.#unanswered.set(socket, this.#unanswered.get(socket)! - 1));
+    return true;
   }
 
   async #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {

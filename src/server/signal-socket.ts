@@ -147,7 +147,11 @@ export class SignalSocket {
     this.#waiting.splice(0, served);
     if (this.#closed || this.#resume) return false;
     if (this.#waiting.length > 0) return true;
-    if (this.#socket.isPaused) this.#socket.resume();
+    if (!this.#socket.isPaused) return false;
+    // Pings that came with what was too much count, too.
+    const waitMs = this.#requests.waitMs(performance.now());
+    if (waitMs > 0) this.#wait(waitMs);
+    else this.#socket.resume();
     return false;
   }
 

@@ -323,7 +323,8 @@ describe('pings of a WebSocket', () => {
     const { signalRequestBurst, signalRequestsPerSecond } = limits;
     const startMs = performance.now();
     for (let i = 0; i < signalRequestBurst.value + signalRequestsPerSecond.value; i++) ada.ping();
-    await ada.settled(60_000);
+    // What has come at once is read at once.
+    for (let i = 0; i < 2; i++) await ada.settled(60_000);
     expect(performance.now() - startMs).toBeGreaterThan(900);
     ada.close();
   });

@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { setLogSink } from '../../src/logging/index.js';
 import { type RoomServer, startServer } from '../../src/server/index.js';
+import { limits } from '../../src/server/limits.js';
 import { within } from '../support/until.js';
 import { SignalPeer, signToken } from './signal-peer.js';
 
@@ -51,6 +52,10 @@ class Worker {
 
   sendRaw(data: Uint8Array): void {
     this.#socket.send(data);
+  }
+
+  sendPing(): void {
+    this.#socket.ping();
   }
 
   next<Case extends NonNullable<FromServer['case']>>(kind: Case): Promise<ValueOf<Case>> {
@@ -259,6 +264,20 @@ describe('jobs for agents', () => {
       for (const caller of callers) caller.close();
     },
   );
+
+  test('a worker that sends more than its budget is not read for a while', async () => {
+    const worker = await Worker.register(server.url);
+    const { signalRequestBurst, signalRequestsPerSecond } = limits;
+    const startMs = performance.now();
+    for (let i = 0; i < signalRequestBurst.value; i++) worker.sendPing();
+    for (let i = 0; i < signalRequestsPerSecond.value; i++) worker.sendRaw(Uint8Array.of(0xff));
+    // What has come at once is read at once.
+    for (let i = 0; i < 2; i++) {
+      worker.send({ case: 'ping', value: new WorkerPing({ timestamp: 1n }) });
+      await worker.next('pong');
+    }
+    expect(performance.now() - startMs).toBeGreaterThan(900);
+  });
 
   test('a worker that hangs does not hold up the end of the server', async () => {
     const token = await signToken('', { agent: true });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { setLogSink } from '../../src/logging/index.js';
 import { HttpListener } from '../../src/server/http-listener.js';
 import { HttpRouter } from '../../src/server/http-router.js';
@@ -112,6 +112,25 @@ describe('the HTTP side of the room server', () => {
     const url = `${server.url.replace('ws', 'http')}/rtc/validate`;
     expect((await fetch(url, { headers: { Authorization: `Bearer ${token}` } })).status).toBe(200);
     expect((await fetch(`${url}?access_token=${token}`)).status).toBe(200);
+  });
+
+  test('a connection that sends requests without waiting for their answers is cut', async () => {
+    const request = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
+    const { value: most } = limits.pipelinedRequests;
+    const modest = await open();
+    modest.write(request.repeat(most));
+    await answer(modest, new RegExp(`(?:HTTP/1.1 200 OK[^]*){${most}}`));
+    const pages = vi.spyOn(HttpRouter.prototype, 'handle');
+    const greedy = await open();
+    greedy.write(request.repeat(2_000));
+    await answer(greedy);
+    expect(pages.mock.calls.length).toBe(most);
+    pages.mockRestore();
+    // One after the other there may be any number.
+    for (let i = 0; i < 3 * most; i++) {
+      modest.write(request);
+      await answer(modest, /200 OK/);
+    }
   });
 
   test('headers without an end are refused', async () => {

@@ -24,7 +24,8 @@ import { BoundedLog } from '../bounded-log.js';
 import { newSid } from '../ids.js';
 import { limits } from '../limits.js';
 import { requireFewParts } from '../message-bound.js';
-import { startTimeout } from '../timers.js';
+import { RequestBudget } from '../request-budget.js';
+import { startTimeout, type Timeout } from '../timers.js';
 
 export interface AgentWorkerOptions {
   /** To sign the tokens of jobs with. */
@@ -61,6 +62,12 @@ export class AgentWorker {
   #socket: WebSocket;
   #options: AgentWorkerOptions;
   #apiKey: string;
+  #budget = new RequestBudget(
+    limits.signalRequestsPerSecond.value,
+    limits.signalRequestBurst.value,
+    performance.now(),
+  );
+  #pause: Timeout | undefined;
   #warnings = new BoundedLog(log, warningsPerMinute);
   #offers = new Map<string, (response: AvailabilityResponse | undefined) => void>();
 
@@ -72,10 +79,15 @@ export class AgentWorker {
     const unregistered = startTimeout(boundary.name, registerTimeoutMs, () => {
       if (!this.registration) this.close('no registration');
     });
-    socket.on('message', (data) => this.#receive(data));
+    socket.on('message', (data) => {
+      this.#count();
+      this.#receive(data);
+    });
+    socket.on('ping', () => this.#count());
     socket.on('error', (error) => log.debug(`worker ${this.id}: ${error.message}`));
     const end = () => {
       unregistered.cancel();
+      this.#pause?.cancel();
       for (const settle of [...this.#offers.values()]) settle(undefined);
       this.onClosed();
     };
@@ -159,6 +171,21 @@ export class AgentWorker {
         hidden: allowed?.hidden ?? false,
       },
     });
+  }
+
+  /** Counts a message or a ping. A worker that sends more than its budget is not read for a while. */
+  #count(): void {
+    const nowMs = performance.now();
+    this.#budget.spend(1, nowMs);
+    if (this.#budget.waitMs(nowMs) > 0 && !this.#pause && this.isOpen) this.#rest();
+  }
+
+  /** What has come with the message that was too much counts, too. */
+  #rest(): void {
+    const waitMs = this.#budget.waitMs(performance.now());
+    this.#pause = waitMs > 0 ? startTimeout(`worker ${this.id}`, waitMs, () => this.#rest()) : undefined;
+    if (this.#pause) this.#socket.pause();
+    else this.#socket.resume();
   }
 
   #receive(data: RawData): void {
