@@ -352,6 +352,18 @@ describe('what belongs to a transaction', () => {
       true,
     ],
     [
+      'a branch of RFC 2543, which need not be unique, in another call',
+      request('INVITE', { via: '192.0.2.9;branch=1' }),
+      request('INVITE', { via: '192.0.2.9;branch=1', callId: '2' }),
+      false,
+    ],
+    [
+      'a branch of RFC 2543 in the same call',
+      request('INVITE', { via: '192.0.2.9;branch=1' }),
+      request('INVITE', { via: '192.0.2.9;branch=1' }),
+      true,
+    ],
+    [
       'no branch, in another call',
       request('INVITE', { via: '192.0.2.9' }),
       request('INVITE', { via: '192.0.2.9', callId: '2' }),
