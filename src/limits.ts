@@ -277,7 +277,7 @@ export const limits = {
     value: 4_096,
     unit: 'count',
     source: 'ours: a second of video at 45 Mbit/s; reports come ten times a second',
-    effect: 'A report on the packets of a transport that claims more is passed over.',
+    effect: 'A report on the packets of a transport that claims more is ignored.',
   },
   pacedPackets: {
     value: 4_096,
@@ -383,7 +383,7 @@ export const limits = {
     value: 10_000,
     unit: 'count',
     source: 'ours: data tracks of others in one room',
-    effect: 'A further one is passed over with a warning.',
+    effect: 'A further one is ignored with a warning.',
   },
   filterMessage: {
     value: 2 * 1024 * 1024,

@@ -20,7 +20,7 @@ export interface Tracer {
   over(connect: bigint): void;
 }
 
-/** Takes what the library is told beyond the protocol. */
+/** Takes what the library gets in addition to the protocol. */
 export interface LibraryListener {
   failed(asyncId: bigint, error: unknown): void;
   connectionState(connect: bigint, state: ConnectionState): void;
@@ -41,6 +41,8 @@ export class Context {
   library: LibraryListener | undefined;
   /** What the library says of the connect that is the current request. */
   libraryConnect: LibraryConnect | undefined;
+  /** The connects that are under way, by `asyncId`: the library may abandon one. */
+  readonly connects = new Map<bigint, AbortController>();
   /** The callback that the program was promised before the current request came; taken by `call`. */
   promised: Promised | undefined;
   /** Variables of the program that came with the current request, for the process of a filter. */

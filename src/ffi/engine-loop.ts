@@ -76,7 +76,7 @@ class ClientService {
     try {
       await this.#server.dispose();
     } catch (error) {
-      log.error(`not everything could be closed: ${describeError(error)}`);
+      log.error(`a room or source could not be closed: ${describeError(error)}`);
     }
   }
 
@@ -110,6 +110,9 @@ class ClientService {
       case 'captured':
         this.#server.wakeSource(message.source);
         return;
+      case 'abandonConnect':
+        this.#server.abandonConnect(message.connect);
+        return;
       case 'drop':
         this.#server.drop(message.handle);
         return;
@@ -118,7 +121,7 @@ class ClientService {
           if (!this.#server.drop(message.handle)) {
             throw new OffhookError(
               'OFFHOOK_UNKNOWN_HANDLE',
-              `handle ${message.handle} is unknown: nothing to drop`,
+              `handle ${message.handle} is unknown: there is nothing to drop`,
             );
           }
           this.#send({ type: 'dropped', handle: message.handle });
@@ -127,7 +130,7 @@ class ClientService {
         return;
       case 'initialize':
         if (message.captureLogs) logs.capturedBy = this.#capture;
-        log.debug(`initialized for version ${message.sdkVersion} of the program's SDK`);
+        log.debug(`the program initialized the engine; its SDK has version ${message.sdkVersion}`);
         return;
       case 'dispose':
         void this.#dispose();
@@ -154,5 +157,7 @@ export function serve(client: EngineClient): void {
 }
 
 // Whatever went wrong, the calls that are up go on.
-process.on('uncaughtException', (error) => log.error(`uncaught: ${error.stack}`));
-process.on('unhandledRejection', (error) => log.error(`unhandled rejection: ${describeError(error)}`));
+process.on('uncaughtException', (error) => log.error(`uncaught exception in the engine: ${error.stack}`));
+process.on('unhandledRejection', (error) =>
+  log.error(`unhandled rejection in the engine: ${describeError(error)}`),
+);

@@ -130,6 +130,11 @@ export class FfiServer {
     return this.#context.outbox;
   }
 
+  /** Cancels a connect that is under way, by its `asyncId`. */
+  abandonConnect(connect: bigint): void {
+    this.#context.connects.get(connect)?.abort();
+  }
+
   /** Rooms that are joined from now on are traced. */
   trace(tracer: Tracer): void {
     this.#context.tracer = tracer;

@@ -105,6 +105,8 @@ export type ToEngine =
   | { type: 'captureRing'; source: number; buffer: SharedArrayBuffer; numChannels: number }
   /** The program has written captures for a source that the engine does not play. */
   | { type: 'captured'; source: number }
+  /** The library gives up a connect that is under way. */
+  | { type: 'abandonConnect'; connect: bigint }
   /** Nobody waits for it: a handle was garbage-collected. */
   | { type: 'drop'; handle: number }
   /** Answered like a request. */
@@ -139,7 +141,7 @@ export interface EventsMessage {
   room?: number[];
 }
 
-/** What only the library is told, before the event of the protocol that says less. */
+/** What only the library gets, before the event of the protocol that says less. */
 export type LibraryNews =
   /** Of a callback by its `asyncId`, of a stream by its handle. */
   | { type: 'failure'; asyncId: bigint; error: ErrorRecord }

@@ -97,7 +97,7 @@ export class AudioSource {
   }
 
   /**
-   * Queues a frame of any length; resolves when there is room for more, and so sets the program's pace.
+   * Queues a frame of any length; resolves when there is room for more, so that a loop that awaits it runs in real time.
    *
    * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a frame that is not what it says, or not of the source's format
    */
@@ -120,7 +120,7 @@ export class AudioSource {
     });
   }
 
-  /** Drops what waits: what was said is not heard any more, as when a caller interrupts. */
+  /** Drops what is queued, for example when a caller interrupts. */
   clearQueue(): void {
     this.#engine.request('clearAudioBuffer', { sourceHandle: this.#handle });
     this.#playedOutAtMs = 0;
@@ -225,7 +225,7 @@ export class AudioStream extends FrameStream<AudioFrame> {
     } catch (error) {
       if (!this.#hasFilterFailed) {
         const cause = error instanceof Error ? error.stack : describeError(error);
-        log.error(`the filter of an audio stream failed, and its audio passes unfiltered: ${cause}`);
+        log.error(`the filter of an audio stream failed; its audio passes unfiltered: ${cause}`);
       }
       this.#hasFilterFailed = true;
       return frame;

@@ -11,7 +11,7 @@ import {
 import { LibraryEngine } from './engine.js';
 import { Inbox } from './inbox.js';
 
-/** What the header of a stream says. */
+/** The header of a stream. */
 export interface StreamInfo {
   streamId: string;
   /** Milliseconds since 1970. */
@@ -36,7 +36,7 @@ export interface ByteStreamInfo extends StreamInfo {
   name: string;
 }
 
-/** What every stream that is sent may be given. */
+/** Options of every stream that is sent. */
 export interface StreamOptions {
   /** Default: none. */
   topic?: string;
@@ -160,7 +160,7 @@ export abstract class StreamReader<Piece> implements AsyncIterable<Piece> {
    */
   protected takeOnce(): void {
     if (this.#isTaken) {
-      throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the stream is being read already', {
+      throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the stream is already being read', {
         advice: 'Read a stream once: with readAll, or with one loop.',
       });
     }
@@ -202,8 +202,11 @@ export class TextStreamReader extends StreamReader<string> {
   /** The whole text. @throws OffhookError when the stream breaks off */
   async readAll(): Promise<string> {
     this.takeOnce();
-    const response = this.engine.request('textReadAll', { readerHandle: this.handle });
-    const { result } = await this.engine.callback('textStreamReaderReadAll', response);
+    const { result } = await this.engine.call(
+      'textReadAll',
+      { readerHandle: this.handle },
+      'textStreamReaderReadAll',
+    );
     return contentOf(result);
   }
 
@@ -226,8 +229,11 @@ export class ByteStreamReader extends StreamReader<Uint8Array> {
   /** All bytes. @throws OffhookError when the stream breaks off */
   async readAll(): Promise<Uint8Array> {
     this.takeOnce();
-    const response = this.engine.request('byteReadAll', { readerHandle: this.handle });
-    const { result } = await this.engine.callback('byteStreamReaderReadAll', response);
+    const { result } = await this.engine.call(
+      'byteReadAll',
+      { readerHandle: this.handle },
+      'byteStreamReaderReadAll',
+    );
     return contentOf(result);
   }
 
@@ -248,7 +254,10 @@ function contentOf<Content>(
 }
 
 function brokenOff(error: { description?: string } | undefined): OffhookError {
-  return new OffhookError('OFFHOOK_PROTOCOL', error?.description ?? 'the stream broke off');
+  return new OffhookError(
+    'OFFHOOK_PROTOCOL',
+    error?.description ?? 'the stream ended before it was complete',
+  );
 }
 
 /** An outgoing text stream. */
@@ -267,14 +276,12 @@ export class TextStreamWriter {
   /** Resolves when the text is on its way. @throws OffhookError */
   async write(text: string): Promise<void> {
     checkText('text', text);
-    const response = this.#engine.request('textStreamWrite', { writerHandle: this.#handle, text });
-    await this.#engine.callback('textStreamWriterWrite', response);
+    await this.#engine.call('textStreamWrite', { writerHandle: this.#handle, text }, 'textStreamWriterWrite');
   }
 
   /** Ends the stream. */
   async close(): Promise<void> {
-    const response = this.#engine.request('textStreamClose', { writerHandle: this.#handle });
-    await this.#engine.callback('textStreamWriterClose', response);
+    await this.#engine.call('textStreamClose', { writerHandle: this.#handle }, 'textStreamWriterClose');
   }
 
   /** `await using` calls it: as `close`. */
@@ -299,14 +306,16 @@ export class ByteStreamWriter {
   /** Resolves when the bytes are on their way. @throws OffhookError */
   async write(bytes: Uint8Array): Promise<void> {
     checkBytes('bytes', bytes);
-    const response = this.#engine.request('byteStreamWrite', { writerHandle: this.#handle, bytes });
-    await this.#engine.callback('byteStreamWriterWrite', response);
+    await this.#engine.call(
+      'byteStreamWrite',
+      { writerHandle: this.#handle, bytes },
+      'byteStreamWriterWrite',
+    );
   }
 
   /** Ends the stream. */
   async close(): Promise<void> {
-    const response = this.#engine.request('byteStreamClose', { writerHandle: this.#handle });
-    await this.#engine.callback('byteStreamWriterClose', response);
+    await this.#engine.call('byteStreamClose', { writerHandle: this.#handle }, 'byteStreamWriterClose');
   }
 
   /** `await using` calls it: as `close`. */

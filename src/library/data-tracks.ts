@@ -69,7 +69,7 @@ export interface PublishDataTrackOptions {
   frameEncoding?: DataFrameEncoding;
 }
 
-/** What is known of a data track. */
+/** A data track as its publisher announced it. */
 export interface DataTrackInfo {
   sid: string;
   name: string;
@@ -190,7 +190,7 @@ export class LocalDataTrack {
    * Sends a frame to everybody who reads the track.
    *
    * @returns false when the frame is dropped: while the room reconnects, or when they come faster than they can be encrypted
-   * @throws OffhookError `OFFHOOK_CLOSED` when the track is not published any more, `OFFHOOK_INVALID_REQUEST` for a frame
+   * @throws OffhookError `OFFHOOK_CLOSED` when the track is no longer published, `OFFHOOK_INVALID_REQUEST` for a frame
    *   that is too long
    */
   push({ payload, userTimestamp }: DataTrackFrame): boolean {
@@ -227,7 +227,7 @@ function checkStamp(stamp: bigint): bigint {
   });
 }
 
-/** A data track of another participant. Nothing of it is sent to us before it is read. */
+/** A data track of another participant. The server sends it only while it is read. */
 export class RemoteDataTrack {
   /** As it was announced. */
   readonly info: DataTrackInfo;
@@ -249,7 +249,7 @@ export class RemoteDataTrack {
     return isPublished ?? false;
   }
 
-  /** Frames that are put together at once, 1 by default: more where packets overtake each other on the way. */
+  /** How many frames may be incomplete at once, 1 by default. Set more when packets arrive out of order. */
   setMaxPartialFrames(frames: number): void {
     const maxPartialFrames = checkInteger('frames', frames, 1, 256);
     this.#engine.request('remoteDataTrackSetPipelineOptions', {

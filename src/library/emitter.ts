@@ -9,10 +9,10 @@ export type EventHandler<Payload> = (payload: Payload) => unknown;
 /** An event as `events()` yields it: its name, and what happened. */
 export type NamedEvent<Events> = { [Name in keyof Events]: { type: Name } & Events[Name] }[keyof Events];
 
-/** A reader that is slower than the room: the oldest of its events are dropped, with a warning. */
+/** Beyond it, the oldest events of a loop that reads too slowly are dropped, with a warning. */
 const maxWaitingEvents = 10_000;
 
-/** Typed events, for handlers and for async iteration. A handler that throws or rejects is logged and ends nothing. */
+/** Typed events, for handlers and for async iteration. When a handler throws or rejects, that is logged, and the others still run. */
 export class Emitter<Events extends { [Name in keyof Events]: object }> {
   readonly #names: readonly (keyof Events & string)[];
   readonly #handlers = new Map<keyof Events, Map<EventHandler<never>, { once: boolean }>>();
@@ -59,7 +59,9 @@ export class Emitter<Events extends { [Name in keyof Events]: object }> {
   /** Every event from now on, until `end`, or until `signal` is aborted, whose reason it throws. Leaving the loop stops it. */
   async *iterate(signal?: AbortSignal): AsyncGenerator<NamedEvent<Events>, void, void> {
     const inbox = new Inbox<NamedEvent<Events>>(maxWaitingEvents, ({ type }) => {
-      log.about(this.#subject).warn(`events are read too slowly: ${String(type)} is dropped`);
+      log
+        .about(this.#subject)
+        .warn(`the program reads events too slowly: a waiting ${String(type)} event is dropped`);
     });
     const forgetSignal = onAborted(signal, (reason) => {
       inbox.clear();

@@ -28,9 +28,9 @@ export interface EncryptionOptions {
   derivation?: KeyDerivation;
   /** Default: that of all LiveKit clients. */
   ratchetSalt?: Uint8Array;
-  /** How many successors of a key are tried for what it does not open; 0 to 256, default 16. */
+  /** How many successors of a key are tried when it cannot decrypt something; 0 to 256, default 16. */
   ratchetWindowSize?: number;
-  /** Frames in a row that a key may fail to open before it is not tried any more; default -1: any number. */
+  /** Frames in a row that a key may fail to decrypt before it is no longer tried; default -1: any number. */
   failureTolerance?: number;
   /** Keys that a participant may have at once, 1 to 256; default 16. */
   keyRingSize?: number;
@@ -128,7 +128,7 @@ export class RoomEncryption {
     this.#roomHandle = roomHandle;
   }
 
-  /** Off: what is sent from now on can be read by the server, and what comes is taken as it is. */
+  /** When off, what is sent from now on is not encrypted, and what is received is taken as it is. */
   setEnabled(isEnabled: boolean): void {
     this.#ask('managerSetEnabled', { enabled: checkFlag('isEnabled', isEnabled) });
   }
@@ -147,8 +147,8 @@ export class RoomEncryption {
   }
 
   /**
-   * Replaces the key of everybody by its successor, which those who receive find by themselves, as far as their
-   * `ratchetWindowSize` goes.
+   * Replaces the key of everybody by its successor. Receivers find it by themselves, as far as their `ratchetWindowSize`
+   * goes.
    */
   ratchetKey(keyIndex = 0): Uint8Array {
     return known(this.#ask('ratchetSharedKey', { keyIndex: checkIndex(keyIndex) }).newKey, keyIndex);

@@ -76,11 +76,13 @@ export class LibraryEngine {
     value: InitOf<RequestOf<Name>>,
     library?: LibraryConnect,
   ): ResponseOf<Name> {
-    const response = this.rawRequest(
-      () => new protocol.FfiRequest({ message: { case: name, value } } as never).toBinary(),
-      library,
-    );
-    return protocol.FfiResponse.fromBinary(response).message.value as ResponseOf<Name>;
+    const encode = () => new protocol.FfiRequest({ message: { case: name, value } } as never).toBinary();
+    try {
+      const response = this.rawRequest(encode, library);
+      return protocol.FfiResponse.fromBinary(response).message.value as ResponseOf<Name>;
+    } catch (error) {
+      throw withoutHandles(error, value);
+    }
   }
 
   /** As `request`, of messages that the bindings do not have: an encoded FfiRequest, answered by an encoded FfiResponse. */
@@ -97,14 +99,25 @@ export class LibraryEngine {
    *
    * @throws OffhookError when the callback says that it failed
    */
-  async call<Name extends CallbackCase & RequestCase>(
+  call<Name extends CallbackCase & RequestCase>(
     name: Name,
     value: InitOf<RequestOf<Name>>,
-  ): Promise<EventOf<Name>> {
-    return this.callback(name, this.request(name, value) as { asyncId?: bigint });
+  ): Promise<EventOf<Name>>;
+  /** As above, where the callback has another name than the request. */
+  call<Name extends RequestCase, Callback extends CallbackCase>(
+    name: Name,
+    value: InitOf<RequestOf<Name>>,
+    callback: Callback,
+  ): Promise<EventOf<Callback>>;
+  async call(name: RequestCase, value: object, callback = name as CallbackCase): Promise<unknown> {
+    try {
+      return await this.callback(callback, this.request(name, value as never) as { asyncId?: bigint });
+    } catch (error) {
+      throw withoutHandles(error, value);
+    }
   }
 
-  /** As `call`, where the callback has another name than the request. */
+  /** The callback of a request that was made before. */
   callback<Name extends CallbackCase>(
     _name: Name,
     { asyncId = 0n }: { asyncId?: bigint },
@@ -125,7 +138,12 @@ export class LibraryEngine {
     this.#connectListeners.delete(connect);
   }
 
-  /** Why a stream ended, when it ended with an error. */
+  /** Cancels a connect that is under way: its sockets are closed. */
+  abandonConnect(connect: bigint): void {
+    this.#thread.abandonConnect(connect);
+  }
+
+  /** The error that a stream ended with, if it ended with one. */
   takeFailure(handle: bigint): OffhookError | undefined {
     const failure = this.#failures.get(handle);
     this.#failures.delete(handle);
@@ -183,7 +201,7 @@ export class LibraryEngine {
       this.#dispatch(protocol.FfiEvent.fromBinary(bytes).message);
     } catch (error) {
       // The events after it must not be lost with it.
-      log.error(`an event of the engine failed: ${describeError(error)}`);
+      log.error(`an event of the engine could not be handled: ${describeError(error)}`);
     }
   }
 
@@ -232,6 +250,26 @@ function errorIn({ error, message, result }: CallbackError): Error | undefined {
   if (failed === undefined) return undefined;
   const text = typeof failed === 'string' ? failed : (failed as { description?: string }).description;
   return new OffhookError('OFFHOOK_PROTOCOL', text ?? 'the engine failed');
+}
+
+/** What the handles of a request belong to, in the words of a program, which knows objects and no handles. */
+const owners: Readonly<Record<string, string>> = {
+  roomHandle: 'the room is over',
+  localParticipantHandle: 'the room is over',
+  sourceHandle: 'the source is closed',
+  trackHandle: 'the track is over',
+  publicationHandle: 'the track is no longer published',
+  trackPublicationHandle: 'the track is no longer published',
+  writerHandle: 'the stream is closed',
+  readerHandle: 'the stream is over',
+  streamHandle: 'the stream is closed',
+};
+
+/** A handle that the engine does not know belongs to an object that is closed. */
+function withoutHandles(error: unknown, request: object): unknown {
+  if (!(error instanceof OffhookError) || error.code !== 'OFFHOOK_UNKNOWN_HANDLE') return error;
+  const handle = Object.keys(request).find((name) => name in owners) ?? '';
+  return new OffhookError('OFFHOOK_CLOSED', owners[handle] ?? 'the object is closed', { cause: error });
 }
 
 function fromRecord({ code, message, ...details }: ErrorRecord): OffhookError {

@@ -11,10 +11,10 @@ import type {
 } from './tracks.js';
 import type { ConnectionQuality, DisconnectReason } from './values.js';
 
-/** What each event of a room carries, by its name. Events come in the order in which things happened. */
+/** What each event of a room carries, by its name. Events come in the order in which they happened. */
 export interface RoomEvents {
   participantConnected: { participant: RemoteParticipant };
-  /** Its media is up: it can be sent to. */
+  /** Its media is connected: it can receive data. */
   participantActive: { participant: RemoteParticipant };
   participantDisconnected: { participant: RemoteParticipant; reason: DisconnectReason };
   participantMetadataChanged: { participant: Participant; previousMetadata: string };

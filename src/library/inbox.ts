@@ -33,7 +33,7 @@ export class Inbox<Item> {
     this.#wake();
   }
 
-  /** What waited, which is not read any more. */
+  /** Removes and returns what waits: it will not be read. */
   clear(): Item[] {
     return this.#items.splice(0);
   }
@@ -76,7 +76,7 @@ export function onAborted(signal: AbortSignal | undefined, onAbort: (reason: unk
   return () => signal.removeEventListener('abort', listener);
 }
 
-/** What a track brings, until the track, the stream or the loop over it ends. */
+/** The frames of a track, until the track, the stream or the loop over it ends. */
 export abstract class FrameStream<Frame, Arrived = Frame> implements AsyncIterable<Frame> {
   /** @internal */
   protected readonly engine = LibraryEngine.shared;

@@ -148,12 +148,12 @@ export class LocalParticipant extends Participant {
     });
   }
 
-  /** What we publish, by sid. */
+  /** Our publications, by sid. */
   override get publications(): ReadonlyMap<string, LocalTrackPublication> {
     return this.#publications;
   }
 
-  /** What we publish from a source, `microphone` for example. */
+  /** Our publication of a source, `microphone` for example. */
   publication(source: TrackSource): LocalTrackPublication | undefined {
     return publicationOf(this.#publications, source);
   }
@@ -322,7 +322,7 @@ export class LocalParticipant extends Participant {
     return textInfo(result.case === 'info' ? result.value : undefined);
   }
 
-  /** Sends bytes that are all there as a stream. */
+  /** Sends bytes as a stream. */
   async sendBytes(bytes: Uint8Array, options: ByteStreamOptions = {}): Promise<ByteStreamInfo> {
     const { result } = await this.#engine.call('sendBytes', {
       localParticipantHandle: this.#handle,
@@ -520,7 +520,7 @@ export class LocalParticipant extends Participant {
       this.#engine.request('rpcMethodInvocationResponse', { ...common, ...answer });
     } catch (error) {
       // The room may be over by now: there is nobody left to answer.
-      log.debug(`the answer to ${call.method} is not sent: ${describeError(error)}`);
+      log.debug(`the answer to RPC method ${call.method} was not sent: ${describeError(error)}`);
     }
   }
 }

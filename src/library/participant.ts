@@ -85,7 +85,7 @@ export function participantInfo(info: FfiParticipantInfo | undefined): Participa
   };
 }
 
-/** Someone in the room. Its properties are the latest that the server said. */
+/** Someone in the room. Its properties are the latest that the server sent. */
 export abstract class Participant {
   #info: ParticipantInfo;
   /** Whether the server counts it among the active speakers. */
@@ -106,12 +106,12 @@ export abstract class Participant {
     return this.#info;
   }
 
-  /** The server's id of this session; another one after a full reconnect. */
+  /** The server's id of this session; it changes with a full reconnect. */
   get sid(): string {
     return this.#info.sid;
   }
 
-  /** Who it is, by its token; one at a time in a room. */
+  /** Who it is, as its token says. Unique in a room. */
   get identity(): string {
     return this.#info.identity;
   }
@@ -136,7 +136,7 @@ export abstract class Participant {
     return this.#info.kind;
   }
 
-  /** Undefined when the server has not said. */
+  /** Undefined while the server has not sent it. */
   get permission(): ParticipantPermission | undefined {
     return this.#info.permission;
   }
@@ -160,12 +160,12 @@ export class RemoteParticipant extends Participant {
   readonly #publications = new Map<string, RemoteTrackPublication>();
   readonly #dataTracks = new Map<string, RemoteDataTrack>();
 
-  /** What it publishes, by sid. */
+  /** Its publications, by sid. */
   get publications(): ReadonlyMap<string, RemoteTrackPublication> {
     return this.#publications;
   }
 
-  /** What it publishes from a source, `microphone` for example. */
+  /** Its publication of a source, `microphone` for example. */
   publication(source: TrackSource): RemoteTrackPublication | undefined {
     return publicationOf(this.#publications, source);
   }

@@ -46,7 +46,7 @@ import {
 } from './tracks.js';
 import { connectionQuality, type DisconnectReason, disconnectReason } from './values.js';
 
-/** Where a room's connection is. `resuming` keeps the session, `reconnecting` begins a new one. */
+/** The state of a room's connection. `resuming` keeps the session, `reconnecting` begins a new one. */
 export type ConnectionState = 'disconnected' | 'connecting' | 'connected' | 'resuming' | 'reconnecting';
 
 /** A STUN or TURN server, as browsers describe it. */
@@ -65,17 +65,17 @@ export interface RoomOptions {
 export interface ConnectOptions {
   /** Subscribe to every track; default true. Otherwise `RemoteTrackPublication.setSubscribed` chooses. */
   autoSubscribe?: boolean;
-  /** `join`: connect returns when the room answered, media comes up beside it (default). `media`: when it is up. */
+  /** `join` (default): `connect` resolves when the server has admitted us, and media connects in parallel. `media`: when media is up. */
   waitFor?: 'join' | 'media';
   /** In milliseconds; the others keep their defaults (and their environment variables). */
   deadlines?: Partial<Deadlines>;
-  /** Aborting it while connecting abandons the connect at once, which then rejects with the signal's reason. */
+  /** Aborting it cancels a connect that is under way, which rejects with the signal's reason. */
   signal?: AbortSignal;
-  /** Used instead of the server's. */
+  /** Used instead of the servers that the room server names. */
   iceServers?: readonly IceServer[];
   /** `relay`: only through TURN servers. Default `all`. */
   iceTransportPolicy?: 'all' | 'relay';
-  /** Reconnects that are tried before the room gives up; default 20. */
+  /** Attempts to come back before the room gives up; default 20. */
   maxReconnectAttempts?: number;
   /** Encrypts media and data end to end, and decrypts those of others. */
   encryption?: EncryptionOptions;
@@ -170,7 +170,10 @@ export class Room {
   #autoSubscribe = true;
   #startedAtMs = Date.now();
   #spans: SpanRecord[] = [];
+  #forgottenSpans = 0;
+  #url: string | undefined;
   #connect: bigint | undefined;
+  #connecting: { cancelled: AbortController; settled: Promise<unknown> } | undefined;
   #encryption: RoomEncryption | undefined;
   #closed = closing();
 
@@ -208,7 +211,7 @@ export class Room {
   /** Keys and what is encrypted. @throws OffhookError `OFFHOOK_CLOSED` in a room that is not joined with `encryption`. */
   get encryption(): RoomEncryption {
     if (this.#encryption) return this.#encryption;
-    throw new OffhookError('OFFHOOK_CLOSED', 'the room is not joined with encryption', {
+    throw new OffhookError('OFFHOOK_CLOSED', 'the room was not joined with encryption', {
       advice: 'Give connect the option `encryption`, and await it.',
     });
   }
@@ -223,17 +226,19 @@ export class Room {
     return this.#closed.promise;
   }
 
-  /** Every finished step of connecting and reconnecting, with its times, addresses and outcome. */
+  /** Every finished step since the latest `connect`, with its times, addresses and outcome: connecting and reconnecting. */
   get timeline(): TimelineRecord {
     return {
       name: this.#name,
+      ...(this.#url && { url: this.#url }),
+      ...this.#subject,
       startedAt: new Date(this.#startedAtMs).toISOString(),
       spans: [...this.#spans],
-      forgotten: 0,
+      forgotten: this.#forgottenSpans,
     };
   }
 
-  /** Calls `handler` with every such event. What it throws is logged and ends nothing. */
+  /** Calls `handler` with each such event. When it throws or rejects, that is logged, and the other handlers still run. */
   on<Name extends keyof RoomEvents>(name: Name, handler: EventHandler<RoomEvents[Name]>): this {
     this.#emitter.on(name, handler);
     return this;
@@ -273,7 +278,7 @@ export class Room {
    * @throws the reason of `options.signal` when that was aborted
    */
   async connect(url: string, token: string, options: ConnectOptions = {}): Promise<void> {
-    checkName('the URL of the room server (LIVEKIT_URL, perhaps?)', url);
+    checkName('the URL of the room server (LIVEKIT_URL is a usual place for it)', url);
     checkName('the access token', token);
     const library = this.#libraryOptions(options);
     const { autoSubscribe = true, signal } = options;
@@ -281,12 +286,12 @@ export class Room {
     checkFlag('autoSubscribe', autoSubscribe);
     if (signal !== undefined) checkInstance('signal', signal, AbortSignal);
     if (this.#state !== 'disconnected') {
-      throw new OffhookError('OFFHOOK_INVALID_REQUEST', `connect: the room is ${this.#state} already`, {
+      throw new OffhookError('OFFHOOK_INVALID_REQUEST', `connect: the room is already ${this.#state}`, {
         advice: 'Disconnect first, or make another Room.',
       });
     }
     signal?.throwIfAborted();
-    this.#begin(autoSubscribe);
+    this.#begin(url, autoSubscribe);
     const startedMs = performance.now();
     const connect = this.#engine.newConnect((news) => this.#onNews(news));
     this.#connect = connect;
@@ -298,18 +303,31 @@ export class Room {
       requestAsyncId: connect,
     };
     const connected = this.#engine.callback('connect', this.#engine.request('connect', request, library));
+    const cancelled = new AbortController();
+    this.#connecting = { cancelled, settled: connected.catch(() => {}) };
     try {
-      const { message } = await untilAborted(connected, signal);
+      const { message } = await untilAborted(untilAborted(connected, signal), cancelled.signal);
+      cancelled.signal.throwIfAborted();
       if (message.case === 'result') this.#onJoined(message.value, encryption !== undefined);
     } catch (error) {
       this.#over();
-      this.#abandon(connected);
+      this.#abandon(connect, connected);
       throw withElapsed(error, performance.now() - startedMs);
+    } finally {
+      this.#connecting = undefined;
     }
   }
 
-  /** Leaves the room, at any moment; nothing of it is left behind. Resolves when it has been left. */
+  /**
+   * Leaves the room; resolves when it has been left. A `connect` that is under way is cancelled, and rejects with
+   * `OFFHOOK_ABORTED`. Does nothing in a room that is over or was never joined.
+   */
   async disconnect(): Promise<void> {
+    if (this.#connecting) {
+      const { cancelled, settled } = this.#connecting;
+      cancelled.abort(new OffhookError('OFFHOOK_ABORTED', 'connecting was cancelled by disconnect'));
+      await settled;
+    }
     const handle = this.#handle;
     if (handle === undefined) return;
     await this.#engine.call('disconnect', { roomHandle: handle });
@@ -331,7 +349,7 @@ export class Room {
     register('text', this.#textHandlers, topic, handler);
   }
 
-  /** Streams of that topic are no longer read; those that a handler has go on. */
+  /** Later streams of that topic are not read. A handler that has one already may finish reading it. */
   unregisterTextStreamHandler(topic: string): void {
     this.#textHandlers.delete(checkText('topic', topic));
   }
@@ -346,7 +364,7 @@ export class Room {
     this.#byteHandlers.delete(checkText('topic', topic));
   }
 
-  /** Causes a failure, to see how a program recovers from it. */
+  /** Causes a failure, to test how a program recovers from it. */
   async simulate(scenario: SimulatedScenario): Promise<void> {
     checkOneOf('scenario', scenario, Object.keys(scenarios) as SimulatedScenario[]);
     await this.#engine.call('simulateScenario', {
@@ -379,8 +397,11 @@ export class Room {
     return library;
   }
 
-  #begin(autoSubscribe: boolean): void {
+  #begin(url: string, autoSubscribe: boolean): void {
+    this.#url = url;
     this.#autoSubscribe = autoSubscribe;
+    this.#spans = [];
+    this.#forgottenSpans = 0;
     this.#remoteParticipants = new Map();
     this.#info = undefined;
     this.#localParticipant = undefined;
@@ -390,7 +411,8 @@ export class Room {
   }
 
   /** A connect that was abandoned may still succeed: its room is left at once. */
-  #abandon(connected: Promise<EventOf<'connect'>>): void {
+  #abandon(connect: bigint, connected: Promise<EventOf<'connect'>>): void {
+    this.#engine.abandonConnect(connect);
     connected.then(
       ({ message }) => {
         if (message.case === 'result') this.#engine.drop(message.value.room?.handle?.id);
@@ -429,7 +451,10 @@ export class Room {
     if (news.type === 'step') {
       if (this.#spans.length === 0) this.#startedAtMs = news.startedAtMs;
       this.#spans.push(news.step);
-      if (this.#spans.length > maxSpans) this.#spans.splice(keptFirstSpans, 1);
+      if (this.#spans.length > maxSpans) {
+        this.#spans.splice(keptFirstSpans, 1);
+        this.#forgottenSpans++;
+      }
     } else if (news.type === 'connectionState' && this.#handle !== undefined) this.#setState(news.state);
   }
 
@@ -664,7 +689,7 @@ export class Room {
     eos: () => this.#over(),
   };
 
-  /** Nothing comes from this room any more. */
+  /** Frees what belongs to the room: nothing comes from it after this. */
   #over(): void {
     this.#engine.drop(this.#handle);
     this.#handle = undefined;
@@ -721,6 +746,8 @@ export class Room {
 
   #joined<Part>(part: Part | undefined): Part {
     if (part !== undefined) return part;
+    if (this.#info)
+      throw new OffhookError('OFFHOOK_CLOSED', 'the room is over', { advice: 'Connect again.' });
     throw new OffhookError('OFFHOOK_CLOSED', 'the room has not been joined', {
       advice: 'Await connect first.',
     });
@@ -769,7 +796,7 @@ function register<Handler>(
   if (handlers.has(topic)) {
     throw new OffhookError(
       'OFFHOOK_INVALID_REQUEST',
-      `topic ${topic} has a handler of ${kind} streams already`,
+      `topic ${topic} already has a handler of ${kind} streams`,
       {
         advice: 'Unregister it first.',
       },

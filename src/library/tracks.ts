@@ -48,7 +48,7 @@ export function publicationInfo(info: FfiPublicationInfo | undefined): TrackPubl
   };
 }
 
-/** A track as the server knows it. Its properties are the latest that the server said. */
+/** A track as the server knows it. Its properties are the latest that the server sent. */
 export abstract class TrackPublication {
   #info: TrackPublicationInfo;
 
@@ -77,7 +77,7 @@ export abstract class TrackPublication {
     return this.#info.kind;
   }
 
-  /** What it shows or sounds: a microphone, a screen. */
+  /** What it carries: a microphone, a screen. */
   get source(): TrackSource {
     return this.#info.source;
   }
@@ -107,12 +107,12 @@ export abstract class LocalTrack {
     LibraryEngine.shared.dropWith(this, this.handle);
   }
 
-  /** What `setMuted` said last. */
+  /** The last value given to `setMuted`. */
   get muted(): boolean {
     return this.#muted;
   }
 
-  /** While muted the others hear silence or see nothing new, and know that the track is muted. May be called before publishing. */
+  /** While a track is muted, the others hear silence or see nothing new, and are told that it is muted. May be called before publishing. */
   setMuted(muted: boolean): void {
     checkFlag('muted', muted);
     if (this.#muted === muted) return;
@@ -146,7 +146,7 @@ export class LocalVideoTrack extends LocalTrack {
   }
 }
 
-/** A track of ours as the server knows it. The object lives through a full reconnect; its sid changes then. */
+/** A track of ours as the server knows it. After a full reconnect it is the same object with another sid. */
 export class LocalTrackPublication extends TrackPublication {
   readonly track: LocalAudioTrack | LocalVideoTrack;
   /** @internal */
@@ -254,7 +254,7 @@ export class RemoteTrackPublication extends TrackPublication {
     return this.#isDesired;
   }
 
-  /** What `setEnabled` said last; true at first. */
+  /** The last value given to `setEnabled`; true at first. */
   get isEnabled(): boolean {
     return this.#isEnabled;
   }

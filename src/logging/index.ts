@@ -9,5 +9,6 @@ export {
   type LogSubject,
   logLevels,
   setLogSink,
+  subjectOfIdentity,
 } from './log.js';
 export { makeFolder } from './make-folder.js';

@@ -68,6 +68,13 @@ function loggerAbout(module: string, subject: LogSubject): Logger {
   };
 }
 
+/** LiveKit's agent framework makes the identity of an agent that chose none from the id of its job. */
+const agentIdentity = /^agent-(AJ_\w+)$/;
+
+export function subjectOfIdentity(identity: string): LogSubject {
+  return { identity, job: agentIdentity.exec(identity)?.[1] };
+}
+
 /** The name of a level that comes from outside; undefined when it is none. */
 export function asLogLevel(text: string | undefined): LogLevel | undefined {
   return logLevels.find((level) => level === text);

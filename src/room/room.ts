@@ -10,8 +10,8 @@ import type { FrameFilter } from '../audio/index.js';
 import { type Deadlines, resolveDeadlines } from '../deadlines/index.js';
 import { describeError, OffhookError } from '../errors/index.js';
 import { FilterRegistry } from '../filters/index.js';
-import { createLogger, type Logger } from '../logging/index.js';
-import { subjectOfIdentity, subjectOfToken } from '../signal/index.js';
+import { createLogger, type Logger, subjectOfIdentity } from '../logging/index.js';
+import { subjectOfToken } from '../signal/index.js';
 import {
   describeDuration,
   logTimeline,

@@ -84,7 +84,7 @@ export class DataTracks {
     const track: UpDataTrack = { publisher, info, subscriptions: new Map() };
     publisher.dataTracks.published.set(pubHandle, track);
     this.#tracks.set(info.sid, track);
-    log.debug(`${publisher.identity} publishes data track ${info.sid} (${name})`);
+    log.about(publisher.subject).debug(`published data track ${info.sid} (${name})`);
     const value = new PublishDataTrackResponse({ info });
     publisher.send({ case: 'publishDataTrackResponse', value });
     return undefined;

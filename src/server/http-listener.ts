@@ -96,7 +96,9 @@ export class HttpListener {
       socket.once('close', () => this.#connections.delete(socket));
     });
     this.#server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-      stream.on('error', (error: Error) => log.debug(`upgrade: ${error.message}`));
+      stream.on('error', (error: Error) =>
+        log.debug(`error on a connection that is upgraded: ${error.message}`),
+      );
       if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
         this.#ignoreUpgrade(request, stream, head);
         return;

@@ -63,8 +63,8 @@ export class HttpRouter {
 
   /** Answers one request; never rejects. */
   async handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    incoming.on('error', (error) => log.debug(`request: ${error.message}`));
-    response.on('error', (error) => log.debug(`response: ${error.message}`));
+    incoming.on('error', (error) => log.debug(`error on an HTTP request: ${error.message}`));
+    response.on('error', (error) => log.debug(`error on an HTTP response: ${error.message}`));
     for (const [name, value] of Object.entries(corsHeaders)) response.setHeader(name, value);
     if (incoming.method === 'OPTIONS') {
       response.setHeader('Access-Control-Max-Age', '86400');

@@ -92,7 +92,7 @@ export const limits = {
     unit: 'count',
     source: 'measurement: reading a message with so many messages inside takes tens of milliseconds',
     effect:
-      'A request of a client, a message of a worker or a data packet is passed over; a request to join or of the API is refused with 400.',
+      'A request of a client, a message of a worker or a data packet is ignored; a request to join or of the API is refused with 400.',
   },
   messageFragments: {
     value: 1_024,
@@ -186,7 +186,7 @@ export const limits = {
     unit: 'count',
     source:
       'a machine with many addresses has tens; ICE agents check at most 100 pairs by default (RFC 8445, section 6.1.2.5)',
-    effect: 'Further candidates are passed over.',
+    effect: 'Further candidates are ignored.',
   },
   descriptionBytes: {
     value: 786_432,
@@ -210,13 +210,13 @@ export const limits = {
     value: 32,
     unit: 'count',
     source: 'browsers list about twenty that can be forwarded; subscribers are offered all of them',
-    effect: 'Further codecs of the section are passed over.',
+    effect: 'Further codecs of the section are ignored.',
   },
   codecParametersBytes: {
     value: 512,
     unit: 'bytes',
     source: 'parameter sets of H.264 take about a hundred; subscribers are offered them',
-    effect: 'A codec with longer parameters is passed over.',
+    effect: 'A codec with longer parameters is ignored.',
   },
   streamsPerTrack: {
     value: 16,

@@ -8,7 +8,7 @@ import {
   type ParticipantPermission,
   type SignalResponse,
 } from '@livekit/protocol';
-import { createLogger } from '../logging/index.js';
+import { createLogger, type LogSubject, subjectOfIdentity } from '../logging/index.js';
 import type { Access } from './access-token.js';
 import { Boundary } from './boundary.js';
 import { BoundedLog } from './bounded-log.js';
@@ -35,6 +35,8 @@ const warningsPerMinute = 10;
 export class Participant {
   readonly sid = newSid('PA');
   readonly identity: string;
+  /** For log lines: which room it is in, and who it is. */
+  readonly subject: LogSubject;
   readonly kind: ParticipantInfo_Kind;
   readonly access: Access;
   readonly client: ClientOptions;
@@ -53,7 +55,7 @@ export class Participant {
     performance.now(),
   );
   /** For what it asks for and does not get. */
-  readonly warnings = new BoundedLog(log, warningsPerMinute);
+  readonly warnings: BoundedLog;
   /** What it does runs inside of this: an exception costs others nothing. */
   readonly boundary: Boundary;
   name: string;
@@ -89,6 +91,8 @@ export class Participant {
     this.access = access;
     this.client = client;
     this.identity = access.identity;
+    this.subject = { room: access.grants.room, ...subjectOfIdentity(this.identity) };
+    this.warnings = new BoundedLog(log.about(this.subject), warningsPerMinute);
     this.kind = kindOf(access);
     this.name = access.name;
     this.metadata = client.metadata || access.metadata;

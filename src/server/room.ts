@@ -198,7 +198,7 @@ export class Room {
 
   remove(participant: Participant, reason: DisconnectReason): void {
     if (this.participants.get(participant.identity) !== participant) return;
-    log.info(`${this.name}: ${participant.identity} left (${DisconnectReason[reason]})`);
+    log.about(participant.subject).info(`left (${DisconnectReason[reason]})`);
     this.participants.delete(participant.identity);
     this.#bySid.delete(participant.sid);
     participant.state = ParticipantInfo_State.DISCONNECTED;
@@ -223,7 +223,7 @@ export class Room {
   /** Takes tracks that a participant has published at once. */
   publish(participant: Participant, tracks: readonly UpTrack[]): void {
     for (const track of tracks) {
-      log.debug(`${this.name}: ${participant.identity} published ${track.sid} (${track.info.mimeType})`);
+      log.about(participant.subject).debug(`published ${track.sid} (${track.info.mimeType})`);
       this.#tracks.set(track.sid, { publisher: participant, track });
       track.onAudioLevel = (dbov) => {
         if (!track.info.muted && !participant.permission.hidden)
@@ -412,7 +412,7 @@ export class Room {
     }
     for (const participant of [...this.participants.values()]) {
       if (!participant.outbox.isStalled(nowMs)) continue;
-      log.warn(`${this.name}: ${participant.identity} has stopped reading data that others send`);
+      log.about(participant.subject).warn('no longer reads the data that others send; it is removed');
       this.remove(participant, DisconnectReason.STATE_MISMATCH);
     }
     const changed = this.#quality.update(this.participants.values());

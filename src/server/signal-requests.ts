@@ -53,7 +53,7 @@ type Handlers = {
 };
 
 const handlers: Handlers = {
-  offer: answerOffer,
+  offer: (_room, participant, description) => answerOffer(participant, description),
   answer: (_room, { subscriber }, { sdp, id }) => subscriber.accept(sdp, id),
   trickle: addCandidate,
   addTrack,
@@ -117,24 +117,21 @@ export function handleRequest(room: Room, participant: Participant, { case: kind
   if (participant.hasLeft) return;
   const handler = kind && (handlers[kind] as ((...args: unknown[]) => void) | undefined);
   if (!handler) {
-    log.debug(`${room.name}: ${participant.identity}: ${kind ?? 'an unknown message'} is passed over`);
+    log.about(participant.subject).debug(`${kind ?? 'an unknown message'} is ignored`);
     return;
   }
   const { announcedBytes } = participant;
   try {
     handler(room, participant, value);
   } catch (error) {
-    participant.warnings.write(
-      'warn',
-      `${room.name}: ${participant.identity}: ${kind}: ${describeError(error)}`,
-    );
+    participant.warnings.write('warn', `${kind} failed: ${describeError(error)}`);
     if (error instanceof LimitError) room.remove(participant, DisconnectReason.STATE_MISMATCH);
   } finally {
     participant.announced.spend(participant.announcedBytes - announcedBytes, performance.now());
   }
 }
 
-function answerOffer(room: Room, participant: Participant, { sdp, id }: SessionDescription): void {
+function answerOffer(participant: Participant, { sdp, id }: SessionDescription): void {
   try {
     const answer = participant.publisher.answer(sdp);
     const midToTrackId = participant.publisher.shared?.midToTrackId() ?? {};
@@ -146,8 +143,7 @@ function answerOffer(room: Room, participant: Participant, { sdp, id }: SessionD
   } catch (error) {
     // Trying again would not make it smaller.
     if (error instanceof LimitError) throw error;
-    const line = `${room.name}: ${participant.identity}: the offer was refused: ${describeError(error)}`;
-    participant.warnings.write('warn', line);
+    participant.warnings.write('warn', `the offer was refused: ${describeError(error)}`);
     // Without an answer the client cannot go on; with a new session it can.
     const leave = { reason: DisconnectReason.STATE_MISMATCH, action: LeaveRequest_Action.RECONNECT };
     participant.send({ case: 'leave', value: new LeaveRequest({ ...leave, canReconnect: true }) });

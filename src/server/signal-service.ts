@@ -117,7 +117,7 @@ export class SignalService {
       participant.info().toBinary();
       this.#attach(socket, room, participant);
       room.join(participant);
-      log.info(`${room.name}: ${participant.identity} joined (${client.sdk} ${client.version})`);
+      log.about(participant.subject).info(`joined (${client.sdk} ${client.version})`);
       const response = new SignalMessage({ case: 'join', value: this.#joinResponse(room, participant) });
       // Throws where a socket would only log: a client without this response has not joined.
       response.binary;
@@ -174,7 +174,7 @@ export class SignalService {
       socket.terminate();
       return;
     }
-    log.info(`${room.name}: ${participant.identity} resumed`);
+    log.about(participant.subject).info('resumed');
     const lost = participant.socket;
     this.#attach(socket, room, participant);
     lost?.close();
@@ -212,7 +212,9 @@ export class SignalService {
     participant.socket = undefined;
     const { resumeWindowMs } = this.#options;
     const windowMs = participant.wasHeard ? resumeWindowMs : Math.min(resumeWindowMs, unheardResumeMs);
-    log.debug(`${room.name}: ${participant.identity}: signalling lost, ${windowMs} ms to resume`);
+    log
+      .about(participant.subject)
+      .debug(`lost its signalling connection; it may resume within ${windowMs} ms`);
     const remove = () => room.remove(participant, DisconnectReason.SIGNAL_CLOSE);
     participant.resumeDeadline = startTimeout(participant.boundary.name, windowMs, remove, {
       keepsProcess: false,
@@ -257,7 +259,7 @@ export class SignalService {
       onData: (message, kind) => room.relayData(participant, message, kind),
       onTrackPacket: (packet) => room.relayTrackPacket(participant, packet),
       onDataOverflow: () => {
-        log.warn(`${room.name}: ${participant.identity} sends more data than others take`);
+        log.about(participant.subject).warn('sends more data than the others read; it is removed');
         room.remove(participant, DisconnectReason.STATE_MISMATCH);
       },
       onConnected: connected(!participant.isSubscriberPrimary),

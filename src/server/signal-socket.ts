@@ -93,7 +93,9 @@ export class SignalSocket {
   send(message: SignalMessage): void {
     if (this.#closed || this.#socket.readyState !== WebSocket.OPEN) return;
     if (this.#socket.bufferedAmount > limits.unreadSignalBytes.value) {
-      log.warn(`${this.#name}: cut off, ${this.#socket.bufferedAmount} bytes of signalling are unread`);
+      log.warn(
+        `${this.#name}: disconnected: it has not read ${this.#socket.bufferedAmount} bytes of signalling`,
+      );
       this.terminate();
       return;
     }
@@ -189,7 +191,10 @@ export class SignalSocket {
       requireFewBraces(bytes);
       return SignalRequest.fromJsonString(bytes.toString(), { ignoreUnknownFields: true }).message;
     } catch (error) {
-      this.#warnings.write('warn', `${this.#name}: unreadable message passed over: ${describeError(error)}`);
+      this.#warnings.write(
+        'warn',
+        `${this.#name}: a message is ignored: it cannot be read: ${describeError(error)}`,
+      );
       return undefined;
     }
   }

@@ -20,7 +20,7 @@ export class TokenRefresh {
       refreshedToken(participant, keys)
         .then((token) => participant.send({ case: 'refreshToken', value: token }))
         .catch((error: unknown) =>
-          log.warn(`${participant.identity}: no new token: ${describeError(error)}`),
+          log.about(participant.subject).warn(`no new token was sent: ${describeError(error)}`),
         );
     };
     const remainingMs = participant.access.expiresAtMs - Date.now();

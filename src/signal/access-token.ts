@@ -1,5 +1,5 @@
 import { OffhookError } from '../errors/index.js';
-import type { LogSubject } from '../logging/index.js';
+import { type LogSubject, subjectOfIdentity } from '../logging/index.js';
 
 const headerValue = /^[\x21-\x7e]+$/;
 
@@ -22,9 +22,6 @@ function claimsOf(token: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Identities of agents that chose none are made of the id of their job, by LiveKit's agent framework. */
-const agentIdentity = /^agent-(AJ_\w+)$/;
-
 /** The call that a token is for, so that records name it before the server has answered. */
 export function subjectOfToken(token: string): LogSubject {
   const { sub, video } = claimsOf(token) ?? {};
@@ -33,10 +30,6 @@ export function subjectOfToken(token: string): LogSubject {
     ...(typeof room === 'string' ? { room } : {}),
     ...(typeof sub === 'string' ? subjectOfIdentity(sub) : {}),
   };
-}
-
-export function subjectOfIdentity(identity: string): LogSubject {
-  return { identity, job: agentIdentity.exec(identity)?.[1] };
 }
 
 /**

@@ -1,4 +1,4 @@
-export { subjectOfIdentity, subjectOfToken } from './access-token.js';
+export { subjectOfToken } from './access-token.js';
 export type { FirstAnswer } from './first-answer.js';
 export { probeServer } from './probe/probe-server.js';
 export type { ProbeOptions, ProbeStep } from './probe/probe-step.js';

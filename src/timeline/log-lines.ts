@@ -8,20 +8,19 @@ export function describeDuration(ms: number): string {
 
 /** One ended step as a log line: `dns rooms.test: ok after 3 ms (10.0.0.7)`. */
 export function describeSpan(span: Readonly<SpanRecord>): string {
-  const what = [
-    span.stage,
-    span.filter ?? span.host,
-    span.address && span.address !== span.host && span.address,
-  ]
-    .filter(Boolean)
-    .join(' ');
+  const what = [span.stage, span.filter ?? hostOf(span), span.address].filter(Boolean).join(' ');
   const attempt = span.attempt !== undefined && span.attempt > 1 ? ` (attempt ${span.attempt})` : '';
   const elapsed = describeDuration((span.endMs ?? span.startMs) - span.startMs);
   const detail = span.detail ? ` (${span.detail})` : '';
   return `${what}${attempt}: ${span.outcome} after ${elapsed}${detail}`;
 }
 
-/** Logs every step as it ends: what went wrong as a warning, the others for debugging. Returns what stops it. */
+/** The host, where the address does not repeat it. */
+export function hostOf({ host, address }: Readonly<SpanRecord>): string | undefined {
+  return host !== undefined && address?.startsWith(host) ? undefined : host;
+}
+
+/** Logs every step as it ends: what went wrong as a warning, the others for debugging. Returns the function that stops it. */
 export function logTimeline(timeline: Timeline, log: Logger): () => void {
   const about = log.about(timeline.subject);
   return timeline.onSpanEnd((span) => {

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { checkList, checkObject, checkText, type Stage } from '../errors/index.js';
 import { describeSubject } from '../logging/index.js';
 import { checkTimeline, type Episode, episodesOf } from './episodes.js';
-import { describeDuration } from './log-lines.js';
+import { describeDuration, hostOf } from './log-lines.js';
 import { pageStyle } from './page-style.js';
 import type { SpanRecord, TimelineRecord } from './timeline.js';
 
@@ -44,7 +44,7 @@ const explained: Partial<Record<Stage, string>> = {
   ice: 'a path for media is found',
   dtls: 'media gets its keys',
   data: 'data channels open',
-  callback: 'the program is told that it is connected',
+  callback: 'connect returns to the program',
   'filter-load': 'in parallel to the connect, which does not wait for it',
   'filter-create': 'in parallel to the connect, which does not wait for it',
   'sip-invite': 'media is agreed on, it rings',
@@ -61,9 +61,7 @@ function row(span: Readonly<SpanRecord>, { startMs, pathEndMs }: Episode): strin
   const percent = (ms: number) => `${Math.max(0, Math.min(100, (100 * ms) / whole)).toFixed(2)}%`;
   const end = Math.min(span.endMs ?? pathEndMs, pathEndMs);
   const isCut = span.endMs === undefined || span.endMs > pathEndMs;
-  // An address is shown in place of the host that it repeats.
-  const host = span.address?.startsWith(span.host ?? '') ? undefined : span.host;
-  const where = [span.filter, host, span.address].filter((text) => text !== undefined);
+  const where = [span.filter, hostOf(span), span.address].filter((text) => text !== undefined);
   const attempt = span.attempt !== undefined && span.attempt > 1 ? [`attempt ${span.attempt}`] : [];
   const outcome =
     span.endMs === undefined

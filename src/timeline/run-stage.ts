@@ -13,7 +13,7 @@ function outcomeOf(error: unknown): Outcome {
 }
 
 /**
- * Runs one step under its deadline and keeps it as a row of the timeline, whatever its end.
+ * Runs one step under its deadline, and records it in the timeline however it ends.
  *
  * @throws what {@link withDeadline} throws.
  */

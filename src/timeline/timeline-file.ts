@@ -6,14 +6,14 @@ import type { Timeline } from './timeline.js';
 
 const log = createLogger('timeline');
 
-/** It grows when a field goes or changes its meaning. */
+/** Increased when a field is removed or changes its meaning. */
 const schemaVersion = 1;
 
 let saved = 0;
 
 /**
- * Keeps `timeline` as a JSON file (a TimelineRecord with `schemaVersion` and `pid`) in `folder`, written anew whenever a step ends, so that another
- * process can read it at any time. Returns what stops it.
+ * Keeps `timeline` as a JSON file in `folder`: a TimelineRecord with `schemaVersion` and `pid`. It is rewritten whenever a step
+ * ends, so that another process can read it at any time. Returns the function that stops it.
  */
 export function saveTimeline(timeline: Timeline, folder: string): () => void {
   saved += 1;
@@ -29,7 +29,7 @@ export function saveTimeline(timeline: Timeline, folder: string): () => void {
       renameSync(`${path}.part`, path);
     } catch (error) {
       // A full or read-only disk must not cost a call.
-      if (!isReported) log.warn(`${path}: the timeline is not saved: ${describeError(error)}`);
+      if (!isReported) log.warn(`the timeline cannot be written to ${path}: ${describeError(error)}`);
       isReported = true;
     }
   };

@@ -27,7 +27,7 @@ export interface SpanRecord extends SpanAttributes {
   outcome?: Outcome;
 }
 
-/** Whose steps these are, as far as it is known. */
+/** The room and participant that the steps belong to, as far as they are known. */
 export interface TimelineSubject extends LogSubject {
   /** Of the server, as it was given. */
   url?: string | undefined;
@@ -78,9 +78,9 @@ export class Timeline {
     return this.#spans;
   }
 
-  /** Milliseconds since the timeline began. */
+  /** Milliseconds since the timeline began, with one decimal: people read them. */
   elapsedMs(): number {
-    return this.#nowMs() - this.#startedMs;
+    return Math.round((this.#nowMs() - this.#startedMs) * 10) / 10;
   }
 
   begin(stage: Stage, attributes: SpanAttributes = {}): Span {

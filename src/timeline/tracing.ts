@@ -21,7 +21,7 @@ function attributesOf(span: Readonly<SpanRecord>): Record<string, string | numbe
 
 /**
  * Gives every step that ends to the tracer that the program registered with OpenTelemetry, as a child of `parent`: by
- * default the span that is active now. Without a tracer it costs nothing. Returns what stops it.
+ * default the span that is active now. Without a tracer it costs nothing. Returns the function that stops it.
  */
 export function traceTimeline(timeline: Timeline, parent?: Context): () => void {
   const within = parent ?? openTelemetry()?.context.active();

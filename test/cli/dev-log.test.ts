@@ -62,7 +62,9 @@ describe('offhook dev', () => {
     const peer = await SignalPeer.open(url, await access.toJwt());
     await peer.next('join');
     await vi.waitFor(() =>
-      expect(log).toMatch(/kitchen: job AJ_\w+ waits for agent "cook": no worker of it is registered/),
+      expect(log).toMatch(
+        /room=kitchen job=AJ_\w+: the job waits for agent "cook": no worker of it is registered/,
+      ),
     );
     const http = url.replace('ws', 'http');
     const dispatches = new AgentDispatchClient(http, 'mine', 'a-secret-of-my-own');
@@ -70,6 +72,6 @@ describe('offhook dev', () => {
     await vi.waitFor(() => expect(log).toMatch(/waits for agent "waiter"/));
     expect(log.match(/waits for agent "cook"/g)).toHaveLength(1);
     await new RoomServiceClient(http, 'mine', 'a-secret-of-my-own').deleteRoom('kitchen');
-    await vi.waitFor(() => expect(log).toMatch(/kitchen: ada left/));
+    await vi.waitFor(() => expect(log).toMatch(/room=kitchen identity=ada: left/));
   });
 });

@@ -102,7 +102,7 @@ for (const [name, start] of Object.entries(servers)) {
       expect(track.isPublished).toBe(true);
     });
 
-    test('that cannot be are an error that says why', async () => {
+    test('that cannot be published are an error that says why', async () => {
       const { localParticipant: me } = ada;
       using _track = await me.publishDataTrack({ name: 'once' });
       const refused = { code: 'OFFHOOK_INVALID_REQUEST' };

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { AccessToken } from 'livekit-server-sdk';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -203,7 +204,7 @@ describe('two participants of the library', () => {
 });
 
 describe('events of a room', () => {
-  test('reach every handler, whatever another one throws or rejects with', async () => {
+  test('reach every handler, even when another one throws or rejects', async () => {
     const records: LogRecord[] = [];
     offhook.setLogSink((record) => record.level === 'error' && records.push(record));
     const heard: string[] = [];
@@ -241,7 +242,7 @@ describe('events of a room', () => {
     expect(seen).toContain('disconnected');
   });
 
-  test('tell a resume from a new session', async () => {
+  test('distinguish a resume from a new session', async () => {
     const states: string[] = [];
     const room = await join('ada', (joining) =>
       joining.on('connectionStateChanged', ({ state }) => states.push(state)),
@@ -293,19 +294,48 @@ describe('a connect', () => {
     await expect.poll(() => [...witness.remoteParticipants.keys()]).toEqual([]);
   });
 
+  test.each(['abort', 'disconnect'] as const)('that ends by %s closes its socket at once', async (how) => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const reached = once(silent, 'connection');
+    const controller = new AbortController();
+    const room = new offhook.Room();
+    const url = `ws://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const failed = room
+      .connect(url, 'token', { signal: controller.signal })
+      .catch((thrown: unknown) => thrown);
+    const [socket] = (await reached) as [Socket];
+    const closed = once(socket.resume(), 'close');
+    const startedMs = performance.now();
+    if (how === 'abort') controller.abort(new Error('the caller hung up'));
+    else await room.disconnect();
+    const expected = { abort: { message: 'the caller hung up' }, disconnect: { code: 'OFFHOOK_ABORTED' } };
+    expect(await failed).toMatchObject(expected[how]);
+    await closed;
+    // The deadline of the step that was under way is 5 s.
+    expect(performance.now() - startedMs).toBeLessThan(2_500);
+    expect(room.connectionState).toBe('disconnected');
+    silent.close();
+  });
+
   test('takes deadlines, and a room keeps its timeline', async () => {
     const late = new offhook.Room().connect('ws://192.0.2.1:9', 'token', { deadlines: { connect: 50 } });
     await expect(late).rejects.toMatchObject({
       code: expect.stringMatching(/OFFHOOK_(DEADLINE|UNREACHABLE)/),
     });
     const room = await join('ada');
-    const { spans, name } = room.timeline;
-    expect(name).toBe('ada');
+    const { spans, ...subject } = room.timeline;
+    expect(subject).toMatchObject({ name: 'ada', url: server.url, room: roomName, identity: 'ada' });
     expect(spans.map(({ stage }) => stage)).toEqual(expect.arrayContaining(['websocket', 'join']));
     expect(offhook.renderTimelineText(room.timeline)).toContain('websocket');
+    await room.disconnect();
+    await room.connect(server.url, await tokenOf('ada'));
+    const { startedAt, spans: later } = room.timeline;
+    expect(later.filter(({ stage }) => stage === 'join')).toHaveLength(1);
+    expect(new Date(startedAt) > new Date(subject.startedAt)).toBe(true);
   });
 
-  test('is over with the block that it was declared in', async () => {
+  test('is left at the end of the block that declares it with await using', async () => {
     const witness = await join('bob');
     const left = next(witness, 'participantDisconnected');
     const room = await join('ada');
@@ -335,10 +365,10 @@ test('variables that cannot be used are reported once, at the start, and the roo
   expect(status).toBe(0);
   const reported = stderr.split('\n').filter((line) => line.startsWith('offhook: '));
   expect(reported).toEqual([
-    expect.stringContaining('OFFHOOK_LOG is none of error, warn, info, debug: "loud"'),
-    expect.stringContaining('OFFHOOK_TIMELINE is no folder that can be written to'),
+    expect.stringContaining('OFFHOOK_LOG is "loud", not one of error, warn, info, debug'),
+    expect.stringContaining('OFFHOOK_TIMELINE is not a folder that can be written to'),
   ]);
-  expect(stderr).not.toContain('is not saved');
+  expect(stderr).not.toContain('timeline cannot be written');
 });
 
 describe('arguments', () => {
@@ -361,9 +391,9 @@ describe('arguments', () => {
     [
       'a deadline that is none',
       () => room().connect('ws://h', 't', { deadlines: { connect: -1 } }),
-      /no deadline/,
+      /not a deadline/,
     ],
-  ])('of connect: %s is an error that says so', async (_, connect, message) => {
+  ])('of connect: %s is an error that names it', async (_, connect, message) => {
     const error = await connect().catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ ...invalid, message: expect.stringMatching(message) });
   });
@@ -521,6 +551,37 @@ test('an RPC handler whose room is over when it returns ends nothing', async () 
   await new Promise((resolve) => setImmediate(resolve));
 });
 
+test('using what is closed is an error that names it', async () => {
+  const expectClosed = async (message: string, acts: (() => unknown)[]) => {
+    for (const act of acts) {
+      const error = await (async () => act())().catch((thrown: unknown) => thrown);
+      expect(error, String(act)).toMatchObject({ name: 'OffhookError', code: 'OFFHOOK_CLOSED', message });
+    }
+  };
+  const ada = await join('ada');
+  const me = ada.localParticipant;
+  const source = new offhook.AudioSource({ sampleRate: 48_000 });
+  const writer = await me.streamText({ topic: 'chat' });
+  await writer.close();
+  source.close();
+  await expectClosed('the stream is closed', [() => writer.write('late'), () => writer.close()]);
+  await expectClosed('the source is closed', [
+    () => source.captureFrame(tone(480)),
+    () => source.clearQueue(),
+    () => me.publishAudio(source),
+  ]);
+  await ada.disconnect();
+  await expectClosed('the room is over', [
+    () => me.publishData(new Uint8Array(1)),
+    () => me.sendText('late'),
+    () => me.setName('late'),
+    () => me.performRpc({ destinationIdentity: 'bob', method: 'm' }),
+    () => me.registerRpcMethod('m', () => ''),
+    () => me.publishDataTrack({ name: 'late' }),
+  ]);
+  await expectClosed('the room is over. Connect again.', [() => ada.simulate('speaker')]);
+});
+
 test('a filter of the program that throws is reported once, and the audio passes', async () => {
   const records: LogRecord[] = [];
   offhook.setLogSink(
@@ -572,7 +633,7 @@ describe('a room that is encrypted', () => {
   const bytes = (text: string) => new TextEncoder().encode(text);
   const text = (payload: Uint8Array | undefined) => new TextDecoder().decode(payload);
 
-  test('is read by who has the key, and is a state for who has another', async () => {
+  test('is decrypted with the right key, and a wrong key is reported as a state', async () => {
     const ada = await joinEncrypted('ada', { key: 'the key' });
     const bob = await joinEncrypted('bob', { key: bytes('the key') });
     const eve = await joinEncrypted('eve', { key: 'another', ratchetWindowSize: 0 });
@@ -648,7 +709,7 @@ describe('a room that is encrypted', () => {
     expect(() => ada.encryption.ratchetKey(7)).toThrow(/no key 7/);
   });
 
-  test('refuses options that there are not, and is not asked for keys without encryption', async () => {
+  test('refuses unknown options, and has no keys without encryption', async () => {
     const wrong = { key: 'k', cipher: 'rot13' } as EncryptionOptions;
     await expect(joinEncrypted('ada', wrong)).rejects.toThrow(/no option "cipher"/);
     await expect(joinEncrypted('ada', { key: '' })).rejects.toThrow(/encryption.key/);

@@ -141,7 +141,7 @@ describeWith(['livekit-server', 'native engine'], 'video of the library', () => 
     },
   );
 
-  test('that is captured in colours arrives in them', async () => {
+  test('arrives in the colours that were captured', async () => {
     const bob = await join('bob');
     const subscribed = videoOf(bob, 'colours');
     using source = new offhook.VideoSource({ width, height });
@@ -183,7 +183,7 @@ describeWith(['livekit-server', 'native engine'], 'video of the library', () => 
     await native.call('stopVideo', { name: 'slow' });
   });
 
-  test('is refused with the reason where the program makes a mistake', async () => {
+  test('is refused with a reason when an argument is wrong', async () => {
     const { VideoSource, convertVideoFrame } = offhook;
     expect(() => new VideoSource({ width: 0, height: 9 })).toThrow(/width is 0/);
     using source = new VideoSource({ width, height });

@@ -168,7 +168,7 @@ describe('jobs for agents', () => {
     expect(await jobsOf('r')).toEqual([]);
     await vi.waitFor(() =>
       expect(logged).toContainEqual(
-        expect.stringMatching(/^r: job AJ_\w+ waits for .*: every worker of it is busy$/),
+        expect.stringMatching(/^the job waits for .*: every worker of it is busy$/),
       ),
     );
     worker.send({ case: 'updateWorker', value: new UpdateWorkerStatus({ status: 0, load: 0.1 }) });

@@ -75,6 +75,7 @@ test('as log lines: failures are warnings, the others are for debugging', () => 
   const timeline = new Timeline('room', () => 0);
   const stop = logTimeline(timeline, createLogger('room'));
   timeline.begin('dns', { host: 'rooms.test' }).end('ok', '10.0.0.7');
+  timeline.begin('tcp', { host: '10.0.0.7:443', address: '10.0.0.7:443/tcp' }).end('ok');
   Object.assign(timeline.subject, { room: 'kitchen', identity: 'ada' });
   timeline.begin('tcp', { host: 'rooms.test:443', attempt: 2 }).end('deadline', 'too slow');
   stop();
@@ -82,6 +83,7 @@ test('as log lines: failures are warnings, the others are for debugging', () => 
   setLogSink(() => {});
   expect(lines).toEqual([
     { level: 'debug', module: 'room', message: 'room: dns rooms.test: ok after 0 ms (10.0.0.7)' },
+    { level: 'debug', module: 'room', message: 'room: tcp 10.0.0.7:443/tcp: ok after 0 ms' },
     {
       level: 'warn',
       module: 'room',

@@ -23,6 +23,16 @@ test('a step is kept with start, end and outcome, and ends once', () => {
   expect(ended).toEqual(['dns']);
 });
 
+test('the times of a step are rounded to a tenth of a millisecond', () => {
+  let nowMs = 1000.123456;
+  const timeline = new Timeline('room', () => nowMs);
+  nowMs += 10.06;
+  const span = timeline.begin('dns');
+  nowMs += 2.987654;
+  span.end('ok');
+  expect(timeline.spans).toMatchObject([{ startMs: 10.1, endMs: 13 }]);
+});
+
 test('a room that reconnects for ever keeps its first steps and the latest', () => {
   let nowMs = 0;
   const timeline = new Timeline('room', () => nowMs);
@@ -33,7 +43,7 @@ test('a room that reconnects for ever keeps its first steps and the latest', () 
   expect([spans[0]!.startMs, spans[63]!.startMs, spans.at(-1)!.startMs]).toEqual([0, 63, 999]);
 });
 
-test('a stage becomes a row, whatever its end', async () => {
+test('a stage becomes a row, however it ends', async () => {
   const timeline = new Timeline('room');
   const controller = new AbortController();
   const run = (timeoutMs: number, work: (signal: AbortSignal) => Promise<unknown>, signal?: AbortSignal) =>
@@ -56,7 +66,7 @@ test('a stage becomes a row, whatever its end', async () => {
   expect(overrun).toBeInstanceOf(OffhookError);
 });
 
-test('work under a deadline is told to stop, and what it brings later is dropped', async () => {
+test('work under a deadline is told to stop, and its late result is dropped', async () => {
   let stopped: unknown;
   const late = withDeadline(
     { stage: 'tls', timeoutMs: 10, what: 'TLS with a:1', host: 'a:1', advice: 'Try.' },

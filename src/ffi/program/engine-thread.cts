@@ -34,7 +34,7 @@ const leaveDeadlineMs = 2_000;
 /** The engine lets go of nearly everything at once; a larger nursery only makes the process larger, by 10 MB. */
 const youngGenerationMb = 8;
 
-/** Whoever reads metrics is not kept waiting for an engine that is stuck. */
+/** A reader of metrics does not wait longer for an engine that is stuck. */
 const statusDeadlineMs = 200;
 
 /** Ids that this thread gives out are far above the engine's own. */
@@ -143,7 +143,7 @@ function engineThread() {
 class EngineThread {
   /** Takes every event. What it throws is the program's uncaught exception, and costs no other event. */
   onEvent: EventListener = () => {};
-  /** Takes what only the library is told, in order with the events. */
+  /** Takes what only the library gets, in order with the events. */
   onNews: (news: LibraryNews) => void = () => {};
   /** Takes the steps of rooms' timelines, once `trace` was called. */
   onStep: ((step: TracedStep) => void) | undefined;
@@ -295,11 +295,16 @@ class EngineThread {
     }
   }
 
-  /** As `drop`, for a handle that was garbage-collected: nobody waits, and nobody hears of an unknown one. */
+  /** As `drop`, for a handle that was garbage-collected: nobody waits, and an unknown one is no error. */
   forget(handle: number): void {
     if (this.#memory.release(handle) === 'own' || this.#audio.drop(handle) || this.#lost) return;
     this.#captures.drop(handle);
     this.#post({ type: 'drop', handle });
+  }
+
+  /** Cancels a connect that is under way, by its `asyncId`. */
+  abandonConnect(connect: bigint): void {
+    if (!this.#lost) this.#post({ type: 'abandonConnect', connect });
   }
 
   addressOf(bytes: Uint8Array): number {
@@ -580,7 +585,7 @@ class EngineThread {
     try {
       this.#ask((id) => ({ type: 'leave', id }), leaveDeadlineMs);
     } catch {
-      // The process ends all the same.
+      // The process is ending anyway.
     }
   }
 }

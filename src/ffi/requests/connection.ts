@@ -26,14 +26,18 @@ export const connect: Handler<'connect'> = ({ url = '', token = '', options, req
     ffiRoom.onOver = traceRoom(room, asyncId, context);
     if (library) reportConnectionState(ffiRoom, (state) => library.connectionState(asyncId, state));
     const startedMs = performance.now();
+    const abandoned = new AbortController();
+    context.connects.set(asyncId, abandoned);
     try {
       const { name: _, ...beyond } = libraryConnect ?? { name };
       const connectOptions = { ...fromFfiOptions(options), ...beyond };
       ffiRoom.keepSession({ url, token, isSingle: connectOptions.singlePeerConnection });
-      await room.connect(url, token, connectOptions);
+      await room.connect(url, token, { ...connectOptions, signal: abandoned.signal });
     } catch (error) {
       ffiRoom.notJoined();
       throw withElapsed(error, performance.now() - startedMs);
+    } finally {
+      context.connects.delete(asyncId);
     }
     const span = room.timeline.begin('callback');
     const value = ffiRoom.joined();
@@ -51,7 +55,7 @@ function traceRoom({ timeline }: Room, connect: bigint, { tracer }: Context): ()
   };
 }
 
-/** The protocol knows no difference between a session that is resumed and one that is begun anew. */
+/** The protocol does not tell a session that is resumed from a new one. */
 function reportConnectionState(ffiRoom: FfiRoom, report: (state: ConnectionState) => void): void {
   let last: ConnectionState = 'connecting';
   ffiRoom.listen(() => {

@@ -196,7 +196,7 @@ export class AgentWorker {
     } catch (error) {
       this.#warnings.write(
         'warn',
-        `worker ${this.id}: unreadable message passed over: ${describeError(error)}`,
+        `worker ${this.id}: a message is ignored: it cannot be read: ${describeError(error)}`,
       );
     }
   }
@@ -232,7 +232,7 @@ export class AgentWorker {
         break;
       }
       default:
-        log.debug(`worker ${this.id}: ${message.case ?? 'an unknown message'} is passed over`);
+        log.debug(`worker ${this.id}: ${message.case ?? 'an unknown message'} is ignored`);
     }
   }
 

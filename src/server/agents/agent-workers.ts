@@ -34,8 +34,8 @@ export class AgentWorkers {
       this.onCapacity();
     };
     worker.onAvailable = () => this.onCapacity();
-    worker.onJobEnded = ({ id, state }) =>
-      log.info(`job ${id} ended${state?.error ? `: ${state.error}` : ''}`);
+    worker.onJobEnded = ({ id, state, room }) =>
+      log.about({ room: room?.name, job: id }).info(`the job ended${state?.error ? `: ${state.error}` : ''}`);
     worker.onClosed = () => {
       if (!this.#workers.delete(worker)) return;
       log.info(`worker ${worker.id} left`);
@@ -56,7 +56,7 @@ export class AgentWorkers {
       refusers.add(worker);
       const answer = await worker.offer(job);
       if (answer === 'refused') continue;
-      log.info(`job ${job.id} (room ${job.room?.name}) ${answer} by worker ${worker.id}`);
+      log.about({ room: job.room?.name, job: job.id }).info(`the job was ${answer} by worker ${worker.id}`);
       return true;
     }
   }

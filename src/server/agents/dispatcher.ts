@@ -180,7 +180,9 @@ export class Dispatcher implements RoomListener {
         // Withdrawn while the worker was making up its mind.
         if (!this.#forget(waiting)) this.#workers.terminate(job.id);
       })
-      .catch((error: unknown) => log.error(`job ${job.id} was not offered: ${describeError(error)}`))
+      .catch((error: unknown) =>
+        log.about({ room: room.name, job: job.id }).error(`the job was not offered: ${describeError(error)}`),
+      )
       .finally(() => {
         waiting.offering = false;
       });
@@ -195,7 +197,7 @@ export class Dispatcher implements RoomListener {
     if (announced.has(why)) return;
     this.#announced.set(dispatch, announced.add(why));
     const kind = job.agentName === '' ? 'an agent without a name' : `agent "${job.agentName}"`;
-    log.info(`${room.name}: job ${job.id} waits for ${kind}: ${why}`);
+    log.about({ room: room.name, job: job.id }).info(`the job waits for ${kind}: ${why}`);
   }
 
   /** Gives jobs of a worker that has gone to another, unless their agents have made it into the room. */
@@ -204,7 +206,9 @@ export class Dispatcher implements RoomListener {
       const room = [...this.#dispatches.keys()].find(({ sid }) => sid === job.room?.sid);
       const dispatch = room && this.#dispatches.get(room)?.get(job.dispatchId);
       if (!room || !dispatch || room.participants.has(job.state?.participantIdentity ?? '')) continue;
-      log.warn(`job ${job.id} lost its worker before the agent had joined, offered again`);
+      log
+        .about({ room: room.name, job: job.id })
+        .warn('the job lost its worker before the agent had joined; it is offered again');
       if (dispatch.state) dispatch.state.jobs = dispatch.state.jobs.filter(({ id }) => id !== job.id);
       this.#wait(job.clone(), room, dispatch);
     }
