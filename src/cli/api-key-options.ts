@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 
-/** What `livekit-server --dev` and `offhook dev` use when nothing else is said. */
+/** What `livekit-server --dev` and `offhook dev` use when no key is given. */
 export const developmentKey = { apiKey: 'devkey', apiSecret: 'secret' };
 
 /** `--api-key`: by the name and the variable that LiveKit's own tools use. The value of the variable is never shown. */

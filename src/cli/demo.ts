@@ -74,9 +74,13 @@ function report(record: CallRecord, folder: string): void {
 
 async function demo(options: DemoOptions): Promise<void> {
   if (options.sip && options.server) {
-    throw new OffhookError('OFFHOOK_INVALID_REQUEST', '--sip brings its own room server, --server another', {
-      advice: 'Give one of them.',
-    });
+    throw new OffhookError(
+      'OFFHOOK_INVALID_REQUEST',
+      '--sip starts its own room server, and --server names another',
+      {
+        advice: 'Give one of the two.',
+      },
+    );
   }
   const folder = resolve(options.sip ? join(options.out, 'sip') : options.out);
   if (inPythonPackage) {
@@ -159,14 +163,14 @@ async function playOn(engine: EngineName, { options, folder, filter, onProgress 
 function parseSeconds(text: string): number {
   const seconds = Number(text);
   if (seconds > 0 && seconds <= 60) return seconds;
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is no time to wait`, {
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is not a time to wait`, {
     advice: 'Give a number of seconds up to 60.',
   });
 }
 
 function parseUrl(text: string): string {
   if (/^(wss?|https?):$/.test(URL.canParse(text) ? new URL(text).protocol : '')) return text;
-  throw new OffhookError('OFFHOOK_INVALID_URL', `"${text}" is no URL of a server`, {
+  throw new OffhookError('OFFHOOK_INVALID_URL', `"${text}" is not the URL of a server`, {
     advice: 'Give one that begins with ws:// or wss://.',
   });
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { checkName } from '../errors/index.js';
 import type { LogLevel } from '../logging/index.js';
 import { type RoomServer, startServer } from '../server/index.js';
 import { SipGateway, sipService } from '../sip/index.js';
@@ -33,6 +34,8 @@ export function registerDev(program: Command): void {
 
 async function dev(options: DevOptions, command: Command): Promise<void> {
   const { port, host, apiKey, apiSecret, rtcPort, log } = options;
+  checkName('the API key', apiKey);
+  checkName('the API secret', apiSecret);
   logToStderr(log);
   let gateway: SipGateway | undefined;
   const server = await startServer({
@@ -43,7 +46,7 @@ async function dev(options: DevOptions, command: Command): Promise<void> {
     ...(options.sip ? { services: { 'livekit.SIP': sipService(() => gateway!) } } : {}),
   });
   if (options.sip) gateway = await openGateway(server, options);
-  // One that came by the environment is not to be seen in a terminal.
+  // A secret from the environment is not printed.
   const isGiven = command.getOptionValueSource('apiSecret') === 'env';
   const secret = isGiven ? '$LIVEKIT_API_SECRET' : apiSecret;
   const token = await signToken({ apiKey, apiSecret, room: 'demo', identity: 'guest', ttl: '24h' });
@@ -68,7 +71,7 @@ async function dev(options: DevOptions, command: Command): Promise<void> {
   });
 }
 
-/** The gateway beside the server; without it the server is not left alone. */
+/** Opens the gateway beside the server; when that fails, the server is closed. */
 async function openGateway(server: RoomServer, options: DevOptions): Promise<SipGateway> {
   const { apiKey, apiSecret, host } = options;
   // The server is reached over loopback, whichever addresses it listens on.

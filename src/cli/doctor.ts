@@ -28,14 +28,14 @@ interface DoctorOptions {
   filter?: string;
 }
 
-/** Who the doctor joins as. With an API key it has a room and participants of its own. */
-interface Patients {
+/** The tokens that the doctor joins with. With an API key it has a room and participants of its own. */
+interface ProbeTokens {
   token: string;
   /** A token for the same room and each further participant; undefined where there is only the one token. */
   another: ((identity: string) => Promise<string>) | undefined;
 }
 
-async function patientsOf({ token, apiKey, apiSecret }: DoctorOptions): Promise<Patients | undefined> {
+async function probeTokensOf({ token, apiKey, apiSecret }: DoctorOptions): Promise<ProbeTokens | undefined> {
   if (token) return { token, another: undefined };
   if (!apiKey || !apiSecret) return undefined;
   const room = `offhook-doctor-${randomUUID()}`;
@@ -47,7 +47,7 @@ const mediaPaths = ['UDP', 'TCP', 'TURN'] as const;
 const callSteps = ['publishing', 'subscribing'];
 const skipped = (name: string, says: string): ProbeStep => ({ name, outcome: 'skipped', says, elapsedMs: 0 });
 
-/** What is left out without a token. */
+/** The steps that are skipped without a token. */
 function needToken(): ProbeStep[] {
   const says =
     'needs a token: pass --token, or --api-key and --api-secret (LIVEKIT_API_KEY, LIVEKIT_API_SECRET)';
@@ -61,33 +61,33 @@ function needToken(): ProbeStep[] {
   return names.map((name) => skipped(name, says));
 }
 
-/** Signalling first; what needs it is looked at only when it works. */
+/** Signalling first; what needs it is tested only when it works. */
 async function* allSteps(
   url: string,
-  patients: Patients | undefined,
+  tokens: ProbeTokens | undefined,
   filter: string | undefined,
   keep: (timelines: TimelineRecord[]) => void,
 ): AsyncGenerator<ProbeStep> {
   const { signal } = new AbortController();
   let last: ProbeStep | undefined;
-  for await (const step of probeServer(url, { token: patients?.token, signal })) {
+  for await (const step of probeServer(url, { token: tokens?.token, signal })) {
     last = step;
     yield step;
   }
-  if (!patients) {
+  if (!tokens) {
     if (last?.name === 'HTTP') yield* needToken();
-  } else if (last?.name === 'join' && last.outcome === 'ok') yield* mediaSteps(url, patients, signal, keep);
-  if (filter) yield probeFilter({ pluginPath: filter, url, token: patients?.token ?? '' });
+  } else if (last?.name === 'join' && last.outcome === 'ok') yield* mediaSteps(url, tokens, signal, keep);
+  if (filter) yield probeFilter({ pluginPath: filter, url, token: tokens?.token ?? '' });
 }
 
 async function* mediaSteps(
   url: string,
-  { token, another }: Patients,
+  { token, another }: ProbeTokens,
   signal: AbortSignal,
   keep: (timelines: TimelineRecord[]) => void,
 ): AsyncGenerator<ProbeStep> {
   for (const path of mediaPaths) {
-    // Under an identity of its own where there is a key: a participant that leaves is not there at once for the next.
+    // Under an identity of its own where there is a key: the server may not have removed the one that just left.
     const own = (await another?.(`offhook-doctor-${path}`)) ?? token;
     yield probeMediaPath(path, { url, token: own, signal });
   }
@@ -103,39 +103,39 @@ async function* mediaSteps(
   for (const name of callSteps) yield skipped(name, says);
 }
 
-/** A way for media that is closed is only worth a warning while another one is open. */
-function withoutOpenWays(steps: ProbeStep[]): ProbeStep[] {
-  const ways = steps.filter(({ name }) => name.startsWith('media over '));
-  if (!ways.some(({ outcome }) => outcome === 'ok')) return steps;
+/** A closed path for media is only a warning while another one is open. */
+function withClosedPathsAsWarnings(steps: ProbeStep[]): ProbeStep[] {
+  const paths = steps.filter(({ name }) => name.startsWith('media over '));
+  if (!paths.some(({ outcome }) => outcome === 'ok')) return steps;
   return steps.map((step) =>
-    ways.includes(step) && step.outcome === 'failed' ? { ...step, outcome: 'warning' } : step,
+    paths.includes(step) && step.outcome === 'failed' ? { ...step, outcome: 'warning' } : step,
   );
 }
 
 async function diagnose(url: string, options: DoctorOptions): Promise<Diagnosis> {
   const timelines: TimelineRecord[] = [];
-  const patients = await patientsOf(options);
+  const tokens = await probeTokensOf(options);
   const keep = (more: TimelineRecord[]) => timelines.push(...more);
   const found: ProbeStep[] = [];
-  for await (const step of allSteps(url, patients, options.filter, keep)) {
+  for await (const step of allSteps(url, tokens, options.filter, keep)) {
     found.push(step);
     if (!options.json) console.log(describeStep(step));
   }
-  const steps = withoutOpenWays(found);
+  const steps = withClosedPathsAsWarnings(found);
   return { url, healthy: steps.every(({ outcome }) => outcome !== 'failed'), steps, timelines };
 }
 
-/** The report as a file. A folder that is not there must not cost the diagnosis: it has been printed. */
+/** Writes the report. When that fails, the diagnosis has still been printed. */
 function writeReport(path: string, diagnosis: Diagnosis): void {
   try {
     writeFileSync(path, renderDiagnosisPage(diagnosis));
   } catch (error) {
-    console.error(`offhook: the report is not written: ${describeError(error)}`);
+    console.error(`offhook: the report could not be written: ${describeError(error)}`);
     process.exitCode = usageExitCode;
   }
 }
 
-/** `offhook doctor`: each stage of connecting apart, what is wrong in words, and what to do. */
+/** `offhook doctor`: tests each stage of connecting by itself, and says what is wrong and what to do. */
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
@@ -149,7 +149,7 @@ export function registerDoctor(program: Command): void {
     .option('--token <token>', 'access token, whose room is joined under its identity; or an API key')
     .addOption(apiKeyOption())
     .addOption(apiSecretOption())
-    .option('--filter <plugin>', 'audio filter plugin whose loading is to be looked at')
+    .option('--filter <plugin>', 'audio filter plugin whose loading is tested')
     .option('--json', 'print the diagnosis as JSON')
     .option('--html <file>', 'write the diagnosis as a page')
     .addHelpText(

@@ -7,7 +7,7 @@ export const logLevelHelp = `one of ${logLevels.join(', ')}`;
 export function parsePort(text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is no port`, {
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is not a port`, {
     advice: 'Give a number between 0 (any free port) and 65535.',
   });
 }
@@ -15,7 +15,7 @@ export function parsePort(text: string): number {
 export function parseLogLevel(text: string): LogLevel {
   const level = asLogLevel(text);
   if (level) return level;
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is no log level`, {
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is not a log level`, {
     advice: `Give one of ${logLevels.join(', ')}.`,
   });
 }

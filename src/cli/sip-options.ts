@@ -111,21 +111,22 @@ function collect(text: string, before: string[]): string[] {
 
 function collectUser(text: string, before: Map<string, string>): Map<string, string> {
   const colon = text.indexOf(':');
-  if (colon < 1) throw invalid(`"${text}" names no user and password`, 'Give them as name:password.');
+  if (colon < 1)
+    throw invalid(`"${text}" does not name a user and a password`, 'Give them as name:password.');
   return new Map([...before, [text.slice(0, colon), text.slice(colon + 1)]]);
 }
 
 function parseSeconds(text: string): number {
   const seconds = Number(text);
   if (seconds > 0 && seconds <= 600) return seconds;
-  throw invalid(`"${text}" is no time to wait`, 'Give a number of seconds up to 600.');
+  throw invalid(`"${text}" is not a time to wait`, 'Give a number of seconds up to 600.');
 }
 
 function parsePortRange(text: string): { from: number; to: number } {
   const [, from, to] = /^(\d+)-(\d+)$/.exec(text) ?? [];
   const range = { from: Number(from), to: Number(to) };
   if (range.from >= 1_024 && range.to <= 65_535 && range.to - range.from >= 3) return range;
-  throw invalid(`"${text}" is no range of ports`, 'Give one such as 20000-29999, above 1023.');
+  throw invalid(`"${text}" is not a range of ports`, 'Give one such as 20000-29999, above 1023.');
 }
 
 function invalid(message: string, advice: string): OffhookError {

@@ -29,7 +29,7 @@ async function sip(options: SipOptions): Promise<void> {
   if (!url || !apiKey || !apiSecret) {
     throw new OffhookError(
       'OFFHOOK_INVALID_REQUEST',
-      'the gateway needs a room server, and keys to join its rooms',
+      'the gateway needs the URL of a room server, and an API key to join its rooms',
       {
         advice:
           'Give --url, --api-key and --api-secret, or LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET.',

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { checkName, OffhookError } from '../errors/index.js';
 import { signAccess } from '../server/index.js';
 import { apiKeyOption, apiSecretOption, developmentKey } from './api-key-options.js';
 
@@ -26,18 +27,29 @@ export function registerToken(program: Command): void {
     .addOption(apiKeyOption().default(developmentKey.apiKey))
     .addOption(apiSecretOption().default(developmentKey.apiSecret))
     .action(async (options: TokenOptions) => {
+      checkName('room', options.room);
+      checkName('identity', options.identity);
       process.stdout.write(`${await signToken(options)}\n`);
     });
 }
 
 /** Signs a token that lets its bearer join, publish, subscribe and change its own metadata. */
-export function signToken(options: TokenOptions): Promise<string> {
+export async function signToken(options: TokenOptions): Promise<string> {
   const { apiKey, apiSecret, room, identity, ttl, name, metadata } = options;
-  return signAccess(apiKey, apiSecret, {
-    identity,
-    ...(name === undefined ? {} : { name }),
-    ...(metadata === undefined ? {} : { metadata }),
-    lifetime: ttl,
-    grants: { roomJoin: true, room, canUpdateOwnMetadata: true },
-  });
+  checkName('the API key', apiKey);
+  checkName('the API secret', apiSecret);
+  try {
+    return await signAccess(apiKey, apiSecret, {
+      identity,
+      ...(name === undefined ? {} : { name }),
+      ...(metadata === undefined ? {} : { metadata }),
+      lifetime: ttl,
+      grants: { roomJoin: true, room, canUpdateOwnMetadata: true },
+    });
+  } catch (cause) {
+    throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${ttl}" is not a duration`, {
+      advice: 'Give one such as 10m, 6h or 7d.',
+      cause,
+    });
+  }
 }

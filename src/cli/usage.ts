@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { type ErrorCode, OffhookError } from '../errors/index.js';
 
-/** The command itself is wrong, or cannot be carried out; 1 is for what it found. */
+/** The command itself is wrong or cannot be carried out. 1 means that what it tested failed. */
 export const usageExitCode = 2;
 
 const usageCodes: readonly ErrorCode[] = [

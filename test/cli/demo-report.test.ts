@@ -53,7 +53,7 @@ describe('the recording of a call', () => {
     expect(readWav(wavFile(tone.samples, 16_000))).toEqual(tone);
   });
 
-  test('that is no WAV file is refused', () => {
+  test('that is not a WAV file is refused', () => {
     expect(() => readWav(Buffer.from('not a recording at all, but long enough to have a header'))).toThrow(
       /WAV/,
     );

@@ -34,7 +34,7 @@ describeWith(['livekit-server'], 'offhook doctor and a real livekit-server', () 
       const words = await doctor(server.url, ...keys, '--html', html);
       expect(words.output).toContain(`${server.url} works`);
       expect(words.status).toBe(0);
-      expect(readFileSync(html, 'utf8')).toContain('Each step apart');
+      expect(readFileSync(html, 'utf8')).toContain('Each step by itself');
 
       const json = await doctor(server.url, ...keys, '--json');
       const diagnosis = JSON.parse(json.output) as Diagnosis;
@@ -57,7 +57,7 @@ describeWith(['livekit-server'], 'offhook doctor and a real livekit-server', () 
     }
   });
 
-  test('looks at what needs no token without one, and says what one would add', async () => {
+  test('tests without a token what needs none, and says what a token would add', async () => {
     const server = await startLivekitServer();
     try {
       process.env.LIVEKIT_URL = server.url;
@@ -66,7 +66,7 @@ describeWith(['livekit-server'], 'offhook doctor and a real livekit-server', () 
       expect(output).toContain('✓ TCP to 127.0.0.1');
       expect(output).toContain('✓ HTTP');
       expect(output).toMatch(/– join .*needs a token: pass --token/);
-      expect(output).toContain(`${server.url} works as far as that can be seen without a token`);
+      expect(output).toContain(`${server.url} works as far as can be tested without a token`);
     } finally {
       delete process.env.LIVEKIT_URL;
       await server.stop();
@@ -74,7 +74,7 @@ describeWith(['livekit-server'], 'offhook doctor and a real livekit-server', () 
   });
 });
 
-test('a filter plugin that is no library is named', async () => {
+test('names a filter plugin that is not a library', async () => {
   const url = `ws://127.0.0.1:${await freeTcpPort()}`;
   const { status, output } = await doctor(
     url,
@@ -118,7 +118,7 @@ test('an address without a scheme gets the scheme suggested', async () => {
   }
 });
 
-test('a filter that is not there is named, and nothing is said of a call that goes on', async () => {
+test('names a missing filter, and does not claim that calls go on', async () => {
   const url = `ws://127.0.0.1:${await freeTcpPort()}`;
   const { status, output } = await doctor(url, '--filter', '/nowhere/filter.so');
   expect(status).toBe(1);
@@ -127,7 +127,7 @@ test('a filter that is not there is named, and nothing is said of a call that go
   expect(output).not.toContain('The call goes on');
 });
 
-describe('a server of something else', () => {
+describe('a server that is not LiveKit', () => {
   async function withAnswer(status: number, body: string, look: (url: string) => Promise<void>) {
     const server = await fakeServer(() => {}, {
       answer: (_, response) => response.writeHead(status).end(body),
@@ -139,7 +139,7 @@ describe('a server of something else', () => {
     }
   }
 
-  test('is found out without a token, and its page is not printed', async () => {
+  test('is recognised without a token, and its page is not printed', async () => {
     await withAnswer(404, '<!doctype html><title>nginx</title><p>Not found', async (url) => {
       const { status, output } = await doctor(url);
       expect(status).toBe(1);
@@ -149,7 +149,7 @@ describe('a server of something else', () => {
     });
   });
 
-  test('is not what a 400 means', async () => {
+  test('is not assumed when the answer is 400', async () => {
     await withAnswer(400, 'room name is missing', async (url) => {
       const { output } = await doctor(url, '--token', 'a.b.c');
       expect(output).toContain('HTTP 400, room name is missing');
@@ -157,7 +157,7 @@ describe('a server of something else', () => {
     });
   });
 
-  test('has a code in the JSON, of a schema that is named, with times that a person can read', async () => {
+  test('has a code in the JSON, which has a schema version and rounded times', async () => {
     await withAnswer(503, 'busy', async (url) => {
       const { status, output } = await doctor(url, '--token', 'a.b.c', '--json');
       expect(status).toBe(1);
@@ -172,7 +172,7 @@ describe('a server of something else', () => {
     await withAnswer(503, 'busy', async (url) => {
       const { status, output } = await doctor(url, '--html', '/nowhere/report.html');
       expect(output).toMatch(/HTTP failed\. HTTP 503, busy/);
-      expect(output).toContain('the report is not written');
+      expect(output).toContain('the report could not be written');
       expect(status).toBe(1);
     });
   });

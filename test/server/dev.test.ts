@@ -71,12 +71,23 @@ describe('the command line', () => {
   });
 
   test.each([
-    ['a port that is none', ['dev', '--port', '70000'], /"70000" is no port/, 2],
-    ['an unknown log level', ['dev', '--log', 'loud'], /"loud" is no log level.*error, warn, info/, 2],
+    ['a port that is none', ['dev', '--port', '70000'], /"70000" is not a port/, 2],
+    ['an unknown log level', ['dev', '--log', 'loud'], /"loud" is not a log level.*error, warn, info/, 2],
     ['an address of another machine', ['dev', '--port', '0', '--host', '203.0.113.1'], /203\.0\.113\.1/, 1],
+    ['a server with an empty secret', ['dev', '--api-secret', ''], /API secret is "".*not empty/, 2],
     ['a token without a room', ['token', '--identity', 'ada'], /--room/, 2],
+    ['a token of an empty room', ['token', '--identity', 'ada', '--room', ''], /room is "".*not empty/, 2],
+    [
+      'a lifetime that is none',
+      ['token', '--identity', 'ada', '--room', 'r', '--ttl', 'soon'],
+      /"soon" is not a duration.*10m/,
+      2,
+    ],
   ])('%s is one line of error and an exit code', (_what, args, message, exitCode) => {
-    const { stderr, status } = spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8' });
+    const { stderr, status } = spawnSync(process.execPath, [cli, ...args], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
     expect(status).toBe(exitCode);
     expect(stderr.trim()).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);

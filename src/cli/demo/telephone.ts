@@ -52,7 +52,7 @@ export async function callByTelephone({
   onEvent,
 }: TelephoneOptions): Promise<void> {
   if (!hasTelephone()) {
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'there is no telephone on this machine', {
+    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'no telephone program is installed on this machine', {
       advice: 'Install baresip (on Debian: apt-get install baresip).',
     });
   }

@@ -24,7 +24,7 @@ export function readWav(bytes: Buffer): Recording {
     }
     at += 8 + length + (length & 1);
   }
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'not a WAV file with a format and data');
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', 'the file is not a WAV file with a format and data');
 }
 
 /** RMS level in dBFS of each stretch of `stepMs`; silence is -Infinity. */

@@ -19,8 +19,8 @@ const amplitude = 8_000;
 const audibleLevel = 500;
 const listenMs = 3_000;
 const stepTimeoutMs = 15_000;
-/** What a call bears before people notice. */
-const tolerable = { lossPercent: 2, jitterMs: 30, rttMs: 300 };
+/** Beyond these, people notice. */
+const acceptable = { lossPercent: 2, jitterMs: 30, rttMs: 300 };
 
 type Finding = Omit<ProbeStep, 'name' | 'elapsedMs'>;
 
@@ -117,16 +117,18 @@ class CallProbe {
       return {
         outcome: 'failed',
         says,
-        advice: 'Audio goes out and does not come back: check UDP in both directions.',
+        advice: 'Audio is sent and does not arrive: check UDP in both directions.',
       };
     }
     const isPoor =
-      lossPercent > tolerable.lossPercent || jitterMs > tolerable.jitterMs || (rttMs ?? 0) > tolerable.rttMs;
+      lossPercent > acceptable.lossPercent ||
+      jitterMs > acceptable.jitterMs ||
+      (rttMs ?? 0) > acceptable.rttMs;
     return isPoor
       ? {
           outcome: 'warning',
           says,
-          advice: 'Calls will sound poor: use a server closer by, or a better network.',
+          advice: 'Calls will sound poor: use a nearer server, or a better network.',
         }
       : { outcome: 'ok', says };
   }

@@ -11,10 +11,10 @@ export interface FilterProbeOptions {
 }
 
 const graceMs = 2_000;
-/** What to do about a plugin that does not get ready, and about one that is not there. */
+/** What to do about a plugin that does not become ready, and about one that cannot be loaded. */
 const advices = {
   notReady:
-    'The call goes on without it. If it blocks, see what it waits for: most ask their maker over HTTPS for a licence.',
+    'Calls go on without it. If it blocks, find out what it waits for: most plugins ask for a licence over HTTPS.',
   notThere: 'Check the path: a program that loads this filter gets this error.',
 };
 

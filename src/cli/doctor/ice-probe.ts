@@ -18,7 +18,7 @@ import {
   PeerConnection,
 } from '../../transport/index.js';
 
-/** A way for media between this machine and the server. */
+/** A path for media between this machine and the server. */
 export type MediaPath = 'UDP' | 'TCP' | 'TURN';
 
 export interface IceProbeOptions {
@@ -38,13 +38,13 @@ function isOn(path: MediaPath, candidate: string): boolean {
   return protocol !== undefined && (path === 'TURN' || protocol === path.toLowerCase());
 }
 
-/** The server has sent its candidates by then, if it has any for this path. */
+/** How long the server may take to send its candidates for this path, if it has any. */
 const offeredWithinMs = 2_000;
 
-/** For the server to end the connection after a leave. */
+/** How long the server may take to end the connection after a leave. */
 const leaveMs = 1_000;
 
-/** The server has no candidate for the path that is looked at. */
+/** The server has no candidate for the path that is tested. */
 class NotOffered extends Error {}
 
 function isTurn({ urls }: IceServer): boolean {
@@ -73,7 +73,7 @@ async function negotiate(client: SignalClient, pc: PeerConnection, path: MediaPa
     pc.onStateChange = (state) => {
       if (state === 'connected') resolve();
       if (state === 'failed')
-        reject(new OffhookError('OFFHOOK_TRANSPORT', 'ICE found no way', { stage: 'ice' }));
+        reject(new OffhookError('OFFHOOK_TRANSPORT', 'ICE found no path', { stage: 'ice' }));
     };
     client.onClose = reject;
     client.onMessage = (message) => {
@@ -154,8 +154,8 @@ async function connectOver(
 }
 
 /**
- * Leaves, and waits until the server has ended the connection. Whoever joins under this identity before that may be
- * what the server ends in place of it.
+ * Leaves, and waits until the server has ended the connection. If somebody joined under this identity before that, the
+ * server might end the new connection instead.
  */
 async function leave(client: SignalClient): Promise<void> {
   await new Promise<void>((resolve) => {

@@ -16,7 +16,7 @@ export interface Diagnosis {
 
 const marks: Record<ProbeStep['outcome'], string> = { ok: '✓', warning: '!', failed: '✗', skipped: '–' };
 
-/** Version of what `--json` prints; it grows when a field goes or changes its meaning. */
+/** Version of what `--json` prints; increased when a field is removed or changes its meaning. */
 const schemaVersion = 1;
 
 /** The diagnosis for programs, its times in milliseconds with one decimal. */
@@ -40,11 +40,9 @@ export function summarizeDiagnosis({ url, steps }: Diagnosis): string {
     return `${url}: ${failed.name} failed. ${failed.says.replace(/\.$/, '')}. ${failed.advice ?? ''}`.trim();
   const warnings = steps.filter(({ outcome }) => outcome === 'warning').length;
   // Without a token, everything behind HTTP is left out.
-  const asFar = steps.some(({ name }) => name === 'HTTP')
-    ? ' as far as that can be seen without a token'
-    : '';
-  const toLookAt = warnings === 0 ? '' : `, with ${warnings} thing${warnings > 1 ? 's' : ''} to look at`;
-  return `${url} works${asFar}${toLookAt}.`;
+  const asFar = steps.some(({ name }) => name === 'HTTP') ? ' as far as can be tested without a token' : '';
+  const withWarnings = warnings === 0 ? '' : `, with ${warnings} warning${warnings > 1 ? 's' : ''}`;
+  return `${url} works${asFar}${withWarnings}.`;
 }
 
 const rowClasses: Record<ProbeStep['outcome'], string> = {
@@ -73,7 +71,7 @@ export function renderDiagnosisPage(diagnosis: Diagnosis): string {
     howToMake: `npx offhook doctor ${diagnosis.url} --html report.html`,
     sections: [
       {
-        heading: 'Each step apart',
+        heading: 'Each step by itself',
         html: `<ul class="waterfall">\n${diagnosis.steps.map(row).join('\n')}\n</ul>`,
       },
     ],
