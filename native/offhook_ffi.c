@@ -334,7 +334,7 @@ static bool lose(uint64_t number, const char *reason) {
     phase = LOST;
   }
   mutex_unlock(&state_lock);
-  if (first) complain("the engine is gone, its rooms are disconnected: %s", reason);
+  if (first) complain("the engine has ended, its rooms are disconnected: %s", reason);
   return first;
 }
 
@@ -857,7 +857,7 @@ void livekit_ffi_initialize(livekit_ffi_callback on_event_of_program, bool captu
   }
   mutex_unlock(&state_lock);
   if (runs) {
-    complain("initialized again: events go to the new callback, the engine stays");
+    complain("the library was initialized again: events go to the new callback, and the engine stays the same");
     return;
   }
   if (!watches_forks) on_fork(in_forked_child);

@@ -27,7 +27,7 @@ export interface CaptureRing {
   read(target: Int16Array, frames: number): number;
   /** Drops what waits. */
   clear(): void;
-  /** Whether a capture of the other thread waits for room. Asked once: the other thread sets it anew. */
+  /** Whether a capture of the other thread waits for room. Reading it resets it; the other thread sets it again. */
   takeWaiting(): boolean;
   /** Tells the other thread whether the ring is read at every tick, or somebody must call `wake` for what it writes. */
   setAwake(awake: boolean): void;
@@ -134,7 +134,7 @@ export class AudioSource {
     this.#ticker.remove(this.#onTick);
     this.#dropQueued();
     this.#sinks.clear();
-    const error = new OffhookError('OFFHOOK_CLOSED', 'audio source: closed');
+    const error = new OffhookError('OFFHOOK_CLOSED', 'the audio source is closed');
     for (const capture of this.#waiting.splice(0)) capture.reject(error);
     if (this.#ring?.takeWaiting()) this.#onRoom();
   }
@@ -152,7 +152,7 @@ export class AudioSource {
   }
 
   #check(frame: AudioFrame): void {
-    if (this.#closed) throw new OffhookError('OFFHOOK_CLOSED', 'audio source: closed');
+    if (this.#closed) throw new OffhookError('OFFHOOK_CLOSED', 'the audio source is closed');
     const problem = this.#problemOf(frame);
     if (problem) throw new OffhookError('OFFHOOK_INVALID_REQUEST', `audio source: ${problem}`);
   }

@@ -34,7 +34,7 @@ export class DelayEstimator {
     return this.#minima.length > 0 ? Math.min(...this.#minima) : undefined;
   }
 
-  /** Forgets the fastest transit, as when media time begins anew. */
+  /** Forgets the fastest transit, for example when media time restarts. */
   startTimeline(): void {
     this.#minima = [];
   }

@@ -8,7 +8,7 @@ export interface FrameFilter {
   /** Hz of the frames that it gives; default the rate of those that it takes. */
   readonly outputRate?: number;
   /**
-   * @param frame 10 ms of interleaved samples at `inputRate`, not to be written to
+   * @param frame 10 ms of interleaved samples at `inputRate`; read-only
    * @param done takes 10 ms of filtered samples at `outputRate`; undefined lets the frame pass as it was
    */
   process(frame: Int16Array, done: (filtered: Int16Array | undefined) => void): void;
@@ -72,7 +72,7 @@ export class FilterStage {
       this.#failing = false;
     } catch (error) {
       if (!this.#failing)
-        this.#log.warn(`the filter failed on a frame, which passes unfiltered: ${describeError(error)}`);
+        this.#log.warn(`the filter failed on a frame; the frame passes unfiltered: ${describeError(error)}`);
       this.#failing = true;
       this.#answer(pending, undefined);
     }

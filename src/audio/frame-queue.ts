@@ -33,7 +33,9 @@ export class FrameQueue {
     if (this.#limit === 0 || this.#waiting.length <= this.#limit) return;
     this.#waiting.shift();
     if (this.framesDropped % framesPerWarning === 0) {
-      this.#log.warn(`more than ${this.#limit} frames wait for the program; the oldest are dropped`);
+      this.#log.warn(
+        `the program reads audio too slowly: more than ${this.#limit} frames wait for it; the oldest are dropped`,
+      );
     }
     this.framesDropped++;
   }
@@ -50,7 +52,7 @@ export class FrameQueue {
       // A consumer in plain JavaScript may return anything.
       if (pending instanceof Promise) this.#waitFor(pending);
     } catch (error) {
-      this.#log.warn(`the program's handler of frames failed: ${describeError(error)}`);
+      this.#log.warn(`the program's frame handler failed: ${describeError(error)}`);
     }
   }
 

@@ -35,12 +35,12 @@ export interface JitterBufferStats {
   late: number;
   /** Packets thrown away because far too much was waiting. */
   discarded: number;
-  /** Times the stream began anew: clock or sequence jumps. */
+  /** How often the stream restarted because its clock or sequence numbers jumped. */
   resets: number;
   /** Sum over played packets of the time between arrival and playout. */
   totalDelayMs: number;
   targetDelayMs: number;
-  /** Samples taken for playout, in units of the clock rate; and sums over them of their delay, and of the delay that was aimed at. */
+  /** Samples taken for playout, in units of the clock rate; and sums over them of their delay, and of the target delay. */
   samplesEmitted: number;
   sampleDelayMs: number;
   sampleTargetDelayMs: number;
@@ -146,7 +146,7 @@ export class JitterBuffer {
     this.#filled += samples;
   }
 
-  /** Forgets what is waiting, as when nobody listens; playout begins anew with the next packet. */
+  /** Drops what is waiting, for example when nobody listens; playout restarts with the next packet. */
   clear(): void {
     this.#entries = [];
     this.#expected = undefined;

@@ -12,7 +12,7 @@ export const tickMs = 10;
 const log = createLogger('audio/ticker');
 /** Later than this, packets are waiting too: they are let in before the missed ticks run. */
 const stallMs = 30;
-/** After a longer stall (a suspended machine) time starts anew instead of being made up for. */
+/** After a longer stall (a suspended machine) the missed time is skipped, not caught up with. */
 const maxCatchUpMs = 5_000;
 
 /**
@@ -60,7 +60,9 @@ export class Ticker {
     const nowMs = this.clock.nowMs();
     const lateMs = nowMs - this.#dueMs;
     if (lateMs > maxCatchUpMs) {
-      log.warn(`ticker stood still for ${Math.round(lateMs)} ms: time starts anew`);
+      log.warn(
+        `audio stood still for ${Math.round(lateMs)} ms because this thread was blocked; the missed time is skipped`,
+      );
       this.#dueMs = nowMs;
     }
     while (this.#dueMs <= nowMs && this.#targets.size > 0) {
@@ -70,7 +72,7 @@ export class Ticker {
         try {
           target.tick(dueMs);
         } catch (error) {
-          log.error(`tick failed: ${error instanceof Error ? error.stack : String(error)}`);
+          log.error(`an audio tick failed: ${error instanceof Error ? error.stack : String(error)}`);
         }
       }
     }

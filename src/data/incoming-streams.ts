@@ -37,13 +37,13 @@ export class IncomingStreams {
   header(participantIdentity: string, header: DataStream_Header): OpenedStream | undefined {
     const key = streamKey(participantIdentity, header.streamId);
     if (this.#open.has(key)) {
-      this.#log.warn(`header: stream ${header.streamId} of ${participantIdentity} is open already`);
+      this.#log.warn(`a second header of stream ${header.streamId} from ${participantIdentity} is ignored`);
       return undefined;
     }
     const count = this.#counts.get(participantIdentity) ?? 0;
     if (count >= limits.openStreams.value) {
       this.#log.warn(
-        `header: ${participantIdentity} has ${count} streams open; ${header.streamId} is dropped`,
+        `stream ${header.streamId} from ${participantIdentity} is dropped: it has ${count} others open`,
       );
       return undefined;
     }
@@ -96,7 +96,7 @@ export class IncomingStreams {
     else stream?.reader.end(attributes);
   }
 
-  /** Whoever sent them has left: their streams will not be whole. */
+  /** The sender has left: its streams will stay incomplete. */
   participantLeft(participantIdentity: string): void {
     for (const [key, stream] of this.#open) {
       if (stream.participantIdentity !== participantIdentity) continue;
@@ -146,7 +146,9 @@ export class IncomingStreams {
         reader: new ByteStreamReader(info, participantIdentity, onCancel, this.#unread),
       };
     }
-    this.#log.warn(`header: stream ${header.streamId} of ${participantIdentity} has no kind`);
+    this.#log.warn(
+      `stream ${header.streamId} from ${participantIdentity} is dropped: its header names neither text nor bytes`,
+    );
     return undefined;
   }
 }

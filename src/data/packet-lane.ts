@@ -23,7 +23,7 @@ const defaultThresholdBytes = 2 * 1024 * 1024;
 
 /**
  * Packets of one kind on their way out, in order. They wait while there is no channel and while much is buffered in
- * it, and so pace whoever sends.
+ * it, and so slow the sender down.
  */
 export class PacketLane {
   #kind: PacketKind;
@@ -122,7 +122,7 @@ export class PacketLane {
       resolve();
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      const message = `a packet (${content.case}) was not taken: ${reason}`;
+      const message = `a data packet (${content.case}) could not be sent: ${reason}`;
       reject(new OffhookError('OFFHOOK_INVALID_REQUEST', message, { cause }));
     }
   }

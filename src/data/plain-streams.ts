@@ -73,7 +73,7 @@ export class PlainStreams {
     const { compression, inlineContent, streamId } = header;
     const isCompressed = compression === DataStream_CompressionType.DEFLATE_RAW;
     if (!isCompressed && compression !== DataStream_CompressionType.NONE) {
-      this.#log.warn(`header: stream ${streamId} of ${identity} is compressed in a way that is not known`);
+      this.#log.warn(`stream ${streamId} from ${identity} is dropped: its compression is unknown`);
       return;
     }
     if (!isCompressed && inlineContent === undefined) {
@@ -82,11 +82,13 @@ export class PlainStreams {
     }
     const key = streamKey(identity, streamId);
     if (this.#packed.has(key)) {
-      this.#log.warn(`header: stream ${streamId} of ${identity} is open already`);
+      this.#log.warn(`a second header of stream ${streamId} from ${identity} is ignored`);
       return;
     }
     if (this.#packed.size >= limits.openStreams.value) {
-      this.#log.warn(`header: ${this.#packed.size} packed streams are open; ${streamId} is dropped`);
+      this.#log.warn(
+        `stream ${streamId} from ${identity} is dropped: ${this.#packed.size} compressed streams are open`,
+      );
       return;
     }
     const { inlineContent: _inline, compression: _compression, ...plain } = header;

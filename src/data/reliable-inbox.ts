@@ -1,7 +1,7 @@
 import { limits } from '../limits.js';
 import { SequenceWindow } from './sequence-window.js';
 
-/** Who is not heard of for this long is forgotten; the server resends nothing older. */
+/** A publisher that is silent for this long is forgotten; the server resends nothing older. */
 const forgetAfterMs = 30_000;
 
 /** Recognizes reliable packets that come twice, as they may when a session resumes. */
@@ -21,7 +21,7 @@ export class ReliableInbox {
   accept(publisherSid: string, sequence: number): boolean {
     if (publisherSid === '' || sequence === 0) return true;
     const publisher = this.#publishers.get(publisherSid) ?? { received: new SequenceWindow(), atMs: 0 };
-    // The map is in the order in which publishers were heard of.
+    // The map is ordered by when each publisher was last heard.
     this.#publishers.delete(publisherSid);
     this.#publishers.set(publisherSid, publisher);
     if (this.#publishers.size > limits.publishersRemembered.value) {

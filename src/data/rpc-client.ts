@@ -46,7 +46,7 @@ export class RpcClient {
     this.#streams = streams;
   }
 
-  /** @throws RpcError, or OffhookError `OFFHOOK_INVALID_REQUEST` for a time that is none */
+  /** @throws RpcError, or OffhookError `OFFHOOK_INVALID_REQUEST` for a time-out that cannot be used */
   async perform(options: PerformRpcOptions): Promise<string> {
     const { destinationIdentity, payload } = options;
     const isStream = this.#streams.reaches(destinationIdentity);
@@ -101,13 +101,13 @@ export class RpcClient {
   handleAck(requestId: string): void {
     const call = this.#pending.get(requestId);
     if (call) call.acknowledge();
-    else this.#log.debug(`handleAck: no call ${requestId} is waiting`);
+    else this.#log.debug(`an acknowledgement of RPC ${requestId} is ignored: no such call is waiting`);
   }
 
   handleResponse({ requestId, value }: RpcResponse): void {
     const call = this.#pending.get(requestId);
     if (!call) {
-      this.#log.debug(`handleResponse: no call ${requestId} is waiting`);
+      this.#log.debug(`a response to RPC ${requestId} is ignored: no such call is waiting`);
     } else if (value.case === 'payload') {
       call.succeed(value.value);
     } else if (value.case === 'error') {
@@ -121,7 +121,7 @@ export class RpcClient {
   async handleResponseStream(reader: TextStreamReader): Promise<void> {
     const requestId = reader.info.attributes[rpcAttributes.requestId] ?? '';
     if (!this.isWaiting(requestId, reader.participantIdentity)) {
-      this.#log.debug(`handleResponseStream: no call ${requestId} is waiting`);
+      this.#log.debug(`a response to RPC ${requestId} is ignored: no such call is waiting`);
       reader.cancel();
       return;
     }
@@ -162,7 +162,7 @@ export class RpcClient {
       };
       const ackTimer = setTimeout(() => fail(RpcError.builtIn('connectionTimeout')), roundTripMs);
       let isAcknowledged = false;
-      // Whoever has not even said that the request came was not slow to answer: they are not there.
+      // Without an acknowledgement the other side is not slow to answer: it is not there.
       const expire = () => fail(RpcError.builtIn(isAcknowledged ? 'responseTimeout' : 'connectionTimeout'));
       const responseTimer = setTimeout(expire, responseTimeoutMs);
       this.#pending.set(id, {
@@ -184,7 +184,7 @@ export class RpcClient {
 /** The protocol has whole milliseconds only. */
 function wholeMs(name: string, ms: number): number {
   if (ms > 0 && ms <= limits.timer.value) return Math.ceil(ms);
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `performRpc: ${name} is no time: ${ms}`, {
-    advice: `Give milliseconds, more than 0 and at most ${limits.timer.value}.`,
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `performRpc: ${name} is ${ms}`, {
+    advice: `Give a number of milliseconds above 0, at most ${limits.timer.value}.`,
   });
 }

@@ -1,7 +1,7 @@
 import { checkInteger, checkText } from '../errors/index.js';
 import { limits } from '../limits.js';
 
-/** The error codes of LiveKit RPC that the protocol itself uses; programs use any others. */
+/** The error codes that LiveKit's RPC protocol itself uses; programs may use any others. */
 export const rpcErrorCodes = {
   applicationError: 1500,
   connectionTimeout: 1501,
@@ -37,7 +37,7 @@ const builtInMessages: Record<keyof typeof rpcErrorCodes, string> = {
   unsupportedVersion: 'Unsupported RPC version',
 };
 
-/** What a remote procedure call fails with, here or at the other side. A handler throws it to answer with an error. */
+/** The error of a remote procedure call, on this side or the other. A handler throws it to answer with an error. */
 export class RpcError extends Error {
   override readonly name = 'RpcError';
   /** One of `rpcErrorCodes`, or a number of the program's own. */
@@ -45,7 +45,7 @@ export class RpcError extends Error {
   /** Further text for the caller's program; may be empty. */
   readonly data: string;
 
-  /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a code that is no whole number of 32 bits, or a message that is no text */
+  /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for a code that is not a 32-bit integer, or a message that is not text */
   constructor(code: number, message: string, data = '') {
     super(checkText('the message of an RpcError', message));
     this.code = checkInteger('the code of an RpcError', code, 0, 0xffff_ffff);

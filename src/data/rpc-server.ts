@@ -52,7 +52,7 @@ export class RpcServer {
     this.#respond(callerIdentity, requestId, value);
   }
 
-  /** A request as a stream: acknowledgement and errors are packets all the same, the answer is a stream. */
+  /** A request as a stream: acknowledgement and errors are still packets; the answer is a stream. */
   async handleRequestStream(reader: TextStreamReader): Promise<void> {
     const { participantIdentity: callerIdentity } = reader;
     const { attributes } = reader.info;
@@ -114,7 +114,7 @@ export class RpcServer {
 
   #toMessage(error: unknown, method: string): RpcErrorMessage {
     if (!(error instanceof RpcError))
-      this.#log.warn(`the handler of ${method} failed: ${describeError(error)}`);
+      this.#log.warn(`the handler of RPC method ${method} failed: ${describeError(error)}`);
     return toMessage(error);
   }
 
@@ -122,7 +122,7 @@ export class RpcServer {
     this.#sender
       .send(content, 'reliable', { destinationIdentities: [destinationIdentity] })
       .catch((error) =>
-        this.#log.warn(`${content.case} to ${destinationIdentity} not sent: ${describeError(error)}`),
+        this.#log.warn(`${content.case} to ${destinationIdentity} was not sent: ${describeError(error)}`),
       );
   }
 }

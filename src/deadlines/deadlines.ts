@@ -31,9 +31,13 @@ export function deadlineVariable(name: keyof Deadlines): string {
 function readMs(source: string, value: unknown): number {
   const ms = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
   if (ms >= 1 && ms <= limits.timer.value) return ms;
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `${source} is no deadline: ${JSON.stringify(value)}`, {
-    advice: `Give a number of milliseconds from 1 to ${limits.timer.value}.`,
-  });
+  throw new OffhookError(
+    'OFFHOOK_INVALID_REQUEST',
+    `${source} is ${JSON.stringify(value)}, which is not a deadline`,
+    {
+      advice: `Give a number of milliseconds from 1 to ${limits.timer.value}.`,
+    },
+  );
 }
 
 /**

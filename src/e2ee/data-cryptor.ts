@@ -63,7 +63,7 @@ export class DataCryptor {
 async function frameKey(keySet: KeySet | undefined, identity: string, keyIndex: number) {
   await keySet?.ready;
   if (keySet?.frameKey) return keySet.frameKey;
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `there is no key ${keyIndex} of ${identity}`);
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `${identity} has no key ${keyIndex}`);
 }
 
 function tryOpen(payload: Buffer, iv: Buffer, key: KeyObject): Buffer | undefined {

@@ -129,7 +129,7 @@ export class KeyRing {
     this.#failures[index] = 0;
   }
 
-  /** Whether the key failed more frames in a row than are tolerated: it is not tried any more until it is replaced. */
+  /** Whether the key failed more frames in a row than are tolerated: it is no longer tried until it is replaced. */
   isInvalid(index: number): boolean {
     return this.#failureTolerance >= 0 && (this.#failures[index] ?? 0) > this.#failureTolerance;
   }
@@ -247,7 +247,7 @@ export class KeyProvider {
     if (this.#rings.size >= maxParticipants) {
       throw new OffhookError(
         'OFFHOOK_INVALID_REQUEST',
-        `more than ${maxParticipants} participants have keys`,
+        `keys of more than ${maxParticipants} participants are set`,
       );
     }
     const ring = this.#newRing();

@@ -94,14 +94,14 @@ export function checkObject(what: string, value: unknown): void {
   if (typeof value !== 'object' || value === null) refuse(what, value, 'an object');
 }
 
-/** A value as JSON; empty when it is undefined. */
+/** The value as JSON text; empty when it is undefined. */
 export function checkJson(what: string, value: unknown): string {
   try {
     return value === undefined ? '' : (JSON.stringify(value) ?? refuse(what, value, 'what JSON can hold'));
   } catch (error) {
     throw new OffhookError(
       'OFFHOOK_INVALID_REQUEST',
-      `${what} is not to be written as JSON: ${describeError(error)}`,
+      `${what} cannot be written as JSON: ${describeError(error)}`,
     );
   }
 }

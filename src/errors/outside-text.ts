@@ -21,7 +21,7 @@ export function withoutTokens(text: string, secrets: readonly string[] = []): st
  * @param secrets what the other side was given, in whatever form it may give it back
  */
 export function outsideText(text: string, secrets: readonly string[] = []): string {
-  // Before it is cut to length: of a token that is cut in two, the first half would be left.
+  // Before the text is shortened: half a token would not be recognised.
   const line = Array.from(withoutTokens(text, secrets), (character) =>
     isControl(character) ? ' ' : character,
   )

@@ -14,7 +14,7 @@ export const connectStages = [
 
 export type ConnectStage = (typeof connectStages)[number];
 
-/** What runs beside the path: each filter plugin's load and create. */
+/** Steps that run in parallel to connecting: loading a filter plugin, and creating its streams. */
 export type FilterStage = 'filter-load' | 'filter-create';
 
 /** Steps outside connecting that can fail on their own. */

@@ -6,7 +6,7 @@ export interface AddressSpace {
   /**
    * Room for `length` bytes.
    *
-   * @throws OffhookError `OFFHOOK_OUT_OF_MEMORY` when there is none left
+   * @throws OffhookError `OFFHOOK_OUT_OF_MEMORY` when no memory is left
    */
   allocate(length: number): number;
 }

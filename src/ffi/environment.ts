@@ -5,7 +5,7 @@ import { asLogLevel, type LogLevel, logLevels, makeFolder } from '../logging/ind
 function logLevelProblem(): string | undefined {
   const wanted = process.env.OFFHOOK_LOG;
   if (!wanted || asLogLevel(wanted)) return undefined;
-  return `OFFHOOK_LOG is none of ${logLevels.join(', ')}: ${JSON.stringify(wanted)}; warn is used`;
+  return `OFFHOOK_LOG is ${JSON.stringify(wanted)}, not one of ${logLevels.join(', ')}; warn is used`;
 }
 
 /** Least severe level that the engine writes to standard error itself: OFFHOOK_LOG, default `warn`. */
@@ -22,7 +22,7 @@ function timelineProblem(folder: string | undefined): string | undefined {
     return undefined;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return `OFFHOOK_TIMELINE is no folder that can be written to (${why}); no timelines are kept`;
+    return `OFFHOOK_TIMELINE is not a folder that can be written to (${why}); no timelines are kept`;
   }
 }
 

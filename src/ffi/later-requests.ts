@@ -44,7 +44,7 @@ interface LaterRequest {
 
 const ofLater = 'Of FFI 0.12.80 and later, as Python speaks it.';
 /** Sources that make pictures themselves, of the native engine when it is built for that: LiveKit's own is not. */
-const noCapture = 'offhook makes no pictures of its own: capture frames of a video source';
+const noCapture = 'offhook makes no pictures of its own: capture frames with a video source';
 const refused = {
   status: 'refused',
   note: `${ofLater} As by LiveKit’s own build of the native engine: test pictures are the program’s to make.`,

@@ -1,7 +1,7 @@
 import type { FilterStreamInfo } from './filter-status.js';
 import type { SampleFormat, Samples } from './samples.js';
 
-/** What a filter written in JavaScript (or WebAssembly) is told when a stream begins. */
+/** What a filter written in JavaScript (or WebAssembly) gets when a stream begins. */
 export interface AudioFilterStream {
   /** Hz. */
   sampleRate: number;
@@ -30,7 +30,7 @@ export interface AudioFilterDefinition {
   sampleFormat?: SampleFormat;
   /** Hz, for a filter that works at one rate only; its streams are resampled around it. Default: the stream's. */
   sampleRate?: number;
-  /** Called beside the connecting of each room; the filter is used when it has settled without an error. */
+  /** Called while each room connects; the filter is used once this has settled without an error. */
   load?(room: { url: string; token: string }): void | Promise<void>;
   updateToken?(room: { url: string; token: string }): void;
   create(stream: AudioFilterStream): AudioFilter | Promise<AudioFilter>;

@@ -1,6 +1,6 @@
 import type { SampleFormat, Samples } from './samples.js';
 
-/** What a filter is told when a stream begins. */
+/** What a filter gets when a stream begins. */
 export interface FilterStreamOptions {
   /** Hz of the frames going in. */
   inputRate: number;

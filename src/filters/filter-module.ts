@@ -89,7 +89,7 @@ export class FilterModule {
         this.#log
           .about(failing.options.subject ?? {})
           .warn(
-            `failed on a frame, which passes unfiltered: ${reason} (track ${failing.streamInfo.trackId}; later failures are only counted)`,
+            `failed on a frame; the frame passes unfiltered: ${reason} (track ${failing.streamInfo.trackId}; later failures are only counted)`,
           ),
       onTakenOut: (taken, reason) => this.#takeOut(taken, reason),
       onClose: (closed) => {

@@ -183,7 +183,7 @@ export class FilterRegistry {
   #add(moduleId: string, startHost: StartFilterHost, sampleRate?: number): void {
     const previous = this.#modules.get(moduleId);
     if (previous) {
-      log.info(`load: ${moduleId} is replaced`);
+      log.info(`filter ${moduleId} is loaded again: the new one replaces it`);
       previous.close();
     }
     const filter = new FilterModule({

@@ -24,7 +24,7 @@ export function describeStream({ state, reason, elapsedMs, trackId }: FilterStre
 export function describeStreamEnd({ trackId, frames }: FilterStreamStatus): string {
   const { processed, late, bypassed, failed, p50Ms, p99Ms } = frames;
   const times = p50Ms === undefined ? '' : `; ${p50Ms.toFixed(1)} ms a frame, p99 ${p99Ms?.toFixed(1)} ms`;
-  const counts = `${processed} filtered, ${late} late, ${failed} failed, ${bypassed} passed by`;
+  const counts = `${processed} filtered, ${late} late, ${failed} failed, ${bypassed} bypassed`;
   return `stream ended: ${counts}${times} (track ${trackId})`;
 }
 

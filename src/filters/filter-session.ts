@@ -94,7 +94,7 @@ export class FilterSession {
     return this.#attachment;
   }
 
-  /** True when nothing may be attached any more. */
+  /** True when nothing may be attached from now on. */
   get over(): boolean {
     return this.#closed || this.#takenOut;
   }

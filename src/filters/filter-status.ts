@@ -40,7 +40,7 @@ export interface FilterStatus {
   streams: FilterStreamStatus[];
 }
 
-/** Which audio a filter stream is about, as plugins are told (camelCase JSON). */
+/** The audio that a filter stream belongs to, as plugins get it (camelCase JSON). */
 export interface FilterStreamInfo {
   url: string;
   roomId: string;

@@ -143,7 +143,7 @@ export class NativeHost extends AnsweringHost<Record<string, unknown>> implement
       }
     });
     // The child's exit says more than the end of a socket does.
-    socket.on('error', (error) => log.debug(`listen: ${error.message}`));
+    socket.on('error', (error) => log.debug(`error on the socket of a filter process: ${error.message}`));
   }
 
   #onControl(reply: Record<string, unknown>): void {

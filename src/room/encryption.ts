@@ -162,7 +162,7 @@ export class RoomEncryption {
     if (found.length > 0) return found;
     throw new OffhookError(
       'OFFHOOK_INVALID_REQUEST',
-      `no track ${trackSid ?? ''} of ${participantIdentity} is sent or received encrypted`,
+      `${participantIdentity} has no encrypted track ${trackSid ?? ''}`,
     );
   }
 }

@@ -46,7 +46,7 @@ const fillingShare = 0.6;
 /** Growth in a second: until the path was once found full, and afterwards. */
 const searchGrowth = 1.6;
 const carefulGrowth = 1.08;
-/** After this long without a full path it is searched anew. */
+/** After this long without a full path, its capacity is searched for again. */
 const searchAgainMs = 10_000;
 
 /**

@@ -16,9 +16,9 @@ export type FirstAnswer =
 
 const advices: Partial<Record<DisconnectReason, string>> = {
   [DisconnectReason.DUPLICATE_IDENTITY]: 'Another participant joined with the same identity.',
-  [DisconnectReason.STATE_MISMATCH]: 'The server no longer has this session: connect anew.',
+  [DisconnectReason.STATE_MISMATCH]: 'The server no longer has this session: connect again.',
   [DisconnectReason.ROOM_DELETED]: 'The room was deleted.',
-  [DisconnectReason.SERVER_SHUTDOWN]: 'The server shuts down: try again, or another server.',
+  [DisconnectReason.SERVER_SHUTDOWN]: 'The server is shutting down: try again, or use another server.',
   [DisconnectReason.JOIN_FAILURE]: 'The server could not start the session: read its log.',
 };
 
@@ -28,14 +28,14 @@ function refusedBy(leave: LeaveRequest, host: string): OffhookError {
   const action = LeaveRequest_Action[leave.action] ?? String(leave.action);
   return new OffhookError(
     'OFFHOOK_SERVER_REFUSED',
-    `the server sent leave before it let us in: reason ${reason}, action ${action}`,
+    `the server refused the participant with a leave: reason ${reason}, action ${action}`,
     { stage: 'join', host, advice: advices[leave.reason], cause: leave },
   );
 }
 
 /**
  * Awaits the message with which the server lets a client in. Messages of another kind that come before it stay in
- * line for whoever handles messages later. Servers that send no ReconnectResponse take a resumed session up with any
+ * line for the later handler of messages. Servers that send no ReconnectResponse take a resumed session up with any
  * message.
  *
  * @throws OffhookError `OFFHOOK_SERVER_REFUSED` for a leave, or the reason why the connection ended

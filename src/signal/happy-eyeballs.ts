@@ -36,7 +36,7 @@ async function connectAddress(
       timeoutMs: stageTimeoutMs(options, 'tcp'),
       signal,
       what: `TCP to ${target}`,
-      advice: 'Packets to it are dropped: check firewalls on the way and the address.',
+      advice: 'Packets to it are dropped: check the address, and firewalls on the way.',
     },
     async (abort) => {
       try {
@@ -58,7 +58,7 @@ function summary(lost: RaceLost, host: string): unknown {
   const each = lost.errors
     .map((error) => (error instanceof Error ? error.message : String(error)))
     .join('; ');
-  return new OffhookError(first.code, `no address of ${host} can be reached: ${each}`, {
+  return new OffhookError(first.code, `none of the addresses of ${host} can be reached: ${each}`, {
     stage: first.stage,
     host,
     advice: first.advice,

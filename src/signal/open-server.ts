@@ -113,7 +113,10 @@ export async function openServer(server: URL, options: OpenServerOptions): Promi
     const opened = await openOn(server, true, options);
     if (opened) return opened;
     if (options.resume) {
-      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'the server has no single connections any more');
+      throw new OffhookError(
+        'OFFHOOK_NOT_SUPPORTED',
+        'the server no longer supports a single peer connection',
+      );
     }
     const fallback = await openOn(server, false, options);
     rememberWithoutSingle(server);

@@ -25,12 +25,16 @@ export function proxyFor(server: URL): URL | undefined {
   const proxy = URL.canParse(text) ? new URL(text) : undefined;
   if (proxy?.protocol === 'http:' || proxy?.protocol === 'https:') return proxy;
   // The text itself may hold a password.
-  const kind = proxy ? `a ${proxy.protocol}// one` : 'no URL';
-  throw new OffhookError('OFFHOOK_INVALID_URL', `the proxy of the environment is no HTTP proxy but ${kind}`, {
-    stage: 'url',
-    host: server.host,
-    advice: 'Set HTTPS_PROXY to http://host:port, or NO_PROXY so that it does not concern this server.',
-  });
+  const kind = proxy ? `a ${proxy.protocol}// URL` : 'not a URL';
+  throw new OffhookError(
+    'OFFHOOK_INVALID_URL',
+    `the proxy that the environment names is not an HTTP proxy: its address is ${kind}`,
+    {
+      stage: 'url',
+      host: server.host,
+      advice: 'Set HTTPS_PROXY to http://host:port, or list this server in NO_PROXY.',
+    },
+  );
 }
 
 function authorizationOf(proxy: URL): Record<string, string> {
@@ -60,7 +64,7 @@ function askForTunnel(connection: Socket, proxy: URL, target: string, signal: Ab
       reject(
         new OffhookError(
           'OFFHOOK_UNREACHABLE',
-          `the proxy does not connect to ${target}: HTTP ${response.statusCode}`,
+          `the proxy refused to connect to ${target}: HTTP ${response.statusCode}`,
           {
             stage: 'tcp',
             host: hostOf(proxy),
@@ -96,7 +100,7 @@ export async function openTunnel(
         timeoutMs: stageTimeoutMs(options, 'tcp'),
         signal: options.signal,
         what: `connection to ${target} through the proxy ${proxyHost}`,
-        advice: 'The proxy accepted the connection and says nothing: check that it is an HTTP proxy.',
+        advice: 'The proxy accepts connections and sends nothing: check that it is an HTTP proxy.',
       },
       (signal) => askForTunnel(connection, proxy, target, signal),
     );

@@ -29,7 +29,7 @@ export function adviceFor(status: number): string {
     return 'The server is overloaded or broken: try again later and read its log.';
   }
   // A server of LiveKit's says so to a request that it understands and does not like.
-  if (status === 400) return 'The server takes the address and not this request: its log says why.';
+  if (status === 400) return 'The server refused this request: its log says why.';
   return 'Check that the address is that of a LiveKit server, not of something in front of it.';
 }
 
@@ -46,10 +46,14 @@ export function explainRefusal(refusal: UpgradeRefused, token: string, host: str
     });
   }
   if (status === 404) {
-    return new OffhookError('OFFHOOK_SERVER_REFUSED', `${host} has no LiveKit signalling there: ${says}`, {
-      ...where,
-      advice: 'Check host, port and path, and that the room exists if the server does not create rooms.',
-    });
+    return new OffhookError(
+      'OFFHOOK_SERVER_REFUSED',
+      `${host} has no LiveKit signalling at this path: ${says}`,
+      {
+        ...where,
+        advice: 'Check host, port and path, and that the room exists if the server does not create rooms.',
+      },
+    );
   }
   return new OffhookError('OFFHOOK_SERVER_REFUSED', `${host} did not open the connection: ${says}`, {
     ...where,

@@ -36,7 +36,7 @@ async function fetchRegions(list: URL, token: string, options: ConnectionOptions
   // Its own connection has rows of its own; in the timeline of the room, the list is one row.
   const answer = await httpGet(list, token, { ...options, timeline: new Timeline('region list') });
   if (answer.status !== 200) {
-    throw new OffhookError('OFFHOOK_SERVER_REFUSED', `no region list: HTTP ${answer.status}`, {
+    throw new OffhookError('OFFHOOK_SERVER_REFUSED', `the server answered HTTP ${answer.status}`, {
       stage: 'url',
       host: hostOf(list),
     });
@@ -49,7 +49,7 @@ async function fetchRegions(list: URL, token: string, options: ConnectionOptions
 }
 
 /**
- * The URLs of the regions in the order in which the server prefers them. Never fails: without a list, there is none.
+ * The URLs of the regions in the order in which the server prefers them. Never fails: without a list, it returns none.
  *
  * @param list where the list is, by default `/settings/regions` of the server
  */
@@ -81,7 +81,7 @@ export async function regionUrls(
     cache.set(list.href, fetched);
     return fetched.urls;
   } catch (error) {
-    if (!options.signal.aborted) log.debug(`regionUrls: ${describeError(error)}`);
+    if (!options.signal.aborted) log.debug(`no list of regions: ${describeError(error)}`);
     return cached?.urls ?? [];
   }
 }

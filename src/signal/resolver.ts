@@ -35,7 +35,7 @@ function unresolved(hostname: string, codes: readonly string[]): OffhookError {
       ]
     : [
         'the name is not known',
-        'Check the spelling of the host; if it is new, its DNS record may not be there yet.',
+        'Check the spelling of the host; if it is new, its DNS record may not be published yet.',
       ];
   return new OffhookError('OFFHOOK_UNREACHABLE', `${hostname}: ${says} (${[...new Set(codes)].join(', ')})`, {
     stage: 'dns',

@@ -28,8 +28,8 @@ export function parseServerUrl(text: string): URL {
   if (!URL.canParse(text)) throw invalid('it cannot be parsed');
   const url = new URL(text);
   const scheme = webSocketSchemes[url.protocol];
-  if (scheme === undefined) throw invalid(`the scheme ${url.protocol}// is none of ws, wss, http, https`);
-  if (url.username !== '' || url.password !== '') throw invalid('it carries a user name or password');
+  if (scheme === undefined) throw invalid(`its scheme is ${url.protocol}//, not ws, wss, http or https`);
+  if (url.username !== '' || url.password !== '') throw invalid('it contains a user name or password');
   url.protocol = scheme;
   url.search = '';
   url.hash = '';

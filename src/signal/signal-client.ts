@@ -61,7 +61,7 @@ export class SignalClient {
       timeoutMs: pingTimeout * 1000,
       ping: () => this.#ping(),
       silent: () =>
-        this.#fail(`answered no ping for ${pingTimeout} s`, 'The network or the server went away.'),
+        this.#fail(`answered no ping for ${pingTimeout} s`, 'Check the network and that the server runs.'),
     });
     const { localAddress } = socket;
     this.#stopWatching = watchLocalAddress(localAddress, () =>
@@ -103,7 +103,8 @@ export class SignalClient {
   /** Sends a message after those sent before it; dropped once the connection is closed. */
   send(message: SignalRequest['message']): void {
     if (this.#socket.isOpen) this.#socket.send(message);
-    else this.#log.debug(`send: dropped ${message.case}, the connection to ${this.#host} is closed`);
+    else
+      this.#log.debug(`a message (${message.case}) is not sent: the connection to ${this.#host} is closed`);
   }
 
   /** Called with each message but pongs, in order; those that came before it was set are delivered at once. */
@@ -116,7 +117,9 @@ export class SignalClient {
           listener(message);
         } catch (error) {
           // One message that nobody can deal with must not end the room, nor the process.
-          this.#log.error(`a message (${message.case}) of ${this.#host} is dropped: ${describeError(error)}`);
+          this.#log.error(
+            `a message (${message.case}) from ${this.#host} is dropped: ${describeError(error)}`,
+          );
         }
       }
     };
@@ -146,7 +149,7 @@ export class SignalClient {
     return this.#socket.leave(reason);
   }
 
-  /** Ends a connection that is not wanted any more, telling the server that we leave where it would wait for us. */
+  /** Ends a connection that is no longer needed, and tells the server that we leave where it would wait for us. */
   abandon(reason: unknown): void {
     this.#stop();
     this.#socket.abandon(reason);

@@ -283,7 +283,7 @@ export class SignalSocket {
       response = SignalResponse.fromBinary(data as Buffer);
     } catch (cause) {
       this.fail(
-        new OffhookError('OFFHOOK_PROTOCOL', `${this.#host} sent what is no protobuf SignalResponse`, {
+        new OffhookError('OFFHOOK_PROTOCOL', `${this.#host} sent a message that is not a SignalResponse`, {
           stage: 'websocket',
           host: this.#host,
           advice: 'Check that the address is that of a LiveKit server.',

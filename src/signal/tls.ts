@@ -44,7 +44,7 @@ export async function openTls(connection: Socket, url: URL, options: ConnectionO
         signal: options.signal,
         what: `TLS with ${host}`,
         advice:
-          'The port accepts connections and says nothing: check that it speaks TLS, and firewalls that inspect it.',
+          'The port accepts connections and sends nothing: check that it speaks TLS, and check firewalls that inspect traffic.',
       },
       async (signal, span) => {
         const socket = connect({

@@ -24,7 +24,7 @@ export interface UrlRaceWinner extends OpenedServer {
   url: string;
 }
 
-/** What a server says of itself is told rather than what a network lacks, the more so the further it was reached. */
+/** Codes that say most about why connecting failed, best first: a server's answer says more than an unreachable network. */
 const telling: ErrorCode[] = [
   'OFFHOOK_UNAUTHORIZED',
   'OFFHOOK_SERVER_REFUSED',
@@ -40,7 +40,7 @@ export function summarize(lost: RaceLost): unknown {
     telling.includes(error.code) ? telling.indexOf(error.code) : telling.length;
   const [first] = [...errors].sort((a, b) => rank(a) - rank(b));
   const each = errors.map(({ message }) => message).join('; ');
-  return new OffhookError(first!.code, `none of ${errors.length} servers lets us in: ${each}`, {
+  return new OffhookError(first!.code, `none of ${errors.length} servers could be joined: ${each}`, {
     stage: first!.stage,
     host: first!.host,
     advice: first!.advice,

@@ -49,7 +49,10 @@ export class EncodedVideoSource {
   /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` */
   constructor({ width, height }: { width: number; height: number }) {
     if (!(width >= 1 && height >= 1))
-      throw new OffhookError('OFFHOOK_INVALID_REQUEST', `a video source of ${width} x ${height} pixels`);
+      throw new OffhookError(
+        'OFFHOOK_INVALID_REQUEST',
+        `a video source cannot have ${width} x ${height} pixels`,
+      );
     this.width = width;
     this.height = height;
     this.#size = { width, height };

@@ -101,7 +101,7 @@ export class VideoDecoder {
   }
 
   #restart(reason: string): void {
-    this.#options.log.debug(`the ${this.#options.codec} decoder begins again: ${reason}`);
+    this.#options.log.debug(`the ${this.#options.codec} decoder is started again: ${reason}`);
     this.#dispose();
     this.#waitsForKeyFrame = true;
     if (!this.#closed) this.#options.onKeyFrameNeeded();
@@ -121,7 +121,7 @@ export class VideoDecoder {
       this.framesDecoded++;
       this.#options.onPicture(picture, frame.timestamp);
     } catch (error) {
-      this.#options.log.warn(`a decoded picture is lost: ${describeError(error)}`);
+      this.#options.log.warn(`a decoded picture was lost: ${describeError(error)}`);
     } finally {
       frame.close();
     }

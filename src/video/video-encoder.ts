@@ -108,7 +108,7 @@ export class VideoEncoder {
         onFrame(data, chunk.type === 'key', chunk.timestamp);
       },
       error: (error) => {
-        this.#options.log.warn(`the ${codec} encoder begins again: ${describeError(error)}`);
+        this.#options.log.warn(`the ${codec} encoder is started again: ${describeError(error)}`);
         this.#dispose();
       },
     });

@@ -76,7 +76,7 @@ export interface VideoLayerStats extends RtpSenderStats {
 const maxPayloadBytes = 1_150;
 const historyPackets = 1_024;
 const keyFrameIntervalMs = 300;
-/** An encoder begins anew with another bit rate, at a key frame: it changes seldom, and only by much. */
+/** An encoder restarts with another bit rate, at a key frame: so the bit rate changes seldom, and in large steps. */
 const slowerAfterMs = 1_000;
 const fasterAfterMs = 4_000;
 const slowerBy = 0.85;
@@ -351,6 +351,6 @@ export class VideoLayer {
     const maxBytes = maxUserDataBytes(metadata);
     if (this.#leftOutUserData || length <= maxBytes) return;
     this.#leftOutUserData = true;
-    this.#log.warn(`user data of ${length} bytes is left out of frames: ${maxBytes} bytes fit`);
+    this.#log.warn(`user data of ${length} bytes is not sent with frames: ${maxBytes} bytes fit`);
   }
 }

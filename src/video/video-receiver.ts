@@ -99,8 +99,8 @@ const rotations: readonly Rotation[] = [0, 90, 180, 270];
  * One received video track. The way of a packet is [parse, unwrap what came again, put frames together in order, undo
  * encryption, decode]; a picture then goes to every open stream (`VideoStream`). While no stream is open, packets are
  * only counted, but for those of the first second: a program opens its stream a little later than a server sends the
- * key frame to begin with, and servers are slow to ask for a second one. Those of an encrypted track are decrypted all the same, since
- * a program hears of the state of a track's encryption without a stream.
+ * key frame to begin with, and servers are slow to ask for a second one. Those of an encrypted track are still decrypted, since
+ * a program gets the state of a track's encryption without a stream.
  */
 export class VideoReceiver {
   /** Undoes encryption. */

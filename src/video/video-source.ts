@@ -43,7 +43,10 @@ export class VideoSource {
     isScreencast = false,
   }: { width: number; height: number; isScreencast?: boolean }) {
     if (!(width >= 1 && height >= 1 && Number.isInteger(width) && Number.isInteger(height)))
-      throw new OffhookError('OFFHOOK_INVALID_REQUEST', `a video source of ${width} x ${height} pixels`);
+      throw new OffhookError(
+        'OFFHOOK_INVALID_REQUEST',
+        `a video source cannot have ${width} x ${height} pixels`,
+      );
     this.width = width;
     this.height = height;
     this.#size = { width, height };

@@ -136,7 +136,7 @@ describe('FilterStage', () => {
     return { time, stage, out, push };
   }
 
-  test('keeps the order of frames, whatever the order of the answers', () => {
+  test('keeps the order of frames in any order of the answers', () => {
     const answers: (() => void)[] = [];
     const { out, push } = makeStage((frame, done) => answers.push(() => done(Int16Array.of(frame[0]! * 10))));
     for (const value of [1, 2, 3]) push(value);

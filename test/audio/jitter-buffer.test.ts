@@ -39,7 +39,7 @@ function play(jitter: JitterBuffer, fromMs: number, durationMs: number) {
 }
 
 describe('JitterBuffer', () => {
-  test('plays packets in the order of their timestamps, whatever the order of arrival', () => {
+  test('plays packets in the order of their timestamps, in any order of arrival', () => {
     const jitter = new JitterBuffer(48_000);
     for (const index of [0, 2, 1, 3]) jitter.insert(packet(index), 0);
     expect(play(jitter, 0, 140).timestamps).toEqual([0, 960, 1920, 2880]);
@@ -73,7 +73,7 @@ describe('JitterBuffer', () => {
     expect(kinds).toContain('comfort');
   });
 
-  test('falls silent, then starts anew with the next packet, when a sender stops for long', () => {
+  test('falls silent when a sender stops for long, and restarts with its next packet', () => {
     const jitter = new JitterBuffer(48_000);
     jitter.insert(packet(0), 0);
     const { kinds } = play(jitter, 20, 2_000);
@@ -101,7 +101,7 @@ describe('JitterBuffer', () => {
     expect(jitter.stats.discarded).toBe(700);
   });
 
-  test('whatever arrives when: timestamps only rise, nothing plays twice, time never stands still', () => {
+  test('for any arrivals: timestamps only rise, nothing plays twice, time never stands still', () => {
     const arrival = fc.record({
       index: fc.integer({ min: 0, max: 80 }),
       delayMs: fc.integer({ min: 0, max: 400 }),

@@ -35,7 +35,7 @@ describe('Ticker', () => {
     expect(ticker.isStalled).toBe(false);
   });
 
-  test('begins anew after a suspended machine wakes up', () => {
+  test('skips the missed time after a suspended machine wakes up', () => {
     const { clock, ticker, dueMs, target } = makeTicker();
     ticker.add(target);
     clock.stall(60_000);

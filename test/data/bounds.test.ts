@@ -42,7 +42,7 @@ describe('streams of others', () => {
 });
 
 describe('reliable packets', () => {
-  test('of more publishers than a room has are told apart for those heard of last', () => {
+  test('of more publishers than a room has are told apart for those that sent last', () => {
     const inbox = new ReliableInbox();
     const count = limits.publishersRemembered.value;
     for (let i = 0; i <= count; i++) expect(inbox.accept(`PA_${i}`, 1)).toBe(true);

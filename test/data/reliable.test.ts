@@ -6,7 +6,7 @@ import { ReorderBuffer } from '../../src/data/reorder-buffer.js';
 import { SequenceWindow } from '../../src/data/sequence-window.js';
 
 describe('reliable packets across resumes', () => {
-  it('arrive once and in order, whatever was on its way when the session broke', () => {
+  it('arrive once and in order, also those on their way when the session broke', () => {
     // Of each burst some packets reach the server before the break, and what was on its way may still come later.
     const bursts = fc.array(
       fc.record({
@@ -84,7 +84,7 @@ describe('the inbox', () => {
 });
 
 describe('numbers that were seen', () => {
-  it('are told from those that were not, in any order, within the window', () => {
+  it('are recognised in any order within the window', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 5_000 })), (sequences) => {
         const window = new SequenceWindow();
@@ -109,7 +109,7 @@ describe('numbers that were seen', () => {
 describe('packets that overtake each other while a channel opens', () => {
   const item = (publisherSid: string, sequence: number) => ({ publisherSid, sequence });
 
-  it('are delivered in order, each once, whoever sent them', () => {
+  it('are delivered in order, each once, for every sender', () => {
     const numbers = fc.uniqueArray(fc.integer({ min: 2, max: 40 }));
     fc.assert(
       fc.property(numbers, numbers, (ofAda, ofBob) => {

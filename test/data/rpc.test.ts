@@ -35,7 +35,7 @@ describe('a remote procedure call', () => {
     expect(await client.perform(short)).toBe('1000');
   });
 
-  it('takes times that are not whole, and refuses those that are none', async () => {
+  it('takes fractional times, and refuses unusable ones', async () => {
     const { loop, client, server } = connected();
     server.register('greet', () => 'hello');
     const request = { destinationIdentity: 'callee', method: 'greet', payload: '' };

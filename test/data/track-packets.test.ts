@@ -74,7 +74,7 @@ test.each([
   ['extensions beyond its end', '1c00000100000000000000000001'],
   ['an extension beyond the others', '1c000001000000000000000000000240'],
 ])('a packet with %s is refused', (_what, hex) => {
-  expect(() => readTrackPacket(Buffer.from(hex, 'hex'))).toThrow('a packet of a data track cannot be read');
+  expect(() => readTrackPacket(Buffer.from(hex, 'hex'))).toThrow('a data track packet cannot be parsed');
 });
 
 test('frames of any length come whole', () => {

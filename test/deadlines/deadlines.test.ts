@@ -26,7 +26,7 @@ test('variables are named after the deadlines', () => {
 test('what is no number of milliseconds is refused and named', () => {
   for (const value of ['soon', '', '0', '-1', 'NaN', '1e300', ' ']) {
     expect(() => resolveDeadlines({}, { OFFHOOK_DNS_TIMEOUT_MS: value })).toThrow(
-      /OFFHOOK_DNS_TIMEOUT_MS is no deadline/,
+      /OFFHOOK_DNS_TIMEOUT_MS is .* not a deadline/,
     );
   }
   expect(() => resolveDeadlines({ join: Number.NaN }, {})).toThrow('deadlines.join');

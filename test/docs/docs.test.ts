@@ -195,7 +195,7 @@ describe('the documentation', () => {
     for (const [, from, to] of arrows) expect(sourceOf(from!), `${from} makes ${to}`).toContain(`new ${to}(`);
   });
 
-  test('uses npm scripts that there are', () => {
+  test('uses npm scripts that exist', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
     };

@@ -77,7 +77,7 @@ function h264KeyFrame(slice: Uint8Array): Buffer {
 }
 
 describe('an encrypted frame', () => {
-  test('is opened by whoever has the key, whatever the codec and the content', async () => {
+  test('is decrypted with the key, for any codec and content', async () => {
     const codecs: FrameCodec[] = ['opus', 'vp8', 'vp9', 'av1', 'h264', 'h265'];
     for (const codec of codecs) {
       const { encryptor, decryptor } = await pair({ codec, derivation: 'hkdf' });
@@ -145,7 +145,7 @@ describe('an encrypted frame', () => {
 });
 
 describe('a frame that cannot be opened', () => {
-  test('is dropped when the key is wrong, and the program hears of it once', async () => {
+  test('is dropped when the key is wrong, which is reported once', async () => {
     const { encryptor, decryptor, states } = await pair({
       receivingKey: Buffer.from('another secret'),
       ratchetWindowSize: 0,
@@ -182,7 +182,7 @@ describe('a frame that cannot be opened', () => {
     expect(states).toEqual(['missingKey', 'ok']);
   });
 
-  test('whatever its bytes, throws nothing', async () => {
+  test('never throws, for any bytes', async () => {
     for (const codec of ['opus', 'vp8', 'h264', 'h265'] as const) {
       const { decryptor } = await pair({ codec, ratchetWindowSize: 0, derivation: 'hkdf' });
       fc.assert(
@@ -214,7 +214,7 @@ describe('a frame that cannot be opened', () => {
 });
 
 describe('a key that its sender ratchets', () => {
-  test('is found by the receiver, who hears of it', async () => {
+  test('is found by the receiver, which reports it', async () => {
     const { encryptor, decryptor, states, sending } = await pair();
     sending.ratchetSharedKey(0);
     sending.ratchetSharedKey(0);
@@ -313,7 +313,7 @@ describe('sending', () => {
 });
 
 describe('encrypted data', () => {
-  test('is opened by whoever has the key, also after the sender has ratcheted it', async () => {
+  test('is decrypted with the key, also after the sender has ratcheted it', async () => {
     const { sending, receiving } = await pair();
     const sender = new DataCryptor(sending);
     const receiver = new DataCryptor(receiving);

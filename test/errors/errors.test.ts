@@ -19,7 +19,7 @@ test('as a line an error names stage, host, time, advice and code', () => {
   );
 });
 
-test('whatever was thrown has words', () => {
+test('anything that was thrown is described in words', () => {
   expect([new Error('a'), 'b', undefined].map(describeError)).toEqual(['a', 'b', 'undefined']);
 });
 

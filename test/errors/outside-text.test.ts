@@ -26,11 +26,11 @@ describe('text of somebody else', () => {
     expect(shown).toContain('…');
   });
 
-  test('shows no secret of which only the caller knows that it is one', () => {
+  test('does not show a secret that only the caller knows', () => {
     expect(outsideText('who is hunter2-hunter2?', ['hunter2-hunter2'])).toBe('who is …?');
   });
 
-  test('is cut after its tokens have gone: of none the first half is left', () => {
+  test('is shortened after its tokens are removed, so that no half of one is left', () => {
     for (let at = limits.outsideText.value - 120; at <= limits.outsideText.value; at++) {
       expect(outsideText(`${'x '.repeat(at / 2)}${token}`)).not.toMatch(/eyJ/);
     }
@@ -55,7 +55,7 @@ describe('text of somebody else', () => {
 });
 
 describe('what is shown of the engine', () => {
-  test('holds no token, whoever put it there', () => {
+  test('never holds a token', () => {
     const error = new OffhookError('OFFHOOK_PROTOCOL', `the server said ${token}`);
     const timeline = new Timeline('room');
     timeline.begin('join').end('failed', `refused ${token}`);

@@ -57,7 +57,7 @@ describe('an audio source', () => {
     expect(() => capture(source, 10)).toThrow(/handle \d+ is unknown/);
   });
 
-  test('refuses a format that is none', () => {
+  test('refuses an unusable format', () => {
     expect(() =>
       ffi.request({
         case: 'newAudioSource',

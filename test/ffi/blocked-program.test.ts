@@ -144,7 +144,9 @@ describe.each(fronts)('a blocked program of the %s', (_name, open) => {
       expect(isRising(numbers().filter((number) => number < marker))).toBe(true);
       expect(numbers().length * packetBytes).toBeLessThan(untakenBytes + 2 ** 20);
       await until('warning', () =>
-        lines.some((line) => /^the program was blocked: \d+ lossy data packets were dropped$/.test(line)),
+        lines.some((line) =>
+          /^the program was blocked; \d+ lossy data packets for it were dropped$/.test(line),
+        ),
       );
       await arrivesLater(numbers);
     },
@@ -202,7 +204,7 @@ describe.each(fronts)('a blocked program of the %s', (_name, open) => {
         front.block();
         await send(1_200, true);
         await until('error', () =>
-          lines.find((line) => line.startsWith('the room is left: the program is blocked')),
+          lines.find((line) => line.startsWith('the room was left because the program is blocked')),
         );
         expect(front.waitingBytes()).toBeLessThan(10 * 2 ** 20);
         front.unblock();

@@ -127,7 +127,7 @@ for (const [serverName, start] of Object.entries(servers)) {
       });
     }
 
-    test('are a state, never noise, for whoever has another key', async () => {
+    test('are reported as a state, never delivered, to a participant with another key', async () => {
       const [publisher] = await join({ publisher: 'offhook' }, withKey('a key'));
       const stranger = new Bare('offhook');
       programs.push(stranger);
@@ -147,7 +147,7 @@ for (const [serverName, start] of Object.entries(servers)) {
       await leave();
     });
 
-    test('are announced to whoever joins later', async () => {
+    test('are announced to participants who join later', async () => {
       const [publisher] = await join({ publisher: 'offhook' });
       await publisher!.publishDataTrack({ name: 'early' });
       const late = new Bare('offhook');

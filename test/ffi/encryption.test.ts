@@ -86,7 +86,7 @@ for (const [name, start] of Object.entries(servers)) {
         [native, ours, 'native', 660],
       ] as const;
 
-    test('is heard by whoever has the key', async () => {
+    test('is heard with the key', async () => {
       for (const [speaker, , , hz] of pairs()) await speaker.call('publishTone', { hz });
       for (const [, listener, identity, hz] of pairs()) {
         await listener.waitFor('firstAudible', { identity });
@@ -97,7 +97,7 @@ for (const [name, start] of Object.entries(servers)) {
       }
     });
 
-    test('keeps data, texts and calls readable for whoever has the key, in order', async () => {
+    test('keeps data, texts and calls readable with the key, in order', async () => {
       for (const [sender, receiver, identity] of pairs()) {
         await receiver.call('receiveText', { topic: `to-${identity}` });
         await sender.call('publishData', { text: 'data', topic: 'encrypted' });
@@ -109,7 +109,7 @@ for (const [name, start] of Object.entries(servers)) {
       }
     });
 
-    test('is silence and a state, never noise, for whoever has another key', async () => {
+    test('is silence and a state, never noise, with another key', async () => {
       const stranger = new ProtocolRoom();
       await stranger.connect(cast, 'stranger', { options: withKey('another key') });
       for (const identity of ['native', 'ours']) {

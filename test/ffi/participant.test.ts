@@ -35,14 +35,14 @@ for (const { sdk, RTC_PACKAGE } of sdks) {
       }
     });
 
-    test('is told who leaves', async () => {
+    test('gets an event when somebody leaves', async () => {
       const leaver = await house.join('native', 'leaver');
       await ours.waitFor('participantConnected', { identity: 'leaver' });
       await leaver.call('disconnect');
       await ours.waitFor('participantDisconnected', { identity: 'leaver' });
     });
 
-    test('is told when it is removed', async () => {
+    test('gets an event when it is removed', async () => {
       const again = await house.join('native', 'ours');
       expect(await ours.waitFor('disconnected')).toMatchObject({ reason: 2 });
       await again.call('disconnect');

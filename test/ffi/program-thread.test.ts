@@ -71,10 +71,10 @@ describe("the program's memory", () => {
     const [first, second] = [2 ** 48, 2 ** 48 + 65_536];
     memory.lend({ address: first, bytes: Uint8Array.of(1), handle: 7, holds: 'shared' });
     memory.lend({ address: second, bytes: Uint8Array.of(2), handle: 7, holds: 'shared' });
-    expect(() => memory.view(first, 1)).toThrow(/leads to no buffer/);
+    expect(() => memory.view(first, 1)).toThrow(/belongs to no buffer/);
     expect([...memory.view(second, 1)]).toEqual([2]);
     expect(memory.release(7)).toBe('shared');
-    expect(() => memory.view(second, 1)).toThrow(/leads to no buffer/);
+    expect(() => memory.view(second, 1)).toThrow(/belongs to no buffer/);
     expect(memory.release(7)).toBeUndefined();
   });
 });
@@ -142,7 +142,7 @@ describe('the buffer of a request', () => {
     );
   });
 
-  test('is none in bytes that are no request', () => {
+  test('is not found in bytes that are not a request', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
         expect(bufferIn(bytes)).toEqual(wantedOf(bytes));
@@ -150,7 +150,7 @@ describe('the buffer of a request', () => {
     );
   });
 
-  test('is none, or refused, in a request that is cut off or of which a byte is another', () => {
+  test('is not found, or refused, in a request that is cut off or has a changed byte', () => {
     const buffer = { dataPtr: 70_000n, numChannels: 2, sampleRate: 48_000, samplesPerChannel: 480 };
     const whole = new FfiRequest({
       message: { case: 'captureAudioFrame', value: { sourceHandle: 1n, buffer } },
@@ -255,7 +255,7 @@ describe('a batch of events', () => {
     );
   });
 
-  test('is as it was, whatever becomes of the memory that the events were in', () => {
+  test('stays as it was when the memory of the events is reused', () => {
     const batch = new EventBatch();
     const [bytes, samples] = [Uint8Array.of(1, 2, 3), Uint8Array.of(4, 5)];
     batch.add({ bytes, buffers: [{ address: 1, handle: 2, holds: 'own', bytes: samples }] });

@@ -73,7 +73,7 @@ describeWith(['livekit-server', 'native engine'], 'by bare requests, a connect',
     expect(ffi.open.size).toBe(0);
   });
 
-  test('with encryption of a kind that there is not is refused rather than made without', async () => {
+  test('with an unknown kind of encryption is refused, not made without encryption', async () => {
     const ffi = new InProcess();
     const token = await makeToken(house.server, house.room, 'secret');
     const keyProviderOptions = {

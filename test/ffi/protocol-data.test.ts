@@ -121,7 +121,7 @@ describeWith(['livekit-server', 'native engine'], 'by bare requests, data', () =
       expect(error).toMatchObject({ code: 1502 });
       const answer = { localParticipantHandle, invocationId, payload: 'too late' };
       expect(ffi.request({ case: 'rpcMethodInvocationResponse', value: answer }).error).toMatch(
-        /no call awaits/,
+        /no RPC with the invocation id/,
       );
     } finally {
       await caller.ffi.dispose();

@@ -53,7 +53,7 @@ test('what a request lent and wrote before it threw does not go along with the n
 });
 
 describe('a request', () => {
-  test('with an unknown handle is answered with an error, whatever it is', () => {
+  test('with an unknown handle is answered with an error, for every kind of request', () => {
     const room = { roomHandle: 77n };
     const local = { localParticipantHandle: 77n };
     for (const message of [
@@ -78,7 +78,7 @@ describe('a request', () => {
     ).toThrow(/of a AudioSource, not of a LocalAudioTrack/);
   });
 
-  test('of bytes that are no request is refused, whatever they are', () => {
+  test('of bytes that are not a request is refused', () => {
     expect(() => ffi.handle(new Uint8Array(0))).toThrow(/empty/);
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {

@@ -80,7 +80,7 @@ describe('connecting to what is no LiveKit server', () => {
     for (const server of servers) server.close();
   });
 
-  test('a URL that is none is refused', async () => {
+  test('an unusable URL is refused', async () => {
     for (const url of ['', 'nonsense', 'ftp://127.0.0.1']) {
       const { code, event, message } = await connectOnce(url, token);
       expect({ code, event }).toEqual({ code: 0, event: 'failed' });

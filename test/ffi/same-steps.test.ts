@@ -143,7 +143,7 @@ for (const { sdk, RTC_PACKAGE } of sdks) {
       expect(stepsOf(traces.offhook)).toEqual(stepsOf(traces.native));
     });
 
-    test('hears of the connect before any event of the room', () => {
+    test('gets the callback of connect before any event of the room', () => {
       expect(traces.offhook.find(({ kind, name }) => kind === 'event' && name !== 'logs')?.name).toBe(
         'connect',
       );

@@ -69,7 +69,7 @@ describeWith(['cc'], 'a native plugin', () => {
     expect(await filtered(session, level(400))).toEqual(level(100));
   });
 
-  test('whose on_load blocks for one room is called for the next all the same', async () => {
+  test('whose on_load blocks for one room is still called for the next', async () => {
     const log = join(mkdtempSync(join(tmpdir(), 'offhook-plugin-')), 'calls');
     setEnvironment({ OFFHOOK_PLUGIN_ON_LOAD: 'block', OFFHOOK_PLUGIN_LOG: log });
     const registry = openRegistry();

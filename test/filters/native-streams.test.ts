@@ -74,7 +74,7 @@ describeWith(['cc'], 'streams of a native plugin', () => {
     expect(await filtered(session, level(1000))).toEqual(level(250));
   });
 
-  test('are told of the room, of changes in it, and of fresh tokens', async () => {
+  test('get the room, changes in it, and fresh tokens', async () => {
     const calls = recordCalls();
     const registry = await openReady();
     const session = await openStream(registry, { optionsJson: '{"model":"m"}' });

@@ -53,7 +53,7 @@ describe('a filter in JavaScript', () => {
     expect(hiss).toBeLessThan(-15);
   });
 
-  test('hears of the room, the stream, its changes and its end', async () => {
+  test('gets the room, the stream, its changes and its end', async () => {
     const path = moduleOf(
       'reporter',
       `const seen = [];
@@ -120,7 +120,7 @@ describe('a filter in JavaScript', () => {
     setLogSink(() => {});
     // Its error once when it first fails, and once with the reason for which it is taken out.
     expect(warnings).toEqual([
-      expect.stringMatching(/^failed on a frame, which passes unfiltered: (oops|process returned)/),
+      expect.stringMatching(/^failed on a frame; the frame passes unfiltered: (oops|process did not return)/),
       expect.stringMatching(/taken out until 5 s have passed/),
     ]);
     expect(session.status).toMatchObject({ state: 'unavailable', frames: { failed: 50 } });
@@ -144,7 +144,7 @@ describe('a filter in JavaScript', () => {
     await untilStatus(registry, ({ reason }) => reason === 'its worker has answered nothing for 2000 ms');
   });
 
-  test('that throws when it is told something goes on', async () => {
+  test('that throws in a notification goes on', async () => {
     const path = moduleOf(
       'complainer',
       `const no = () => { throw new Error('no'); };

@@ -46,7 +46,7 @@ describe('a logger about a call', () => {
   });
 });
 
-test('a call is described by words that can be searched for, whatever its names contain', () => {
+test('a call is described by words that can be searched for, with any names', () => {
   expect(describeSubject({ room: 'kitchen', identity: 'ada@example', job: undefined })).toBe(
     'room=kitchen identity=ada@example',
   );

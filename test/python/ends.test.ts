@@ -44,7 +44,7 @@ describeWith(['python livekit', 'cc'], 'when a Python program ends', () => {
     process.kill(enginePid, 'SIGKILL');
     const lost = await python.waitFor('disconnected');
     expect(lost.atMs - startedMs).toBeLessThan(2_000);
-    await python.waitForLine('the engine is gone, its rooms are disconnected: it was ended by signal 9');
+    await python.waitForLine('the engine has ended, its rooms are disconnected: it was ended by signal 9');
     await expect(python.call('setMetadata', { metadata: 'x' })).rejects.toThrow('AssertionError');
     expect(await python.call('participants')).toEqual(expect.any(Array));
     expect(isGone(enginePid)).toBe(true);

@@ -164,11 +164,11 @@ describeWith(['python livekit', 'cc'], 'the Python package', () => {
     expect(run('offhook', ['demo', '--both']).stderr).toContain('are not in the Python package');
   }, 150_000);
 
-  test('says what is wrong with a Node that is not there, or is none', () => {
+  test('says what is wrong with a Node that does not exist or is another program', () => {
     const without = run('offhook-run', ['-c', program], { OFFHOOK_NODE: '/nowhere/node' });
     expect(without.stderr).toContain('Node could not be started: /nowhere/node: No such file or directory');
     const wrong = run('offhook-run', ['-c', program], { OFFHOOK_NODE: join(bin, 'python') });
-    expect(wrong.stderr).toContain('the engine is gone');
+    expect(wrong.stderr).toContain('the engine has ended');
     const mode = run('offhook-run', ['-c', program], { OFFHOOK_ENGINE_MODE: 'other' });
     expect(mode).toMatchObject({ status: 1, stderr: expect.stringContaining('own, ready or shared') });
   });

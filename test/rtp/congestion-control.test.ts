@@ -135,7 +135,7 @@ test('on a narrow link the estimate falls to what it carries, and the queue stay
   expect(deliveredBps).toBeGreaterThan(180_000);
 });
 
-test('on a wide link the estimate grows to what is sent, whatever jitter there is', () => {
+test('on a wide link the estimate grows to what is sent, with any jitter', () => {
   const estimator = newEstimator();
   const link = { bps: () => 50_000_000, queueMs: 500, jitterMs: 10 };
   runOverLink(estimator, link, { seconds: 15, offeredBps: 2_500_000 });

@@ -10,7 +10,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 describeOnServers('a program whose main thread is blocked for two seconds', (stage) => {
   afterEach(() => stage.clear());
 
-  test('goes on speaking what it had captured, misses nothing that it is told, and stays in the room', async () => {
+  test('goes on sending captured audio, misses no event, and stays in the room', async () => {
     const room = stage.newRoom();
     const alice = await stage.join('offhook', room, 'alice');
     const bob = await stage.join('native', room, 'bob');

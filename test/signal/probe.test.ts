@@ -74,7 +74,7 @@ test('a server that is not there, and one that refuses', async () => {
   expect(refused[1]).toMatchObject({ says: 'the server refuses the token: HTTP 401, no such room' });
 });
 
-test('a WebSocket that stays mute is told apart from one that does not come up', async () => {
+test('a WebSocket that stays silent is distinguished from one that does not open', async () => {
   const mute = track(await fakeServer(() => {}, { answer: (_, response) => response.end('success') }));
   process.env.OFFHOOK_JOIN_TIMEOUT_MS = '100';
   const steps = await stepsOf(mute.url).finally(() => {

@@ -98,7 +98,7 @@ function play(script: Step[], delayMs: number) {
   return { race, starts, running, added, complete };
 }
 
-test('whatever happens: each candidate starts at most once and in order, two of them at least the delay apart unless nothing runs', () => {
+test('in every order of events: each candidate starts at most once and in order, two of them at least the delay apart unless nothing runs', () => {
   fc.assert(
     fc.property(steps, fc.integer({ min: 1, max: 300 }), (script, delayMs) => {
       const { starts } = play(script, delayMs);
@@ -111,7 +111,7 @@ test('whatever happens: each candidate starts at most once and in order, two of 
   );
 });
 
-test('whatever happens: it is never idle while a candidate waits, and lost exactly when all have failed', () => {
+test('in every order of events: it is never idle while a candidate waits, and lost exactly when all have failed', () => {
   fc.assert(
     fc.property(steps, fc.integer({ min: 1, max: 300 }), (script, delayMs) => {
       const { race, starts, running, added, complete } = play(script, delayMs);

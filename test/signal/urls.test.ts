@@ -66,7 +66,7 @@ test('a candidate has no more time than its own deadline, and the error names th
   expect(options.timeline.elapsedMs()).toBeLessThan(200 + 250);
 });
 
-test('when no URL lets us in, what a server said is told first, and every failure is in the message', async () => {
+test('when no server can be joined, the error is the one that says most, and its message has every failure', async () => {
   const refusing = track(
     await fakeServer((socket) =>
       say(socket, { case: 'leave', value: new LeaveRequest({ reason: DisconnectReason.JOIN_FAILURE }) }),

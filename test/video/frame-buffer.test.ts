@@ -145,7 +145,7 @@ describe('a frame buffer', () => {
     expect(scene.indices.at(-1)).toBe(59);
   });
 
-  test('hands over nothing that cannot be decoded, whatever is lost, reordered or sent twice', () => {
+  test('never hands over a frame that cannot be decoded, with any loss, order or repetition', () => {
     fc.assert(
       fc.property(
         fc.infiniteStream(fc.integer({ min: 0, max: 99 })),

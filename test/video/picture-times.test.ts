@@ -12,7 +12,7 @@ test('a frame rate is that of the last second, and of nothing after a pause', ()
   expect(rate.perSecond(60_000)).toBeLessThan(1);
 });
 
-test('the times of pictures are added up, and a gap among them is a freeze, one after a restart is none', () => {
+test('the times of pictures are added up; a gap among them is a freeze, except after a restart', () => {
   const times = new PictureTimes();
   const show = (atMs: number) => {
     times.handedOver(atMs - 30, atMs - 10);

@@ -57,7 +57,7 @@ export class TrackPacketizer {
       const most = maxPackets * chunkBytes;
       throw new DataTrackError(
         'internal',
-        `a frame of ${payload.length} bytes is longer than the ${most} that receivers put together`,
+        `a frame of ${payload.length} bytes is too long: receivers put together ${most} at most`,
       );
     }
     const elapsed = Math.round(((this.#nowMs() - this.#startedMs) * clockHz) / 1_000);

@@ -59,7 +59,7 @@ function positionOf(flags: number): FramePosition {
   return (flags & finalFlag) !== 0 ? 'final' : 'middle';
 }
 
-/** Whether a number names a track: 0 is none. */
+/** Whether a number names a track: 0 does not. */
 export function isTrackHandle(handle: number): boolean {
   return handle > 0 && handle <= lastHandle;
 }
@@ -178,5 +178,5 @@ function readExtensions(bytes: Buffer): Pick<TrackPacket, 'encryption' | 'userTi
 }
 
 function malformed(why: string): OffhookError {
-  return new OffhookError('OFFHOOK_PROTOCOL', `a packet of a data track cannot be read: ${why}`);
+  return new OffhookError('OFFHOOK_PROTOCOL', `a data track packet cannot be parsed: ${why}`);
 }

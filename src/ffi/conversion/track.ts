@@ -50,7 +50,7 @@ export function toFfiRemoteTrack(track: RemoteTrack): InitOf<TrackInfo> {
   };
 }
 
-/** A track that is not published has no sid of the server's; programs expect one all the same. */
+/** A track that is not published has no sid of the server's; programs still expect one. */
 export function toFfiLocalTrack(track: LocalAudioTrack | LocalVideoTrack): InitOf<TrackInfo> {
   return {
     sid: track.sid ?? `TR_${randomBytes(6).toString('hex')}`,

@@ -29,7 +29,7 @@ const formats: Readonly<Record<VideoBufferType, PictureFormat>> = {
 const types = new Map(
   Object.entries(formats).map(([type, format]) => [format, Number(type) as VideoBufferType]),
 );
-/** H.265 is none of them. */
+/** Without H.265. */
 export const videoCodecs: Partial<Record<FfiVideoCodec, VideoCodec>> = {
   [FfiVideoCodec.VP8]: 'vp8',
   [FfiVideoCodec.H264]: 'h264',
@@ -43,7 +43,7 @@ const maxSide = 16_384;
 export function formatOf(type: VideoBufferType | undefined): PictureFormat {
   const format = formats[type ?? VideoBufferType.RGBA];
   if (!format)
-    throw new OffhookError('OFFHOOK_INVALID_REQUEST', `no video buffers of type ${type} are known`);
+    throw new OffhookError('OFFHOOK_INVALID_REQUEST', `video buffers of type ${type} are not known`);
   return format;
 }
 
@@ -56,7 +56,10 @@ export function pictureOf(info: VideoBufferInfo | undefined, memory: EngineMemor
   const { type, width = 0, height = 0, dataPtr, stride, components = [] } = info ?? {};
   const format = formatOf(type);
   if (!(width >= 1 && height >= 1 && width <= maxSide && height <= maxSide)) {
-    throw new OffhookError('OFFHOOK_INVALID_REQUEST', `a picture of ${width} x ${height} pixels`);
+    throw new OffhookError(
+      'OFFHOOK_INVALID_REQUEST',
+      `a picture of ${width} x ${height} pixels cannot be used`,
+    );
   }
   let next = dataPtr ?? 0n;
   const planes = planeSizes(format, width, height).map(({ rowBytes, rows }, index) => {
@@ -66,7 +69,7 @@ export function pictureOf(info: VideoBufferInfo | undefined, memory: EngineMemor
     if (wanted < rowBytes) {
       throw new OffhookError(
         'OFFHOOK_INVALID_REQUEST',
-        `a stride of ${wanted} bytes for rows of ${rowBytes} bytes`,
+        `a stride of ${wanted} bytes is shorter than a row of ${rowBytes} bytes`,
       );
     }
     next = address + BigInt(wanted * rows);

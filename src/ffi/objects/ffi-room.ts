@@ -22,7 +22,7 @@ import { type RoomMessage, translateRoomEvent } from './room-events.js';
 
 const log = createLogger('ffi/room');
 
-/** A program that has not said by then that it is ready gets its events all the same. */
+/** A program that has not announced by then that it is ready still gets its events. */
 const readyTimeoutMs = 15_000;
 
 interface RpcWaiter {
@@ -202,7 +202,10 @@ export class FfiRoom {
   takeRpcWaiter(invocationId: bigint | undefined): RpcWaiter {
     const waiter = this.#rpcWaiters.get(Number(invocationId));
     if (!waiter) {
-      throw new OffhookError('OFFHOOK_INVALID_REQUEST', `no call awaits an answer as ${invocationId}`);
+      throw new OffhookError(
+        'OFFHOOK_INVALID_REQUEST',
+        `no RPC with the invocation id ${invocationId} awaits an answer`,
+      );
     }
     this.#rpcWaiters.delete(Number(invocationId));
     return waiter;
@@ -241,7 +244,7 @@ export class FfiRoom {
   }
 
   #logDropped(): void {
-    this.#log.warn(`the program was blocked: ${this.#droppedPackets} lossy data packets were dropped`);
+    this.#log.warn(`the program was blocked; ${this.#droppedPackets} lossy data packets for it were dropped`);
     this.#droppedPackets = 0;
   }
 
@@ -250,7 +253,7 @@ export class FfiRoom {
     if (this.#leavesBehind || this.#ended) return;
     this.#leavesBehind = true;
     this.#log.error(
-      `the room is left: the program is blocked and has ${untakenBytes} bytes of events to take, which is more than ${limits.untakenEvents.value}`,
+      `the room was left because the program is blocked: ${untakenBytes} bytes of events wait for it, and ${limits.untakenEvents.value} may`,
     );
     // Not from within an event of the room.
     queueMicrotask(() => void this.disconnect(DisconnectReason.AGENT_ERROR));
@@ -265,7 +268,7 @@ export class FfiRoom {
         if (translated) this.#context.outbox.emit(this.#roomEvent(translated.message), translated.buffers);
       } catch (error) {
         // The events after it must not be lost with it.
-        this.#log.error(`the event ${event.type} is lost: ${describeError(error)}`);
+        this.#log.error(`the event ${event.type} was lost: ${describeError(error)}`);
       }
     }
   }
@@ -280,7 +283,7 @@ export class FfiRoom {
     this.#context.outbox.close(this.#open);
     this.#context.outbox.keepSession({ id: this.#handle });
     this.#send({ case: 'eos', value: {} });
-    const gone = new OffhookError('OFFHOOK_CLOSED', `room ${this.room.info.name}: disconnected`);
+    const gone = new OffhookError('OFFHOOK_CLOSED', `the room ${this.room.info.name} is disconnected`);
     for (const waiter of this.#rpcWaiters.values()) waiter.reject(gone);
     this.#rpcWaiters.clear();
     this.onOver();

@@ -19,8 +19,10 @@ const logs = new Logs();
  */
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 // Whatever went wrong, the calls that are up go on.
-process.on('uncaughtException', (error) => log.error(`uncaught: ${error.stack}`));
-process.on('unhandledRejection', (error) => log.error(`unhandled rejection: ${describeError(error)}`));
+process.on('uncaughtException', (error) => log.error(`uncaught exception in the engine: ${error.stack}`));
+process.on('unhandledRejection', (error) =>
+  log.error(`unhandled rejection in the engine: ${describeError(error)}`),
+);
 
 function serve(requests: Socket, events: Socket): void {
   new Program({
@@ -41,7 +43,7 @@ if (process.send) {
     if (name === 'events') events = socket;
     if (name !== 'requests' || !events) return;
     process.removeListener('disconnect', exitUnused);
-    // Whoever handed the program over may end before it does. Not from within the message: Node still uses the channel.
+    // The process that handed the program over may end first. Not from within the message: Node still uses the channel.
     setImmediate(() => process.disconnect());
     serve(socket, events);
     // The library waits for this with its first message: what was read before would have been lost.

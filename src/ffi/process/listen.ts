@@ -17,8 +17,10 @@ const log = createLogger('ffi/process');
 new Logs();
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
-process.on('uncaughtException', (error) => log.error(`uncaught: ${error.stack}`));
-process.on('unhandledRejection', (error) => log.error(`unhandled rejection: ${describeError(error)}`));
+process.on('uncaughtException', (error) => log.error(`uncaught exception in the engine: ${error.stack}`));
+process.on('unhandledRejection', (error) =>
+  log.error(`unhandled rejection in the engine: ${describeError(error)}`),
+);
 
 const engine = new ListeningEngine({
   address: values.address,

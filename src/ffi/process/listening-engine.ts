@@ -71,7 +71,7 @@ export class ListeningEngine {
 
   #onConnection(socket: Socket): void {
     const deadline = setTimeout(() => socket.destroy(), pairingDeadlineMs);
-    socket.on('error', (error) => log.debug(`a program's connection: ${error.message}`));
+    socket.on('error', (error) => log.debug(`error on a program's connection: ${error.message}`));
     socket.once('close', () => clearTimeout(deadline));
     socket.on('readable', () => {
       const bytes: Buffer | null = socket.read(prefaceBytes);
@@ -80,7 +80,7 @@ export class ListeningEngine {
       try {
         this.#pair(socket, readPreface(bytes), deadline);
       } catch (error) {
-        log.warn(`a connection is refused: ${describeError(error)}`);
+        log.warn(`a connection was refused: ${describeError(error)}`);
         socket.destroy();
       }
     });

@@ -65,12 +65,12 @@ export class Program {
       try {
         for (const message of reader.push(chunk)) this.#onMessage(message);
       } catch (error) {
-        log.error(`the program's connection is closed: ${describeError(error)}`);
+        log.error(`the program's connection was closed: ${describeError(error)}`);
         this.#leave();
       }
     });
     for (const socket of [this.#requests, this.#events]) {
-      socket.on('error', (error) => log.debug(`the program's connection: ${error.message}`));
+      socket.on('error', (error) => log.debug(`error on the program's connection: ${error.message}`));
       socket.on('close', () => this.#leave());
     }
     // Nothing comes on it but its end.
@@ -103,7 +103,7 @@ export class Program {
         );
         return;
       default:
-        log.warn(`message of unknown type ${type}`);
+        log.warn(`the C library sent a message of unknown type ${type}`);
     }
   }
 
@@ -170,8 +170,10 @@ export class Program {
   /** Leaves a room of the program's former engine. */
   #leaveFor(session: SessionToLeave): void {
     const left = leaveSession(session, leaveDeadlineMs)
-      .then(() => log.info(`left a room of the engine that is gone`))
-      .catch((error: unknown) => log.info(`a room of the engine that is gone: ${describeError(error)}`))
+      .then(() => log.info(`left a room of an engine that has ended`))
+      .catch((error: unknown) =>
+        log.info(`could not leave a room of an engine that has ended: ${describeError(error)}`),
+      )
       .finally(() => this.#leaving.delete(left));
     this.#leaving.add(left);
   }

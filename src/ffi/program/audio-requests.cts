@@ -65,7 +65,7 @@ const owned = (field: number, handle: number) => messageField(field, messageFiel
 /**
  * Resamplers and audio processing modules, which work in the program's own thread, on the samples where they are: that
  * costs less than a crossing, and one room's echo canceller does not delay another room. Whatever is out of the ordinary,
- * an unknown handle or a format that is none, is left to the engine to answer.
+ * an unknown handle or an unusable format, is left to the engine to answer.
  */
 class AudioRequests {
   #memory: ProgramMemory;

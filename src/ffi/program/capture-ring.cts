@@ -115,7 +115,7 @@ class CaptureRing implements RingOfSource {
       target.set(this.#samples.subarray(0, end - this.#samples.length), this.#samples.length - at);
     }
     const next = (position + taken) | 0;
-    // Cleared meanwhile, and perhaps written over: what was read is not to be played.
+    // It was cleared meanwhile, and perhaps overwritten: what was read must not be played.
     return Atomics.compareExchange(this.#words, word.read, position, next) === position ? taken : 0;
   }
 

@@ -106,7 +106,7 @@ class Captures {
     if (source.dropped) this.#sources.delete(handle);
   }
 
-  /** The program has dropped a source. Its last captures are called back all the same. */
+  /** The program has dropped a source. Its last captures still get their callbacks. */
   drop(handle: number): void {
     const source = this.#sources.get(handle);
     if (!source) return;

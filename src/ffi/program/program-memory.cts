@@ -68,14 +68,14 @@ class ProgramMemory {
   /**
    * A view of `length` bytes at `address`.
    *
-   * @throws RangeError for an address that leads nowhere (any more), or not to as many bytes
+   * @throws RangeError for an address of no buffer, or of one with fewer bytes
    */
   view(address: number, length: number): Uint8Array {
     if (length === 0) return new Uint8Array(0);
     const region = this.#pages.get(Math.floor(address / pageBytes));
     const bytes = region?.bytes();
     if (!region || !bytes) {
-      throw new RangeError(`pointer ${hex(address)} leads to no buffer: it was freed, or never given out`);
+      throw new RangeError(`pointer ${hex(address)} belongs to no buffer: it was freed, or never given out`);
     }
     const offset = address - region.base;
     if (offset + length > region.length) {

@@ -38,7 +38,7 @@ class WireReader {
   #varint(): number {
     let value = 0;
     for (let scale = 1; ; scale *= 128) {
-      if (this.#at >= this.#end) throw new RangeError('not protobuf: it ends within a number');
+      if (this.#at >= this.#end) throw new RangeError('not protobuf: the message ends within a number');
       const byte = this.#bytes[this.#at++]!;
       value += (byte & 127) * scale;
       if (byte < 128) return value;
@@ -56,7 +56,7 @@ class WireReader {
   #skip(length: number): void {
     this.#at += length;
     this.value = length;
-    if (this.#at > this.#end) throw new RangeError('not protobuf: it ends within a field');
+    if (this.#at > this.#end) throw new RangeError('not protobuf: the message ends within a field');
   }
 }
 

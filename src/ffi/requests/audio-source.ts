@@ -9,7 +9,7 @@ const log = createLogger('ffi');
 export const newAudioSource: Handler<'newAudioSource'> = (request, { handles }) => {
   const { type = AudioSourceType.AUDIO_SOURCE_NATIVE, sampleRate, numChannels, queueSizeMs } = request;
   if (type === AudioSourceType.AUDIO_SOURCE_PLATFORM)
-    log.warn('a source of the machine’s microphone is silent: offhook opens no sound card');
+    log.warn('the source of the machine’s microphone is silent: offhook does not open sound cards');
   const source = new AudioSource({
     sampleRate: sampleRate ?? 48_000,
     numChannels: numChannels ?? 1,

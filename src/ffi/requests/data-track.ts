@@ -133,7 +133,7 @@ class FfiDataTrackStream {
         void this.#readNext();
       },
       (error: unknown) => {
-        log.warn(`a data track cannot be subscribed to: ${describeError(error)}`);
+        log.warn(`cannot subscribe to a data track: ${describeError(error)}`);
         this.#context.library?.failed(BigInt(this.#handle), error);
         const { failure, message } = failureOfDataTrack(error);
         const code =

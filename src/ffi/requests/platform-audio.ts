@@ -9,14 +9,14 @@ class PlatformAudio {}
 
 /** As the native engine on a machine without a sound card, in its words. */
 export const newPlatformAudio: Handler<'newPlatformAudio'> = () => {
-  log.info('a program asked for the machine’s sound card: offhook opens none');
+  log.info('the program asked for the machine’s sound card: offhook does not open sound cards');
   return { message: { case: 'error' as const, value: 'Failed to initialize platform audio' } };
 };
 
 /** Fails as for every unknown handle. */
 function refuse({ platformAudioHandle }: { platformAudioHandle?: bigint }, { handles }: Context): never {
   handles.get(platformAudioHandle, PlatformAudio);
-  throw new Error('no handle is of platform audio');
+  throw new Error('platform audio is never opened, so that it has no handles');
 }
 
 export const getAudioDevices: Handler<'getAudioDevices'> = refuse;

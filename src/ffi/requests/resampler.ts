@@ -17,7 +17,7 @@ export const newSoxResampler: Handler<'newSoxResampler'> = (request, { handles }
   const { inputRate = 0, outputRate = 0, numChannels = 0, inputDataType, outputDataType } = request;
   for (const type of [inputDataType, outputDataType]) {
     if (type !== undefined && type !== SoxResamplerDataType.SOXR_DATATYPE_INT16I) {
-      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'resampler: samples that are not interleaved');
+      throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'resampler: only interleaved samples are supported');
     }
   }
   const quality = qualities[request.qualityRecipe ?? SoxQualityRecipe.SOXR_QUALITY_MEDIUM];

@@ -44,7 +44,9 @@ export const sendFile: Handler<'sendFile'> = (request, context) => {
 function closeQuietly(writer: TextStreamWriter | ByteStreamWriter): void {
   writer
     .close()
-    .catch((error: unknown) => log.debug(`stream ${writer.info.streamId}: ${describeError(error)}`));
+    .catch((error: unknown) =>
+      log.debug(`cannot write to stream ${writer.info.streamId}: ${describeError(error)}`),
+    );
 }
 
 export const textStreamOpen: Handler<'textStreamOpen'> = (request, context) => {

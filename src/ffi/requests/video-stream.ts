@@ -83,7 +83,7 @@ function openStream(
       },
       onEnd: (error) => {
         if (error !== undefined) {
-          log.error(`a video stream ends: ${describeError(error)}`);
+          log.error(`a video stream ended: ${describeError(error)}`);
           context.library?.failed(streamHandle, error);
         }
         outbox.close(opened);

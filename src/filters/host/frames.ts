@@ -51,7 +51,7 @@ function filter(address: bigint, { format, payload, value: outputLength }: Frame
 /** What is answered to a request, if anything is. */
 function handle(request: FrameMessage): Answer | undefined {
   const address = request.stream < streams.length ? Atomics.load(streams, request.stream) : 0n;
-  if (address === 0n) throw new Error(`no stream ${request.stream}`);
+  if (address === 0n) throw new Error(`there is no stream ${request.stream}`);
   switch (request.type) {
     case messageTypes.process:
       return { type: messageTypes.processed, value: 0, payload: filter(address, request) };

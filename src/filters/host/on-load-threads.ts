@@ -54,7 +54,7 @@ export class OnLoadThreads {
   call(options: string): Promise<number> {
     const underWay = [...this.#threads].filter(({ call }) => call).length;
     if (underWay + this.#calls.length >= maxCalls) {
-      return Promise.reject(new Error(`${maxCalls} calls of on_load have not returned`));
+      return Promise.reject(new Error(`${maxCalls} calls of on_load have not returned yet`));
     }
     return new Promise((resolve, reject) => {
       this.#calls.push({ options, resolve, reject });

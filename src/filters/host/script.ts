@@ -34,7 +34,7 @@ async function create(
 ): Promise<void> {
   if (sampleRate !== undefined && sampleRate !== stream.inputRate) {
     throw new Error(
-      `it works at ${sampleRate} Hz, and the stream began at ${stream.inputRate} before that was known`,
+      `the filter needs ${sampleRate} Hz, and the stream began at ${stream.inputRate} Hz before that was known`,
     );
   }
   const filter = await create({
@@ -43,7 +43,8 @@ async function create(
     options: JSON.parse(stream.optionsJson),
     streamInfo: JSON.parse(stream.streamInfoJson),
   });
-  if (typeof filter?.process !== 'function') throw new Error('its create returned nothing that can process');
+  if (typeof filter?.process !== 'function')
+    throw new Error('create returned an object without a function process');
   streams.set(slot, { filter, format: sampleFormat ?? 'int16' });
 }
 
@@ -54,7 +55,7 @@ function filterFrame({ filter, format }: OpenStream, samples: Samples, outputLen
   const output = filter.process(input) ?? input;
   const Wanted = format === 'float' ? Float32Array : Int16Array;
   if (!(output instanceof Wanted) || output.length !== outputLength) {
-    throw new Error(`process returned no ${Wanted.name} of ${outputLength} samples`);
+    throw new Error(`process did not return a ${Wanted.name} of ${outputLength} samples`);
   }
   if (!areNumbers(output)) throw new Error('process returned samples that are not numbers');
   return output.slice();
@@ -63,7 +64,7 @@ function filterFrame({ filter, format }: OpenStream, samples: Samples, outputLen
 function processFrame({ slot, sequence, samples, outputLength }: ScriptRequest & { op: 'process' }): void {
   try {
     const stream = streams.get(slot);
-    if (!stream) throw new Error(`no stream ${slot}`);
+    if (!stream) throw new Error(`there is no stream ${slot}`);
     const output = filterFrame(stream, samples, outputLength);
     reply({ event: 'frame', slot, sequence, samples: output }, [output.buffer as ArrayBuffer]);
   } catch (error) {

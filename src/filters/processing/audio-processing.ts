@@ -39,7 +39,7 @@ export class AudioProcessing {
 
   /**
    * Processes interleaved samples, one or several times 10 ms, in place.
-   * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for another length, or a rate or number of channels that is none
+   * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for another length, or a rate or number of channels that cannot be used
    */
   process(samples: Int16Array, sampleRate: number, numChannels: number): void {
     const frameLength = frameLengthOf(samples, sampleRate, numChannels);
@@ -66,7 +66,7 @@ export class AudioProcessing {
    * @throws OffhookError `OFFHOOK_INVALID_REQUEST` when it is negative
    */
   setStreamDelay(delayMs: number): void {
-    if (delayMs < 0) throw invalid(`a delay of ${delayMs} ms is none`);
+    if (delayMs < 0) throw invalid(`a delay of ${delayMs} ms is below 0`);
     this.#delayMs = delayMs;
     this.#parts?.echoCancellation?.setDelay(delayMs);
   }
@@ -80,7 +80,7 @@ export class AudioProcessing {
   #partsFor(sampleRate: number, numChannels: number): Parts {
     const current = this.#parts;
     if (current?.sampleRate === sampleRate && current.numChannels === numChannels) return current;
-    log.debug(`process: ${sampleRate} Hz, ${numChannels} channels`);
+    log.debug(`audio of ${sampleRate} Hz with ${numChannels} channels is processed`);
     this.close();
     const { highPass, echoCancellation, noiseSuppression, gainControl, createRateConverter } = this.#options;
     this.#parts = {

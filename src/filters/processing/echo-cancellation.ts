@@ -19,7 +19,7 @@ function loadAec3(): Promise<WebRtcAec3.WebRtcAec3> {
   return loading;
 }
 
-/** The compiled module wants to hear of every uncaught error of the program, which is none of its business. */
+/** The compiled module registers a handler for every uncaught error of the program, which it must not. */
 function withoutHandlers<Result>(work: () => Result): Result {
   const events = ['uncaughtException', 'unhandledRejection'] as const;
   const before = new Set<unknown>(events.flatMap((event) => process.listeners(event as 'exit')));
@@ -63,7 +63,7 @@ export class EchoCancellation {
     this.#input = channels();
     this.#output = channels();
     this.#load().catch((error: unknown) => {
-      log.error(`echo cancellation does not load, audio passes without it: ${describeError(error)}`);
+      log.error(`echo cancellation could not be loaded; audio passes without it: ${describeError(error)}`);
     });
   }
 

@@ -17,7 +17,7 @@ export class NoiseSuppression {
     this.#up = createRateConverter({ inputRate: sampleRate, outputRate: rnnoiseRate, numChannels });
     this.#down = createRateConverter({ inputRate: rnnoiseRate, outputRate: sampleRate, numChannels });
     this.#load(numChannels).catch((error: unknown) => {
-      log.error(`noise suppression does not load, audio passes without it: ${describeError(error)}`);
+      log.error(`noise suppression could not be loaded; audio passes without it: ${describeError(error)}`);
     });
   }
 

@@ -13,7 +13,7 @@ export const connectionInputs = {
   leaveDisconnect: 'the server ends the session (LeaveRequest, action DISCONNECT)',
   resumed: 'the server resumed the session and its peer connections are alive',
   resumeFailed: 'the server was not reached',
-  sessionGone: 'the server does not know the session any more, or its peer connections are dead',
+  sessionGone: 'the server no longer knows the session, or its peer connections are dead',
   rejoined: 'a new session is up: joined, media connected, tracks published again',
   rejoinFailed: 'the new session did not come up',
   refused: 'the server refused the token',

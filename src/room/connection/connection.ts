@@ -168,7 +168,7 @@ export class Connection {
       this.#session?.leave(this.#reason);
     },
     closeSession: () => {
-      this.#attempt.abandon(new OffhookError('OFFHOOK_CLOSED', 'the room is left'));
+      this.#attempt.abandon(new OffhookError('OFFHOOK_CLOSED', 'the room was left'));
       this.#closeSession();
     },
     reportDisconnected: () => {
@@ -198,7 +198,7 @@ export class Connection {
       this.#input('joinFailed');
       return;
     }
-    this.#log.info(`attempt ${this.#pace.attempts} while ${this.#state}: ${failure.toLine()}`);
+    this.#log.info(`attempt ${this.#pace.attempts} failed while ${this.#state}: ${failure.toLine()}`);
     if (failure.cause instanceof LeaveRequest) {
       this.#onLeave(failure.cause, failure);
       return;
@@ -230,7 +230,7 @@ export class Connection {
       } catch (error) {
         const { code } = failureOf(error);
         if (retries <= 0 || attempt.isOver || !mayPass.includes(code)) throw error;
-        this.#log.info(`joining failed, ${retries} more tries: ${describeError(error)}`);
+        this.#log.info(`joining failed; ${retries} tries are left: ${describeError(error)}`);
         await attempt.wait(joinAgainMs);
       }
     }
@@ -347,7 +347,7 @@ export class Connection {
   #lost(input: 'signalLost' | 'mediaLost' | 'leaveReconnect', error: OffhookError): void {
     this.#failure = error;
     this.#reason = input === 'mediaLost' ? DisconnectReason.MEDIA_FAILURE : DisconnectReason.SIGNAL_CLOSE;
-    this.#log.warn(`${input}: ${error.toLine()}`);
+    this.#log.warn(`the room lost its connection: ${error.toLine()}`);
     if (this.#state === 'connecting') this.#attempt.abandon(error);
     else this.#input(input);
   }
@@ -357,7 +357,7 @@ export class Connection {
     this.#failure = failure;
     this.#signals.leaving(leave, this.#session?.url);
     const input = inputForLeave(leave);
-    this.#log.info(`${input}: ${failure.message}`);
+    this.#log.info(`${failure.message} (${input})`);
     this.#input(input);
   }
 

@@ -111,7 +111,7 @@ function refusal(reason: RequestResponse_Reason, message: string): OffhookError 
   const details = outsideText(message);
   return new OffhookError(
     'OFFHOOK_SERVER_REFUSED',
-    `the server refused: ${name}${details ? `, ${details}` : ''}`,
+    `the server refused the request: ${name}${details ? `, ${details}` : ''}`,
     {
       stage: 'request',
     },

@@ -186,7 +186,7 @@ export class Session {
    */
   restartMedia(): Promise<void> {
     const restart = { done: createDeferred<void>(), settled: false };
-    this.#restart?.done.reject(new OffhookError('OFFHOOK_ABORTED', 'media is restarted again'));
+    this.#restart?.done.reject(new OffhookError('OFFHOOK_ABORTED', 'media was restarted once more'));
     this.#restart = restart;
     const timer = setTimeout(() => {
       restart.settled = true;

@@ -77,7 +77,7 @@ export class SignalOpener {
     }
     if ((signal.first.case === 'reconnect') === (resumed !== undefined)) return signal;
     signal.close();
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'the server does not know the session any more');
+    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'the server no longer knows the session');
   }
 
   /** The server at `url` sent us away: where else to go, and whether it will be there. */

@@ -83,7 +83,7 @@ export class DataEncryption {
     const { last, waiting } = queue ?? { last: Promise.resolve(), waiting: 0 };
     if (waiting >= limits.undecryptedPackets.value) {
       this.#log.warn(
-        `more than ${limits.undecryptedPackets.value} packets of ${identity} wait to be decrypted; one is dropped`,
+        `more than ${limits.undecryptedPackets.value} packets from ${identity} wait to be decrypted; one is dropped`,
       );
       return;
     }
@@ -93,7 +93,7 @@ export class DataEncryption {
       try {
         if (readable) deliver(readable);
       } catch (error) {
-        this.#log.error(`a packet of ${identity} is lost: ${describeError(error)}`);
+        this.#log.error(`a packet from ${identity} was lost: ${describeError(error)}`);
       }
       entry.waiting--;
       const current = this.#opening.get(identity);
@@ -140,7 +140,7 @@ export class DataEncryption {
       readable.value = value;
       return readable;
     } catch (error) {
-      this.#log.debug(`a packet of ${identity} is dropped: ${describeError(error)}`);
+      this.#log.debug(`a packet from ${identity} is dropped: ${describeError(error)}`);
       return undefined;
     }
   }
@@ -152,7 +152,7 @@ export class DataEncryption {
       return opened;
     } catch (error) {
       const isMissing = error instanceof OffhookError && error.code === 'OFFHOOK_INVALID_REQUEST';
-      this.#log.debug(`a ${what} of ${identity} is dropped: ${describeError(error)}`);
+      this.#log.debug(`a ${what} from ${identity} is dropped: ${describeError(error)}`);
       this.#enter(identity, isMissing ? 'missingKey' : 'decryptionFailed');
       return undefined;
     }

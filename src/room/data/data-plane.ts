@@ -224,7 +224,7 @@ export class DataPlane implements PacketSender {
     try {
       packet = DataPacket.fromBinary(bytes);
     } catch (error) {
-      this.#log.warn(`a message of ${bytes.length} bytes is no DataPacket: ${describeError(error)}`);
+      this.#log.warn(`a message of ${bytes.length} bytes is not a DataPacket: ${describeError(error)}`);
       return;
     }
     const { participantSid: publisherSid, sequence } = packet;
@@ -252,7 +252,7 @@ export class DataPlane implements PacketSender {
 
   #handleReliable({ publisherSid, sequence, packet }: NumberedPacket): void {
     if (this.#inbox.accept(publisherSid, sequence)) this.#open(packet, 'reliable');
-    else this.#log.debug(`packet ${sequence} of ${packet.participantIdentity} came twice`);
+    else this.#log.debug(`packet ${sequence} from ${packet.participantIdentity} arrived twice`);
   }
 
   #open(packet: DataPacket, kind: PacketKind): void {
@@ -314,7 +314,7 @@ export class DataPlane implements PacketSender {
         else this.#plain.handle(participantIdentity, content);
         break;
       default:
-        this.#log.debug(`a packet with ${content.case ?? 'nothing'} is not used here`);
+        this.#log.debug(`a packet is ignored: its content is ${content.case ?? 'missing'}`);
     }
   }
 

@@ -173,7 +173,7 @@ export class LocalDataTracks {
         stage: 'publish',
         timeoutMs: this.#context.requests.timeoutMs,
         what: `publishing data track ${name}`,
-        advice: 'A server of a version without data tracks does not answer.',
+        advice: 'A server that does not know data tracks never answers.',
       },
       async (signal) => {
         const session = await this.#context.connection.whenConnected(signal);
@@ -214,7 +214,7 @@ export class LocalDataTracks {
   handlePublished(message: DataTrackMessage | undefined): void {
     const info = message && toDataTrackInfo(message);
     if (!info) {
-      this.#log.warn('the server published a data track that is none');
+      this.#log.warn('the server announced a data track of ours without its description');
       return;
     }
     const track = this.#tracks.get(info.handle);

@@ -113,7 +113,9 @@ export class RemoteDataTrack {
     this.#info = info;
     this.publisherIdentity = publisherIdentity;
     this.#host = host;
-    this.#depacketizer = new TrackDepacketizer((reason) => host.log.debug(`${info.name}: ${reason}`));
+    this.#depacketizer = new TrackDepacketizer((reason) =>
+      host.log.debug(`data track ${info.name}: ${reason}`),
+    );
   }
 
   get info(): DataTrackInfo {
@@ -267,7 +269,7 @@ export class RemoteDataTracks {
     for (const message of dataTracks) {
       const info = toDataTrackInfo(message);
       if (!info) {
-        this.#log.warn(`${identity} publishes a data track that cannot be used`);
+        this.#log.warn(`a data track of ${identity} is ignored: its description is incomplete`);
         continue;
       }
       const known = this.#bySid.get(info.sid) ?? this.#republished(before, info);
@@ -345,7 +347,7 @@ export class RemoteDataTracks {
 
   #add(info: DataTrackInfo, identity: string): RemoteDataTrack | undefined {
     if (this.#bySid.size >= limits.dataTracks.value) {
-      this.#log.warn(`data track ${info.name} of ${identity} is passed over: there are too many`);
+      this.#log.warn(`data track ${info.name} of ${identity} is ignored: there are too many`);
       return undefined;
     }
     const track = new RemoteDataTrack(info, identity, this.#trackHost);

@@ -51,7 +51,7 @@ export class Schemas {
     try {
       return utf8.decode((answer as GetDataBlobResponse | undefined)?.blob?.contents);
     } catch (cause) {
-      throw new OffhookError('OFFHOOK_PROTOCOL', `schema ${id.name} of ${participantIdentity} is no text`, {
+      throw new OffhookError('OFFHOOK_PROTOCOL', `schema ${id.name} of ${participantIdentity} is not text`, {
         cause,
       });
     }
@@ -71,7 +71,7 @@ export class Schemas {
   }
 
   #ask(what: string, message: (requestId: number) => SignalRequest['message']): Promise<unknown> {
-    const advice = 'A server of a version without schemas does not answer.';
+    const advice = 'A server that does not know schemas never answers.';
     return this.#context.requests.ask({ what, advice }, message);
   }
 }

@@ -87,11 +87,15 @@ export class MediaStages {
     const { role, deadlines, onOverrun } = this.#options;
     this.#finish('deadline');
     onOverrun(
-      new OffhookError('OFFHOOK_DEADLINE', `${role}: ${stage} did not come up in ${deadlines[stage]} ms`, {
-        stage,
-        elapsedMs: performance.now() - startedMs,
-        advice: 'Check that UDP reaches the server, or that it offers TCP or TURN.',
-      }),
+      new OffhookError(
+        'OFFHOOK_DEADLINE',
+        `${stage} of the ${role} connection did not complete within ${deadlines[stage]} ms`,
+        {
+          stage,
+          elapsedMs: performance.now() - startedMs,
+          advice: 'Check that UDP reaches the server, or that it offers TCP or TURN.',
+        },
+      ),
     );
   }
 }

@@ -164,7 +164,7 @@ export class Publisher extends MediaConnection {
   handleAnswer(sdp: string, offerId: number, trackSids: Readonly<Record<string, string>>): void {
     if (this.isClosed) return;
     if (!this.#awaitingAnswer || (offerId !== 0 && offerId !== this.#offerId)) {
-      this.log.warn(`answer ${offerId} answers no offer: the last one was ${this.#offerId}`);
+      this.log.warn(`answer ${offerId} is ignored: the latest offer is ${this.#offerId}`);
       return;
     }
     try {
@@ -177,9 +177,9 @@ export class Publisher extends MediaConnection {
       this.#findFree();
       if (this.#receives) this.options.onTracks(this.received.take(sections, trackSids));
     } catch (error) {
-      this.log.error(`the answer of the server is not usable: ${describeError(error)}`);
+      this.log.error(`the server's answer cannot be used: ${describeError(error)}`);
       this.options.onFailure(
-        new OffhookError('OFFHOOK_TRANSPORT', 'the answer of the server is not usable', { cause: error }),
+        new OffhookError('OFFHOOK_TRANSPORT', "the server's answer cannot be used", { cause: error }),
       );
       return;
     }

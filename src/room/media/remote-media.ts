@@ -61,7 +61,9 @@ export class RemoteMedia {
     this.#returnTimer = setTimeout(() => {
       for (const [trackSid, track] of this.#tracks) {
         if (track.isBound) continue;
-        log.about(this.#context.subject).warn(`track ${trackSid} did not come again after reconnecting`);
+        log
+          .about(this.#context.subject)
+          .warn(`track ${trackSid} was not received again after reconnecting; it has ended`);
         this.#context.dispatch({ type: 'mediaEnded', trackSid });
         this.forget(trackSid);
       }

@@ -121,7 +121,7 @@ export abstract class SentTrack {
   protected refused(codec: string): OffhookError {
     return new OffhookError(
       'OFFHOOK_SERVER_REFUSED',
-      `the server took no ${codec} for track ${this.track.name}`,
+      `the server did not accept ${codec} for track ${this.track.name}`,
       { stage: 'publish' },
     );
   }

@@ -66,7 +66,7 @@ export class LocalTracks {
               throw error;
             }
             this.#log.info(
-              `track ${track.name} is published again on the new session: ${describeError(error)}`,
+              `track ${track.name} will be published on the new session: ${describeError(error)}`,
             );
           }
         }

@@ -68,7 +68,7 @@ export async function probeJoin(server: URL, token: string, options: ProbeOption
   try {
     const connection = connectionFor(options, timeline);
     const { socket, first } = await openServer(server, { ...connection, ...session, token });
-    // Whoever joins next under this identity must not meet the participant that leaves.
+    // The next join under this identity must not meet the participant that leaves.
     await socket.leave();
     if (first.case === 'join') welcome = describeWelcome(first.value);
   } catch (error) {

@@ -358,7 +358,7 @@ export class SipEndpoint {
     // Only the hop that put its Via on top may take the response; a second Via is for somebody else.
     if (response.vias.length !== 1) return;
     if (!this.transactions.receive(response))
-      log.debug(`a response ${response.status} to nothing is dropped`);
+      log.debug(`a response ${response.status} is dropped: it belongs to no transaction`);
   }
 
   #receiveRequest(request: SipRequest, flow: Flow): void {

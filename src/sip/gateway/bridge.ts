@@ -106,7 +106,7 @@ export class Bridge {
     { to, headers, playDialtone, ringingMs }: TransferRequest,
   ): Promise<TransferOutcome> {
     const target = parseUri(to);
-    if (!target) return Promise.resolve({ status: 400, reason: `"${to}" is no SIP or tel URI` });
+    if (!target) return Promise.resolve({ status: 400, reason: `"${to}" is not a SIP or tel URI` });
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;
       let forget = () => {};

@@ -111,7 +111,9 @@ export class SipGuard {
     known.blocks++;
     known.wrong = 0;
     known.blockedUntilMs = this.#nowMs() + blockMs;
-    log.warn(`${address} is not listened to for ${Math.round(blockMs / 1_000)} s`);
+    log.warn(
+      `${address} is ignored for ${Math.round(blockMs / 1_000)} s: it has sent too many wrong requests`,
+    );
   }
 
   #know(address: string, nowMs: number): Known {

@@ -52,9 +52,13 @@ export class ProviderLogin {
   constructor(endpoint: SipEndpoint, registration: ProviderRegistration) {
     const registrar = parseUri(registration.registrar);
     if (!registrar || !isSipUri(registrar)) {
-      throw new OffhookError('OFFHOOK_INVALID_URL', `"${registration.registrar}" is no SIP URI`, {
-        advice: 'Give one such as sip:provider.example or sip:provider.example;transport=tcp.',
-      });
+      throw new OffhookError(
+        'OFFHOOK_INVALID_URL',
+        `the registrar "${registration.registrar}" is not a SIP URI`,
+        {
+          advice: 'Give one such as sip:provider.example or sip:provider.example;transport=tcp.',
+        },
+      );
     }
     this.#endpoint = endpoint;
     this.#registration = registration;
@@ -211,7 +215,7 @@ export class ProviderLogin {
     this.#mayBeLoggedIn = false;
     this.#cancelKeepAlive?.();
     log.warn(
-      `not logged in at ${this.#registrar.host}: ${why}; again in ${Math.round(this.#retryMs / 1_000)} s`,
+      `login at ${this.#registrar.host} failed: ${why}; the next attempt is in ${Math.round(this.#retryMs / 1_000)} s`,
     );
     this.#later(this.#retryMs * (0.75 + Math.random() / 2));
     this.#retryMs = Math.min(maxRetryMs, this.#retryMs * 2);

@@ -202,14 +202,14 @@ export class RoomLeg {
     if (this.#left) return;
     this.#room.localParticipant
       .setAttributes(attributes)
-      .catch((error: unknown) => this.#log.debug(`attributes are not set: ${describeError(error)}`));
+      .catch((error: unknown) => this.#log.debug(`attributes could not be set: ${describeError(error)}`));
   }
 
   pressed(code: number, digit: string): void {
     if (this.#left) return;
     this.#room.localParticipant
       .publishDtmf(code, digit)
-      .catch((error: unknown) => this.#log.debug(`DTMF is not sent: ${describeError(error)}`));
+      .catch((error: unknown) => this.#log.debug(`DTMF could not be sent: ${describeError(error)}`));
   }
 
   /** Leaves at once; the last attributes are on their way before that. */
@@ -328,7 +328,7 @@ async function deleteRoom(
     }
     await requestDeletion(access, room);
   } catch (error) {
-    log.about(dispatched).debug(`the room is not deleted: ${describeError(error)}`);
+    log.about(dispatched).debug(`the room could not be deleted: ${describeError(error)}`);
   }
 }
 

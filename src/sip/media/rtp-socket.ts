@@ -58,10 +58,10 @@ export class RtpSocket {
     }
     throw new OffhookError(
       'OFFHOOK_UNREACHABLE',
-      `no pair of free UDP ports between ${range.from} and ${range.to}`,
+      `no two neighbouring UDP ports are free between ${range.from} and ${range.to}`,
       {
         cause,
-        advice: 'Give a wider range for media, or fewer calls.',
+        advice: 'Give a wider range with --sip-media-ports.',
       },
     );
   }

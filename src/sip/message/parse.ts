@@ -159,7 +159,7 @@ function parseResponse(head: Head, rest: Buffer): ParseResult {
 function parseRequest(head: Head, rest: Buffer): ParseResult {
   const start = requestLine.exec(head.startLine);
   const methodText = start?.[1] ?? head.startLine.split(' ')[0] ?? '';
-  if (!namePattern.test(methodText)) return { kind: 'unusable', why: 'this is no SIP message' };
+  if (!namePattern.test(methodText)) return { kind: 'unusable', why: 'this is not a SIP message' };
   const identity = readIdentity(head.fields);
   const answerable = answerableRequest(methodText, head, identity);
   const refuse = (status: number, why: string): ParseResult => ({ kind: 'refused', status, why, answerable });

@@ -94,11 +94,15 @@ export class StreamListener {
       const fail = (cause: unknown) => {
         socket.destroy();
         reject(
-          new OffhookError('OFFHOOK_UNREACHABLE', `no ${protocol.toUpperCase()} connection for SIP`, {
-            host: `${address}:${port}`,
-            cause,
-            advice: describeError(cause),
-          }),
+          new OffhookError(
+            'OFFHOOK_UNREACHABLE',
+            `a ${protocol.toUpperCase()} connection for SIP cannot be opened`,
+            {
+              host: `${address}:${port}`,
+              cause,
+              advice: describeError(cause),
+            },
+          ),
         );
       };
       const timer = setTimeout(() => fail(new Error('no answer')), connectTimeoutMs);

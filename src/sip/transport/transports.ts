@@ -75,13 +75,16 @@ export class Transports {
    */
   async flowTo(target: SipTarget): Promise<Flow> {
     if (isIPv6(target.address) !== isIPv6(this.#options.host)) {
-      throw new OffhookError('OFFHOOK_UNREACHABLE', `no SIP from ${this.#options.host} to ${target.address}`);
+      throw new OffhookError(
+        'OFFHOOK_UNREACHABLE',
+        `SIP messages cannot be sent from ${this.#options.host} to ${target.address}`,
+      );
     }
     this.#learnLocalAddress(target);
     if (target.protocol === 'udp') return this.#udp.flowTo(target);
     if (target.protocol === 'tcp') return this.#tcp.flowTo(target);
     if (this.#tls) return this.#tls.flowTo(target);
-    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'SIP over TLS needs a certificate of our own', {
+    throw new OffhookError('OFFHOOK_NOT_SUPPORTED', 'SIP over TLS needs a certificate of the gateway', {
       advice: 'Give --sip-tls-cert and --sip-tls-key.',
     });
   }

@@ -56,7 +56,7 @@ export const clientSteps: Steps = {
       accept: (handshake, { body }) => {
         const cookie = parseHelloVerifyRequest(body);
         if (handshake.cookie.length > 0) {
-          throw new DtlsFault(alert.unexpectedMessage, 'The peer asks for a cookie twice');
+          throw new DtlsFault(alert.unexpectedMessage, 'the peer asks for a cookie twice');
         }
         handshake.cookie = Buffer.from(cookie);
         handshake.transcript = [];
@@ -79,10 +79,13 @@ export const clientSteps: Steps = {
     [handshakeType.certificate]: {
       accept: (handshake, { body }) => {
         const der = parseCertificate(body);
-        if (der === undefined) throw new DtlsFault(alert.badCertificate, 'The peer has no certificate');
+        if (der === undefined) throw new DtlsFault(alert.badCertificate, 'the peer has no certificate');
         const certificate = new PeerCertificate(Buffer.from(der));
         if (!certificate.fits(handshake.suite)) {
-          throw new DtlsFault(alert.unsupportedCertificate, "The peer's certificate does not fit its suite");
+          throw new DtlsFault(
+            alert.unsupportedCertificate,
+            "the peer's certificate does not fit the cipher suite",
+          );
         }
         handshake.checkCertificate(certificate);
         handshake.peerCertificate = certificate;
@@ -107,10 +110,10 @@ export const clientSteps: Steps = {
     [handshakeType.certificateRequest]: {
       accept: (handshake, { body }) => {
         if (!parseCertificateRequest(body).includes(signatureScheme.ecdsaSecp256r1Sha256)) {
-          throw new DtlsFault(alert.handshakeFailure, 'The peer accepts no ECDSA certificate on P-256');
+          throw new DtlsFault(alert.handshakeFailure, 'the peer accepts no ECDSA certificate on P-256');
         }
         if (handshake.certificateRequested) {
-          throw new DtlsFault(alert.unexpectedMessage, 'The peer asks for a certificate twice');
+          throw new DtlsFault(alert.unexpectedMessage, 'the peer asks for a certificate twice');
         }
         handshake.certificateRequested = true;
       },
@@ -119,7 +122,7 @@ export const clientSteps: Steps = {
     [handshakeType.serverHelloDone]: {
       accept: (_handshake, { body }) => {
         if (body.length > 0)
-          throw new DtlsFault(alert.decodeError, "The peer's ServerHelloDone is malformed");
+          throw new DtlsFault(alert.decodeError, "the peer's ServerHelloDone is malformed");
       },
       answer: keyFlight,
       next: 'finished',

@@ -319,8 +319,9 @@ export class DtlsConnection {
   /** @throws DtlsFault when the certificate is not the announced one */
   #checkFingerprint(certificate: PeerCertificate): void {
     if (this.#remoteFingerprints === undefined || certificate.matches(this.#remoteFingerprints)) return;
-    throw new DtlsFault(alert.badCertificate, "The peer's certificate is not the one in its description", {
-      advice: 'Somebody may be between the two sides, or the description is of another connection.',
+    throw new DtlsFault(alert.badCertificate, "the peer's certificate is not the one in its description", {
+      advice:
+        'Somebody may be intercepting the connection, or the description belongs to another connection.',
     });
   }
 
@@ -331,8 +332,8 @@ export class DtlsConnection {
     const error = new OffhookError(
       'OFFHOOK_TRANSPORT',
       isClose
-        ? 'The peer closed the DTLS handshake'
-        : `The peer ended DTLS with the alert ${alertName(description)}`,
+        ? 'the peer closed the DTLS handshake'
+        : `the peer ended DTLS with the alert ${alertName(description)}`,
       { stage: 'dtls' },
     );
     if (epoch === 0) {
@@ -361,8 +362,8 @@ export class DtlsConnection {
   #deadlineError(): OffhookError {
     const elapsedMs = this.#options.handshakeTimeoutMs ?? defaultHandshakeTimeoutMs;
     const message = this.#handshake.isDone
-      ? "The peer's fingerprint was not announced"
-      : `The DTLS handshake got no further than ${this.#handshake.state}`;
+      ? "the peer's fingerprint was not announced"
+      : `the DTLS handshake got no further than ${this.#handshake.state}`;
     return new OffhookError('OFFHOOK_DEADLINE', message, {
       stage: 'dtls',
       elapsedMs,
@@ -398,5 +399,5 @@ export class DtlsConnection {
 
 function asFault(error: unknown): DtlsFault {
   if (error instanceof DtlsFault) return error;
-  return new DtlsFault(alert.internalError, 'The handshake failed', { cause: error });
+  return new DtlsFault(alert.internalError, 'the handshake failed', { cause: error });
 }

@@ -65,7 +65,7 @@ class Reader {
   }
 
   #malformed(): DtlsFault {
-    return new DtlsFault(alert.decodeError, `The peer's ${this.#what} is malformed`);
+    return new DtlsFault(alert.decodeError, `the peer's ${this.#what} is malformed`);
   }
 }
 
@@ -99,7 +99,7 @@ function parseExtensions(reader: Reader, message: string): Map<number, Buffer> {
     if (extensions.has(type) || extensions.size >= limits.extensions) {
       throw new DtlsFault(
         alert.illegalParameter,
-        `The peer's ${message} repeats an extension or has too many`,
+        `the peer's ${message} repeats an extension or has too many`,
       );
     }
     extensions.set(type, list.bytes(list.uint16()));
@@ -110,7 +110,7 @@ function parseExtensions(reader: Reader, message: string): Map<number, Buffer> {
 /** No handshake came before on this connection, so there is nothing that the extension could be bound to. */
 function checkRenegotiationInfo(body: Buffer | undefined): void {
   if (body !== undefined && !(body.length === 1 && body[0] === 0)) {
-    throw new DtlsFault(alert.handshakeFailure, 'The peer asks for a renegotiation in its first handshake');
+    throw new DtlsFault(alert.handshakeFailure, 'the peer asks for a renegotiation in its first handshake');
   }
 }
 
@@ -128,7 +128,7 @@ function checkPointFormats(body: Buffer | undefined): void {
   const reader = new Reader(body, 'ec_point_formats extension');
   const formats = reader.bytes(reader.uint8());
   if (!formats.includes(uncompressed)) {
-    throw new DtlsFault(alert.illegalParameter, 'The peer reads no uncompressed points');
+    throw new DtlsFault(alert.illegalParameter, 'the peer does not support uncompressed points');
   }
 }
 
@@ -178,7 +178,7 @@ export function parseClientHello(body: Buffer): ClientHello {
   const version = reader.uint16();
   // Higher versions have lower numbers; DTLS 1.3 is offered in an extension, under the number of 1.2.
   if (version > dtls12) {
-    throw new DtlsFault(alert.protocolVersion, 'The peer has no DTLS 1.2');
+    throw new DtlsFault(alert.protocolVersion, 'the peer does not support DTLS 1.2');
   }
   const random = reader.bytes(randomBytesLength);
   reader.bytes(reader.uint8());
@@ -186,7 +186,7 @@ export function parseClientHello(body: Buffer): ClientHello {
   const suites = reader.uint16List(reader.uint16());
   const compressions = reader.bytes(reader.uint8());
   if (!compressions.includes(0)) {
-    throw new DtlsFault(alert.illegalParameter, 'The peer wants compression');
+    throw new DtlsFault(alert.illegalParameter, 'the peer wants compression');
   }
   const extensions = parseExtensions(reader, 'ClientHello');
   checkRenegotiationInfo(extensions.get(extensionType.renegotiationInfo));
@@ -250,7 +250,7 @@ export function parseServerHello(body: Buffer): ServerHello {
   if (version !== dtls12) {
     throw new DtlsFault(
       alert.protocolVersion,
-      `The peer chose version 0x${version.toString(16)}, not DTLS 1.2`,
+      `the peer chose version 0x${version.toString(16)}, not DTLS 1.2`,
     );
   }
   const random = reader.bytes(randomBytesLength);
@@ -258,7 +258,7 @@ export function parseServerHello(body: Buffer): ServerHello {
   const suite = reader.uint16();
   const compression = reader.uint8();
   if (!(Object.values(cipherSuite) as number[]).includes(suite) || compression !== 0) {
-    throw new DtlsFault(alert.illegalParameter, 'The peer chose a cipher suite that was not offered');
+    throw new DtlsFault(alert.illegalParameter, 'the peer chose a cipher suite that was not offered');
   }
   const extensions = parseExtensions(reader, 'ServerHello');
   const offered = Object.values(extensionType) as number[];
@@ -266,7 +266,7 @@ export function parseServerHello(body: Buffer): ServerHello {
   if (unknown !== undefined) {
     throw new DtlsFault(
       alert.unsupportedExtension,
-      `The peer answers extension ${unknown}, which was not sent`,
+      `the peer answers extension ${unknown}, which was not sent`,
     );
   }
   checkRenegotiationInfo(extensions.get(extensionType.renegotiationInfo));
@@ -280,16 +280,20 @@ function chosenSrtpProfile(body: Buffer | undefined): SrtpProfile | undefined {
   const { ids, mki } = parseUseSrtp(body);
   const profile = ids.length === 1 ? srtpProfileById(ids[0]!) : undefined;
   if (profile === undefined || mki.length > 0) {
-    throw new DtlsFault(alert.illegalParameter, 'The peer chose an SRTP profile that was not offered');
+    throw new DtlsFault(alert.illegalParameter, 'the peer chose an SRTP profile that was not offered');
   }
   return profile;
 }
 
 /** Keys for SRTP are exported from the master secret, which must belong to this handshake alone (RFC 7627, section 5.4). */
 export function noExtendedMasterSecret(): DtlsFault {
-  return new DtlsFault(alert.handshakeFailure, 'The peer has no extended master secret (RFC 7627)', {
-    advice: 'Update the WebRTC stack of the other side: those from 2017 and later have it.',
-  });
+  return new DtlsFault(
+    alert.handshakeFailure,
+    'the peer does not support the extended master secret (RFC 7627)',
+    {
+      advice: 'Update the WebRTC stack of the other side: those from 2017 and later have it.',
+    },
+  );
 }
 
 /** The cookie that the next ClientHello must carry (RFC 6347, section 4.2.1). */
@@ -313,7 +317,7 @@ export function parseCertificate(body: Buffer): Buffer | undefined {
     if (certificates.length === limits.certificates) {
       throw new DtlsFault(
         alert.badCertificate,
-        `The peer sent more than ${limits.certificates} certificates`,
+        `the peer sent more than ${limits.certificates} certificates`,
       );
     }
     certificates.push(list.bytes(list.uint24()));
@@ -353,7 +357,7 @@ export function parseServerKeyExchange(body: Buffer): ServerKeyExchange {
   const curveType = reader.uint8();
   const group = groupById(reader.uint16());
   if (curveType !== namedCurve || group === undefined) {
-    throw new DtlsFault(alert.illegalParameter, 'The peer chose a group that was not offered');
+    throw new DtlsFault(alert.illegalParameter, 'the peer chose a group that was not offered');
   }
   const publicKey = reader.bytes(reader.uint8());
   const parameters = body.subarray(0, body.length - reader.left);

@@ -107,7 +107,7 @@ export class Handshake {
     if (step === undefined) {
       throw new DtlsFault(
         alert.unexpectedMessage,
-        `The peer sent handshake message ${message.type} where another one was due (${this.#state})`,
+        `the peer sent handshake message ${message.type} where another one was due (${this.#state})`,
       );
     }
     step.accept(this, message);
@@ -148,8 +148,8 @@ export const peerOf = (role: Role): Role => (role === 'client' ? 'server' : 'cli
 export function acceptFinished(handshake: Handshake, { body }: HandshakeMessage): void {
   const expected = handshake.keys!.verifyData(peerOf(handshake.role), handshake.transcript);
   if (!expected.equals(body)) {
-    throw new DtlsFault(alert.decryptError, 'The peer saw another handshake than we did', {
-      advice: 'Somebody may be between the two sides. If it happens again, look at the network.',
+    throw new DtlsFault(alert.decryptError, "the peer's Finished message does not match the handshake", {
+      advice: 'Somebody may be intercepting the connection: if it happens again, examine the network.',
     });
   }
 }

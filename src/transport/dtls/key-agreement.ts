@@ -40,7 +40,7 @@ export class KeyAgreement {
   sharedSecret(peerKey: Buffer): Buffer {
     const { prefix, keyBytes } = groups[this.group];
     if (peerKey.length !== keyBytes) {
-      throw new DtlsFault(alert.illegalParameter, `The peer's ${this.group} key has ${peerKey.length} bytes`);
+      throw new DtlsFault(alert.illegalParameter, `the peer's ${this.group} key has ${peerKey.length} bytes`);
     }
     try {
       const publicKey = createPublicKey({
@@ -50,7 +50,7 @@ export class KeyAgreement {
       });
       return diffieHellman({ privateKey: this.#privateKey, publicKey });
     } catch (cause) {
-      throw new DtlsFault(alert.illegalParameter, `The peer's ${this.group} key is not valid`, { cause });
+      throw new DtlsFault(alert.illegalParameter, `the peer's ${this.group} key is not valid`, { cause });
     }
   }
 }

@@ -41,10 +41,10 @@ export class PeerCertificate {
     try {
       const certificate = new X509Certificate(der);
       // Node reads PEM, too, and passes over what follows the certificate.
-      if (!certificate.raw.equals(der)) throw new Error('It has more than one encoding');
+      if (!certificate.raw.equals(der)) throw new Error('it has more than one encoding');
       this.#key = certificate.publicKey;
     } catch (cause) {
-      throw new DtlsFault(alert.badCertificate, "The peer's certificate cannot be read", { cause });
+      throw new DtlsFault(alert.badCertificate, "the peer's certificate cannot be read", { cause });
     }
     this.#kind = acceptedKind(this.#key);
   }
@@ -60,7 +60,7 @@ export class PeerCertificate {
     if (known?.key !== this.#kind) {
       throw new DtlsFault(
         alert.illegalParameter,
-        `The peer signs with scheme 0x${scheme.toString(16)}, which was not offered for its key`,
+        `the peer signs with scheme 0x${scheme.toString(16)}, which was not offered for its key`,
       );
     }
     let valid = false;
@@ -70,8 +70,8 @@ export class PeerCertificate {
       // A signature that is no signature at all.
     }
     if (!valid) {
-      throw new DtlsFault(alert.decryptError, 'The peer does not have the key of its certificate', {
-        advice: 'Somebody may be between the two sides. If it happens again, look at the network.',
+      throw new DtlsFault(alert.decryptError, 'the peer does not have the key of its certificate', {
+        advice: 'Somebody may be intercepting the connection: if it happens again, examine the network.',
       });
     }
   }
@@ -99,7 +99,7 @@ function acceptedKind(key: KeyObject): KeyKind {
   }
   throw new DtlsFault(
     alert.unsupportedCertificate,
-    `The peer's certificate has a key that we do not accept: ${key.asymmetricKeyType} ${namedCurve || modulusLength}`,
+    `the peer's certificate has a key that we do not accept: ${key.asymmetricKeyType} ${namedCurve || modulusLength}`,
     { advice: `Use ECDSA on P-256, or RSA with ${minRsaBits} bits.` },
   );
 }

@@ -36,9 +36,13 @@ function choose(hello: ClientHello): { group: NamedGroup; srtpProfile: SrtpProfi
     !hello.suites.includes(cipherSuite.ecdheEcdsaAes128Gcm) ||
     !hello.schemes.includes(signatureScheme.ecdsaSecp256r1Sha256)
   ) {
-    throw new DtlsFault(alert.handshakeFailure, 'The peer has no cipher suite, group or signature of ours', {
-      advice: 'The other side must offer TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 with X25519 or P-256.',
-    });
+    throw new DtlsFault(
+      alert.handshakeFailure,
+      'the peer shares no cipher suite, group or signature scheme with us',
+      {
+        advice: 'The other side must offer TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 with X25519 or P-256.',
+      },
+    );
   }
   return { group, srtpProfile: negotiatedSrtpProfiles.find((name) => hello.srtpProfiles.includes(name)) };
 }
@@ -95,7 +99,7 @@ export const serverSteps: Steps = {
     [handshakeType.certificate]: {
       accept: (handshake, { body }) => {
         const der = parseCertificate(body);
-        if (der === undefined) throw new DtlsFault(alert.handshakeFailure, 'The peer has no certificate');
+        if (der === undefined) throw new DtlsFault(alert.handshakeFailure, 'the peer has no certificate');
         const certificate = new PeerCertificate(Buffer.from(der));
         handshake.checkCertificate(certificate);
         handshake.peerCertificate = certificate;

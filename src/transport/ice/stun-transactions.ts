@@ -36,7 +36,7 @@ export class StunTransactions {
     return new Promise((resolve, reject) => {
       const expire = () => {
         this.#take(id);
-        reject(new OffhookError('OFFHOOK_DEADLINE', `${name} was silent for ${timeoutMs} ms`));
+        reject(new OffhookError('OFFHOOK_DEADLINE', `${name} did not answer within ${timeoutMs} ms`));
       };
       const timers = resendAtMs.map((delayMs) => setTimeout(() => send(packet), delayMs).unref());
       timers.push(setTimeout(expire, timeoutMs).unref());

@@ -230,7 +230,7 @@ export class SctpAssociation {
     if (bytes.length === 0 || !(streamId >= 0 && streamId < this.#streamCount))
       throw new OffhookError(
         'OFFHOOK_INVALID_REQUEST',
-        bytes.length === 0 ? 'SCTP has no empty messages' : `The association has no stream ${streamId}`,
+        bytes.length === 0 ? 'an SCTP message cannot be empty' : `the association has no stream ${streamId}`,
       );
     if (!this.#isOpenForSending) throw closed();
     this.#sender.queue.add(streamId, ppid, bytes, options, nowMs);
@@ -287,12 +287,12 @@ export class SctpAssociation {
     this.#sender.handleTimeout(nowMs);
     const { unansweredSinceMs } = this.#sender;
     if (unansweredSinceMs !== undefined && nowMs - unansweredSinceMs > giveUpAfterMs) {
-      this.#fail('The peer does not acknowledge data', nowMs - unansweredSinceMs);
+      this.#fail('the peer does not acknowledge data', nowMs - unansweredSinceMs);
       return;
     }
     if (this.#shutdownDueMs !== undefined && nowMs >= this.#shutdownDueMs) {
       if (nowMs - this.#shutdownSinceMs > giveUpAfterMs) {
-        this.#fail('The peer does not answer the end of the association', nowMs - this.#shutdownSinceMs);
+        this.#fail('the peer does not answer the end of the association', nowMs - this.#shutdownSinceMs);
         return;
       }
       this.#timeout.backOff();
@@ -385,7 +385,7 @@ export class SctpAssociation {
     if (end - at === dataHeaderBytes) {
       const value = Buffer.alloc(4);
       value.writeUInt32BE(tsn);
-      this.#abort(cause.noUserData, value, 'The peer sent a fragment without data');
+      this.#abort(cause.noUserData, value, 'the peer sent a fragment without data');
       return;
     }
     const streamId = packet.readUInt16BE(at + 8);
@@ -406,7 +406,7 @@ export class SctpAssociation {
       packet.subarray(at + dataHeaderBytes, end),
     );
     if (outcome === 'overrun')
-      this.#abort(cause.outOfResource, Buffer.alloc(0), 'The peer left too many messages incomplete');
+      this.#abort(cause.outOfResource, Buffer.alloc(0), 'the peer left too many messages incomplete');
   }
 
   #handleSack(packet: Buffer, at: number, end: number, nowMs: number): void {
@@ -440,7 +440,7 @@ export class SctpAssociation {
       case chunkType.abort:
         this.#end();
         this.#options.onClosed?.(
-          new OffhookError('OFFHOOK_TRANSPORT', 'The peer aborted the SCTP association'),
+          new OffhookError('OFFHOOK_TRANSPORT', 'the peer aborted the SCTP association'),
         );
         return false;
       case chunkType.shutdown:
@@ -556,7 +556,7 @@ export class SctpAssociation {
   #repeatHandshake(nowMs: number): void {
     const handshake = this.#handshake!;
     if (nowMs - handshake.sinceMs > giveUpAfterMs) {
-      this.#fail('The peer does not answer the SCTP handshake', nowMs - handshake.sinceMs);
+      this.#fail('the peer does not answer the SCTP handshake', nowMs - handshake.sinceMs);
       return;
     }
     if (handshake.attempts++ > 0) this.#timeout.backOff();

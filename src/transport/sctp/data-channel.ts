@@ -92,7 +92,7 @@ export class DataChannel {
     if (bytes.length > this.#link.maxMessageBytes)
       throw new OffhookError(
         'OFFHOOK_INVALID_REQUEST',
-        `A message of ${bytes.length} bytes is longer than the ${this.#link.maxMessageBytes} that the peer takes`,
+        `a message of ${bytes.length} bytes is longer than the ${this.#link.maxMessageBytes} that the peer takes`,
       );
     const isSent = this.#link.send(this, bytes, isText);
     if (isSent) {

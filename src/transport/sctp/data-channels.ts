@@ -109,7 +109,7 @@ export class DataChannels implements DataChannelLink {
    */
   create(label: string, parameters: Partial<Omit<DataChannelParameters, 'label'>> = {}): DataChannel {
     if (this.#isEnded)
-      throw new OffhookError('OFFHOOK_CLOSED', 'The data channels of this connection are closed');
+      throw new OffhookError('OFFHOOK_CLOSED', 'the data channels of this connection are closed');
     const channel = new DataChannel(
       {
         label,

@@ -142,7 +142,7 @@ function createTransform(profile: SrtpProfile, master: SrtpMasterKey): SrtpTrans
 }
 
 function exhausted(): OffhookError {
-  return new OffhookError('OFFHOOK_TRANSPORT', 'All packet indices of these SRTP keys are used', {
+  return new OffhookError('OFFHOOK_TRANSPORT', 'all packet indices of these SRTP keys are used', {
     advice: 'Connect again: new keys are negotiated then.',
   });
 }

@@ -97,7 +97,7 @@ describe('a DTLS server', () => {
     expect(refusal(otherSuites)).toContain('cipher suite');
     const older = hello();
     older.writeUInt16BE(0xfeff, 0);
-    expect(refusal(older)).toBe('The peer has no DTLS 1.2');
+    expect(refusal(older)).toBe('the peer does not support DTLS 1.2');
   });
 });
 

@@ -179,7 +179,7 @@ describe('a DTLS peer', () => {
       const pair = new Pair(undefined, { [role]: { remoteFingerprints } }).start();
       pair.run(() => pair[role].closed.length > 0);
       expect(failure(pair[role]).toLine()).toContain(
-        "The peer's certificate is not the one in its description",
+        "the peer's certificate is not the one in its description",
       );
       expect(pair[role].connected).toEqual([]);
       pair.run(() => false);
@@ -241,7 +241,7 @@ describe('a DTLS peer', () => {
     const pair = new Pair(() => []).start();
     pair.inject(pair.server, handshakeRecord(1, 0, Buffer.alloc(20)));
     pair.run(() => false);
-    expect(failure(pair.server).cause).toMatchObject({ message: "The peer's ClientHello is malformed" });
+    expect(failure(pair.server).cause).toMatchObject({ message: "the peer's ClientHello is malformed" });
   });
 
   test('that ends the handshake with an alert is believed after a second of silence', () => {
