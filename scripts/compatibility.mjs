@@ -48,7 +48,7 @@ ${table('Room event', roomEventTable)}
 
 - A connect is not delayed by audio filter plugins: they load beside it, in processes of their own.
 - A connect that fails says at which stage, with which host, and after how long.
-- A program that does not send ReadyForRoomEvent within 15 s gets its events all the same; the native engine panics.
+- A program that does not send ReadyForRoomEvent within 15 s still gets its events; the native engine panics.
 - A program that has no room open and awaits no callback may end by itself.
 - A request that is answered by the id of its callback is not waited for in a Node program: what is wrong with it, an unknown handle
   for example, comes as the callback's error.
