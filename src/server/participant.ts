@@ -7,6 +7,7 @@ import {
   ParticipantInfo_State,
   type ParticipantPermission,
   type SignalResponse,
+  TrackSubscribed,
 } from '@livekit/protocol';
 import { createLogger, type LogSubject, subjectOfIdentity } from '../logging/index.js';
 import type { Access } from './access-token.js';
@@ -161,6 +162,11 @@ export class Participant {
 
   send(message: SignalResponse['message']): void {
     this.socket?.send(new SignalMessage(message));
+  }
+
+  /** Others get one of its tracks from now on. Clients take this once for each track; agents speak only after it. */
+  tellSubscribed(trackSid: string): void {
+    this.send({ case: 'trackSubscribed', value: new TrackSubscribed({ trackSid }) });
   }
 
   /** Sends a message that others get too. */

@@ -59,6 +59,11 @@ export interface RoomListener {
 }
 
 const speakerIntervalMs = 400;
+/**
+ * What was sent for so long before a resume has perhaps not arrived: a connection may have been dead for that long before
+ * either side noticed. Told twice, programs on the native engine see an event twice; never told, an agent is silent.
+ */
+const missedWithinMs = 30_000;
 const reportIntervalMs = 1000;
 
 /** One room: its participants, and what passes between them. */
@@ -185,6 +190,11 @@ export class Room {
       value: new ParticipantUpdate({ participants: others.map((other) => other.info()) }),
     });
     participant.send({ case: 'roomUpdate', value: new RoomUpdate({ room: this.info() }) });
+    for (const track of participant.publisher.tracks.values()) {
+      if (track.wasFirstAcceptedAfter(performance.now() - missedWithinMs))
+        participant.tellSubscribed(track.sid);
+      track.announceDemand();
+    }
     participant.subscriber.resumed();
     if (participant.dataTracks.handles.size > 0) this.#dataTracks.settle(participant, { announce: true });
   }

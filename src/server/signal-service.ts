@@ -10,7 +10,6 @@ import {
   ReconnectResponse,
   type ServerInfo,
   SessionDescription,
-  TrackSubscribed,
 } from '@livekit/protocol';
 import type { WebSocket } from 'ws';
 import { createLogger } from '../logging/index.js';
@@ -271,8 +270,8 @@ export class SignalService {
       },
     });
     const onTrackAccepted = ({ publisherSid, upTrack }: DownTrack) => {
-      const value = new TrackSubscribed({ trackSid: upTrack.sid });
-      room.findBySid(publisherSid)?.send({ case: 'trackSubscribed', value });
+      const publisher = room.findBySid(publisherSid);
+      if (publisher && upTrack.acceptedBySubscriber(performance.now())) publisher.tellSubscribed(upTrack.sid);
     };
     const takesTrailers = participant.client.capabilities.includes(ClientInfo_Capability.CAP_PACKET_TRAILER);
     const subscriber = participant.client.singleConnection

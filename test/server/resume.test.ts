@@ -178,3 +178,38 @@ describeWith(['native engine'], 'a participant on the native engine whose signal
     expect(bob.events.some(({ event }) => event === 'participantDisconnected')).toBe(false);
   });
 });
+
+describeWith(['native engine'], 'a publisher', () => {
+  let programs: Program[] = [];
+  let relay: TcpRelay;
+  let patient: RoomServer;
+
+  beforeAll(async () => {
+    patient = await startServer({ port: 0 });
+    relay = await TcpRelay.open(patient.url);
+  });
+  afterEach(() => Promise.all(programs.splice(0).map((program) => program.stop())));
+  afterAll(async () => {
+    await relay.close();
+    await patient.close();
+  });
+
+  /** Agents of LiveKit's frameworks are silent until they are told. */
+  test('is told after a resume that its track is subscribed, which it has missed, and once', async () => {
+    const [ada, bob] = [startParticipant('offhook'), startParticipant('native')] as [Program, Program];
+    programs = [ada, bob];
+    const grant = { roomJoin: true, room: 'missed' };
+    await ada.call('connect', { url: relay.url, token: await signToken('ada', grant) });
+    await ada.call('publishTone', { hz: 440 });
+    relay.loseAnswers();
+    await bob.call('connect', { url: patient.url, token: await signToken('bob', grant) });
+    await bob.waitFor('firstAudible', { identity: 'ada' });
+    const tellings = () => ada.events.filter(({ event }) => event === 'localTrackSubscribed').length;
+    expect(tellings()).toBe(0);
+    relay.cut();
+    await ada.waitFor('reconnected');
+    await ada.waitFor('localTrackSubscribed');
+    await ada.call('publishTone', { name: 'second', hz: 880 });
+    await expect.poll(tellings, { timeout: 10_000 }).toBe(2);
+  });
+});

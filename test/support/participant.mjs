@@ -232,6 +232,7 @@ function reportRoomEvents() {
     room.on(event, ({ sid, name }, { identity }) => tell(event, { sid, name, identity }));
   }
   for (const event of [RoomEvent.Reconnecting, RoomEvent.Reconnected]) room.on(event, () => tell(event));
+  room.on(RoomEvent.LocalTrackSubscribed, ({ sid }) => tell('localTrackSubscribed', { sid }));
   room.on(RoomEvent.Disconnected, (reason) => tell('disconnected', { reason }));
   room.on(RoomEvent.ActiveSpeakersChanged, (speakers) =>
     tell('activeSpeakersChanged', { identities: speakers.map(({ identity }) => identity) }),

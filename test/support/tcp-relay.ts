@@ -6,6 +6,8 @@ export class TcpRelay {
   #server: Server;
   #target: URL;
   #sockets = new Set<Socket>();
+  /** What the server sends on each connection, and to whom. */
+  #answers = new Map<Socket, Socket>();
   #isAway = false;
   /** Connections whose client is not heard any more; undefined while all are. */
   #muted: (() => void)[] | undefined;
@@ -36,6 +38,8 @@ export class TcpRelay {
         });
       }
       far.pipe(near);
+      relay.#answers.set(far, near);
+      far.once('close', () => relay.#answers.delete(far));
       near.once('data', (first) => {
         far.write(first);
         near.pause();
@@ -76,6 +80,14 @@ export class TcpRelay {
   /** Of connections that are made from now on, only the first bytes of the client's (an HTTP request) go through. */
   muteClients(): void {
     this.#muted ??= [];
+  }
+
+  /** On the connections that there are, nothing that the server sends arrives any more. */
+  loseAnswers(): void {
+    for (const [far, near] of this.#answers) {
+      far.unpipe(near);
+      far.resume();
+    }
   }
 
   /** What muted clients have said goes through, and all that comes after. */

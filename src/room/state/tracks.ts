@@ -129,6 +129,8 @@ export function localSubscribed(state: RoomState, trackSid: string): Step {
   if (!track) {
     return unchanged({ ...state, subscribedEarly: new Set(state.subscribedEarly).add(trackSid) });
   }
+  // Told again after a resume.
+  if (track.subscribed) return unchanged(state);
   return {
     state: withLocalTrack(state, { ...track, subscribed: true }),
     events: track.announced ? [{ type: 'localTrackSubscribed', trackSid }] : [],

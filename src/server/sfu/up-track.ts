@@ -80,6 +80,8 @@ export class UpTrack {
   /** The highest layer that was last announced to be wanted: at first it is all of them. */
   #announced: number | undefined = qualities.length - 1;
   #lessSinceMs: number | undefined;
+  /** When the first subscriber accepted the track. */
+  #firstAcceptedMs: number | undefined;
   #options: UpTrackOptions;
   #extensions = new Map<string, number>();
   /** What was received by SSRC; undefined before the first packet. The one that was silent for longest comes first. */
@@ -168,9 +170,28 @@ export class UpTrack {
       this.#lessSinceMs = undefined;
     }
     this.#announced = demand;
+    this.announceDemand();
+  }
+
+  /** Tells the publisher which layers are wanted; again where it may have missed that. */
+  announceDemand(): void {
+    if (this.kind !== 'video') return;
+    const demand = this.#announced;
     this.onDemand(
       qualities.map((quality) => ({ quality, enabled: demand !== undefined && quality <= demand })),
     );
+  }
+
+  /** A subscriber has accepted the track; returns whether it is the first one. */
+  acceptedBySubscriber(nowMs: number): boolean {
+    if (this.#firstAcceptedMs !== undefined) return false;
+    this.#firstAcceptedMs = nowMs;
+    return true;
+  }
+
+  /** Whether the first subscriber accepted the track after `sinceMs`. */
+  wasFirstAcceptedAfter(sinceMs: number): boolean {
+    return this.#firstAcceptedMs !== undefined && this.#firstAcceptedMs > sinceMs;
   }
 
   handleRtp(packet: RtpPacket, bytes: number, nowMs: number): void {
