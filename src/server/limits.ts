@@ -20,20 +20,22 @@ export const limits = {
     value: 256,
     unit: 'bytes',
     source: livekitDefault,
-    effect: 'A longer name is refused with LIMIT_EXCEEDED, in the API with invalid_argument.',
+    effect:
+      'A longer name is refused with LIMIT_EXCEEDED, in the API with invalid_argument; a token may say more, as with livekit-server.',
   },
   metadataBytes: {
     value: 64_000,
     unit: 'bytes',
     source: livekitDefault,
     effect:
-      'Longer metadata of a room or participant is refused with LIMIT_EXCEEDED, in the API with invalid_argument.',
+      'Longer metadata of a room or participant is refused with LIMIT_EXCEEDED, in the API with invalid_argument; a token may say more, as with livekit-server.',
   },
   attributesBytes: {
     value: 64_000,
     unit: 'bytes',
     source: `${livekitDefault}; keys and values together`,
-    effect: 'Larger attributes are refused with LIMIT_EXCEEDED, in the API with invalid_argument.',
+    effect:
+      'Larger attributes are refused with LIMIT_EXCEEDED, in the API with invalid_argument; a token may say more, as with livekit-server.',
   },
   signalRequestsPerSecond: {
     value: 200,

@@ -20,13 +20,13 @@ const methods: Record<string, { grant: VideoGrant; body?: object; status?: numbe
   'RoomService/ForwardParticipant': {
     grant: { ...admin, destinationRoom: 'there' },
     body: { destinationRoom: 'there' },
-    status: 501,
+    status: 503,
     perRoom: true,
   },
   'RoomService/MoveParticipant': {
     grant: { ...admin, destinationRoom: 'there' },
     body: { destinationRoom: 'there' },
-    status: 501,
+    status: 503,
     perRoom: true,
   },
   'RoomService/PerformRpc': { grant: admin, status: 400, perRoom: true },

@@ -122,25 +122,58 @@ describeWith(['livekit-server', 'native engine'], 'beside livekit-server', () =>
     });
   });
 
-  test.each(['MoveParticipant', 'ForwardParticipant'])('%s is done by neither', async (method) => {
+  test.each(['MoveParticipant', 'ForwardParticipant'])('%s is refused by both alike', async (method) => {
+    const video = { roomAdmin: true, room: 'from', destinationRoom: 'to' };
+    const move = { room: 'from', identity: 'ada', destinationRoom: 'to' };
+    const cases: Record<string, [grant: VideoGrant, body: object, expected: object]> = {
+      'a participant': [video, move, { status: 500, code: 'unknown' }],
+      nobody: [video, { ...move, identity: 'nobody' }, { status: 503, code: 'unavailable' }],
+      'a room that is not there': [
+        { ...video, room: 'none' },
+        { ...move, room: 'none' },
+        { status: 503, code: 'unavailable' },
+      ],
+      'into the same room': [
+        { ...video, destinationRoom: 'from' },
+        { ...move, destinationRoom: 'from' },
+        { status: 400, code: 'invalid_argument' },
+      ],
+      'into no room': [
+        { ...video, destinationRoom: '' },
+        { ...move, destinationRoom: '' },
+        { status: 500, code: 'unknown' },
+      ],
+      'into another than the token says': [
+        video,
+        { ...move, destinationRoom: 'else' },
+        { status: 401, code: 'unauthenticated' },
+      ],
+    };
     for (const [name, server] of Object.entries(servers)) {
-      const peer = await SignalPeer.open(
-        server.url,
-        await signToken(
-          'ada',
-          { roomJoin: true, room: 'from' },
-          { key: server.apiKey, secret: server.apiSecret },
-        ),
-      );
+      const keys = { key: server.apiKey, secret: server.apiSecret };
+      const token = await signToken('ada', { roomJoin: true, room: 'from' }, keys);
+      const peer = await SignalPeer.open(server.url, token);
       await peer.next('join');
-      const grant = { roomAdmin: true, room: 'from', destinationRoom: 'to' };
-      const body = { room: 'from', identity: 'ada', destinationRoom: 'to' };
-      const same = { ...body, destinationRoom: 'from' };
-      expect((await call(server, method, grant, body)).status, name).toBeGreaterThanOrEqual(500);
-      expect(await call(server, method, { ...grant, destinationRoom: 'from' }, same), name).toMatchObject({
-        status: 400,
-        code: 'invalid_argument',
-      });
+      const calls = Object.entries(cases).map(async ([what, [grant, body, expected]]) =>
+        expect(await call(server, method, grant, body), `${name}: ${what}`).toMatchObject(expected),
+      );
+      await Promise.all(calls);
+      peer.close();
+    }
+  });
+
+  test('a token may say more of its bearer than a client may', async () => {
+    const claims = {
+      sub: 'ada',
+      name: 'n'.repeat(300),
+      metadata: 'm'.repeat(70_000),
+      attributes: { a: 'x'.repeat(70_000) },
+    };
+    for (const [name, { url, apiKey: iss, apiSecret: secret }] of Object.entries(servers)) {
+      const video = { roomJoin: true, room: 'signed' };
+      const peer = await SignalPeer.open(url, await signClaims({ iss, video, ...claims }, { secret }));
+      const { participant } = await peer.next('join');
+      expect(participant?.metadata.length, name).toBe(70_000);
       peer.close();
     }
   });

@@ -54,6 +54,9 @@ export function roomService(rooms: Rooms): TwirpService {
     return { room, participant };
   };
 
+  const isThere = ({ room, identity }: { room: string; identity: string }): boolean =>
+    rooms.byName.get(room)?.participants.has(identity) ?? false;
+
   return {
     CreateRoom: method(CreateRoomRequest, (request) => {
       requireRoomName(request.name);
@@ -126,8 +129,8 @@ export function roomService(rooms: Rooms): TwirpService {
       room.updateMetadata(request.metadata);
       return room.info();
     }),
-    ForwardParticipant: method(ForwardParticipantRequest, refuseMove),
-    MoveParticipant: method(MoveParticipantRequest, refuseMove),
+    ForwardParticipant: method(ForwardParticipantRequest, (request) => refuseMove(isThere(request), request)),
+    MoveParticipant: method(MoveParticipantRequest, (request) => refuseMove(isThere(request), request)),
     PerformRpc: method(PerformRpcRequest, async (request) => {
       const { destinationIdentity, method: name, payload, responseTimeoutMs } = request;
       if (destinationIdentity === '')
@@ -142,11 +145,17 @@ export function roomService(rooms: Rooms): TwirpService {
   };
 }
 
-/** livekit-server checks the rooms and has no more than that either; only its cloud moves participants. */
-function refuseMove({ room, destinationRoom }: { room: string; destinationRoom: string }): never {
-  if (room === destinationRoom)
-    throw new TwirpError('invalid_argument', 'destination room cannot be the same as source room');
-  throw new TwirpError('unimplemented', 'not implemented: this server does not move participants');
+/** Answers as livekit-server does, which does not move participants either; only its cloud does. */
+function refuseMove(
+  isThere: boolean,
+  { room, destinationRoom }: { room: string; destinationRoom: string },
+): never {
+  if (room === destinationRoom) {
+    const argument = 'destination room cannot be the same as source room';
+    throw new TwirpError('invalid_argument', argument, { argument });
+  }
+  if (!isThere) throw new TwirpError('unavailable', 'no response: there is no such participant');
+  throw new TwirpError('unknown', 'not implemented: this server does not move participants');
 }
 
 /** The codes with which livekit-server reports the errors of RPC that are the protocol's own. */

@@ -12,6 +12,7 @@ export const twirpStatuses = {
   failed_precondition: 412,
   unimplemented: 501,
   internal: 500,
+  unknown: 500,
   unavailable: 503,
 } as const;
 
