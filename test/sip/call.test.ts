@@ -442,6 +442,35 @@ test('a request that a later one has overtaken is refused, and the call goes on'
   expect((await house.ask('OPTIONS', 7)).status).toBe(481);
 });
 
+test('OPTIONS is answered with what we can do, in a call and outside of one', async () => {
+  await house.takeCall();
+  const inside = await house.ask('OPTIONS', 2);
+  house.peer.send(house.fromPeer('OPTIONS', 3, ''));
+  const outside = () => house.peer.responses('call').find(({ cseq }) => cseq.sequence === 3);
+  await until(() => outside() !== undefined, 'it is answered');
+  for (const { status, headers } of [inside, outside()!]) {
+    expect(status).toBe(200);
+    expect(headers.list('Allow')).toEqual(
+      expect.arrayContaining([
+        'INVITE',
+        'ACK',
+        'CANCEL',
+        'BYE',
+        'OPTIONS',
+        'PRACK',
+        'UPDATE',
+        'REFER',
+        'NOTIFY',
+      ]),
+    );
+    expect([headers.list('Supported'), headers.get('Accept')]).toEqual([
+      ['100rel', 'timer'],
+      'application/sdp',
+    ]);
+  }
+  expect([outside()!.to.params.has('tag'), house.endpoint.dialogCount]).toEqual([true, 1]);
+});
+
 describe('a transfer', () => {
   const target = parseUri('tel:+4940555')!;
   const fragment = 'Content-Type: message/sipfrag;version=2.0';

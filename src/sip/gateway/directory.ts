@@ -230,6 +230,12 @@ export interface SipFile {
   users: Map<string, string>;
 }
 
+const fileKeys = ['inboundTrunks', 'outboundTrunks', 'dispatchRules', 'registrations', 'users'];
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /**
  * Reads trunks and rules from a JSON file into `directory`.
  *
@@ -241,11 +247,22 @@ export function loadDirectory(path: string, directory: SipDirectory): SipFile {
       cause,
       advice: 'docs/sip.md shows what the file may hold.',
     });
-  let content: Record<string, unknown>;
-  try {
-    content = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
-  } catch (error) {
-    throw refuse(`cannot be read: ${describeError(error)}`, error);
+  const read = (): unknown => {
+    try {
+      return JSON.parse(readFileSync(path, 'utf8'));
+    } catch (error) {
+      throw refuse(`cannot be read: ${describeError(error)}`, error);
+    }
+  };
+  const content = read();
+  if (!isRecord(content)) throw refuse('holds no object');
+  // A name that is misspelt would leave out a trunk, or everybody's password.
+  const unknown = Object.keys(content).find((name) => !fileKeys.includes(name));
+  if (unknown !== undefined) throw refuse(`"${unknown}" is none of ${fileKeys.join(', ')}`);
+  const { users = {} } = content;
+  if (!isRecord(users)) throw refuse('"users" is no object with a password for each name');
+  for (const [name, password] of Object.entries(users)) {
+    if (typeof password !== 'string') throw refuse(`the password of the user "${name}" is no text`);
   }
   const list = (name: string): unknown[] => {
     const value = content[name] ?? [];
@@ -278,6 +295,5 @@ export function loadDirectory(path: string, directory: SipDirectory): SipFile {
       if (typeof entry?.[name] !== 'string') throw refuse(`registrations[${i}]: "${name}" is missing`);
     }
   }
-  const users = new Map(Object.entries((content.users ?? {}) as Record<string, string>));
-  return { registrations, users };
+  return { registrations, users: new Map(Object.entries(users as Record<string, string>)) };
 }
