@@ -8,7 +8,8 @@ import {
 import { AudioSourceType, AudioStreamType } from '@livekit/rtc-ffi-bindings/proto/audio_frame_pb.js';
 import { TrackSource } from '@livekit/rtc-ffi-bindings/proto/track_pb.js';
 import { VideoQuality } from '@livekit/rtc-ffi-bindings/proto/track_publication_pb.js';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { RemoteAudioTrack } from '../../src/room/index.js';
 import { fakeServer, say } from '../signal/fake-server.js';
 import { describeWith } from '../support/parts.js';
 import { type Program, startParticipant } from '../support/program.mjs';
@@ -118,6 +119,17 @@ describeWith(['livekit-server', 'native engine'], 'by bare requests, tracks', ()
     const streamHandle = newStream({ sampleRate: 8_000 }).stream!.handle!.id!;
     await ffi.waitFor('audioStreamEvent', (event) => event.streamHandle === streamHandle);
     ffi.drop(streamHandle);
+  });
+
+  test('wait in a stream for a busy program: as many frames as it says, or 30 seconds', () => {
+    const openStream = vi.spyOn(RemoteAudioTrack.prototype, 'openStream');
+    onTestFinished(() => openStream.mockRestore());
+    for (const value of [{}, { frameSizeMs: 50 }, { queueSizeFrames: 5 }]) {
+      const type = AudioStreamType.AUDIO_STREAM_NATIVE;
+      const request = { trackHandle: remoteTrackHandle, type, ...value };
+      ffi.drop(ffi.request({ case: 'newAudioStream', value: request }).stream!.handle!.id!);
+    }
+    expect(openStream.mock.calls.map(([options]) => options.queueSizeFrames)).toEqual([3_000, 600, 5]);
   });
 
   test('give their statistics, sent and received', async () => {

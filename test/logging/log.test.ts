@@ -37,6 +37,18 @@ describe('a logger about a call', () => {
     ]);
   });
 
+  test('shows no access token, and writes one line', () => {
+    setLogSink((record) => records.push(record));
+    const token = `eyJhbGciOiJIUzI1NiJ9.${Buffer.from('{"sub":"ada"}').toString('base64url')}.c2lnbmF0dXJl`;
+    const log = createLogger('room/ice');
+    log.info(`refused: ${token}\nforged line`);
+    log.about({ room: 'kitchen' }).warn(`GET /rtc?access_token=${token}&x=1`);
+    expect(records.map(({ message }) => message)).toEqual([
+      'refused: …\\nforged line',
+      'GET /rtc?access_token=…&x=1',
+    ]);
+  });
+
   test('is dropped below the threshold', () => {
     setLogSink((record) => records.push(record), 'warn');
     const log = createLogger('room').about({ room: 'kitchen' });

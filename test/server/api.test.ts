@@ -1,7 +1,8 @@
 import { CreateRoomRequest, DataPacket_Kind, Room, TrackSource, TrackType } from '@livekit/protocol';
 import { AccessToken, AgentDispatchClient, RoomServiceClient, type VideoGrant } from 'livekit-server-sdk';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type RoomServer, startServer } from '../../src/server/index.js';
+import { DataOutbox } from '../../src/server/sfu/data-outbox.js';
 import { SignalPeer } from './signal-peer.js';
 
 describe('the server API, called by livekit-server-sdk', () => {
@@ -84,6 +85,35 @@ describe('the server API, called by livekit-server-sdk', () => {
     ).rejects.toMatchObject({
       code: 'not_found',
     });
+  });
+
+  test('reliable data waits for those who have too much unread, and a room that closes answers whoever waits', async () => {
+    const ada = await SignalPeer.join(server.url, 'slow', 'ada');
+    const congested = vi.spyOn(DataOutbox.prototype, 'isCongested', 'get').mockReturnValue(true);
+    onTestFinished(() => congested.mockRestore());
+    const answers: string[] = [];
+    const send = async (what: string, kind: DataPacket_Kind) => {
+      const sent = rooms.sendData('slow', Buffer.from('x'), kind, {});
+      answers.push(
+        await sent.then(
+          () => what,
+          ({ code }: { code: string }) => `${what}: ${code}`,
+        ),
+      );
+    };
+    const waiting = send('reliable', DataPacket_Kind.RELIABLE);
+    await send('lossy', DataPacket_Kind.LOSSY);
+    expect(answers).toEqual(['lossy']);
+    congested.mockReturnValue(false);
+    await waiting;
+    expect(answers).toEqual(['lossy', 'reliable']);
+    congested.mockReturnValue(true);
+    const late = send('late', DataPacket_Kind.RELIABLE);
+    await send('lossy', DataPacket_Kind.LOSSY);
+    await rooms.deleteRoom('slow');
+    await late;
+    expect(answers.at(-1)).toBe('late: resource_exhausted');
+    ada.close();
   });
 
   test('agents are dispatched by name, listed and withdrawn', async () => {

@@ -265,6 +265,21 @@ describe('jobs for agents', () => {
     },
   );
 
+  test('an answer of a worker with tens of thousands of parts is passed over', async () => {
+    const worker = await Worker.register(server.url);
+    const caller = await SignalPeer.join(server.url, 'parts', 'caller');
+    const { job } = await worker.next('availability');
+    const participantAttributes = Object.fromEntries(
+      Array.from({ length: limits.messageParts.value + 1 }, (_, i) => [`${i}`, 'x']),
+    );
+    const huge = { jobId: job!.id, available: true, participantIdentity: 'huge', participantAttributes };
+    worker.send({ case: 'availability', value: new AvailabilityResponse(huge) });
+    worker.answer(job!, true);
+    const { job: assigned } = await worker.next('assignment');
+    expect(assigned?.state?.participantIdentity).toBe(`agent-${job!.id}`);
+    caller.close();
+  });
+
   test('a worker that sends more than its budget is not read for a while', async () => {
     const worker = await Worker.register(server.url);
     const { signalRequestBurst, signalRequestsPerSecond } = limits;
