@@ -82,6 +82,8 @@ export class Participant {
   socket: SignalSocket | undefined;
   /** Removes the participant when its lost signalling connection is not resumed in time. */
   resumeDeadline: Timer | undefined;
+  /** When its client last resumed the session, on the clock of `performance.now`. */
+  resumedMs: number | undefined;
   /** Its client has sent a request since it joined. */
   wasHeard = false;
   /** Candidates that its client sent for either connection. */

@@ -173,7 +173,7 @@ function addTrack(_room: Room, participant: Participant, request: RequestOf<'add
     return;
   }
   const { publisher } = participant;
-  const known = publisher.findByCid(request.cid);
+  const known = publisher.findByCid(request.cid, participant.resumedMs);
   const isOversized = [
     request.cid,
     request.name,

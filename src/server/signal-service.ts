@@ -173,6 +173,7 @@ export class SignalService {
       return;
     }
     log.about(participant.subject).info('resumed');
+    participant.resumedMs = performance.now();
     const lost = participant.socket;
     this.#attach(socket, room, participant);
     lost?.close();

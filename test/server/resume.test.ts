@@ -1,3 +1,4 @@
+import { AddTrackRequest, SessionDescription, TrackType } from '@livekit/protocol';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import { dataSection, PeerConnection } from '../../src/transport/index.js';
@@ -147,6 +148,31 @@ test('an ICE restart is answered with new credentials, and an offer without one 
   }
   expect(ufrags[1]).toBe(ufrags[0]);
   expect(ufrags[2]).not.toBe(ufrags[0]);
+  peer.close();
+});
+
+test('a track whose answer was lost keeps its sid when the client asks again, and is another when published anew', async () => {
+  const room = 'asked again';
+  let peer = await SignalPeer.join(server.url, room, 'ada');
+  const sid = peer.join?.participant?.sid ?? '';
+  const add = new AddTrackRequest({ cid: 'microphone', type: TrackType.AUDIO });
+  const publishedSid = async () => {
+    peer.send({ case: 'addTrack', value: add });
+    return (await peer.next('trackPublished')).track?.sid;
+  };
+  const first = await publishedSid();
+  peer.send({
+    case: 'offer',
+    value: new SessionDescription({ type: 'offer', sdp: audioOffer('microphone') }),
+  });
+  await peer.next('answer');
+  peer.drop();
+  await peer.closed;
+  const token = await signToken('ada', { roomJoin: true, room });
+  peer = await SignalPeer.open(server.url, token, { reconnect: '1', sid });
+  await peer.next('reconnect');
+  expect(await publishedSid()).toBe(first);
+  expect(await publishedSid()).not.toBe(first);
   peer.close();
 });
 

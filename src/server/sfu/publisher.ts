@@ -49,18 +49,24 @@ export interface PublisherOptions {
 interface PendingTrack {
   request: AddTrackRequest;
   info: TrackInfo;
+  /** When the client was told of the track. */
+  answeredMs: number;
 }
 
 /** What a section of the client's carries. */
 interface PublishedSection {
   track: UpTrack;
-  /** The request that announced the track. */
+  /** The request that announced the track, and when it was answered. */
   request: AddTrackRequest;
+  answeredMs: number;
   trackId: string;
 }
 
 /** How long an offer may take to bring an announced track: twice as long each time, up to the last. */
 const firstOfferMs = 500;
+/** An answer that was sent for so long before a resume has perhaps not arrived; the client asks again within the second time. */
+const answerLostWithinMs = 30_000;
+const asksAgainWithinMs = 5_000;
 const lastOfferMs = 8_000;
 /** What one video track may send; there is no estimate of the way. */
 const videoBitrateBps = 3_000_000;
@@ -123,7 +129,7 @@ export class Publisher {
 
   /** Announces a track, which is published when an offer brings it. */
   addTrack(request: AddTrackRequest, info: TrackInfo): void {
-    this.#pending.set(request.cid, { request, info });
+    this.#pending.set(request.cid, { request, info, answeredMs: performance.now() });
     this.#awaitOffer(firstOfferMs);
   }
 
@@ -135,9 +141,22 @@ export class Publisher {
     return undefined;
   }
 
-  /** The sid that was given to an announced track. */
-  findByCid(cid: string): TrackInfo | undefined {
-    return this.#pending.get(cid)?.info;
+  /**
+   * The track that a request to add one means, where that was announced before: one whose offer has not come yet, or one
+   * whose answer was lost with a signalling connection. A client that publishes the same media once more means another.
+   *
+   * @param resumedMs when the client last resumed, on the clock of `performance.now`
+   */
+  findByCid(cid: string, resumedMs: number | undefined): TrackInfo | undefined {
+    const pending = this.#pending.get(cid);
+    if (pending) return pending.info;
+    const nowMs = performance.now();
+    if (resumedMs === undefined || nowMs - resumedMs > asksAgainWithinMs) return undefined;
+    const isRepeated = ({ request, answeredMs }: PublishedSection) =>
+      request.cid === cid && answeredMs < resumedMs && resumedMs - answeredMs < answerLostWithinMs;
+    const published = [...this.#byMid.values()].find(isRepeated);
+    if (published) published.answeredMs = nowMs;
+    return published?.track.info;
   }
 
   /**
@@ -265,11 +284,11 @@ export class Publisher {
     const pending = this.#findPending(section);
     if (!pending) return undefined;
     this.#pending.delete(pending.request.cid);
-    const { info, request } = pending;
+    const { info, request, answeredMs } = pending;
     info.mid = section.mid;
     const sendRtcp = (packet: Buffer) => void this.#connection.sendPacket(packet);
     const track = new UpTrack({ info, sendRtcp }, section.kind);
-    this.#byMid.set(section.mid, { track, request, trackId: section.trackId });
+    this.#byMid.set(section.mid, { track, request, answeredMs, trackId: section.trackId });
     return track;
   }
 
