@@ -202,6 +202,16 @@ describe('a timer', () => {
     }
   });
 
+  test('of more than 2^31 milliseconds costs nothing until it is due', async () => {
+    const set = vi.spyOn(globalThis, 'setTimeout');
+    const calls = () => set.mock.calls.filter(([, delayMs]) => (delayMs ?? 0) > 1_000).length;
+    const timer = startTimeout('test', 2 ** 32, () => {});
+    await new Promise((resolve) => startTimeout('test', 20, () => resolve(undefined)));
+    expect(calls()).toBe(1);
+    timer.cancel();
+    set.mockRestore();
+  });
+
   test('that is restarted waits the whole time again', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     try {

@@ -113,7 +113,9 @@ describe('participants that are there for others', () => {
   test.each(['sip', 'ingress', 'standard'])('participants of kind %s keep a room open', async (kind) => {
     const caller = await joinDependent(kind, { kind }, {}, 'caller');
     expect(caller.join?.room?.numParticipants).toBe(1);
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    // A room of the same age in which there is only an agent has closed meanwhile.
+    const agent = await joinDependent(`${kind}, beside`, { kind: 'agent' }, {});
+    expect(await agent.next('leave')).toMatchObject({ reason: 10 });
     expect(await isOpen(kind)).toBe(true);
     caller.close();
   });

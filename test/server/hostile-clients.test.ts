@@ -15,6 +15,9 @@ const program = fileURLToPath(new URL('programs/attacker.mjs', import.meta.url))
 /** What each attack is answered with, where it is answered. */
 const attacks: [name: string, answers: unknown][] = [
   ['halfOpenConnections', {}],
+  ['pipelinedRequests', {}],
+  ['pings', {}],
+  ['longWords', {}],
   ['slowWriters', {}],
   // Of eight kinds in turn one has no room, and its bearer is told so; the others are refused.
   ['badTokens', { 400: 125, 401: 875 }],

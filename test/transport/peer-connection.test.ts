@@ -1,5 +1,4 @@
 import { readdirSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { OffhookError } from '../../src/errors/index.js';
 import { setLogSink } from '../../src/logging/index.js';
@@ -305,7 +304,8 @@ describe('PeerConnection', () => {
     peers.a.pc.onStateChange = (state) => called.push(state);
     peers.a.pc.close();
     peers.a.pc.close();
-    await delay(50);
+    // The other side hears of it later than this one would.
+    await expect.poll(() => peers.b.pc.state).toBe('closed');
     expect(called).toEqual([]);
     expect(peers.a.pc.state).toBe('closed');
     expect(channel.send(Buffer.of(1))).toBe(false);

@@ -5,7 +5,13 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AddTrackRequest, SignalRequest, SignalResponse, TrickleRequest } from '@livekit/protocol';
+import {
+  AddTrackRequest,
+  SessionDescription,
+  SignalRequest,
+  SignalResponse,
+  TrickleRequest,
+} from '@livekit/protocol';
 import { WebSocket } from 'ws';
 
 const [attack, url, rtcPort] = process.argv.slice(2);
@@ -97,6 +103,57 @@ const attacks = {
       await delay(50);
     }
     for (const socket of sockets) socket.destroy();
+  },
+
+  /** Thousands of requests in one piece, whose answers nobody reads; without a token. */
+  async pipelinedRequests() {
+    const requests = Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2_000));
+    await inTurns(100, 20, async () => {
+      const socket = await openTcp(requests);
+      socket.resume();
+      await once(socket, 'close');
+    });
+  },
+
+  /** Pings of workers that read no answers. */
+  async pings() {
+    const token = sign({ video: { agent: true } });
+    const sockets = [];
+    await inTurns(10, 10, async () => {
+      const socket = new WebSocket(`${url}/agent`, { headers: { authorization: `Bearer ${token}` } });
+      socket.on('error', () => {});
+      await once(socket, 'open');
+      socket.pause();
+      sockets.push(socket);
+    });
+    for (let i = 0; i < 200; i++) {
+      for (const socket of sockets) for (let j = 0; j < 100; j++) socket.ping(Buffer.alloc(125));
+      await delay(10);
+    }
+    for (const socket of sockets) socket.terminate();
+  },
+
+  /** Offers with words as long as descriptions may be. */
+  async longWords() {
+    const long = 'x'.repeat(70_000);
+    const words = { 'ice-ufrag': 'abcd', 'ice-pwd': 'abcdefghijklmnopqrstuvwx', mid: '0', setup: 'actpass' };
+    const fingerprint = `sha-256 ${Array(32).fill('AB').join(':')}`;
+    for (const word of Object.keys(words)) {
+      const socket = await join('long', `long ${word}`);
+      const lines = Object.entries({ ...words, [word]: long }).map(([name, value]) => `a=${name}:${value}`);
+      const sdp = [
+        'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0',
+        'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+        'c=IN IP4 0.0.0.0',
+        `a=fingerprint:${fingerprint}`,
+        ...lines,
+        'a=candidate:1 1 udp 1 127.0.0.1 40000 typ host',
+        '',
+      ].join('\r\n');
+      send(socket, { case: 'offer', value: new SessionDescription({ type: 'offer', sdp }) });
+      await delay(500);
+      socket.terminate();
+    }
   },
 
   /** WebSockets whose frames arrive byte by byte, and of which half never end. */
