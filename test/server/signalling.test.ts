@@ -1,3 +1,4 @@
+import { AddTrackRequest } from '@livekit/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import { SignalPeer } from './signal-peer.js';
@@ -118,6 +119,20 @@ describe('signalling', () => {
     expect((await bob.next('offer')).sdp).not.toContain(sid);
     ada.close();
     bob.close();
+  });
+
+  test('the wishes for a track end with it: another one in its section is answered without them', async () => {
+    const ada = await SignalPeer.join(server.url, 'wishes', 'ada');
+    const answer = async (cid: string, direction: string) => {
+      ada.offer(cid, direction);
+      return (await ada.next('answer')).sdp;
+    };
+    ada.send({ case: 'addTrack', value: new AddTrackRequest({ cid: 'plain', disableRed: true }) });
+    await ada.next('trackPublished');
+    for (let i = 0; i < 2; i++) expect(await answer('plain', 'sendonly')).not.toContain('red/48000');
+    await answer('plain', 'inactive');
+    expect(await answer('nobody announced it', 'sendonly')).toContain('red/48000');
+    ada.close();
   });
 
   test('muting and unpublishing are told to the others', async () => {
