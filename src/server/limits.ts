@@ -294,6 +294,13 @@ export const limits = {
     source: 'a test of speakers needs no more, and a timer that is held for years is a leak',
     effect: 'Pretended speech (SimulateScenario) ends.',
   },
+  dispatchesBytes: {
+    value: 33_554_432,
+    unit: 'bytes',
+    source:
+      'ours: thousands of dispatches in a room, or hundreds with metadata as long as that of a participant',
+    effect: 'A further CreateDispatch for the room is answered with resource_exhausted.',
+  },
   jobsOfDispatch: {
     value: 100,
     unit: 'count',

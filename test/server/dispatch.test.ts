@@ -265,6 +265,17 @@ describe('jobs for agents', () => {
     },
   );
 
+  test('the dispatches of a room are limited by what they take', async () => {
+    const metadata = 'm'.repeat(limits.dispatchesBytes.value / 8 - 10_000);
+    const create = (room: string) => dispatches.createDispatch(room, 'nobody', { metadata });
+    const ids: string[] = [];
+    for (let i = 0; i < 8; i++) ids.push((await create('crowded')).id);
+    await expect(create('crowded')).rejects.toMatchObject({ code: 'resource_exhausted' });
+    await create('another room');
+    await dispatches.deleteDispatch(ids[0]!, 'crowded');
+    await create('crowded');
+  });
+
   test('an answer of a worker with tens of thousands of parts is passed over', async () => {
     const worker = await Worker.register(server.url);
     const caller = await SignalPeer.join(server.url, 'parts', 'caller');
