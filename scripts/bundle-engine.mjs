@@ -1,6 +1,6 @@
 // Makes one file of the engine, after tsc, for its thread and its processes: reading some three hundred modules one by one took
 // two thirds of the thread's start. What is loaded on demand stays apart.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -82,11 +82,13 @@ const shortNamesOfPackages = {
 };
 
 /** Where a limit comes from, and what happens beyond it, is for docs/limits.md. */
+const withoutTexts = (code) => code.replace(/^\s+(?:source|effect): (?:'.*'|".*"|`.*`),$/gm, '');
+
 const limitsWithoutTexts = {
   name: 'limits-without-texts',
   setup(bundler) {
-    bundler.onLoad({ filter: /\/dist\/(?:server\/)?limits\.js$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replace(/^\s+(?:source|effect): (?:'.*'|".*"|`.*`),$/gm, ''),
+    bundler.onLoad({ filter: /\/dist\/(?:(?:server|sip)\/)?limits\.js$/ }, ({ path }) => ({
+      contents: withoutTexts(readFileSync(path, 'utf8')),
       loader: 'js',
     }));
   },
@@ -128,6 +130,23 @@ function replaceTypes() {
     .sort()
     .flatMap((name) => [`export declare const ${name}: any;`, `export type ${name}<_T = any> = any;`]);
   writeFileSync(`${dist}/bundled-types.d.ts`, `${lines.join('\n')}\n`);
+}
+
+/** Copies the declarations that the entries of the package lead to into `dist/types`; what nothing leads to is not shipped. */
+function copyDeclarations() {
+  rmSync(join(dist, 'types'), { recursive: true, force: true });
+  const left = ['index', 'ffi/register', 'server/package-entry'].map((name) => join(dist, `${name}.d.ts`));
+  const copied = new Set();
+  for (let path = left.pop(); path; path = left.pop()) {
+    if (copied.has(path)) continue;
+    copied.add(path);
+    const text = readFileSync(path, 'utf8');
+    const target = join(dist, 'types', relative(dist, path));
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text);
+    for (const [, from] of text.matchAll(/(?:from |import\(|import )['"](\.[^'"]*)['"]/g))
+      left.push(join(dirname(path), from.replace(/\.js$/, '.d.ts')));
+  }
 }
 
 /** What is loaded by a `require`: the modules in it, alone, whose exports are used. */
@@ -208,12 +227,17 @@ export async function bundleEngine() {
     minifySyntax: true,
   });
   shortenLocals();
+  const limits = readFileSync(join(dist, 'limits.js'), 'utf8');
+  mkdirSync(join(dist, 'docs'), { recursive: true });
+  writeFileSync(join(dist, 'docs/limits.js'), limits);
+  writeFileSync(join(dist, 'limits.js'), withoutTexts(limits));
   // Beside the bundle stand files that others load; comments are for those who have the sources.
   for (const path of readdirSync(dist, { recursive: true }))
     if (/^(?:limits\.js|(?:filters|ffi\/program|errors|logging)\/.*\.c?js|ffi\/[^/]+\.c?js)$/.test(path)) {
       const { code } = await transform(readFileSync(join(dist, path), 'utf8'));
       writeFileSync(join(dist, path), code);
     }
+  copyDeclarations();
   for (const path of loadedFromOutside) {
     const bundled = relative(dirname(join(dist, path)), join(outdir, path));
     writeFileSync(`${dist}/${path}.js`, `export * from '${bundled}.js';\n`);

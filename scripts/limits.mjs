@@ -56,7 +56,7 @@ ${table(sip)}
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { status } = spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
-  const { limits: engine } = await import('../dist/limits.js');
+  const { limits: engine } = await import('../dist/docs/limits.js');
   const { limits: server } = await import('../dist/server/limits.js');
   const { limits: sip } = await import('../dist/sip/limits.js');
   writeFileSync(`${root}/docs/limits.md`, limitsPage({ engine, server, sip }));

@@ -74,7 +74,7 @@ function surfaceOf(entry: string): { exported: string[]; used: string[] } {
 
 describe('the package', () => {
   test('exports of the room server what its signatures use, and nothing internal', () => {
-    const { exported, used } = surfaceOf(join(installed, 'dist/server/package-entry.d.ts'));
+    const { exported, used } = surfaceOf(join(installed, 'dist/types/server/package-entry.d.ts'));
     expect(exported).toEqual([
       'ApiKeys',
       'RoomServer',
