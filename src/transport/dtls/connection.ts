@@ -1,4 +1,5 @@
 import { OffhookError } from '../../errors/index.js';
+import { limits } from '../../limits.js';
 import type { Certificate } from '../certificate.js';
 import type { SrtpMasterKey, SrtpProfile } from '../srtp/index.js';
 import { clientHelloFlight, clientSteps } from './client-steps.js';
@@ -16,7 +17,6 @@ import {
   contentType,
   DtlsFault,
   handshakeType,
-  limits,
 } from './protocol.js';
 import { type Epoch, RecordLayer, type RecordView, recordAt } from './record-layer.js';
 import { serverSteps } from './server-steps.js';
@@ -233,7 +233,11 @@ export class DtlsConnection {
   }
 
   #keepEarly({ datagram, at, end, type, epoch }: RecordView): void {
-    if (this.#early.length >= limits.earlyRecords || this.#earlyBytes + end - at > limits.earlyBytes) return;
+    if (
+      this.#early.length >= limits.dtlsEarlyRecords.value ||
+      this.#earlyBytes + end - at > limits.dtlsEarlyBytes.value
+    )
+      return;
     const copy = Buffer.from(datagram.subarray(at, end));
     this.#early.push({ datagram: copy, at: 0, end: copy.length, type, epoch });
     this.#earlyBytes += copy.length;

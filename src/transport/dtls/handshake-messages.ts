@@ -1,3 +1,4 @@
+import { limits } from '../../limits.js';
 import { type SrtpProfile, srtpProfiles } from '../srtp/index.js';
 import { groupById, groupId, type NamedGroup, namedGroups } from './key-agreement.js';
 import {
@@ -7,7 +8,6 @@ import {
   dtls12,
   emptyRenegotiationInfoSuite,
   extensionType,
-  limits,
   negotiatedSrtpProfiles,
   signatureScheme,
   srtpProfileById,
@@ -96,7 +96,7 @@ function parseExtensions(reader: Reader, message: string): Map<number, Buffer> {
   reader.end();
   while (list.left > 0) {
     const type = list.uint16();
-    if (extensions.has(type) || extensions.size >= limits.extensions) {
+    if (extensions.has(type) || extensions.size >= limits.dtlsExtensions.value) {
       throw new DtlsFault(
         alert.illegalParameter,
         `the peer's ${message} repeats an extension or has too many`,
@@ -314,10 +314,10 @@ export function parseCertificate(body: Buffer): Buffer | undefined {
   reader.end();
   const certificates: Buffer[] = [];
   while (list.left > 0) {
-    if (certificates.length === limits.certificates) {
+    if (certificates.length === limits.dtlsCertificates.value) {
       throw new DtlsFault(
         alert.badCertificate,
-        `the peer sent more than ${limits.certificates} certificates`,
+        `the peer sent more than ${limits.dtlsCertificates.value} certificates`,
       );
     }
     certificates.push(list.bytes(list.uint24()));

@@ -1,4 +1,5 @@
-import { handshakeType, limits } from './protocol.js';
+import { limits } from '../../limits.js';
+import { handshakeType } from './protocol.js';
 import type { Epoch } from './record-layer.js';
 
 export const handshakeHeaderBytes = 12;
@@ -97,8 +98,8 @@ export class MessageAssembler {
     const offset = piece.readUIntBE(6, 3);
     const body = piece.subarray(handshakeHeaderBytes);
     if (sequence < this.#nextSequence) return sequence < this.#answeredSequence ? 'repeated' : 'dropped';
-    if (length > limits.messageBytes || offset + body.length > length) return 'dropped';
-    if (sequence >= this.#nextSequence + limits.messagesAhead) return 'dropped';
+    if (length > limits.dtlsMessageBytes.value || offset + body.length > length) return 'dropped';
+    if (sequence >= this.#nextSequence + limits.dtlsMessagesAhead.value) return 'dropped';
     if (body.length === 0 && length > 0) return 'dropped';
     // Only this message is protected, and no other comes after it.
     if ((type === handshakeType.finished) !== (epoch === 1)) return 'dropped';
@@ -117,11 +118,12 @@ export class MessageAssembler {
       if (known.epoch > epoch) return undefined;
       const sameMessage = known.type === type && known.epoch === epoch;
       const sameLength = known.raw.length === handshakeHeaderBytes + length;
-      if (sameMessage && sameLength && known.pieces.length < limits.pieces) return known;
+      if (sameMessage && sameLength && known.pieces.length < limits.dtlsPieces.value) return known;
       this.#delete(sequence);
     }
     const isNext = sequence === this.#nextSequence;
-    if (!isNext && this.#bytes + length > limits.assemblyBytes - limits.messageBytes) return undefined;
+    if (!isNext && this.#bytes + length > limits.dtlsAssemblyBytes.value - limits.dtlsMessageBytes.value)
+      return undefined;
     const raw = Buffer.alloc(handshakeHeaderBytes + length);
     writeHandshakeHeader(raw, type, length, sequence, 0, length);
     const assembly: Assembly = { type, epoch, raw, pieces: [] };

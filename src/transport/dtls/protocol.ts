@@ -86,23 +86,6 @@ export function srtpProfileById(id: number): SrtpProfile | undefined {
   return negotiatedSrtpProfiles.find((name) => srtpProfiles[name].dtlsId === id);
 }
 
-/** Bounds on what a peer can make us hold or work on. */
-export const limits = {
-  /** One handshake message. A WebRTC certificate has less than 2 KB. */
-  messageBytes: 16_384,
-  /** Handshake messages that are kept while an earlier one is missing. A flight has at most five. */
-  messagesAhead: 8,
-  /** All incomplete handshake messages. */
-  assemblyBytes: 49_152,
-  /** Separate pieces of one handshake message. */
-  pieces: 64,
-  certificates: 8,
-  extensions: 64,
-  /** Records of the next epoch that are kept until their key is there, or the peer is verified. */
-  earlyRecords: 32,
-  earlyBytes: 49_152,
-} as const;
-
 /** Why a handshake cannot go on: an error for the program and an alert for the peer. */
 export class DtlsFault extends OffhookError {
   readonly alert: Alert;
