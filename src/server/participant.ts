@@ -82,6 +82,9 @@ export class Participant {
   socket: SignalSocket | undefined;
   /** Removes the participant when its lost signalling connection is not resumed in time. */
   resumeDeadline: Timer | undefined;
+  /** The connections over which it publishes, and receives, have been up. */
+  canSend = false;
+  canReceive = false;
   /** When its client last resumed the session, on the clock of `performance.now`. */
   resumedMs: number | undefined;
   /** Its client has sent a request since it joined. */

@@ -30,6 +30,7 @@ import { QualityObserver } from './quality-observer.js';
 import { ServerCalls } from './server-calls.js';
 import { ServerData } from './server-data.js';
 import type { DataOutbox } from './sfu/data-outbox.js';
+import type { DownTrack } from './sfu/down-track.js';
 import type { UpTrack } from './sfu/up-track.js';
 import { SignalMessage } from './signal-message.js';
 import { type Speaker, SpeakerObserver } from './speaker-observer.js';
@@ -204,6 +205,32 @@ export class Room {
     if (participant.state !== ParticipantInfo_State.JOINED) return;
     participant.state = ParticipantInfo_State.ACTIVE;
     this.broadcastUpdate(participant);
+  }
+
+  /**
+   * A participant has accepted a track. The publisher is told when what it sends from then on arrives: agents begin to
+   * speak at that moment, and nobody would hear what they say while either connection is still being made.
+   */
+  accepted(participant: Participant, { publisherSid, upTrack }: DownTrack): void {
+    if (!participant.canReceive || !upTrack.acceptedBySubscriber(performance.now())) return;
+    const publisher = this.#bySid.get(publisherSid);
+    if (publisher?.canSend) publisher.tellSubscribed(upTrack.sid);
+  }
+
+  /** The connection over which a participant publishes is up. */
+  canSend(participant: Participant): void {
+    if (participant.canSend) return;
+    participant.canSend = true;
+    for (const track of participant.publisher.tracks.values())
+      if (track.wasAccepted) participant.tellSubscribed(track.sid);
+  }
+
+  /** The connection over which a participant receives is up. */
+  canReceive(participant: Participant): void {
+    if (participant.canReceive) return;
+    participant.canReceive = true;
+    for (const track of participant.subscriber.downTracks.values())
+      if (track.isAccepted) this.accepted(participant, track);
   }
 
   remove(participant: Participant, reason: DisconnectReason): void {

@@ -237,9 +237,6 @@ export class SignalService {
       else if (!participant.socket) joinAgain();
       participant.hasLostTransport = true;
     };
-    const connected = (primary: boolean) => () => {
-      if (primary) room.activate(participant);
-    };
     const { boundary, packetWork: work } = participant;
     const requireSections = (numAudios: number, numVideos: number) =>
       participant.send({
@@ -261,7 +258,11 @@ export class SignalService {
         log.about(participant.subject).warn('sends more data than the others read; it is removed');
         room.remove(participant, DisconnectReason.STATE_MISMATCH);
       },
-      onConnected: connected(!participant.isSubscriberPrimary),
+      onConnected: () => {
+        if (!participant.isSubscriberPrimary) room.activate(participant);
+        room.canSend(participant);
+        if (participant.client.singleConnection) room.canReceive(participant);
+      },
       onFailed,
       // The native engine loses a negotiation that it wants while it makes the offer of an earlier one. A wish for no
       // more sections makes it offer again; clients with two connections know no such message.
@@ -269,10 +270,7 @@ export class SignalService {
         if (participant.client.singleConnection) requireSections(0, 0);
       },
     });
-    const onTrackAccepted = ({ publisherSid, upTrack }: DownTrack) => {
-      const publisher = room.findBySid(publisherSid);
-      if (publisher && upTrack.acceptedBySubscriber(performance.now())) publisher.tellSubscribed(upTrack.sid);
-    };
+    const onTrackAccepted = (track: DownTrack) => room.accepted(participant, track);
     const takesTrailers = participant.client.capabilities.includes(ClientInfo_Capability.CAP_PACKET_TRAILER);
     const subscriber = participant.client.singleConnection
       ? new SharedSubscriber({
@@ -293,7 +291,10 @@ export class SignalService {
           sendOffer: (sdp, id) =>
             participant.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id }) }),
           onTrackAccepted,
-          onConnected: connected(participant.isSubscriberPrimary),
+          onConnected: () => {
+            if (participant.isSubscriberPrimary) room.activate(participant);
+            room.canReceive(participant);
+          },
           onFailed,
         });
     if (subscriber instanceof SharedSubscriber) publisher.shared = subscriber;

@@ -220,6 +220,22 @@ describeWith(['native engine'], 'a publisher', () => {
     await patient.close();
   });
 
+  test('is not told that its track is subscribed while its own media is not up: what it said then would be lost', async () => {
+    const room = 'told too early';
+    const publisher = await SignalPeer.join(patient.url, room, 'publisher');
+    const sid = await publisher.publish({ cid: 'microphone', type: TrackType.AUDIO });
+    const bob = startParticipant('native');
+    programs = [bob];
+    const grant = { roomJoin: true, room, canUpdateOwnMetadata: true };
+    await bob.call('connect', { url: patient.url, token: await signToken('bob', grant) });
+    await bob.waitFor('trackSubscribed', { sid });
+    // Answered after what Bob has accepted the track with.
+    await bob.call('setAttributes', { attributes: { accepted: 'yes' } });
+    await publisher.settled();
+    expect(publisher.has('trackSubscribed')).toBe(false);
+    publisher.close();
+  });
+
   /** Agents of LiveKit's frameworks are silent until they are told. */
   test('is told after a resume that its track is subscribed, which it has missed, and once', async () => {
     const [ada, bob] = [startParticipant('offhook'), startParticipant('native')] as [Program, Program];

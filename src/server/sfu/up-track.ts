@@ -189,6 +189,11 @@ export class UpTrack {
     return true;
   }
 
+  /** Whether any subscriber has accepted the track. */
+  get wasAccepted(): boolean {
+    return this.#firstAcceptedMs !== undefined;
+  }
+
   /** Whether the first subscriber accepted the track after `sinceMs`. */
   wasFirstAcceptedAfter(sinceMs: number): boolean {
     return this.#firstAcceptedMs !== undefined && this.#firstAcceptedMs > sinceMs;
