@@ -93,7 +93,6 @@ describe('signalling', () => {
     const offered = await bob.next('offer');
     expect(offered.sdp).toContain(`a=msid:${adaSid}|${sid} ${sid}`);
     answer(offered.id, 'recvonly');
-    expect(await ada.next('trackSubscribed')).toMatchObject({ trackSid: sid });
 
     bob.send({
       case: 'subscription',

@@ -257,7 +257,7 @@ describe('the interval of a session', () => {
       { Supported: 'timer', 'Session-Expires': 'soon' },
       { intervalS: 1_800, refresher: 'peer' },
     ],
-  ])('%j: %j', (fields, settled) => {
+  ])('that a caller asks for by %j is settled as RFC 4028 says', (fields, settled) => {
     expect(acceptInterval({ headers: Headers.of(fields) } as SipRequest)).toEqual(settled);
   });
 });

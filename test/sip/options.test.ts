@@ -55,13 +55,13 @@ describe('the options of a gateway', () => {
   });
 
   test.each([
-    [['--sip-port', 'x'], '"x" is no port'],
-    [['--sip-user', 'alice'], '"alice" names no user and password'],
-    [['--sip-user', ':secret'], '":secret" names no user and password'],
-    [['--sip-media-ports', '20000'], '"20000" is no range of ports'],
-    [['--sip-media-ports', '1000-2000'], '"1000-2000" is no range of ports'],
-    [['--sip-media-ports', '20000-20002'], '"20000-20002" is no range of ports'],
-    [['--sip-agent-timeout', '0'], '"0" is no time to wait'],
+    [['--sip-port', 'x'], '"x" is not a port'],
+    [['--sip-user', 'alice'], '"alice" does not name a user and a password'],
+    [['--sip-user', ':secret'], '":secret" does not name a user and a password'],
+    [['--sip-media-ports', '20000'], '"20000" is not a range of ports'],
+    [['--sip-media-ports', '1000-2000'], '"1000-2000" is not a range of ports'],
+    [['--sip-media-ports', '20000-20002'], '"20000-20002" is not a range of ports'],
+    [['--sip-agent-timeout', '0'], '"0" is not a time to wait'],
     [['--sip-tls-cert', 'cert.pem'], '--sip-tls-cert and --sip-tls-key belong together'],
     [['--sip-config', '/nowhere/sip.json'], '/nowhere/sip.json: cannot be read'],
   ])('%j are refused', (args, message) => {
