@@ -1,7 +1,7 @@
 // Writes docs/compatibility.md from the tables of the FFI server.
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { buildOrExit } from './build-or-exit.mjs';
 import { markdownTable } from './markdown-table.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -64,8 +64,7 @@ ${table('Room event', roomEventTable)}
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { status } = spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' });
-  if (status !== 0) process.exit(status ?? 1);
+  buildOrExit();
   const { requestTable } = await import('../dist/ffi/request-table.js');
   const { laterRequestRows } = await import('../dist/ffi/later-requests.js');
   const events = await import('../dist/ffi/event-table.js');

@@ -1,7 +1,7 @@
 // Writes docs/connection.md from the table of a room's connection.
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { buildOrExit } from './build-or-exit.mjs';
 import { markdownTable } from './markdown-table.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -74,8 +74,7 @@ function meanings(title, words) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { status } = spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' });
-  if (status !== 0) process.exit(status ?? 1);
+  buildOrExit();
   const tables = await import('../dist/room/connection/connection-table.js');
   writeFileSync(`${root}/docs/connection.md`, connectionPage(tables));
 }

@@ -1,7 +1,7 @@
 // Writes docs/limits.md from the tables of limits in src/.
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { buildOrExit } from './build-or-exit.mjs';
 import { markdownTable } from './markdown-table.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -54,8 +54,7 @@ ${table(sip)}
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { status } = spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' });
-  if (status !== 0) process.exit(status ?? 1);
+  buildOrExit();
   const { limits: engine } = await import('../dist/docs/limits.js');
   const { limits: server } = await import('../dist/server/limits.js');
   const { limits: sip } = await import('../dist/sip/limits.js');

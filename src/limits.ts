@@ -64,7 +64,7 @@ export const limits = {
   sectionCodecs: {
     value: 256,
     unit: 'count',
-    source: 'twice the payload types that there are (RFC 3550, section 5.1)',
+    source: 'twice the 128 payload types of RTP (RFC 3550, section 5.1)',
     effect: 'Further formats of a section are passed over.',
   },
   sectionAttributes: {

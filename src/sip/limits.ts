@@ -42,7 +42,7 @@ export const limits = {
   formatsPerSection: {
     value: 64,
     unit: 'count',
-    source: 'ours: half of the payload types that there are',
+    source: 'ours: half of the 128 payload types of RTP',
     effect: 'Further codecs of the section are passed over.',
   },
   connections: {

@@ -176,7 +176,7 @@ describe('the documentation', () => {
     expect(drawn.sort()).toEqual(direct.sort());
   });
 
-  test('draws the objects from the program to the packet, each of which makes the next', () => {
+  test('draws the objects from the program to the packet in the order in which they create each other', () => {
     const [, drawing] = blocks(texts.get('docs/architecture.md')!, 'mermaid');
     const arrows = [...drawing!.matchAll(/(\w+)(?:\["[^"]*"\])? --> (\w+)/g)];
     const sources = ['src/room', 'src/transport'].flatMap((folder) =>

@@ -455,7 +455,7 @@ test('offers that others are sent because of a participant count as what they ha
   const lines = payloadTypes
     .map((type) => `a=rtpmap:${type} VP8/90000\r\na=fmtp:${type} x=${parameters}\r\n`)
     .join('');
-  // One track after the other, each of which brings all before it again.
+  // One track after the other; each offer repeats all tracks before it.
   const count = 20;
   let sdp = descriptionHead;
   const startMs = performance.now();

@@ -87,7 +87,7 @@ describe('the server API, called by livekit-server-sdk', () => {
     });
   });
 
-  test('reliable data waits for those who have too much unread, and a room that closes answers whoever waits', async () => {
+  test('reliable data waits for slow readers, and closing the room answers the requests that wait', async () => {
     const ada = await SignalPeer.join(server.url, 'slow', 'ada');
     const congested = vi.spyOn(DataOutbox.prototype, 'isCongested', 'get').mockReturnValue(true);
     onTestFinished(() => congested.mockRestore());

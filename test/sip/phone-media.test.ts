@@ -110,7 +110,7 @@ describe('media of a telephone', () => {
     await until(() => after.heard > 2, 'it goes to the second');
   });
 
-  /** Keys of the telephone's, of which each is another. */
+  /** A description of the telephone's with SRTP keys that are made of this byte. */
   const keys = (byte: number) =>
     `RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${Buffer.alloc(30, byte).toString('base64')}`;
 

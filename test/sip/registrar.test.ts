@@ -134,7 +134,7 @@ describe('a registrar', () => {
     expect([contacts[0], contacts[9]]).toEqual(['sip:ada@192.0.2.12', 'sip:ada@192.0.2.3']);
   });
 
-  test('holds no more than a thousand users, of which those count that are logged in', () => {
+  test('holds no more than a thousand users that are logged in', () => {
     const registrar = new Registrar();
     const logIn = (user: string, nowMs: number) =>
       registrar.register(register({ headers: [`${a};expires=60`], user, callId: user }), flow, nowMs).status;

@@ -295,7 +295,7 @@ class EngineThread {
     }
   }
 
-  /** As `drop`, for a handle that was garbage-collected: nobody waits, and an unknown one is no error. */
+  /** Drops a handle that was garbage-collected. Nobody waits for it, and an unknown handle is ignored. */
   forget(handle: number): void {
     if (this.#memory.release(handle) === 'own' || this.#audio.drop(handle) || this.#lost) return;
     this.#captures.drop(handle);

@@ -184,7 +184,7 @@ export class UpTrack {
 
   /** A subscriber has accepted the track; returns whether it is the first one. */
   acceptedBySubscriber(nowMs: number): boolean {
-    if (this.#firstAcceptedMs !== undefined) return false;
+    if (this.wasAccepted) return false;
     this.#firstAcceptedMs = nowMs;
     return true;
   }
