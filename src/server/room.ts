@@ -31,6 +31,7 @@ import { ServerCalls } from './server-calls.js';
 import { ServerData } from './server-data.js';
 import type { DataOutbox } from './sfu/data-outbox.js';
 import type { DownTrack } from './sfu/down-track.js';
+import { lostBeforeResumeMs } from './sfu/publisher.js';
 import type { UpTrack } from './sfu/up-track.js';
 import { SignalMessage } from './signal-message.js';
 import { type Speaker, SpeakerObserver } from './speaker-observer.js';
@@ -60,11 +61,6 @@ export interface RoomListener {
 }
 
 const speakerIntervalMs = 400;
-/**
- * What was sent for so long before a resume has perhaps not arrived: a connection may have been dead for that long before
- * either side noticed. Told twice, programs on the native engine see an event twice; never told, an agent is silent.
- */
-const missedWithinMs = 30_000;
 const reportIntervalMs = 1000;
 
 /** One room: its participants, and what passes between them. */
@@ -192,8 +188,9 @@ export class Room {
     });
     participant.send({ case: 'roomUpdate', value: new RoomUpdate({ room: this.info() }) });
     for (const track of participant.publisher.tracks.values()) {
-      if (track.wasFirstAcceptedAfter(performance.now() - missedWithinMs))
-        participant.tellSubscribed(track.sid);
+      // Told twice, programs on the native engine see an event twice; never told, an agent is silent.
+      const mayHaveMissed = track.wasFirstAcceptedAfter(performance.now() - lostBeforeResumeMs);
+      if (participant.canSend && mayHaveMissed) participant.tellSubscribed(track.sid);
       track.announceDemand();
     }
     participant.subscriber.resumed();

@@ -64,8 +64,12 @@ interface PublishedSection {
 
 /** How long an offer may take to bring an announced track: twice as long each time, up to the last. */
 const firstOfferMs = 500;
-/** An answer that was sent for so long before a resume has perhaps not arrived; the client asks again within the second time. */
-const answerLostWithinMs = 30_000;
+/**
+ * What was sent for so long before a resume has perhaps not arrived: a connection may have been dead for that long before
+ * either side noticed.
+ */
+export const lostBeforeResumeMs = 30_000;
+/** A client whose answer was lost asks again this soon after it has resumed. */
 const asksAgainWithinMs = 5_000;
 const lastOfferMs = 8_000;
 /** What one video track may send; there is no estimate of the way. */
@@ -153,7 +157,7 @@ export class Publisher {
     const nowMs = performance.now();
     if (resumedMs === undefined || nowMs - resumedMs > asksAgainWithinMs) return undefined;
     const isRepeated = ({ request, answeredMs }: PublishedSection) =>
-      request.cid === cid && answeredMs < resumedMs && resumedMs - answeredMs < answerLostWithinMs;
+      request.cid === cid && answeredMs < resumedMs && resumedMs - answeredMs < lostBeforeResumeMs;
     const published = [...this.#byMid.values()].find(isRepeated);
     if (published) published.answeredMs = nowMs;
     return published?.track.info;
