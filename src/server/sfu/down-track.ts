@@ -161,16 +161,31 @@ export class DownTrack implements Forwarder, ControlledStream {
   }
 
   sendPadding(): boolean {
+    if (!this.#isBetweenFrames || this.#layer === undefined) return false;
+    return this.#sendEmpty(this.#rewriter.insert()) !== undefined;
+  }
+
+  /** Sends a packet that is padding alone. */
+  #sendEmpty(position: { sequenceNumber: number; timestamp: number }): Buffer | undefined {
     const [codec] = this.#accepted ?? [];
-    if (!codec || !this.#isBetweenFrames || this.#layer === undefined) return false;
+    if (!codec) return undefined;
     const header = { payloadType: codec.payloadType, marker: false, ssrc: this.ssrc };
-    const packet = serializeRtp(
-      { ...header, ...this.#rewriter.insert(), extensions: this.#numberExtension() },
-      padding,
-    );
+    const packet = serializeRtp({ ...header, ...position, extensions: this.#numberExtension() }, padding);
     packet[0]! |= 0x20;
-    this.#options.congestion?.send(packet);
-    return true;
+    this.#sendPacket(packet);
+    return packet;
+  }
+
+  #sendPacket(packet: Buffer): void {
+    if (this.#transportSequenceId === undefined) this.#options.send(packet);
+    else this.#options.congestion?.send(packet);
+  }
+
+  /** Does not send a packet on. One that comes late has left a gap, which a receiver would ask for in vain. */
+  #leaveOut({ ssrc, sequenceNumber, timestamp }: RtpPacket): void {
+    const gap = this.#rewriter.skip(ssrc, sequenceNumber, timestamp);
+    const filler = gap && this.upTrack.kind === 'video' ? this.#sendEmpty(gap) : undefined;
+    if (gap && filler) this.#history.add(gap.sequenceNumber, filler);
   }
 
   /** Once a second: aims at what the publisher sends now, and asks again for the key frame that is awaited. */
@@ -191,11 +206,12 @@ export class DownTrack implements Forwarder, ControlledStream {
     const isWanted = !this.#wish?.isDisabled && packet.payload.length > 0 && !this.#isOverdue(nowMs, isStart);
     const form = isWanted ? this.#formFor(packet, codec) : undefined;
     if (!form) {
-      this.#rewriter.skip(packet.ssrc, packet.sequenceNumber);
+      this.#leaveOut(packet);
       return;
     }
     const payload = this.#isWithTrailer(packet, codec) ? withoutTrailer(form.payload) : form.payload;
     const position = this.#rewriter.rewrite(packet.ssrc, packet.sequenceNumber, packet.timestamp, nowMs);
+    if (!position) return;
     const rewritten = serializeRtp(
       {
         payloadType: form.payloadType,
@@ -210,8 +226,7 @@ export class DownTrack implements Forwarder, ControlledStream {
     this.#bytes += payload.length;
     this.#isBetweenFrames = packet.marker;
     this.#history.add(position.sequenceNumber, rewritten);
-    if (this.#transportSequenceId === undefined) this.#options.send(rewritten);
-    else this.#options.congestion?.send(rewritten);
+    this.#sendPacket(rewritten);
   }
 
   /** Whether a packet may end with a trailer that the subscriber does not know of. Decoders of AV1 pass over it themselves. */
