@@ -247,12 +247,16 @@ const only = values.only?.split(',');
 for (const scenario of scenarios.filter(({ id }) => !only || only.includes(id))) {
   for (const engine of values.engine) {
     const results = [];
-    for (let run = 0; run < Number(values.repeat); run++)
+    const print = (title, { log, ...figures }) =>
+      console.log(`${scenario.title} · ${engine}${title}: ${JSON.stringify(figures)}`);
+    const runs = Number(values.repeat);
+    for (let run = 0; run < runs; run++) {
       results.push(await runOne(scenario, engine, plugin));
+      if (runs > 1) print(`, run ${run + 1} of ${runs}`, results.at(-1));
+    }
     const result = median(results);
     table[scenario.id] = { ...table[scenario.id], [engine]: result };
-    const { log, ...figures } = result;
-    console.log(`${scenario.title} · ${engine}: ${JSON.stringify(figures)}`);
+    print(runs > 1 ? ', median' : '', result);
     writeFileSync(jsonPath, `${JSON.stringify(table, null, 2)}\n`);
   }
 }

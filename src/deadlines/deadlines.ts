@@ -15,7 +15,7 @@ export const defaultDeadlinesMs = {
   join: 5_000,
   ice: 8_000,
   dtls: 8_000,
-  data: 5_000,
+  data: 15_000,
   filterLoad: 5_000,
   publish: 10_000,
 } as const;

@@ -128,7 +128,7 @@ export class Session {
       iceServers,
       iceTransportPolicy,
       send: (message) => this.send(message),
-      onSilent: () => this.#onPathLost('the server no longer answers on the path of media'),
+      onSilent: () => this.#onPathLost(),
       onStateChange: () => this.#checkMedia(),
       onFailure: (error) => this.#onMediaLost(error),
       onTracks: (tracks) => this.#emit({ type: 'tracks', tracks }),
@@ -310,9 +310,13 @@ export class Session {
   }
 
   /** A resume finds another path; one that is under way does so already. */
-  #onPathLost(message: string): void {
+  #onPathLost(): void {
     if (this.#closed || this.#resuming) return;
-    const error = new OffhookError('OFFHOOK_TRANSPORT', message, { stage: 'ice' });
+    const error = new OffhookError('OFFHOOK_TRANSPORT', 'the server no longer answers on the path of media', {
+      stage: 'ice',
+      advice:
+        'The room looks for another path by itself. If this repeats, check the network to the server, and whether its processor is busy.',
+    });
     this.#emit({ type: 'signalLost', error });
   }
 

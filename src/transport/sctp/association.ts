@@ -31,6 +31,8 @@ export const maxStreams = limits.dataChannels.value;
 const defaultMaxPacketBytes = 1188;
 /** ICE notices first when the path is gone, and finds another one; this ends what a living path does not answer. */
 const giveUpAfterMs = 60_000;
+/** A packet of the handshake is small: sending it often costs little, waiting costs the call. As for flights of DTLS. */
+const maxHandshakeWaitMs = 400;
 
 /** Error causes (RFC 9260 section 3.3.10). */
 const cause = {
@@ -111,7 +113,9 @@ export class SctpAssociation {
   /** Chunks that wait for the next packet. */
   #control: Buffer[] = [];
   /** INIT or COOKIE ECHO, until it is answered. */
-  #handshake: { chunk: Buffer; attempts: number; sinceMs: number; sentAtMs: number } | undefined;
+  #handshake:
+    | { chunk: Buffer; attempts: number; sinceMs: number; sentAtMs: number; waitMs: number }
+    | undefined;
   #handshakeDueMs: number | undefined;
   #shutdownDueMs: number | undefined;
   #shutdownSinceMs = 0;
@@ -549,6 +553,7 @@ export class SctpAssociation {
       attempts: 0,
       sinceMs: this.#handshake?.sinceMs ?? nowMs,
       sentAtMs: nowMs,
+      waitMs: this.#timeout.valueMs,
     };
     this.#repeatHandshake(nowMs);
   }
@@ -559,9 +564,10 @@ export class SctpAssociation {
       this.#fail('the peer does not answer the SCTP handshake', nowMs - handshake.sinceMs);
       return;
     }
-    if (handshake.attempts++ > 0) this.#timeout.backOff();
+    if (handshake.attempts++ > 0)
+      handshake.waitMs = Math.max(handshake.waitMs, Math.min(2 * handshake.waitMs, maxHandshakeWaitMs));
     handshake.sentAtMs = nowMs;
-    this.#handshakeDueMs = nowMs + this.#timeout.valueMs;
+    this.#handshakeDueMs = nowMs + handshake.waitMs;
     this.#sendAlone(handshake.chunk, this.#state === 'cookie wait' ? 0 : undefined);
   }
 
