@@ -1,6 +1,7 @@
 import { Resampler } from '../audio/index.js';
-import { checkFlag, checkInstance, checkNumberFrom, checkOptions } from '../errors/index.js';
+import { checkFlag, checkInstance, checkInteger, checkNumberFrom, checkOptions } from '../errors/index.js';
 import { AudioProcessing as Processing } from '../filters/index.js';
+import { limits } from '../limits.js';
 
 /** The parts of audio processing that are wanted, in the order in which they run. Default: none. */
 export interface AudioProcessingOptions {
@@ -11,6 +12,12 @@ export interface AudioProcessingOptions {
   noiseSuppression?: boolean;
   /** Brings speech to an even level. */
   gainControl?: boolean;
+}
+
+function checkAudio(samples: Int16Array, sampleRate: number, numChannels: number): void {
+  checkInstance('samples', samples, Int16Array);
+  checkNumberFrom('sampleRate', sampleRate, 1);
+  checkInteger('numChannels', numChannels, 1, limits.channels.value);
 }
 
 const optionNames = ['highPass', 'echoCancellation', 'noiseSuppression', 'gainControl'] as const;
@@ -42,7 +49,8 @@ export class AudioProcessing {
    * @throws OffhookError `OFFHOOK_INVALID_REQUEST` for another length, or a rate or number of channels out of limits
    */
   process(samples: Int16Array, sampleRate: number, numChannels: number): void {
-    this.#processing.process(checkInstance('samples', samples, Int16Array), sampleRate, numChannels);
+    checkAudio(samples, sampleRate, numChannels);
+    this.#processing.process(samples, sampleRate, numChannels);
   }
 
   /**
@@ -51,7 +59,8 @@ export class AudioProcessing {
    * @throws OffhookError `OFFHOOK_INVALID_REQUEST` as `process` does
    */
   processReverse(samples: Int16Array, sampleRate: number, numChannels: number): void {
-    this.#processing.processReverse(checkInstance('samples', samples, Int16Array), sampleRate, numChannels);
+    checkAudio(samples, sampleRate, numChannels);
+    this.#processing.processReverse(samples, sampleRate, numChannels);
   }
 
   /**

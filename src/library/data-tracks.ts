@@ -121,7 +121,7 @@ function ffiEncoding<Name extends string>(
     return { encoding: { case: 'wellKnown', value: known[encoding] } };
   if (typeof encoding === 'object' && encoding !== null)
     return { encoding: { case: 'custom', value: checkName(`${what}.custom`, encoding.custom) } };
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `${what} is ${JSON.stringify(encoding)}`, {
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `${what} is ${String(encoding)}`, {
     advice: `Give one of ${Object.keys(known).join(', ')}, or { custom }.`,
   });
 }

@@ -42,6 +42,7 @@ export class Emitter<Events extends { [Name in keyof Events]: object }> {
 
   off<Name extends keyof Events & string>(name: Name, handler: EventHandler<Events[Name]>): void {
     checkOneOf('the name of an event', name, this.#names);
+    checkFunction(`the handler of ${name}`, handler);
     this.#handlers.get(name)?.delete(handler);
   }
 

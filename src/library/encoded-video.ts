@@ -2,6 +2,7 @@ import {
   checkBytes,
   checkFlag,
   checkInteger,
+  checkObject,
   checkOneOf,
   checkOptions,
   OffhookError,
@@ -93,6 +94,7 @@ export class EncodedVideoSource {
    * @throws OffhookError `OFFHOOK_INVALID_REQUEST`, `OFFHOOK_CLOSED` after `close`
    */
   captureFrame(frame: EncodedVideoFrame): boolean {
+    checkObject('captureFrame: the frame', frame);
     const { data, codec, isKeyFrame, width, height, timestampUs } = frame;
     checkBytes('captureFrame: data', data);
     checkOneOf('captureFrame: codec', codec, Object.keys(codecNumbers) as VideoCodec[]);

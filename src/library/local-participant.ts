@@ -47,6 +47,9 @@ import { LocalAudioTrack, LocalTrackPublication, LocalVideoTrack, publicationInf
 import { sourceNumber, type TrackSource } from './values.js';
 import { codecNumbers, type VideoCodec, type VideoSource } from './video.js';
 
+/** The keys of a telephone. */
+const dtmfDigits = [...'0123456789*#ABCD'];
+
 export interface PublishAudioOptions {
   /** Default `audio`. */
   name?: string;
@@ -286,7 +289,7 @@ export class LocalParticipant extends Participant {
     await this.#engine.call('publishSipDtmf', {
       localParticipantHandle: this.#handle,
       code: checkInteger('code', code, 0, 255),
-      digit: checkName('digit', digit),
+      digit: checkOneOf('digit', digit, dtmfDigits),
       destinationIdentities: checkTexts('destinationIdentities', destinationIdentities),
     });
   }

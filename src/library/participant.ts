@@ -1,3 +1,4 @@
+import { checkOneOf } from '../errors/index.js';
 import type { RemoteDataTrack } from './data-tracks.js';
 import type { RemoteTrackPublication, TrackPublication } from './tracks.js';
 import {
@@ -6,6 +7,7 @@ import {
   type ParticipantState,
   participantKind,
   participantState,
+  sources,
   type TrackSource,
   trackSource,
 } from './values.js';
@@ -152,6 +154,7 @@ export function publicationOf<Publication extends TrackPublication>(
   publications: ReadonlyMap<string, Publication>,
   source: TrackSource,
 ): Publication | undefined {
+  checkOneOf('source', source, sources);
   return [...publications.values()].find((publication) => publication.source === source);
 }
 

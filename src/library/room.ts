@@ -180,7 +180,8 @@ export class Room {
   /** @throws OffhookError `OFFHOOK_INVALID_REQUEST` for an unknown option */
   constructor(options: RoomOptions = {}) {
     checkOptions('the options of a Room', options, ['name']);
-    this.#name = checkText('name', options.name ?? 'room');
+    const { name = 'room' } = options;
+    this.#name = checkText('name', name);
   }
 
   /** `disconnected` before connect, and once the room is over. */
@@ -282,7 +283,8 @@ export class Room {
     checkName('the access token', token);
     const library = this.#libraryOptions(options);
     const { autoSubscribe = true, signal } = options;
-    const encryption = options.encryption && ffiEncryption(options.encryption);
+    // Null or an empty text must not mean a room without encryption.
+    const encryption = options.encryption === undefined ? undefined : ffiEncryption(options.encryption);
     checkFlag('autoSubscribe', autoSubscribe);
     if (signal !== undefined) checkInstance('signal', signal, AbortSignal);
     if (this.#state !== 'disconnected') {

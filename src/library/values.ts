@@ -39,7 +39,7 @@ export type DisconnectReason =
   | 'unknown';
 
 const kinds: readonly TrackKind[] = ['unknown', 'audio', 'video'];
-const sources: readonly TrackSource[] = [
+export const sources: readonly TrackSource[] = [
   'unknown',
   'camera',
   'microphone',
