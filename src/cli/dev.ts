@@ -4,7 +4,7 @@ import type { LogLevel } from '../logging/index.js';
 import { type RoomServer, startServer } from '../server/index.js';
 import { SipGateway, sipService } from '../sip/index.js';
 import { apiKeyOption, apiSecretOption, developmentKey } from './api-key-options.js';
-import { closeOnSignal, logLevelHelp, logToStderr, parseLogLevel, parsePort } from './server-options.js';
+import { closeOnSignal, logOption, logToStderr, parsePort } from './server-options.js';
 import { addSipOptions, gatewayOptions, type SipCommandOptions } from './sip-options.js';
 import { signToken } from './token.js';
 
@@ -29,7 +29,7 @@ export function registerDev(program: Command): void {
     .addOption(apiSecretOption().default(developmentKey.apiSecret))
     .option('--rtc-port <port>', 'UDP port for all media (default: 7882, or any with --port 0)', parsePort)
     .option('--sip', 'let telephones call in and out as well');
-  addSipOptions(command).option('--log <level>', logLevelHelp, parseLogLevel, 'info').action(dev);
+  addSipOptions(command).addOption(logOption()).action(dev);
 }
 
 async function dev(options: DevOptions, command: Command): Promise<void> {

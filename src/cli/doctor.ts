@@ -49,8 +49,6 @@ const skipped = (name: string, says: string): ProbeStep => ({ name, outcome: 'sk
 
 /** The steps that are skipped without a token. */
 function needToken(): ProbeStep[] {
-  const says =
-    'needs a token: pass --token, or --api-key and --api-secret (LIVEKIT_API_KEY, LIVEKIT_API_SECRET)';
   const names = [
     'token',
     'WebSocket',
@@ -58,7 +56,7 @@ function needToken(): ProbeStep[] {
     ...mediaPaths.map((path) => `media over ${path}`),
     ...callSteps,
   ];
-  return names.map((name) => skipped(name, says));
+  return names.map((name) => skipped(name, 'needs a token'));
 }
 
 /** Signalling first; what needs it is tested only when it works. */

@@ -1,8 +1,16 @@
+import { Option } from 'commander';
 import { OffhookError } from '../errors/index.js';
 import { asLogLevel, describeSubject, type LogLevel, logLevels, setLogSink } from '../logging/index.js';
 
-/** What commands that serve have in common. */
-export const logLevelHelp = `one of ${logLevels.join(', ')}`;
+/* What commands that serve have in common. */
+
+/** `--log`, by the variable that programs on the engine have for it. */
+export function logOption(): Option {
+  return new Option('--log <level>', `one of ${logLevels.join(', ')}`)
+    .env('OFFHOOK_LOG')
+    .argParser(parseLogLevel)
+    .default('info' satisfies LogLevel);
+}
 
 export function parsePort(text: string): number {
   const port = Number(text);
@@ -12,10 +20,10 @@ export function parsePort(text: string): number {
   });
 }
 
-export function parseLogLevel(text: string): LogLevel {
+function parseLogLevel(text: string): LogLevel {
   const level = asLogLevel(text);
   if (level) return level;
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is not a log level`, {
+  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `"${text}" is not a log level (--log or OFFHOOK_LOG)`, {
     advice: `Give one of ${logLevels.join(', ')}.`,
   });
 }

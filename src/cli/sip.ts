@@ -3,7 +3,7 @@ import { OffhookError } from '../errors/index.js';
 import type { LogLevel } from '../logging/index.js';
 import { SipGateway } from '../sip/index.js';
 import { apiKeyOption, apiSecretOption } from './api-key-options.js';
-import { closeOnSignal, logLevelHelp, logToStderr, parseLogLevel } from './server-options.js';
+import { closeOnSignal, logOption, logToStderr } from './server-options.js';
 import { addSipOptions, gatewayOptions, type SipCommandOptions } from './sip-options.js';
 
 interface SipOptions extends SipCommandOptions {
@@ -21,7 +21,7 @@ export function registerSip(program: Command): void {
     .option('--url <url>', 'the room server, ws:// or wss:// (default: LIVEKIT_URL)')
     .addOption(apiKeyOption())
     .addOption(apiSecretOption());
-  addSipOptions(command).option('--log <level>', logLevelHelp, parseLogLevel, 'info').action(sip);
+  addSipOptions(command).addOption(logOption()).action(sip);
 }
 
 async function sip(options: SipOptions): Promise<void> {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { RoomAgentDispatch, RoomConfiguration } from '@livekit/protocol';
 import { AccessToken, AgentDispatchClient, RoomServiceClient } from 'livekit-server-sdk';
@@ -14,7 +14,7 @@ describe('offhook dev', () => {
   let log = '';
 
   beforeAll(async () => {
-    const { LIVEKIT_API_KEY, LIVEKIT_API_SECRET, ...environment } = process.env;
+    const { LIVEKIT_API_KEY, LIVEKIT_API_SECRET, OFFHOOK_LOG, ...environment } = process.env;
     const env = { ...environment, LIVEKIT_API_KEY: 'mine', LIVEKIT_API_SECRET: 'a-secret-of-my-own' };
     server = spawn(process.execPath, [main, 'dev', '--port', '0'], { env });
     server.stderr?.on('data', (chunk) => {
@@ -73,5 +73,16 @@ describe('offhook dev', () => {
     expect(log.match(/waits for agent "cook"/g)).toHaveLength(1);
     await new RoomServiceClient(http, 'mine', 'a-secret-of-my-own').deleteRoom('kitchen');
     await vi.waitFor(() => expect(log).toMatch(/room=kitchen identity=ada: left/));
+  });
+
+  test('refuses a log level in the environment that does not exist', () => {
+    const env = { ...process.env, OFFHOOK_LOG: 'loud' };
+    const { status, stderr } = spawnSync(process.execPath, [main, 'dev', '--port', '0'], {
+      env,
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+    expect(stderr).toMatch(/"loud" is not a log level.*Give one of error, warn, info, debug/);
+    expect(status).toBe(2);
   });
 });

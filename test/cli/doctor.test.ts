@@ -65,8 +65,8 @@ describeWith(['livekit-server'], 'offhook doctor and a real livekit-server', () 
       expect(status).toBe(0);
       expect(output).toContain('✓ TCP to 127.0.0.1');
       expect(output).toContain('✓ HTTP');
-      expect(output).toMatch(/– join .*needs a token: pass --token/);
-      expect(output).toContain(`${server.url} works as far as can be tested without a token`);
+      expect(output).toMatch(/– join .*needs a token/);
+      expect(output).toMatch(/works as far as can be tested without a token\. For the rest pass --token/);
     } finally {
       delete process.env.LIVEKIT_URL;
       await server.stop();

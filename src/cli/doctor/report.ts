@@ -42,7 +42,10 @@ export function summarizeDiagnosis({ url, steps }: Diagnosis): string {
   // Without a token, everything behind HTTP is left out.
   const asFar = steps.some(({ name }) => name === 'HTTP') ? ' as far as can be tested without a token' : '';
   const withWarnings = warnings === 0 ? '' : `, with ${warnings} warning${warnings > 1 ? 's' : ''}`;
-  return `${url} works${asFar}${withWarnings}.`;
+  const forMore = asFar
+    ? ' For the rest pass --token, or --api-key and --api-secret (LIVEKIT_API_KEY, LIVEKIT_API_SECRET).'
+    : '';
+  return `${url} works${asFar}${withWarnings}.${forMore}`;
 }
 
 const rowClasses: Record<ProbeStep['outcome'], string> = {
