@@ -1,7 +1,7 @@
 // The other end of the line: a caller, written on @livekit/rtc-node.
-//   node examples/caller.mjs URL TOKEN heard.wav
+//   node examples/caller.mjs URL TOKEN [heard.wav]
 // It joins, waits to be greeted, says its sentence, waits for an answer and hangs up; when nobody has spoken after
-// GIVE_UP_MS (15 s) it hangs up as people do. What it heard, from the first ring to the end, is written to heard.wav.
+// GIVE_UP_MS (15 s) it hangs up as people do. What it heard, from the first ring to the end, is written to heard.wav, if that is given.
 // Each step is one JSON line on standard output: {"event": "greeted", "atMs": milliseconds since 1970}.
 import { readFileSync, writeFileSync } from 'node:fs';
 import {
@@ -89,7 +89,7 @@ const room = new Room();
 
 async function hangUp(event, code) {
   tell(event);
-  writeFileSync(wavPath, ear.toWav());
+  if (wavPath) writeFileSync(wavPath, ear.toWav());
   await room.disconnect();
   process.exit(code);
 }
