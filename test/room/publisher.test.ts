@@ -5,7 +5,7 @@ import {
   type SessionDescription,
   type SignalRequest,
 } from '@livekit/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { AudioSource } from '../../src/audio/index.js';
 import { defaultDeadlinesMs } from '../../src/deadlines/index.js';
 import type { Connection } from '../../src/room/connection/connection.js';
@@ -69,46 +69,116 @@ test('the answer to an offer that a resume has superseded is no failure', async 
   expect(failures).toHaveLength(1);
 });
 
-describe('a track that a new session refuses', () => {
-  test('leaves no section that sends behind, and is unpublished', async () => {
-    const requests: Requests = new Requests({ whenConnected: async () => session }, 10_000);
-    const inputs: StateInput[] = [];
-    let session = acceptingSession(requests);
-    const connection = {
-      whenConnected: async () => session,
-      get session() {
-        return session;
-      },
-    };
-    const tracks = new LocalTracks({
-      connection: connection as unknown as Connection,
-      requests,
-      options: {},
-      dispatch: (input) => inputs.push(input),
-      random: Math.random,
-      encryption: undefined,
-      dataEncryption: undefined,
-      state: () => undefined,
-      emit: () => {},
-      subject: {},
-    });
-    const source = new AudioSource({ sampleRate: 48_000, numChannels: 1, queueSizeMs: 100 });
-    await tracks.publish(new LocalAudioTrack('voice', source), {});
-    session = refusingSession(requests);
-    await tracks.republish(session, new AbortController().signal);
-    await new Promise(setImmediate);
+describe('a track that a session refuses', () => {
+  const isRefused = expect.objectContaining({ code: 'OFFHOOK_SERVER_REFUSED' });
+
+  test('leaves no section that sends behind, and is unpublished, when it was published before', async () => {
+    const { tracks, requests, inputs, use, voice } = openTracks();
+    use(acceptingSession(requests));
+    await tracks.publish(voice, {});
+    const refusing = refusingSession(requests);
+    use(refusing);
+    await tracks.republish(refusing, new AbortController().signal);
     expect(inputs.at(-1)).toMatchObject({ type: 'localTrackUnpublished' });
-    const audio = offers.at(-1)!.sdp.split('m=audio')[1];
-    expect(audio).toContain('a=inactive');
-    source.close();
+    await expect.poll(lastAudioSection).toContain('a=inactive');
+    expect(requests.waiting).toBe(0);
+  });
+
+  test('leaves no section and no request behind when it is new', async () => {
+    const { tracks, requests, use, voice } = openTracks();
+    use(refusingSession(requests));
+    await expect(tracks.publish(voice, {})).rejects.toEqual(isRefused);
+    expect(requests.waiting).toBe(0);
+    await expect.poll(lastAudioSection).toContain('a=inactive');
   });
 });
 
+test('a track that is unpublished while a new session takes it is taken back there', async () => {
+  const { tracks, requests, inputs, use, voice } = openTracks();
+  use(acceptingSession(requests));
+  const { info } = await tracks.publish(voice, {});
+  const before = inputs.length;
+  const next = acceptingSession(requests);
+  const acts = actsOn(next);
+  const republished = tracks.republish(next, new AbortController().signal);
+  tracks.unpublish(info.sid);
+  await republished;
+  expect(inputs.slice(before)).toEqual([expect.objectContaining({ type: 'localTrackUnpublished' })]);
+  expect(acts).toEqual(['addTrack', 'negotiate', 'removeTrack', 'negotiate']);
+});
+
+test('a section of a former session does not end the one that has its MID now', async () => {
+  const before = openPublisher();
+  onTestFinished(() => before.close());
+  const media = { kind: 'audio', codecs: [opus], extensions: [], ssrcs: [1] } as const;
+  const old = before.addTrack(media as never);
+  const own = publisher.addTrack(media as never);
+  expect(own.media.mid).toBe(old.media.mid);
+  publisher.removeTrack(old);
+  publisher.negotiate();
+  await expect.poll(lastAudioSection).toContain('a=sendonly');
+  publisher.removeTrack(own);
+  publisher.restart();
+  expect(lastAudioSection()).toContain('a=inactive');
+  await expect(own.opened).rejects.toMatchObject({ code: 'OFFHOOK_CLOSED' });
+});
+
+const opus = { name: 'opus', payloadType: 111, clockRate: 48_000, channels: 2, feedback: [] };
+
+/** What happens to the sections of a session from now on. */
+function actsOn({ publisher: of }: Session): string[] {
+  const acts: string[] = [];
+  for (const act of ['addTrack', 'removeTrack', 'negotiate'] as const) {
+    const original = of[act] as (...args: unknown[]) => never;
+    of[act] = (...args: unknown[]) => {
+      acts.push(act);
+      return original(...args);
+    };
+  }
+  return acts;
+}
+
+/** The last audio section that was offered; empty when none was. */
+const lastAudioSection = () => offers.at(-1)?.sdp.split('m=audio')[1] ?? '';
+
+/** The published tracks of a room, on the session that `use` was given last. */
+function openTracks() {
+  const inputs: StateInput[] = [];
+  let session: Session;
+  const connection = {
+    whenConnected: async () => session,
+    get session() {
+      return session;
+    },
+  };
+  const requests = new Requests(connection, 10_000);
+  const tracks = new LocalTracks({
+    connection: connection as unknown as Connection,
+    requests,
+    options: {},
+    dispatch: (input) => inputs.push(input),
+    random: Math.random,
+    encryption: undefined,
+    dataEncryption: undefined,
+    state: () => undefined,
+    emit: () => {},
+    subject: {},
+  });
+  const source = new AudioSource({ sampleRate: 48_000, numChannels: 1, queueSizeMs: 100 });
+  onTestFinished(() => source.close());
+  const use = (next: Session) => {
+    session = next;
+  };
+  return { tracks, requests, inputs, use, voice: new LocalAudioTrack('voice', source) };
+}
+
 /** A session of a server that takes every track; nothing is sent over it. */
 function acceptingSession(requests: Requests): Session {
-  const codecs = [{ name: 'opus', payloadType: 111, clockRate: 48_000, channels: 2 }];
   const media = { mid: '1', ssrcs: [1], send: () => {}, close: () => {} };
-  const section = { media, opened: Promise.resolve({ mid: '1', kind: 'audio', codecs, extensions: [] }) };
+  const section = {
+    media,
+    opened: Promise.resolve({ mid: '1', kind: 'audio', codecs: [opus], extensions: [] }),
+  };
   const taken = { addTrack: () => section, removeTrack: () => {}, negotiate: () => {} };
   const send = (message: SignalRequest['message']) => {
     if (message.case !== 'addTrack') return;

@@ -113,9 +113,11 @@ export class Publisher extends MediaConnection {
     return last && used.includes(last) && this.#free.has(last.mid) ? last : undefined;
   }
 
-  removeTrack({ media: { mid } }: PublishedSection): void {
+  /** Ends a section. One of a former session's publisher is passed over, whatever has its MID here. */
+  removeTrack(section: PublishedSection): void {
+    const { mid } = section.media;
     const publication = this.#publications.get(mid);
-    if (!publication) return;
+    if (publication !== section) return;
     this.#publications.delete(mid);
     this.#sections = this.#sections.map((section) =>
       section.mid === mid ? { ...section, direction: 'inactive' } : section,

@@ -98,7 +98,9 @@ export class LocalTracks {
           const until = await this.#publishOn(session, sent, signal);
           await sent.start(until);
           if (!this.#published.delete(previousSid)) {
+            // It was unpublished meanwhile, and the server has taken it.
             sent.removeFrom(session.publisher);
+            session.publisher.negotiate();
             return;
           }
           this.#adopt(sent);
