@@ -12,14 +12,24 @@ import { connect } from './measures/connect.mjs';
 import { data } from './measures/data.mjs';
 import { firstAudio } from './measures/first-audio.mjs';
 import { jobStart } from './measures/job-start.mjs';
-import { rooms } from './measures/rooms.mjs';
+import { encryption, rooms } from './measures/rooms.mjs';
 import { rpc } from './measures/rpc.mjs';
 import { video } from './measures/video.mjs';
 import { describePythonResult, pythonMeasures } from './python/index.mjs';
 import { describeResult } from './report.mjs';
 import { renderSnapshot } from './snapshot.mjs';
 
-const nodeMeasures = [connect, jobStart, blockedFilter, firstAudio, rpc, ...data, ...rooms, ...video];
+const nodeMeasures = [
+  connect,
+  jobStart,
+  blockedFilter,
+  firstAudio,
+  rpc,
+  ...data,
+  ...rooms,
+  encryption,
+  ...video,
+];
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const folder = fileURLToPath(new URL('../out/bench', import.meta.url));
 const snapshotFolder = fileURLToPath(new URL('../docs/bench', import.meta.url));

@@ -89,8 +89,12 @@ function perThread({ program, busiest, rest }, clients) {
   };
 }
 
-/** Usage of a process with `clients` rooms: when they have just been joined, and once it is warm. */
-async function measure(bench, engine, clients, measureMs) {
+/**
+ * Usage of a process with `clients` rooms: when they have just been joined, and once it is warm.
+ *
+ * @param {string} [key] encrypts end to end
+ */
+async function measure(bench, engine, clients, measureMs, key) {
   const program = await bench.start(engine);
   const joins = await joinsFor(bench, clients);
   const peer = clients === 1 ? startParticipant('native') : undefined;
@@ -100,7 +104,7 @@ async function measure(bench, engine, clients, measureMs) {
       await peer.call('publishTone', { hz: 880 });
     }
     const { rssMb: rssBeforeConnectMb } = await program.call('usage', {}, 30_000);
-    await program.call('openRooms', { joins }, 120_000);
+    await program.call('openRooms', { joins, key }, 120_000);
     await delay(settleMs);
     const young = await usageOver(program, measureMs);
     await delay(warmAfterMs - settleMs - measureMs);
@@ -138,3 +142,28 @@ export const rooms = [1, 10, 50].map((clients) => ({
     return result;
   },
 }));
+
+const encryptedClients = 10;
+
+/** What end-to-end encryption adds: the same rooms with it on both engines, and without it on offhook. */
+export const encryption = {
+  name: 'encryption',
+  title: `A process in ${encryptedClients} rooms with end-to-end encryption`,
+  unit: 'usage',
+  async run(bench, { measureMs }) {
+    const run = async (index, engine, key) => {
+      bench.progress(
+        index,
+        3,
+        `${encryptedClients} rooms on ${engine}, ${key ? 'encrypted' : 'not encrypted'}`,
+      );
+      return measure(bench, engine, encryptedClients, measureMs, key);
+    };
+    const native = await run(0, 'native', 'the key');
+    const offhook = await run(1, 'offhook', 'the key');
+    const plain = await run(2, 'offhook', undefined);
+    for (const usage of [native, offhook])
+      usage.rssBeyondProgramMb = usage.rssMb - offhook.rssBeforeConnectMb;
+    return { native, offhook, plain };
+  },
+};

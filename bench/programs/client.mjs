@@ -55,11 +55,12 @@ function hear(room) {
   });
 }
 
-async function openRoom({ url, token }) {
+async function openRoom({ url, token }, key) {
   const room = new Room();
   rooms.push(room);
   hear(room);
-  await room.connect(url, token, connectOptions);
+  const encryption = key && { keyProviderOptions: { sharedKey: new TextEncoder().encode(key) } };
+  await room.connect(url, token, encryption ? { ...connectOptions, encryption } : connectOptions);
   await publish(room);
 }
 
@@ -82,8 +83,8 @@ const commands = {
     await openRoom(join);
     return startedAtMs;
   },
-  async openRooms({ joins }) {
-    for (const join of joins) await openRoom(join);
+  async openRooms({ joins, key }) {
+    for (const join of joins) await openRoom(join, key);
   },
   async leave() {
     await Promise.all(rooms.splice(0).map((room) => room.disconnect()));
