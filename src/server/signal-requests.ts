@@ -59,9 +59,9 @@ const handlers: Handlers = {
   addTrack,
   mute: (room, participant, { sid, muted }) => muteTrack(room, participant, sid, muted),
   subscription: updateSubscription,
-  trackSetting: (_room, participant, { trackSids, disabled, quality, width, height }) => {
+  trackSetting: (_room, participant, { trackSids, disabled, quality, width, height, fps }) => {
     const size = width > 0 && height > 0 ? { width, height } : undefined;
-    setWish(participant, trackSids, { isDisabled: disabled, quality, size });
+    setWish(participant, trackSids, { isDisabled: disabled, quality, size, fps });
   },
   subscriptionPermission: setSubscriptionPermission,
   updateMetadata,
@@ -306,7 +306,7 @@ function updateTrack(room: Room, participant: Participant, sid: string, changes:
 }
 
 function syncState(room: Room, participant: Participant, state: SyncState): void {
-  const disabled = { isDisabled: true, quality: VideoQuality.HIGH, size: undefined };
+  const disabled = { isDisabled: true, quality: VideoQuality.HIGH, size: undefined, fps: 0 };
   setWish(participant, state.trackSidsDisabled, disabled);
   if (state.subscription) updateSubscription(room, participant, state.subscription);
 }

@@ -7,6 +7,7 @@ export {
 } from './encoded-video-source.js';
 export type { FrameMetadata } from './frame-metadata.js';
 export { trailerLength } from './frame-metadata.js';
+export { type Vp9Layers, vp9Layers } from './payload/vp9.js';
 export {
   flipped,
   type Picture,

@@ -112,9 +112,9 @@ test('a packet that never came is asked of the publisher', () => {
 test('while paused nothing is forwarded, and afterwards there is no gap', () => {
   const { down, sent, publish } = subscription([opus], ['opus']);
   publish(opus, Uint8Array.of(1));
-  down.setWish({ isDisabled: true, quality: VideoQuality.HIGH, size: undefined }, 0);
+  down.setWish({ isDisabled: true, quality: VideoQuality.HIGH, size: undefined, fps: 0 }, 0);
   publish(opus, Uint8Array.of(2));
-  down.setWish({ isDisabled: false, quality: VideoQuality.HIGH, size: undefined }, 0);
+  down.setWish({ isDisabled: false, quality: VideoQuality.HIGH, size: undefined, fps: 0 }, 0);
   publish(opus, Uint8Array.of(3));
   expect(sent.map(({ payload }) => [...payload])).toEqual([[1], [3]]);
   expect(sent[1]!.sequenceNumber - sent[0]!.sequenceNumber).toBe(1);

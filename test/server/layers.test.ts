@@ -114,7 +114,7 @@ test('where the layer changes, sequence numbers, times and picture ids go on', (
   down.accept(down.codecs);
   let nowMs = 0;
   for (const layer of [0, 2, 1, 0, 2]) {
-    const nothingOfTheSize = { isDisabled: false, quality: layer as VideoQuality, size: undefined };
+    const nothingOfTheSize = { isDisabled: false, quality: layer as VideoQuality, size: undefined, fps: 0 };
     for (const each of [0, 1, 2]) publish(each, false, nowMs);
     down.setWish(nothingOfTheSize, nowMs);
     for (let frame = 0; frame < 4; frame++) {
@@ -140,10 +140,13 @@ test('a subscriber that asks for little, or for a small picture, gets the layer 
   const { down, sent, publish, layersOf } = simulcast();
   down.accept(down.codecs);
   for (const layer of [0, 1, 2]) publish(layer, true, 0);
-  down.setWish({ isDisabled: false, quality: VideoQuality.LOW, size: undefined }, 10);
+  down.setWish({ isDisabled: false, quality: VideoQuality.LOW, size: undefined, fps: 0 }, 10);
   for (const layer of [0, 1, 2]) publish(layer, true, 33);
   expect(layersOf(sent).at(-1)).toBe(0);
-  down.setWish({ isDisabled: false, quality: VideoQuality.LOW, size: { width: 600, height: 340 } }, 40);
+  down.setWish(
+    { isDisabled: false, quality: VideoQuality.LOW, size: { width: 600, height: 340 }, fps: 0 },
+    40,
+  );
   for (const layer of [0, 1, 2]) publish(layer, true, 66);
   expect(layersOf(sent).at(-1)).toBe(1);
 });
@@ -181,14 +184,48 @@ test('the publisher is told at once of layers that are wanted, and later of thos
   down.accept(down.codecs);
   const start = performance.now();
   publish(0, true, start);
-  down.setWish({ isDisabled: false, quality: VideoQuality.LOW, size: undefined }, start);
+  down.setWish({ isDisabled: false, quality: VideoQuality.LOW, size: undefined, fps: 0 }, start);
   up.updateDemand(start);
   expect(demands).toEqual([]);
   up.updateDemand(start + 6_000);
   expect(demands).toEqual([[true, false, false]]);
-  down.setWish({ isDisabled: false, quality: VideoQuality.MEDIUM, size: undefined }, start + 7_000);
+  down.setWish({ isDisabled: false, quality: VideoQuality.MEDIUM, size: undefined, fps: 0 }, start + 7_000);
   expect(demands.at(-1)).toEqual([true, true, false]);
-  down.setWish({ isDisabled: true, quality: VideoQuality.MEDIUM, size: undefined }, start + 8_000);
+  down.setWish({ isDisabled: true, quality: VideoQuality.MEDIUM, size: undefined, fps: 0 }, start + 8_000);
   up.updateDemand(start + 14_000);
   expect(demands.at(-1)).toEqual([false, false, false]);
+});
+
+test('a track without layers is asked for a key frame when a subscriber begins, and not again', () => {
+  let asked = 0;
+  const sendRtcp = (packet: Buffer) => {
+    asked += parseRtcp(packet).filter(({ type }) => type === 'pli').length;
+  };
+  const up = new UpTrack({ info: new TrackInfo({ sid: 'TR_v', type: TrackType.VIDEO }), sendRtcp }, 'video');
+  const section = {
+    mid: '0',
+    kind: 'video',
+    sending: true,
+    receiving: false,
+    streamId: '',
+    trackId: '',
+  } as const;
+  up.negotiated({ ...section, codecs: [vp8], extensions: [], ssrcs: [11], rids: [] }, [vp8]);
+  up.addStream(11);
+  const header = { payloadType: 96, marker: true, timestamp: 1, ssrc: 11, sequenceNumber: 1 };
+  const packet = parseRtp(serializeRtp(header, Buffer.of(0x10, 1, 2)))!;
+  const startMs = performance.now();
+  up.handleRtp(packet, 20, startMs - 5_000);
+  const down = new DownTrack({
+    upTrack: up,
+    publisherSid: 'PA_a',
+    takesTrailers: false,
+    ssrc: 99,
+    send() {},
+  });
+  up.downTracks.add(down);
+  down.accept(down.codecs);
+  expect(asked).toBe(1);
+  for (let second = 1; second < 5; second++) down.update(startMs + second * 1_000);
+  expect(asked).toBe(1);
 });

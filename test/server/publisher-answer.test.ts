@@ -38,9 +38,13 @@ const simulcastOffer = `${[
 const read = (sdp: string) => readOffer(parseDescription(sdp).sections);
 
 /** The sections of the answer to an offer, parsed again, and its text. */
-function answer(sdp: string, wishes?: { red: boolean; stereo: boolean; dtx: boolean }) {
+function answer(sdp: string, wishes?: { red: boolean; stereo: boolean; dtx: boolean; videoCodec?: string }) {
   const { transport, sections: offer } = parseClientDescription(sdp);
-  const answered = answerSections(offer, readOffer(offer), () => wishes);
+  const answered = answerSections(
+    offer,
+    readOffer(offer),
+    () => wishes && { videoCodec: undefined, ...wishes },
+  );
   const text = writeDescription({ transport, sections: answered }, { sessionId: '1', version: 1 });
   return { text, sections: parseDescription(text).sections };
 }
@@ -53,6 +57,16 @@ describe('the answer to a publisher', () => {
     expect(text).toContain('a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1');
     expect(text).not.toContain('PCMU');
     expect(text).not.toContain('transport-wide-cc');
+  });
+
+  test('takes the codec first in which the publisher would send', () => {
+    const offer = simulcastOffer.replace('98 H265', '98 VP9');
+    const wishes = { red: true, stereo: false, dtx: true };
+    const namesFor = (videoCodec: string) =>
+      answer(offer, { ...wishes, videoCodec }).sections[0]?.codecs.map(({ name }) => name);
+    expect(namesFor('vp9')).toEqual(['VP9', 'VP8']);
+    expect(namesFor('vp8')).toEqual(['VP8', 'VP9']);
+    expect(namesFor('av1')).toEqual(['VP8', 'VP9']);
   });
 
   test('does as the publisher wished: no RED, stereo, no DTX', () => {

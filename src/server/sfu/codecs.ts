@@ -1,3 +1,4 @@
+import type { AddTrackRequest } from '@livekit/protocol';
 import { type Codec, extensionUris, type MediaSection } from '../../transport/index.js';
 import { limits } from '../limits.js';
 
@@ -28,6 +29,13 @@ export const offeredExtensions: Record<'audio' | 'video', readonly { id: number;
 };
 
 const videoNames = ['vp8', 'h264', 'vp9', 'av1'];
+
+/** The codec in which a publisher would send a track, of those that can be forwarded; VP8 in place of others. */
+export function wishedVideoCodec({ simulcastCodecs: [wished] }: AddTrackRequest): string | undefined {
+  if (!wished) return undefined;
+  const name = wished.codec.replace(/^video\//i, '').toLowerCase();
+  return videoNames.includes(name) ? name : 'vp8';
+}
 const audioFeedback = ['nack'];
 const videoFeedback = ['nack', 'nack pli', 'goog-remb', 'transport-cc'];
 

@@ -19,6 +19,9 @@ import {
   offeredExtensions,
   subscriberCodecs,
 } from './codecs.js';
+import { LayerSelector } from './layer-selector.js';
+import { spatialOf, targetOf } from './layered-frame.js';
+import type { LayeredPacket } from './layered-stream.js';
 import { RtpRewriter } from './rtp-rewriter.js';
 import type { Forwarder, UpTrack } from './up-track.js';
 import { Vp8Rewriter } from './vp8-rewriter.js';
@@ -42,6 +45,8 @@ export interface TrackWish {
   quality: VideoQuality;
   /** In place of the quality where it is known. */
   size: { width: number; height: number } | undefined;
+  /** Pictures a second, of a stream with temporal layers; 0 for all of them. */
+  fps: number;
 }
 
 /** With so much before it video would come too late: it pauses, until so little waits. */
@@ -84,6 +89,8 @@ export class DownTrack implements Forwarder, ControlledStream {
   #lossSinceMs = 0;
   #isPathFull = false;
   #vp8 = new Vp8Rewriter();
+  /** Of one stream with several layers, from its first packet on. */
+  #selector: LayerSelector | undefined;
   /** Of the header extension with a packet's number on the subscriber's connection, where that was agreed on. */
   #transportSequenceId: number | undefined;
   #isBetweenFrames = false;
@@ -135,7 +142,10 @@ export class DownTrack implements Forwarder, ControlledStream {
     const wasDisabled = this.#wish?.isDisabled ?? false;
     this.#wish = wish;
     // What is decoded next must need nothing of what was not sent.
-    if (wasDisabled !== wish.isDisabled && this.upTrack.kind === 'video') this.#layer = undefined;
+    if (wasDisabled !== wish.isDisabled && this.upTrack.kind === 'video') {
+      this.#layer = undefined;
+      this.#selector?.reset();
+    }
     this.#aim(nowMs);
     if (wasDisabled && !wish.isDisabled) this.upTrack.requestKeyFrame(nowMs);
     this.upTrack.updateDemand(nowMs);
@@ -152,7 +162,8 @@ export class DownTrack implements Forwarder, ControlledStream {
 
   get wantedBps(): number {
     const wanted = this.wantedLayer;
-    return wanted === undefined || !this.isAccepted ? 0 : upMargin * this.upTrack.layerBitrateBps(wanted);
+    if (wanted === undefined || !this.isAccepted) return 0;
+    return upMargin * this.upTrack.layerBitrateBps(wanted, this.#wantedTemporal);
   }
 
   onBitrate(bitrateBps: number): void {
@@ -192,47 +203,58 @@ export class DownTrack implements Forwarder, ControlledStream {
   update(nowMs: number): void {
     if (this.upTrack.kind !== 'video' || !this.isAccepted) return;
     this.#aim(nowMs);
-    if (this.#layer !== this.#target && this.wantedLayer !== undefined)
-      this.upTrack.requestKeyFrame(nowMs, this.#target);
+    let isReached = !this.upTrack.isSimulcast || this.#layer === this.#target;
+    if (this.#selector) isReached = !this.#selector.needsKeyFrame;
+    if (!isReached && this.wantedLayer !== undefined) this.upTrack.requestKeyFrame(nowMs, this.#target);
   }
 
   close(): void {
     this.#options.congestion?.remove(this);
   }
 
-  forward(packet: RtpPacket, codec: Codec, nowMs: number, layer = 0, isStart = false): void {
+  forward(
+    packet: RtpPacket,
+    codec: Codec,
+    nowMs: number,
+    layer = 0,
+    isStart = false,
+    layered?: LayeredPacket,
+  ): void {
     if (!this.#accepted) return;
-    if (this.upTrack.layerCount > 1 && !this.#follows(layer, isStart)) return;
+    const { isSimulcast } = this.upTrack;
+    if (isSimulcast && !this.#follows(layer, isStart)) return;
     const isWanted = !this.#wish?.isDisabled && packet.payload.length > 0 && !this.#isOverdue(nowMs, isStart);
     const form = isWanted ? this.#formFor(packet, codec) : undefined;
-    if (!form) {
+    const selected = form && layered ? this.#select(layered, packet, nowMs) : undefined;
+    if (!form || (layered && !selected)) {
       this.#leaveOut(packet);
       return;
     }
-    const payload = this.#isWithTrailer(packet, codec) ? withoutTrailer(form.payload) : form.payload;
+    const marker = packet.marker || selected?.endsPicture === true;
+    const payload = marker && this.#isWithTrailer(codec) ? withoutTrailer(form.payload) : form.payload;
     const position = this.#rewriter.rewrite(packet.ssrc, packet.sequenceNumber, packet.timestamp, nowMs);
     if (!position) return;
     const rewritten = serializeRtp(
       {
         payloadType: form.payloadType,
-        marker: packet.marker,
+        marker,
         ...position,
         ssrc: this.ssrc,
         extensions: this.#extensionsOf(packet),
       },
-      this.upTrack.layerCount > 1 && isVp8(codec) ? this.#vp8.rewrite(packet.ssrc, payload) : payload,
+      isSimulcast && isVp8(codec) ? this.#vp8.rewrite(packet.ssrc, payload) : payload,
     );
     this.#packets++;
     this.#bytes += payload.length;
-    this.#isBetweenFrames = packet.marker;
+    this.#isBetweenFrames = marker;
     this.#history.add(position.sequenceNumber, rewritten);
     this.#sendPacket(rewritten);
   }
 
-  /** Whether a packet may end with a trailer that the subscriber does not know of. Decoders of AV1 pass over it themselves. */
-  #isWithTrailer({ marker }: RtpPacket, { name }: Codec): boolean {
+  /** Whether the last packet of a frame may end with a trailer that the subscriber does not know of. Decoders of AV1 pass over it. */
+  #isWithTrailer({ name }: Codec): boolean {
     const { packetTrailerFeatures } = this.upTrack.info;
-    if (!marker || this.#options.takesTrailers || packetTrailerFeatures.length === 0) return false;
+    if (this.#options.takesTrailers || packetTrailerFeatures.length === 0) return false;
     return name.toLowerCase() !== 'av1';
   }
 
@@ -245,12 +267,32 @@ export class DownTrack implements Forwarder, ControlledStream {
     return true;
   }
 
+  /** Whether a packet of a stream with several layers is sent on. */
+  #select(
+    { frame, isEnd }: LayeredPacket,
+    packet: RtpPacket,
+    nowMs: number,
+  ): { endsPicture: boolean } | undefined {
+    if (!this.#selector) {
+      this.#selector = new LayerSelector();
+      this.#aim(nowMs);
+    }
+    const selected = this.#selector.select(frame, isEnd, packet);
+    const { current } = this.#selector;
+    this.#layer = current === undefined ? undefined : spatialOf(current);
+    return selected;
+  }
+
   /** Aims at the highest layer that is wanted, that the publisher sends, and that the path carries. */
   #aim(nowMs: number): void {
     const { upTrack } = this;
     const wanted = this.wantedLayer;
     if (wanted === undefined || upTrack.kind !== 'video') return;
     const most = Math.min(wanted, this.#lossCap);
+    if (this.#selector) {
+      this.#aimWithin(this.#selector, most, nowMs);
+      return;
+    }
     let target: number | undefined;
     let lowestSent: number | undefined;
     for (let layer = 0; layer < upTrack.layerCount; layer++) {
@@ -265,6 +307,30 @@ export class DownTrack implements Forwarder, ControlledStream {
     if (next === this.#target) return;
     this.#target = next;
     if (this.#layer !== next) upTrack.requestKeyFrame(nowMs, next);
+  }
+
+  /** As above, in one stream: fewer pictures a second before smaller ones, as long as it is not the lowest rate of several. */
+  #aimWithin(selector: LayerSelector, most: number, nowMs: number): void {
+    const { upTrack } = this;
+    let aim = targetOf(most, this.#wantedTemporal);
+    let isFitting = false;
+    for (let layer = most; layer >= 0 && !isFitting; layer--) {
+      if (!upTrack.isLayerSent(layer, nowMs)) continue;
+      const lowest = layer === 0 ? 0 : Math.min(1, this.#wantedTemporal);
+      for (let temporal = this.#wantedTemporal; temporal >= lowest && !isFitting; temporal--) {
+        aim = targetOf(layer, temporal);
+        const margin = aim > (selector.current ?? -1) ? upMargin : 1;
+        isFitting = upTrack.layerBitrateBps(layer, temporal) * margin <= this.#bitrateBps;
+      }
+    }
+    if (aim === selector.target) return;
+    selector.target = aim;
+    this.#target = spatialOf(aim);
+    if (selector.needsKeyFrame) upTrack.requestKeyFrame(nowMs);
+  }
+
+  get #wantedTemporal(): number {
+    return this.upTrack.temporalLayerFor(this.#wish?.fps ?? 0);
   }
 
   /** The path does not even carry what is sent: video stops until it does, so that the queue does not grow. */
@@ -345,7 +411,7 @@ export class DownTrack implements Forwarder, ControlledStream {
     for (const { id, uri } of this.#extensions) {
       if (uri === extensionUris.transportSequence) continue;
       // It counts the frames of one stream, which end where another layer is sent on.
-      if (uri === extensionUris.dependencyDescriptor && this.upTrack.layerCount > 1) continue;
+      if (uri === extensionUris.dependencyDescriptor && this.upTrack.isSimulcast) continue;
       const data = this.upTrack.extension(packet, uri);
       if (data && data.length > 0) extensions.push({ id, data });
     }

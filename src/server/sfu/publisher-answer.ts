@@ -31,6 +31,8 @@ interface TrackWishes {
   red: boolean;
   stereo: boolean;
   dtx: boolean;
+  /** In lower case. */
+  videoCodec: string | undefined;
 }
 
 /** Reads the audio and video sections of a publisher's offer. */
@@ -66,8 +68,9 @@ export function answerSections(
     const { mid, rejected = false } = section;
     const offered = byMid.get(mid);
     if (section.kind === 'application' || !offered) return { ...dataSection(mid), rejected };
+    const wishes = wishesFor(offered);
     const codecs =
-      offered.kind === 'audio' ? audioCodecs(offered.codecs, wishesFor(offered)) : videoCodecs(offered);
+      offered.kind === 'audio' ? audioCodecs(offered.codecs, wishes) : videoCodecs(offered, wishes);
     return {
       kind: offered.kind,
       mid,
@@ -85,11 +88,12 @@ function simulcastOf({ rids }: OfferedMedia): Pick<MediaSection, 'rids'> {
   return rids.length > 0 ? { rids: rids.map((id) => ({ id, direction: 'recv' as const })) } : {};
 }
 
-/** How much the publisher may send it finds out by reports on its packets, where it numbers them, and is told otherwise. */
-function videoCodecs({ codecs, extensions }: OfferedMedia): Codec[] {
+/** The wished codec first, as for audio. How much the publisher may send it finds out by reports on its packets, where it numbers them, and is told otherwise. */
+function videoCodecs({ codecs, extensions }: OfferedMedia, wishes: TrackWishes | undefined): Codec[] {
   const isNumbered = extensions.some(({ uri }) => uri === extensionUris.transportSequence);
   const unwanted = isNumbered ? 'goog-remb' : 'transport-cc';
-  return codecs.map((codec) => ({
+  const isWished = ({ name }: Codec) => name.toLowerCase() === wishes?.videoCodec;
+  return [...codecs.filter(isWished), ...codecs.filter((codec) => !isWished(codec))].map((codec) => ({
     ...codec,
     feedback: codec.feedback.filter((kind) => kind !== unwanted),
   }));
@@ -97,7 +101,7 @@ function videoCodecs({ codecs, extensions }: OfferedMedia): Codec[] {
 
 /** RED first where it is wanted: a sender takes the first codec of the answer. */
 function audioCodecs(codecs: readonly Codec[], wishes: TrackWishes | undefined): Codec[] {
-  const { red = true, stereo = false, dtx = true } = wishes ?? {};
+  const { red = true, stereo = false, dtx = true }: Partial<TrackWishes> = wishes ?? {};
   const opus = codecs.filter(isOpus).map((codec) => {
     const parameters = new Set(codec.parameters.split(';').filter((parameter) => parameter !== ''));
     if (stereo) parameters.add('stereo=1');

@@ -13,7 +13,7 @@ import { limits } from '../limits.js';
 import { startTimeout, type Timeout } from '../timers.js';
 import type { WorkMeter } from '../work-meter.js';
 import { parseClientDescription } from './client-description.js';
-import type { Codec } from './codecs.js';
+import { type Codec, wishedVideoCodec } from './codecs.js';
 import { dataKindOf, dataTrackLabel } from './data-channels.js';
 import { DataInlet } from './data-inlet.js';
 import { DataOutbox } from './data-outbox.js';
@@ -173,7 +173,9 @@ export class Publisher {
     const media = readOffer(offer);
     const sections = answerSections(offer, media, (section) => {
       const request = this.#requestOf(section);
-      return request && { red: !request.disableRed, stereo: request.stereo, dtx: !request.disableDtx };
+      if (!request) return undefined;
+      const { disableRed, disableDtx, stereo } = request;
+      return { red: !disableRed, stereo, dtx: !disableDtx, videoCodec: wishedVideoCodec(request) };
     });
     const codecs = new Map(sections.map((section) => [section.mid, section.codecs]));
     this.#apply(media, codecs);

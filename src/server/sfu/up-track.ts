@@ -12,6 +12,8 @@ import { extensionUris } from '../../transport/index.js';
 import { payloadFormats, videoCodec } from '../../video/index.js';
 import { limits } from '../limits.js';
 import type { Codec } from './codecs.js';
+import { bestTarget, targetOf, temporalOf } from './layered-frame.js';
+import { type LayeredPacket, LayeredStream } from './layered-stream.js';
 import type { OfferedMedia } from './publisher-answer.js';
 
 interface UpTrackOptions {
@@ -42,8 +44,18 @@ export interface Forwarder {
   /**
    * @param layer of a simulcast, 0 the lowest; 0 for other tracks
    * @param isStart whether a receiver can begin here: with the first packet of a key frame
+   * @param layered where one stream has several layers: which of them the packet is of
    */
-  forward(packet: RtpPacket, codec: Codec, nowMs: number, layer: number, isStart: boolean): void;
+  forward(
+    packet: RtpPacket,
+    codec: Codec,
+    nowMs: number,
+    layer: number,
+    isStart: boolean,
+    layered: LayeredPacket | undefined,
+  ): void;
+  /** The layers of the track are others than before. */
+  update(nowMs: number): void;
   forwardSenderReport(report: SenderReport): void;
   /** The highest layer that the subscriber wants; undefined for none. */
   readonly wantedLayer: number | undefined;
@@ -80,6 +92,8 @@ export class UpTrack {
   /** The highest layer that was last announced to be wanted: at first it is all of them. */
   #announced: number | undefined = qualities.length - 1;
   #lessSinceMs: number | undefined;
+  /** The layers of a stream that is the only one. */
+  #layered: LayeredStream | undefined;
   /** When the first subscriber accepted the track. */
   #firstAcceptedMs: number | undefined;
   #options: UpTrackOptions;
@@ -118,28 +132,41 @@ export class UpTrack {
     );
   }
 
-  /** Layers that the publisher may send; 1 for audio, and for video without simulcast. */
+  /** Whether each layer is a stream of its own. */
+  get isSimulcast(): boolean {
+    return this.#rids.length > 1 || this.#layerSsrcs.length > 1;
+  }
+
+  /** Layers that the publisher may send, those of a simulcast or the spatial ones of one stream; 1 for audio. */
   get layerCount(): number {
-    return Math.max(1, this.#rids.length, this.#layerSsrcs.length);
+    return Math.max(1, this.#rids.length, this.#layerSsrcs.length, this.#layered?.spatialLayers ?? 1);
   }
 
   /** Whether the publisher sends a layer now. */
   isLayerSent(layer: number, nowMs: number): boolean {
+    if (this.#layered) return this.#layered.isSent(layer, nowMs);
     const known = this.#layers.get(layer);
     return known !== undefined && nowMs - known.lastPacketMs < layerSilentMs;
   }
 
   /** What a layer takes of a path: as measured, or as announced while nothing of it has come. */
-  layerBitrateBps(layer: number): number {
-    const measured = this.#layers.get(layer)?.bitrateBps ?? 0;
+  layerBitrateBps(layer: number, temporal = temporalOf(bestTarget)): number {
+    const measured = this.#layered
+      ? this.#layered.bitrateBps(targetOf(layer, temporal))
+      : (this.#layers.get(layer)?.bitrateBps ?? 0);
     return measured > 0 ? measured : (this.#announcedLayer(layer)?.bitrate ?? 0);
+  }
+
+  /** The temporal layer, of a stream with several, that has so many pictures a second; 0 stands for all of them. */
+  temporalLayerFor(fps: number): number {
+    return this.#layered?.temporalFor(fps) ?? temporalOf(bestTarget);
   }
 
   /** The layer to show at so many pixels: the lowest that has as many, or the highest. */
   layerForSize(width: number, height: number): number {
     for (let layer = 0; layer < this.layerCount - 1; layer++) {
-      const announced = this.#announcedLayer(layer);
-      if (announced && announced.width * announced.height >= sizeTolerance * width * height) return layer;
+      const size = this.#layered?.sizes[layer] ?? this.#announcedLayer(layer);
+      if (size && size.width * size.height >= sizeTolerance * width * height) return layer;
     }
     return this.layerCount - 1;
   }
@@ -160,8 +187,9 @@ export class UpTrack {
     for (const { wantedLayer } of this.downTracks) {
       if (wantedLayer !== undefined) wanted = Math.max(wanted ?? 0, wantedLayer);
     }
-    // Without layers all qualities are one.
-    const demand = wanted !== undefined && this.layerCount === 1 ? qualities.length - 1 : wanted;
+    // Without layers all qualities are one; whoever wants the highest of one stream wants all of it.
+    const isAll = wanted !== undefined && !this.isSimulcast && wanted >= this.layerCount - 1;
+    const demand = isAll ? qualities.length - 1 : wanted;
     if ((demand ?? -1) >= (this.#announced ?? -1)) this.#lessSinceMs = undefined;
     if (demand === this.#announced) return;
     if ((demand ?? -1) < (this.#announced ?? -1)) {
@@ -211,7 +239,7 @@ export class UpTrack {
     const decoded = level && decodeAudioLevel(level);
     if (decoded) this.onAudioLevel(decoded.dbov);
     if (this.kind === 'audio') {
-      for (const downTrack of this.downTracks) downTrack.forward(packet, codec, nowMs, 0, false);
+      for (const downTrack of this.downTracks) downTrack.forward(packet, codec, nowMs, 0, false, undefined);
       return;
     }
     const layer = this.#layerOf(packet);
@@ -219,7 +247,20 @@ export class UpTrack {
     // Padding says nothing of what the layer needs.
     if (packet.payload.length > 0) this.#measure(layer, packet.ssrc, bytes, nowMs);
     const isStart = isKeyFrameStart(packet, codec);
-    for (const downTrack of this.downTracks) downTrack.forward(packet, codec, nowMs, layer, isStart);
+    const layered = this.isSimulcast ? undefined : this.#readLayers(packet, codec, nowMs);
+    for (const downTrack of this.downTracks) downTrack.forward(packet, codec, nowMs, layer, isStart, layered);
+  }
+
+  #readLayers(packet: RtpPacket, codec: Codec, nowMs: number): LayeredPacket | undefined {
+    const known = this.#layered;
+    const stream = known?.ssrc === packet.ssrc ? known : new LayeredStream(packet.ssrc);
+    const before = this.layerCount;
+    const descriptor = this.extension(packet, extensionUris.dependencyDescriptor);
+    const layered = stream.read(packet, codec.name.toLowerCase(), descriptor, nowMs);
+    if (!layered) return undefined;
+    this.#layered = stream;
+    if (this.layerCount !== before) for (const downTrack of this.downTracks) downTrack.update(nowMs);
+    return layered;
   }
 
   handleSenderReport(report: SenderReport, nowMs: number): void {
@@ -236,7 +277,7 @@ export class UpTrack {
   /** Asks the publisher for a key frame of a layer, or of all, unless it was asked a moment ago. */
   requestKeyFrame(nowMs: number, layer?: number): void {
     for (const [index, known] of this.#layers) {
-      if (layer !== undefined && index !== layer) continue;
+      if (layer !== undefined && index !== layer && this.isSimulcast) continue;
       if (nowMs - known.keyFrameAskedMs < keyFrameIntervalMs) continue;
       known.keyFrameAskedMs = nowMs;
       this.#options.sendRtcp(buildPli(serverSsrc, known.ssrc));
@@ -280,7 +321,7 @@ export class UpTrack {
 
   /** Which layer a packet is of: as its SSRC was signalled, or as its RID says; undefined where neither is known. */
   #layerOf(packet: RtpPacket): number | undefined {
-    if (this.layerCount === 1) return 0;
+    if (!this.isSimulcast) return 0;
     const known = this.#layerBySsrc.get(packet.ssrc);
     if (known !== undefined) return known;
     const rid = this.extension(packet, extensionUris.rid)?.toString('latin1');
