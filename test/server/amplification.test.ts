@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import {
   ActiveSpeakerUpdate,
@@ -307,6 +308,41 @@ test('a message in thousands of pieces ends its connection', async () => {
   const closed = once(socket, 'close');
   for (let i = 0; i <= limits.messageFragments.value; i++) socket.send(Buffer.of(1), { fin: false });
   expect((await closed)[0]).toBe(1008);
+});
+
+test('a message that arrives in more pieces than are kept ends its connection', async () => {
+  const chunks = limits.messageChunks as { value: number };
+  const before = chunks.value;
+  chunks.value = 16;
+  const own = await startServer({ port: 0 });
+  chunks.value = before;
+  const socket = connect({ port: Number(new URL(own.url).port), host: '127.0.0.1', noDelay: true });
+  const received: Buffer[] = [];
+  socket.on('error', () => {}).on('data', (bytes: Buffer) => received.push(bytes));
+  try {
+    const head = [
+      `GET /rtc?access_token=${await signToken('ada', { roomJoin: true, room: 'drip' })} HTTP/1.1`,
+      'Host: localhost',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      `Sec-WebSocket-Key: ${Buffer.alloc(16).toString('base64')}`,
+    ];
+    socket.write(`${head.join('\r\n')}\r\n\r\n`);
+    await once(socket, 'data');
+    const payloadBytes = 60_000;
+    socket.write(Buffer.of(0x82, 0xfe, payloadBytes >> 8, payloadBytes & 0xff, 0, 0, 0, 0));
+    for (let sent = 1; sent < payloadBytes && !socket.closed; sent++) {
+      socket.write(Buffer.of(0));
+      await new Promise(setImmediate);
+    }
+    // The status of its close frame, 1008.
+    expect(Buffer.concat(received).includes(Buffer.of(0x03, 0xf0))).toBe(true);
+    expect(socket.closed).toBe(true);
+  } finally {
+    socket.destroy();
+    await own.close();
+  }
 });
 
 describe('pings of a WebSocket', () => {

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import { limits } from '../../src/server/limits.js';
 import { Room } from '../../src/server/room.js';
+import { handleRequest } from '../../src/server/signal-requests.js';
 import { audioOffer, SignalPeer, signClaims, signToken } from './signal-peer.js';
 
 describe('what a participant may do', () => {
@@ -90,6 +91,25 @@ describe('what a participant may do', () => {
     const later = await SignalPeer.join(server.url, 'removed', 'later');
     expect(later.join?.otherParticipants.map(({ identity }) => identity)).toEqual(['witness']);
     for (const each of [witness, later]) each.close();
+  });
+
+  test('nothing at all, with a request that was read before it was removed', async () => {
+    const announced = vi.spyOn(Room.prototype, 'announce');
+    const witness = await SignalPeer.join(server.url, 'late', 'witness');
+    const peer = await SignalPeer.join(server.url, 'late', 'ada', { canUpdateOwnMetadata: true });
+    const room = announced.mock.contexts.at(-1)!;
+    const [participant] = announced.mock.lastCall!;
+    announced.mockRestore();
+    await rooms.removeParticipant('late', 'ada');
+    await witness.until('update', ({ participants }) => participants[0]?.state === 3);
+    const metadata = new UpdateParticipantMetadata({ metadata: 'ghost' });
+    handleRequest(room, participant, { case: 'updateMetadata', value: metadata });
+    handleRequest(room, participant, { case: 'addTrack', value: new AddTrackRequest({ cid: 'c' }) });
+    expect(participant.metadata).toBe('');
+    expect(participant.publisher.findByCid('c', undefined)).toBeUndefined();
+    await witness.settled();
+    expect(witness.has('update')).toBe(false);
+    for (const each of [witness, peer]) each.close();
   });
 
   test('without canSubscribe, not to get tracks, also when it asks for them', async () => {
