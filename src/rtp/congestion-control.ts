@@ -15,6 +15,8 @@ export interface ControlledStream {
 
 export interface CongestionControlOptions {
   send: (packet: Buffer) => void;
+  /** A timer of the pacing or the probing threw. It goes no further: others share the process. */
+  onError: (error: unknown) => void;
   nowMs?: () => number;
   startBps?: number;
 }
@@ -131,18 +133,33 @@ export class CongestionControl {
     this.#budgetBytes = Math.min(most, this.#budgetBytes + (nowMs - this.#budgetAtMs) * bytesPerMs);
     this.#budgetAtMs = nowMs;
     let sent = 0;
-    while (sent < this.#queue.length && this.#budgetBytes > 0) {
-      const packet = this.#queue[sent++]!;
-      this.#budgetBytes -= packet.length;
-      this.#queuedBytes -= packet.length;
-      this.#sendNow(packet, nowMs);
+    try {
+      while (sent < this.#queue.length && this.#budgetBytes > 0) {
+        const packet = this.#queue[sent++]!;
+        this.#budgetBytes -= packet.length;
+        this.#queuedBytes -= packet.length;
+        this.#sendNow(packet, nowMs);
+      }
+    } finally {
+      // Also after a packet that cannot be sent: those behind it can.
+      this.#queue.splice(0, sent);
+      if (this.#queue.length > 0) this.#flushLater();
     }
-    this.#queue.splice(0, sent);
-    if (this.#queue.length === 0) return;
+  }
+
+  #flushLater(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      if (!this.#closed) this.#flush();
+      if (!this.#closed) this.#guard(() => this.#flush());
     }, pacingIntervalMs);
+  }
+
+  #guard(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#options.onError(error);
+    }
   }
 
   #sendNow(packet: Buffer, nowMs: number): void {
@@ -161,7 +178,7 @@ export class CongestionControl {
     if (isUseful && !this.#probeTimer) {
       this.#probeAtMs = this.#nowMs();
       this.#unusedBytes = 0;
-      this.#probeTimer = setInterval(() => this.#probe(), probeIntervalMs);
+      this.#probeTimer = setInterval(() => this.#guard(() => this.#probe()), probeIntervalMs);
     } else if (!isUseful && this.#probeTimer) {
       clearInterval(this.#probeTimer);
       this.#probeTimer = undefined;

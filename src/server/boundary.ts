@@ -24,7 +24,7 @@ export class Boundary {
     try {
       return act();
     } catch (error) {
-      this.#report(what, error);
+      this.report(what, error);
       return undefined;
     }
   }
@@ -35,12 +35,13 @@ export class Boundary {
       try {
         act(...args);
       } catch (error) {
-        this.#report(what, error);
+        this.report(what, error);
       }
     };
   }
 
-  #report(what: string, error: unknown): void {
+  /** Takes a failure that was caught elsewhere. */
+  report(what: string, error: unknown): void {
     this.#failures++;
     if (this.#failures > maxLoggedFailures) return;
     const last = this.#failures === maxLoggedFailures ? ' (further failures are not logged)' : '';

@@ -274,6 +274,7 @@ export class SignalService {
     const takesTrailers = participant.client.capabilities.includes(ClientInfo_Capability.CAP_PACKET_TRAILER);
     const subscriber = participant.client.singleConnection
       ? new SharedSubscriber({
+          boundary,
           outbox: publisher.outbox,
           send: (packet) => publisher.send(packet),
           takesTrailers,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { BandwidthEstimator } from '../../src/rtp/bandwidth-estimator.js';
-import { parseRtcp } from '../../src/rtp/index.js';
+import { CongestionControl, parseRtcp } from '../../src/rtp/index.js';
 import {
   buildTransportFeedback,
   type TransportFeedback,
@@ -70,6 +70,66 @@ test('the recorder reports ten times a second, lost packets too', () => {
   expect(second?.baseSequenceNumber).toBe(65_521);
   expect(second?.arrivalsMs).toHaveLength(11);
   expect(second?.arrivalsMs.filter((arrival) => arrival === undefined)).toHaveLength(2);
+});
+
+/** A packet with an extension that the transport's number goes into. */
+function numberedPacket(sequenceNumber: number): Buffer {
+  const packet = Buffer.alloc(1_200);
+  packet.writeUInt16BE(0x9060, 0);
+  packet.writeUInt16BE(sequenceNumber, 2);
+  packet.writeUInt16BE(0xbede, 12);
+  packet.writeUInt16BE(1, 14);
+  packet[16] = 0x31;
+  return packet;
+}
+
+describe('an exception in a timer is reported, and ends nothing', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  test('when a packet that waits cannot be sent: those behind it are', () => {
+    vi.useFakeTimers();
+    const sent: number[] = [];
+    const failures: unknown[] = [];
+    const control = new CongestionControl({
+      send: (packet) => {
+        const number = packet.readUInt16BE(2);
+        if (number === 20) throw new Error('not this one');
+        sent.push(number);
+      },
+      onError: (error) => failures.push(error),
+      nowMs: () => performance.now(),
+      startBps: 100_000,
+    });
+    for (let number = 0; number < 40; number++) control.send(numberedPacket(number));
+    expect(sent.length).toBeLessThan(20);
+    vi.advanceTimersByTime(60_000);
+    expect(failures).toEqual([new Error('not this one')]);
+    expect(sent).toEqual(Array.from({ length: 40 }, (_, i) => i).filter((number) => number !== 20));
+    expect(control.queueMs).toBe(0);
+    control.close();
+  });
+
+  test('when a probe cannot be sent', () => {
+    vi.useFakeTimers();
+    const failures: unknown[] = [];
+    const control = new CongestionControl({
+      send: () => {},
+      onError: (error) => failures.push(error),
+      nowMs: () => performance.now(),
+      startBps: 100_000,
+    });
+    const sendPadding = () => {
+      throw new Error('closed');
+    };
+    control.add({ wantedBps: 1_000_000, onBitrate: () => {}, sendPadding });
+    const arrivalsMs = [performance.now()];
+    const report = { senderSsrc: 1, mediaSsrc: 7, baseSequenceNumber: 0, feedbackCount: 0, arrivalsMs };
+    control.handleFeedback(feedbackOf(buildTransportFeedback(report)));
+    vi.advanceTimersByTime(1_000);
+    expect(failures.length).toBeGreaterThan(10);
+    expect(failures[0]).toEqual(new Error('closed'));
+    control.close();
+  });
 });
 
 /** Sends what the estimator allows, at most `offeredBps`, over a link with a queue, for some seconds. */

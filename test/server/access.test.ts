@@ -2,7 +2,7 @@ import { AccessToken, TrackSource } from 'livekit-server-sdk';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { type RoomServer, startServer } from '../../src/server/index.js';
-import { SignalPeer, signToken } from './signal-peer.js';
+import { SignalPeer, signClaims, signToken } from './signal-peer.js';
 
 describe('who may come in', () => {
   let server: RoomServer;
@@ -54,6 +54,7 @@ describe('who may come in', () => {
     ],
     ['an expired token', () => signToken('ada', join, { ttl: -60 }), 401, /"exp"/],
     ['an unsigned token', notYetValid, 401, /invalid authorization token/],
+    ['another algorithm', () => signClaims({ sub: 'ada', video: join }, { bits: 512 }), 401, /"alg"/],
     ['no roomJoin grant', () => signToken('ada', { room: 'r' }), 401, /roomJoin/],
     ['no room', () => signToken('ada', { roomJoin: true }), 400, /room/],
   ])('%s is refused', async (_what, token, status, text) => {

@@ -97,7 +97,7 @@ describe('what a participant may do', () => {
     const announced = vi.spyOn(Room.prototype, 'announce');
     const witness = await SignalPeer.join(server.url, 'late', 'witness');
     const peer = await SignalPeer.join(server.url, 'late', 'ada', { canUpdateOwnMetadata: true });
-    const room = announced.mock.contexts.at(-1)!;
+    const room = announced.mock.contexts.at(-1) as Room;
     const [participant] = announced.mock.lastCall!;
     announced.mockRestore();
     await rooms.removeParticipant('late', 'ada');

@@ -1,5 +1,6 @@
 import { TrackInfo, TrackType } from '@livekit/protocol';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { Boundary } from '../../src/server/boundary.js';
 import type { Codec } from '../../src/server/sfu/codecs.js';
 import { DataOutbox } from '../../src/server/sfu/data-outbox.js';
 import type { OfferedMedia } from '../../src/server/sfu/publisher-answer.js';
@@ -38,6 +39,7 @@ describe('receiving on the connection that one publishes on', () => {
     required = [];
     accepted = [];
     subscriber = new SharedSubscriber({
+      boundary: new Boundary('test'),
       outbox: new DataOutbox(),
       send: () => {},
       takesTrailers: false,

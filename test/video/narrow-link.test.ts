@@ -64,7 +64,11 @@ async function connectOverNarrowLink() {
 
 test('over a link of 300 kbit/s video goes on with less, and audio beside it is neither lost nor late', async () => {
   const { a, b } = await connectOverNarrowLink();
-  const congestion = new CongestionControl({ send: (packet) => void a.sendPacket(packet) });
+  const failures: unknown[] = [];
+  const congestion = new CongestionControl({
+    send: (packet) => void a.sendPacket(packet),
+    onError: (error) => failures.push(error),
+  });
   const source = new VideoSource({ width, height });
   const plan = { rid: undefined, scale: 1, maxBitrateBps: wantedBps, maxFramesPerSecond: 15 };
   const sender = new VideoSender({
@@ -154,4 +158,5 @@ test('over a link of 300 kbit/s video goes on with less, and audio beside it is 
   const [layer] = sender.stats().layers;
   expect(layer!.targetBitrateBps).toBeLessThan(linkBps);
   expect(pictures - before.pictures).toBeGreaterThan(5);
+  expect(failures).toEqual([]);
 }, 120_000);

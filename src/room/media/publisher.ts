@@ -70,7 +70,10 @@ export class Publisher extends MediaConnection {
     super('publisher', options);
     this.#receives = options.receives;
     const { pc } = this;
-    this.congestion = new CongestionControl({ send: (packet) => void pc.sendPacket(packet) });
+    this.congestion = new CongestionControl({
+      send: (packet) => void pc.sendPacket(packet),
+      onError: (error) => this.log.error(`a packet of video was not sent: ${describeError(error)}`),
+    });
     this.lossy = pc.createDataChannel('_lossy', { ordered: true, maxRetransmits: 0 });
     this.reliable = pc.createDataChannel('_reliable', { ordered: true });
     this.dataTracks = pc.createDataChannel(dataTrackLabel, { ordered: false, maxRetransmits: 0 });

@@ -1,5 +1,6 @@
 import { CongestionControl, type RtcpPacket } from '../../rtp/index.js';
 import type { MediaSection } from '../../transport/index.js';
+import type { Boundary } from '../boundary.js';
 import { codecsFor, offeredExtensions } from './codecs.js';
 import type { DataOutbox } from './data-outbox.js';
 import { DownTrack } from './down-track.js';
@@ -8,6 +9,7 @@ import type { OfferedMedia } from './publisher-answer.js';
 import type { UpTrack } from './up-track.js';
 
 interface SharedSubscriberOptions {
+  boundary: Boundary;
   outbox: DataOutbox;
   /** Sends RTP and RTCP on the publisher's connection. */
   send: (packet: Buffer) => void;
@@ -40,7 +42,11 @@ export class SharedSubscriber implements Downlink {
   constructor(options: SharedSubscriberOptions) {
     this.#options = options;
     this.outbox = options.outbox;
-    this.#congestion = new CongestionControl({ send: options.send });
+    const { send, boundary } = options;
+    this.#congestion = new CongestionControl({
+      send,
+      onError: (error) => boundary.report('pacing', error),
+    });
   }
 
   start(): void {}

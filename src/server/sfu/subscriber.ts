@@ -73,7 +73,10 @@ export class Subscriber implements Downlink {
       shared: { port: endpoint.udp, candidates: options.candidates, meter: options.work },
       certificate: endpoint.certificate,
     });
-    this.#congestion = new CongestionControl({ send: (packet) => void this.#connection.sendPacket(packet) });
+    this.#congestion = new CongestionControl({
+      send: (packet) => void this.#connection.sendPacket(packet),
+      onError: (error) => boundary.report('pacing', error),
+    });
     this.#connection.onPacket = boundary.wrap('media', (packet) => this.#receive(packet));
     this.#connection.onStateChange = boundary.wrap('connecting', (state) => {
       if (state === 'connected') onConnected();
