@@ -163,11 +163,14 @@ const pureModules = {
   },
 };
 
+/** In the bundle, roughly: a statement is not split within a text. */
+const lineCharacters = 500;
+
 /**
  * Gives what only one function sees short names: a tenth of the package. Functions and classes keep theirs: stack traces and
  * errors are read by people.
  */
-function shortenLocals() {
+async function shortenLocals() {
   const keepNames = { function: true, class: true };
   for (const entry of readdirSync(outdir, { recursive: true })) {
     if (!entry.endsWith('.js')) continue;
@@ -178,7 +181,9 @@ function shortenLocals() {
       mangle: { toplevel: false, keepNames },
     });
     if (errors.length > 0) throw new Error(`${entry}: ${errors[0].message}`);
-    writeFileSync(path, code);
+    // Node prints the line that an uncaught error comes from, which must not be the whole file.
+    const lines = await transform(code, { minifyWhitespace: true, lineLimit: lineCharacters });
+    writeFileSync(path, lines.code);
   }
 }
 
@@ -226,7 +231,7 @@ export async function bundleEngine() {
     minifyWhitespace: true,
     minifySyntax: true,
   });
-  shortenLocals();
+  await shortenLocals();
   const limits = readFileSync(join(dist, 'limits.js'), 'utf8');
   mkdirSync(join(dist, 'docs'), { recursive: true });
   writeFileSync(join(dist, 'docs/limits.js'), limits);

@@ -46,8 +46,9 @@ export class OffhookError extends Error {
   readonly advice: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: OffhookErrorDetails = {}) {
-    const { advice, cause } = details;
+    const { cause } = details;
     const text = withoutTokens(message);
+    const advice = details.advice === undefined ? undefined : withoutTokens(details.advice);
     const summary = advice ? text.replace(`. ${advice}`, '') : text;
     super(advice ? `${summary}. ${advice}` : summary, cause === undefined ? undefined : { cause });
     this.code = code;

@@ -835,6 +835,6 @@ function withElapsed(error: unknown, elapsedMs: number): unknown {
     host,
     elapsedMs: error.elapsedMs ?? elapsedMs,
     advice,
-    cause: error,
+    cause: error.cause,
   });
 }

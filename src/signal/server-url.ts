@@ -22,8 +22,9 @@ export function parseServerUrl(text: string): URL {
   const invalid = (why: string) =>
     new OffhookError('OFFHOOK_INVALID_URL', `${shown(text)} is not the URL of a server: ${why}`, {
       stage: 'url',
-      advice:
-        suggestUrl(text) ?? 'Give an address such as wss://example.livekit.cloud or ws://127.0.0.1:7880.',
+      advice: text.startsWith('eyJ')
+        ? 'This is an access token: give the URL of the server first, then the token.'
+        : (suggestUrl(text) ?? 'Give an address such as wss://example.livekit.cloud or ws://127.0.0.1:7880.'),
     });
   if (!URL.canParse(text)) throw invalid('it cannot be parsed');
   const url = new URL(text);

@@ -56,18 +56,23 @@ describe('text of somebody else', () => {
 
 describe('what is shown of the engine', () => {
   test('never holds a token', () => {
-    const error = new OffhookError('OFFHOOK_PROTOCOL', `the server said ${token}`);
+    const advice = `Did you mean ${token} ?`;
+    const error = new OffhookError('OFFHOOK_PROTOCOL', `the server said ${token}`, { advice });
+    const again = new OffhookError(error.code, error.message, { advice: error.advice });
     const timeline = new Timeline('room');
     timeline.begin('join').end('failed', `refused ${token}`);
     for (const text of [
       error.message,
       error.stack ?? '',
       error.toLine(),
+      error.advice ?? '',
+      again.message,
       describeError(new Error(`plain ${token}`)),
       JSON.stringify(timeline),
       withoutTokens(token),
     ]) {
       expect(text).not.toContain('eyJ');
     }
+    expect(again.message).toBe('the server said …. Did you mean … ?');
   });
 });

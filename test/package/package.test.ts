@@ -98,6 +98,17 @@ describe('the package', () => {
     expect(paths()).not.toContain('dist/.built');
   });
 
+  test('has no line so long that an uncaught error would fill the screen with it', () => {
+    const long = paths()
+      .filter((path) => /\.c?js$/.test(path))
+      .flatMap((path) => {
+        const lines = readFileSync(join(installed, path), 'utf8').split('\n');
+        const characters = Math.max(...lines.map(({ length }) => length));
+        return characters > 2_000 ? [`${path}: ${characters}`] : [];
+      });
+    expect(long).toEqual([]);
+  });
+
   test('needs four packages at most, and its declarations name no other', () => {
     const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
     expect(Object.keys(dependencies).length).toBeLessThanOrEqual(4);
