@@ -30,6 +30,11 @@ class FakeSocket extends EventEmitter {
   terminate() {
     this.close();
   }
+
+  // What a worker sends beyond its budget comes all the same here: each message of an input counts.
+  pause() {}
+
+  resume() {}
 }
 
 /** Answers must name a job to be more than passed over. */

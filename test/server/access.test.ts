@@ -55,6 +55,12 @@ describe('who may come in', () => {
     ['an expired token', () => signToken('ada', join, { ttl: -60 }), 401, /"exp"/],
     ['an unsigned token', notYetValid, 401, /invalid authorization token/],
     ['another algorithm', () => signClaims({ sub: 'ada', video: join }, { bits: 512 }), 401, /"alg"/],
+    [
+      'a grant of SIP that is no boolean',
+      () => signClaims({ sub: 'ada', video: join, sip: { admin: 'no' } }),
+      401,
+      /sip/,
+    ],
     ['no roomJoin grant', () => signToken('ada', { room: 'r' }), 401, /roomJoin/],
     ['no room', () => signToken('ada', { roomJoin: true }), 400, /room/],
   ])('%s is refused', async (_what, token, status, text) => {

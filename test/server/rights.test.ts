@@ -1,12 +1,16 @@
 import {
   AddTrackRequest,
+  DataPacket,
+  DataPacket_Kind,
   ParticipantPermission,
   SessionDescription,
   TrackSource,
   UpdateParticipantMetadata,
+  UserPacket,
 } from '@livekit/protocol';
 import { RoomServiceClient, type VideoGrant } from 'livekit-server-sdk';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { DataTracks } from '../../src/server/data-tracks.js';
 import { type RoomServer, startServer } from '../../src/server/index.js';
 import { limits } from '../../src/server/limits.js';
 import { Room } from '../../src/server/room.js';
@@ -93,13 +97,19 @@ describe('what a participant may do', () => {
     for (const each of [witness, later]) each.close();
   });
 
-  test('nothing at all, with a request that was read before it was removed', async () => {
+  /** Joins, and returns what the server holds of it, too. */
+  async function joinSeen(room: string, identity: string, grant: VideoGrant = {}) {
     const announced = vi.spyOn(Room.prototype, 'announce');
-    const witness = await SignalPeer.join(server.url, 'late', 'witness');
-    const peer = await SignalPeer.join(server.url, 'late', 'ada', { canUpdateOwnMetadata: true });
-    const room = announced.mock.contexts.at(-1) as Room;
+    const peer = await SignalPeer.join(server.url, room, identity, grant);
+    const held = announced.mock.contexts.at(-1) as Room;
     const [participant] = announced.mock.lastCall!;
     announced.mockRestore();
+    return { peer, room: held, participant };
+  }
+
+  test('nothing at all, with a request that was read before it was removed', async () => {
+    const witness = await SignalPeer.join(server.url, 'late', 'witness');
+    const { peer, room, participant } = await joinSeen('late', 'ada', { canUpdateOwnMetadata: true });
     await rooms.removeParticipant('late', 'ada');
     await witness.until('update', ({ participants }) => participants[0]?.state === 3);
     const metadata = new UpdateParticipantMetadata({ metadata: 'ghost' });
@@ -109,6 +119,27 @@ describe('what a participant may do', () => {
     expect(participant.publisher.findByCid('c', undefined)).toBeUndefined();
     await witness.settled();
     expect(witness.has('update')).toBe(false);
+    for (const each of [witness, peer]) each.close();
+  });
+
+  test.each<[string, VideoGrant, boolean]>([
+    ['nothing said', {}, true],
+    ['no canPublishData', { canPublishData: false }, false],
+    ['no canPublish', { canPublish: false }, false],
+    ['canPublishData alone', { canPublish: false, canPublishData: true }, true],
+  ])('with %s in its token, to send data, and not once it was removed', async (what, grant, isAllowed) => {
+    const witness = await SignalPeer.join(server.url, `data ${what}`, 'witness');
+    const { peer, room, participant } = await joinSeen(`data ${what}`, 'ada', grant);
+    const value = { case: 'user', value: new UserPacket({ payload: Buffer.from('hello') }) } as const;
+    const relay = () =>
+      room.relayData(participant, new DataPacket({ value }).toBinary(), DataPacket_Kind.RELIABLE);
+    expect(relay()).toHaveLength(isAllowed ? 1 : 0);
+    await rooms.removeParticipant(`data ${what}`, 'ada');
+    expect(relay()).toEqual([]);
+    const tracks = vi.spyOn(DataTracks.prototype, 'relay');
+    room.relayTrackPacket(participant, Buffer.alloc(20));
+    expect(tracks).not.toHaveBeenCalled();
+    tracks.mockRestore();
     for (const each of [witness, peer]) each.close();
   });
 
