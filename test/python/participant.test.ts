@@ -84,4 +84,17 @@ describeWith(['python livekit', 'cc'], 'an unmodified Python program on the C li
     // What a high-pass filter takes away.
     expect(await python.call('processAudio', { level: 4_000 })).toMatchObject({ rms: expect.closeTo(0, -2) });
   });
+
+  test('hears nothing more of a stream that it drops while frames of it are on their way, and lives on', async () => {
+    const room = stage.newRoom();
+    const node = await stage.join('offhook', room, 'node');
+    await node.call('publishTone', { hz: 440 });
+    const python = await stage.join('offhook', room, 'python', {}, 'python');
+    await python.waitFor('firstAudible', { identity: 'node' });
+    expect(await python.call('dropStream', { identity: 'node' })).toEqual({ late: 0 });
+    await node.untilPresent('python');
+    expect(await python.call('rpc', { to: 'node', payload: 'still here' })).toMatchObject({
+      value: 'still here',
+    });
+  });
 });

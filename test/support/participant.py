@@ -5,14 +5,18 @@ It takes the commands of participant.mjs and prints the same lines, so that a te
 
 import asyncio
 import base64
+import fcntl
 import json
 import math
 import os
 import struct
 import sys
+import termios
+import threading
 import time
 
 from livekit import rtc
+from livekit.rtc._ffi_client import FfiClient
 
 AUDIBLE_RMS = 300
 FRAME_MS = 10
@@ -127,6 +131,18 @@ def describe(participant) -> dict:
             for publication in participant.track_publications.values()
         ],
     }
+
+
+def waiting_bytes() -> int:
+    """What waits to be read in the socket that has most: with offhook, events."""
+    most = 0
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            answer = fcntl.ioctl(int(fd), termios.FIONREAD, b"\0" * 4)
+            most = max(most, struct.unpack("i", answer)[0])
+        except OSError:
+            continue  # It is no socket, or the one that listed them.
+    return most
 
 
 class Commands:
@@ -380,6 +396,40 @@ class Commands:
             frame.data[:] = memoryview(struct.pack("<480h", *[level] * 480)).cast("h")
             apm.process_stream(frame)
         return {"rms": rms(frame.data)}
+
+    async def dropStream(self, identity: str):
+        """Drops a stream while the callback is held up and frames of it wait; tells how many of them came afterwards."""
+        publications = room.remote_participants[identity].track_publications.values()
+        track = next(publication.track for publication in publications if publication.track)
+        stream, other = rtc.AudioStream(track), rtc.AudioStream(track)
+        handle = stream._ffi_handle.handle
+        held_up, dropped = threading.Event(), threading.Event()
+        late = 0
+
+        def look(event) -> bool:
+            nonlocal late
+            frame = event.audio_stream_event
+            if frame.stream_handle == handle and frame.WhichOneof("message") == "frame_received":
+                late += dropped.is_set()
+                held_up.set()
+                dropped.wait()
+            return False
+
+        events = FfiClient.instance.queue.subscribe(filter_fn=look)
+        await asyncio.to_thread(held_up.wait)
+        while waiting_bytes() < 20_000:
+            await asyncio.sleep(0.01)
+        stream._ffi_handle.dispose()
+        dropped.set()
+        # So many that those which waited are among them.
+        frames = 0
+        async for _ in other:
+            frames += 1
+            if frames == 100:
+                break
+        FfiClient.instance.queue.unsubscribe(events)
+        await other.aclose()
+        return {"late": late}
 
     async def setEnvironment(self, variables: dict[str, str]):
         """As packages set variables for the library that they load next."""
