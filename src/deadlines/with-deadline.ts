@@ -1,7 +1,9 @@
 import { OffhookError, type OffhookErrorDetails, type Stage } from '../errors/index.js';
+import { DeadlineTimer } from './deadline-timer.js';
 
 export interface DeadlineOptions extends Omit<OffhookErrorDetails, 'elapsedMs'> {
   stage: Stage;
+  /** Of time in which this process runs, see {@link DeadlineTimer}. */
   timeoutMs: number;
   /** The caller's own signal: aborting it abandons the work at once. */
   signal?: AbortSignal;
@@ -33,7 +35,7 @@ export async function withDeadline<T>(
 
   return new Promise<T>((resolve, reject) => {
     const stop = () => {
-      clearTimeout(timer);
+      timer.stop();
       signal?.removeEventListener('abort', onAbort);
     };
     const abandon = (error: OffhookError) => {
@@ -42,15 +44,13 @@ export async function withDeadline<T>(
       controller.abort(error);
     };
     const onAbort = () => abandon(aborted());
-    const timer = setTimeout(
-      () =>
-        abandon(
-          new OffhookError('OFFHOOK_DEADLINE', `${what}: deadline of ${timeoutMs} ms passed`, {
-            ...details,
-            elapsedMs: elapsedMs(),
-          }),
-        ),
-      timeoutMs,
+    const timer = new DeadlineTimer(timeoutMs, () =>
+      abandon(
+        new OffhookError('OFFHOOK_DEADLINE', `${what}: deadline of ${timeoutMs} ms passed`, {
+          ...details,
+          elapsedMs: elapsedMs(),
+        }),
+      ),
     );
     signal?.addEventListener('abort', onAbort, { once: true });
     work(controller.signal).then(

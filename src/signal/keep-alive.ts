@@ -1,3 +1,4 @@
+import { DeadlineTimer } from '../deadlines/index.js';
 import { timerMs } from '../limits.js';
 
 export interface KeepAliveOptions {
@@ -13,26 +14,26 @@ export interface KeepAliveOptions {
 /** Pings at the server's interval and says when the server has been silent for too long. */
 export class KeepAlive {
   #pings: NodeJS.Timeout | undefined;
-  #silence: NodeJS.Timeout | undefined;
+  #silence: DeadlineTimer | undefined;
 
   constructor(options: KeepAliveOptions) {
     if (options.intervalMs <= 0) return;
     this.#pings = setInterval(() => options.ping(), timerMs(options.intervalMs));
     if (options.timeoutMs <= 0) return;
-    this.#silence = setTimeout(() => {
+    this.#silence = new DeadlineTimer(timerMs(options.timeoutMs), () => {
       this.stop();
       options.silent();
-    }, timerMs(options.timeoutMs));
+    });
   }
 
   /** Anything that comes from the server shows that it lives. */
   heard(): void {
-    this.#silence?.refresh();
+    this.#silence?.restart();
   }
 
   stop(): void {
     clearInterval(this.#pings);
-    clearTimeout(this.#silence);
+    this.#silence?.stop();
     this.#silence = undefined;
   }
 }

@@ -1,10 +1,10 @@
-import { untilAborted } from '../../deadlines/index.js';
+import { DeadlineTimer, untilAborted } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
 
 /** Work that can be abandoned: connecting, resuming, reconnecting, and the wait before them. */
 export class Attempt {
   #controller = new AbortController();
-  #timers = new Set<NodeJS.Timeout>();
+  #deadlines = new Set<DeadlineTimer>();
 
   get signal(): AbortSignal {
     return this.#controller.signal;
@@ -22,16 +22,16 @@ export class Attempt {
 
   /** The work is done: its deadlines hold no more. */
   end(): void {
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
+    for (const deadline of this.#deadlines) deadline.stop();
+    this.#deadlines.clear();
   }
 
   /** Abandons the work after `timeoutMs`, unless it ends before. */
   limit(timeoutMs: number, what: string): void {
-    const timer = setTimeout(() => {
+    const deadline = new DeadlineTimer(timeoutMs, () => {
       this.abandon(new OffhookError('OFFHOOK_DEADLINE', `${what}: deadline of ${timeoutMs} ms passed`));
-    }, timeoutMs);
-    this.#timers.add(timer);
+    });
+    this.#deadlines.add(deadline);
   }
 
   /** @throws the reason when the work is abandoned */

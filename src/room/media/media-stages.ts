@@ -1,4 +1,4 @@
-import type { Deadlines } from '../../deadlines/index.js';
+import { type Deadlines, DeadlineTimer } from '../../deadlines/index.js';
 import { OffhookError } from '../../errors/index.js';
 import type { Span, Timeline } from '../../timeline/index.js';
 import type { CandidatePair } from '../../transport/index.js';
@@ -18,7 +18,7 @@ interface MediaStagesOptions {
 /** The stages of one peer connection, one after another, each with its row in the timeline and its deadline. */
 export class MediaStages {
   #options: MediaStagesOptions;
-  #current: { stage: MediaStage; span: Span; timer: NodeJS.Timeout; startedMs: number } | undefined;
+  #current: { stage: MediaStage; span: Span; deadline: DeadlineTimer; startedMs: number } | undefined;
   /** How many of the stages have begun, or were passed over. */
   #reached = 0;
   /** Rows of the timeline that do not say yet over which addresses. */
@@ -45,10 +45,10 @@ export class MediaStages {
   #start(stage: MediaStage): void {
     const { timeline, deadlines, role } = this.#options;
     const deadlineMs = deadlines[stage];
-    const timer = setTimeout(() => this.#overrun(), deadlineMs);
+    const deadline = new DeadlineTimer(deadlineMs, () => this.#overrun());
     const span = timeline.begin(stage, { detail: role, deadlineMs });
     this.#unaddressed.push(span);
-    this.#current = { stage, span, timer, startedMs: performance.now() };
+    this.#current = { stage, span, deadline, startedMs: performance.now() };
   }
 
   /** Everything is up, over `pair`. */
@@ -76,7 +76,7 @@ export class MediaStages {
 
   #finish(outcome: 'ok' | 'failed' | 'abandoned' | 'deadline'): void {
     if (!this.#current) return;
-    clearTimeout(this.#current.timer);
+    this.#current.deadline.stop();
     this.#current.span.end(outcome);
     this.#current = undefined;
   }
