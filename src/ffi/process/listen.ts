@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os';
 import { parseArgs } from 'node:util';
 import { describeError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
@@ -21,6 +22,15 @@ process.on('uncaughtException', (error) => log.error(`uncaught exception in the 
 process.on('unhandledRejection', (error) =>
   log.error(`unhandled rejection in the engine: ${describeError(error)}`),
 );
+
+/** The scheduler gives each process the same, and this one sees to the audio of twenty programs. */
+const sharedPriority = -5;
+
+try {
+  if (values.mode === 'shared') setPriority(sharedPriority);
+} catch {
+  // It takes a privilege that most programs do not have.
+}
 
 const engine = new ListeningEngine({
   address: values.address,

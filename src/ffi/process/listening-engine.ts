@@ -1,18 +1,32 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { chmodSync, rmdirSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describeError } from '../../errors/index.js';
 import { createLogger } from '../../logging/index.js';
+import { type Channels, Member } from './member.js';
 import { Program } from './program.js';
 import { type Preface, prefaceBytes, readPreface } from './wire.js';
 
 /** A program that connects one channel and not the other is let go. */
 const pairingDeadlineMs = 5_000;
 
-/** What one engine serves at once: bounds what its failure costs, and the CPU of its one thread. */
-const maxSharedPrograms = 20;
+interface Places {
+  /** Programs that this process serves itself. */
+  own: number;
+  /** Programs that each further engine serves. */
+  perMember: number;
+  /** Kept free by starting engines ahead: a program that comes then waits for none. */
+  free: number;
+}
+
+/**
+ * What one engine serves at once bounds what its failure costs, and the CPU of its one thread. Another one that is started
+ * when there is no room, and on a machine that is busy then, keeps a call waiting for seconds.
+ */
+const placesOf: Record<ListeningEngineOptions['mode'], Places> = {
+  shared: { own: 20, perMember: 20, free: 5 },
+  own: { own: 0, perMember: 1, free: 1 },
+};
 
 const log = createLogger('ffi/process');
 
@@ -20,36 +34,34 @@ export interface ListeningEngineOptions {
   /** Path of a Unix socket, or name of a pipe on Windows. */
   address: string;
   /**
-   * `shared`: up to 20 programs are served by this process, and more each by one of its own. `own`: each by a process of its
+   * `shared`: up to 20 programs are served by this process, and each 20 more by another one. `own`: each by a process of its
    * own, one of which waits ready.
    */
   mode: 'shared' | 'own';
 }
 
-interface Channels {
-  requests: Socket;
-  events: Socket;
-}
-
 /** Waits at a socket for programs on the C library, so that none of them has to wait for an engine to start. */
 export class ListeningEngine {
   #options: ListeningEngineOptions;
+  #places: Places;
   #server = createServer({ pauseOnConnect: true }, (socket) => this.#onConnection(socket));
   /** Programs of which one channel is here, by the id in their prefaces. */
   #halves = new Map<bigint, { channel: number; socket: Socket; deadline: NodeJS.Timeout }>();
   #programs = 0;
   /** Of them, those that this process serves. */
-  #shared = 0;
-  #spare: ChildProcess | undefined;
+  #served = 0;
+  /** Engines that were started, which may serve nobody yet. */
+  #members = new Set<Member>();
   #closing = false;
   #onIdle: () => void = () => {};
 
   constructor(options: ListeningEngineOptions) {
     this.#options = options;
+    this.#places = placesOf[options.mode];
   }
 
   async listen(): Promise<void> {
-    const { address, mode } = this.#options;
+    const { address } = this.#options;
     rmSync(address, { force: true });
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -57,7 +69,7 @@ export class ListeningEngine {
     });
     // Who may connect may speak in the name of the programs that are served here.
     if (process.platform !== 'win32') chmodSync(address, 0o600);
-    if (mode === 'own') this.#prepareSpare();
+    this.#keepPlaces();
   }
 
   /** Takes no more programs; resolves when those that are served are gone. */
@@ -65,7 +77,7 @@ export class ListeningEngine {
     this.#closing = true;
     this.#server.close();
     removeAddress(this.#options.address);
-    this.#spare?.kill('SIGKILL');
+    for (const member of this.#members) member.release();
     if (this.#programs > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
   }
 
@@ -105,38 +117,57 @@ export class ListeningEngine {
 
   #serve(channels: Channels): void {
     this.#programs++;
-    if (this.#options.mode === 'own' || this.#shared >= maxSharedPrograms) {
-      this.#handOver(channels);
-      return;
+    if (this.#served < this.#places.own) {
+      this.#served++;
+      serve(channels, () => {
+        this.#served--;
+        this.#programGone();
+      });
+    } else {
+      const member = [...this.#members].find(({ freePlaces }) => freePlaces > 0) ?? this.#startMember();
+      member.take(channels, () => this.#programGone(member));
     }
-    this.#shared++;
-    serve(channels, () => {
-      this.#shared--;
-      this.#programGone();
+    this.#keepPlaces();
+  }
+
+  #startMember(): Member {
+    const member: Member = new Member({
+      places: this.#places.perMember,
+      onEnd: () => this.#members.delete(member),
     });
+    this.#members.add(member);
+    return member;
   }
 
-  #handOver({ requests, events }: Channels): void {
-    const engine = this.#spare ?? startEngine();
-    this.#spare = undefined;
-    engine.once('exit', () => this.#programGone());
-    // This process keeps no copy: the end of either side must be seen by the other.
-    engine.send('events', events);
-    engine.send('requests', requests, () => this.#prepareSpare());
+  get #freePlaces(): number {
+    const own = this.#places.own - this.#served;
+    return [...this.#members].reduce((sum, { freePlaces }) => sum + freePlaces, own);
   }
 
-  #prepareSpare(): void {
-    if (this.#closing || this.#spare) return;
-    const spare = startEngine();
-    this.#spare = spare;
-    spare.once('exit', () => {
-      if (this.#spare === spare) this.#spare = undefined;
-    });
+  #keepPlaces(): void {
+    if (!this.#closing && this.#freePlaces < this.#places.free) this.#startMember();
   }
 
-  #programGone(): void {
+  #programGone(member?: Member): void {
     this.#programs--;
+    // An engine that was somebody's own is nobody else's.
+    if (member && this.#places.perMember === 1) this.#release(member);
+    else this.#releaseIdle();
     if (this.#programs === 0) this.#onIdle();
+  }
+
+  /** Lets engines end that serve nobody, once others have had places for more than a few. */
+  #releaseIdle(): void {
+    const { perMember, free } = this.#places;
+    for (const member of this.#members) {
+      const isNeeded = perMember === 1 || this.#freePlaces - perMember < 2 * free;
+      if (member.programs === 0 && !isNeeded) this.#release(member);
+    }
+  }
+
+  #release(member: Member): void {
+    this.#members.delete(member);
+    member.release();
   }
 }
 
@@ -148,11 +179,6 @@ function removeAddress(address: string): void {
   } catch {
     // Something else is in it.
   }
-}
-
-function startEngine(): ChildProcess {
-  // The bundle: what a process takes to start is mostly reading modules.
-  return fork(fileURLToPath(new URL('../../engine/process.js', import.meta.url)));
 }
 
 function serve({ requests, events }: Channels, onGone: () => void): void {
