@@ -177,6 +177,11 @@ export class FfiServer {
       if (this.#context.library && error instanceof OffhookError) throw error;
       log.warn(`request ${name}: ${describeError(error)}`);
       if (failed) return failed(describeError(error));
+      if (error instanceof OffhookError)
+        throw new OffhookError(error.code, `request ${name}: ${error.summary}`, {
+          advice: error.advice,
+          cause: error,
+        });
       throw new OffhookError('OFFHOOK_INVALID_REQUEST', `request ${name}: ${describeError(error)}`, {
         cause: error,
       });
