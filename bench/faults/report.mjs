@@ -72,8 +72,7 @@ function words(scenarios, table) {
 const preface = `# Faults
 
 What happens to an unmodified \`@livekit/rtc-node\` program when the network or the server breaks, on LiveKit's native
-engine and on offhook. Each cell is one run, or the median of 25 where packets are
-lost at random, on a network of its own:
+engine and on offhook. Each cell is one run, or the median of 25 where packets are lost at random, on a network of its own:
 three Linux network namespaces (client, router, server), with nftables rules on the router as the faults, and a real
 livekit-server. The other end of each call is on the native engine, which the fault does not touch; faults of the server
 hit both ends, so there both are on the same engine. A cluster is whole again when it has noticed that the node is down,
