@@ -2,6 +2,8 @@ import { createSocket } from 'node:dgram';
 import { once as onceEvent } from 'node:events';
 import { afterEach, describe, expect, test } from 'vitest';
 import { serializeRtp } from '../../../src/rtp/index.js';
+import { isStun, serializeStun, stunAttribute, stunMethod } from '../../../src/transport/ice/stun.js';
+import type { PacketMeter } from '../../../src/transport/ice/udp-port.js';
 import { UdpPort } from '../../../src/transport/index.js';
 import { bothConnected, makePeers, once, type Peers } from '../peers.js';
 
@@ -91,6 +93,112 @@ describe('a UDP port that connections share', () => {
     channel.send(Buffer.from('still here'));
     expect(Buffer.from((await message)[0] as Uint8Array).toString()).toBe('still here');
     expect(peers.b.pc.state).toBe('connected');
+  });
+
+  describe('gives an address', () => {
+    /** A link that accepts what it gets, and notes its data. */
+    function open(port: UdpPort, ufrag: string, owner: object = {}, meter?: PacketMeter) {
+      const got: string[] = [];
+      const { link } = port.link(ufrag, { owner, meter }, (_path, packet) => {
+        got.push(isStun(packet) ? 'check' : packet.toString('latin1', 1));
+        return true;
+      });
+      closers.unshift(() => link.close());
+      return { link, got };
+    }
+
+    function openSource(port: UdpPort) {
+      const socket = createSocket('udp4');
+      closers.unshift(() => socket.close());
+      const username = (ufrag: string) => ({
+        type: stunAttribute.username,
+        value: Buffer.from(`${ufrag}:remote`),
+      });
+      const check = (ufrag: string) =>
+        serializeStun({
+          class: 'request',
+          method: stunMethod.binding,
+          transactionId: Buffer.alloc(12, 2),
+          attributes: [username(ufrag)],
+        });
+      const send = (packet: Buffer) => socket.send(packet, port.port, '127.0.0.1');
+      return {
+        check: (ufrag: string) => send(check(ufrag)),
+        data: (text: string) => send(Buffer.from(`\x80${text}`, 'latin1')),
+      };
+    }
+
+    test('to the first connection that accepts it, until that gives it up', async () => {
+      const port = openPort();
+      const first = open(port, 'first');
+      const second = open(port, 'second');
+      const source = openSource(port);
+      source.check('first');
+      await expect.poll(() => first.got).toEqual(['check']);
+      source.check('second');
+      source.data('1');
+      await expect.poll(() => first.got).toEqual(['check', '1']);
+      expect(second.got).toEqual(['check']);
+      first.link.close();
+      source.data('lost');
+      source.check('second');
+      source.data('2');
+      await expect.poll(() => second.got).toEqual(['check', 'check', '2']);
+      expect(first.got).toEqual(['check', '1']);
+    });
+
+    test('to nobody else when one that does not have it ends', async () => {
+      const port = openPort();
+      const first = open(port, 'first');
+      const second = open(port, 'second');
+      const source = openSource(port);
+      source.check('first');
+      await expect.poll(() => first.got).toEqual(['check']);
+      source.check('second');
+      await expect.poll(() => second.got).toEqual(['check']);
+      second.link.close();
+      source.data('1');
+      await expect.poll(() => first.got).toEqual(['check', '1']);
+    });
+
+    test('to the latest agent of the connection that has it', async () => {
+      const port = openPort();
+      const owner = {};
+      const before = open(port, 'before', owner);
+      const now = open(port, 'now', owner);
+      const source = openSource(port);
+      source.check('before');
+      await expect.poll(() => before.got).toEqual(['check']);
+      source.check('now');
+      source.data('1');
+      await expect.poll(() => now.got).toEqual(['check', '1']);
+      expect(before.got).toEqual(['check']);
+    });
+
+    test('to no connection whose packets cost too much', async () => {
+      const port = openPort();
+      let takes = false;
+      let counted = 0;
+      const meter = {
+        beginPacket: () => {
+          counted++;
+          return takes;
+        },
+        end: () => {},
+      };
+      const busy = open(port, 'busy', {}, meter);
+      const other = open(port, 'other');
+      const source = openSource(port);
+      source.check('busy');
+      await expect.poll(() => counted).toBe(1);
+      source.check('other');
+      source.data('1');
+      await expect.poll(() => other.got).toEqual(['check', '1']);
+      expect(busy.got).toEqual([]);
+      takes = true;
+      source.check('busy');
+      await expect.poll(() => busy.got).toEqual(['check']);
+    });
   });
 
   test('that is taken is an error that says which', () => {
