@@ -1,4 +1,4 @@
-import { TrackInfo, TrackType } from '@livekit/protocol';
+import { AddTrackRequest, TrackInfo, TrackType } from '@livekit/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { isRtcp, parseRtcp, type RtcpPacket, serializeRtp } from '../../src/rtp/index.js';
 import { Boundary } from '../../src/server/boundary.js';
@@ -38,7 +38,7 @@ beforeEach(async () => {
     onTracksOverdue: nothing,
     work: WorkMeter.forPackets(),
   });
-  publisher.addTrack({ cid: 'c' } as never, new TrackInfo({ sid: 'TR_a', type: TrackType.VIDEO }));
+  publisher.addTrack(new AddTrackRequest({ cid: 'c' }), new TrackInfo({ sid: 'TR_a', type: TrackType.VIDEO }));
   client = new PeerConnection({ name: 'client', bindAddress: '127.0.0.1', protocols: ['udp'] });
   client.onPacket = (packet) => {
     if (!isRtcp(packet)) return;
