@@ -45,8 +45,24 @@ const { values: args } = parseArgs({
   },
 });
 const sizes = args.quick
-  ? { pairs: 3, dataPairs: 1, measureMs: 3_000, calls: 2, videoPairs: 1, videoMs: 3_000 }
-  : { pairs: Number(args.pairs), dataPairs: 5, measureMs: 20_000, calls: 20, videoPairs: 3, videoMs: 8_000 };
+  ? {
+      pairs: 3,
+      dataPairs: 1,
+      measureMs: 3_000,
+      calls: 2,
+      videoPairs: 1,
+      videoMs: 3_000,
+      videoSettleMs: 4_000,
+    }
+  : {
+      pairs: Number(args.pairs),
+      dataPairs: 5,
+      measureMs: 20_000,
+      calls: 20,
+      videoPairs: 3,
+      videoMs: 8_000,
+      videoSettleMs: 20_000,
+    };
 const measures = args.python ? pythonMeasures : nodeMeasures;
 const wanted = args.only?.split(',');
 const chosen = measures.filter(({ name }) => !wanted || wanted.some((word) => name.startsWith(word)));

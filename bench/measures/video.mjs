@@ -14,7 +14,7 @@ const sizes = {
 };
 /** As FFI numbers them: VP8 is what programs on the native engine publish by default, H.264 what those on offhook do. */
 const codecs = { vp8: 0, h264: 1 };
-const settleMs = 4_000;
+const freezeSettleMs = 4_000;
 const lossPercent = 5;
 /** As WebRTC's statistics have it: a frame that comes so much later than the one before it usually does. */
 const freezeFactor = 3;
@@ -33,7 +33,8 @@ async function callOf(bench, engine, direction, film) {
   return { measured, viewer, end: () => Promise.all([measured.stop(), other.stop()]) };
 }
 
-async function oneRun(bench, engine, direction, film, measureMs) {
+/** It settles for long: in the first seconds CPU includes what the engine's code costs to compile. */
+async function oneRun(bench, engine, direction, film, { videoMs: measureMs, videoSettleMs: settleMs }) {
   const { measured, viewer, end } = await callOf(bench, engine, direction, film);
   try {
     await delay(settleMs);
@@ -59,10 +60,10 @@ function streamMeasures(direction, height, codec) {
   const film = { width, height: Number(height), bitrate, codec: codecs[codec] };
   const what = `${direction === 'in' ? 'Video received' : 'Video sent'}, ${height}p ${codec.toUpperCase()}`;
   let runs;
-  const take = async (bench, { videoPairs, videoMs }) => {
+  const take = async (bench, runSizes) => {
     const taken = { native: [], offhook: [] };
-    await interleave(bench, videoPairs, async (engine) => {
-      const run = await oneRun(bench, engine, direction, film, videoMs);
+    await interleave(bench, runSizes.videoPairs, async (engine) => {
+      const run = await oneRun(bench, engine, direction, film, runSizes);
       taken[engine].push(run);
       return run.cpuMs;
     });
@@ -140,7 +141,7 @@ const freeze = {
       const film = { ...sizes[360], codec: codecs.vp8 };
       const { viewer, end } = await callOf(bench, engine, 'in', film);
       try {
-        await delay(settleMs);
+        await delay(freezeSettleMs);
         nft('add', 'table', 'inet', table);
         nft('add', 'chain', 'inet', table, 'input', '{ type filter hook input priority 0; }');
         const port = String(bench.server.udpPort);

@@ -113,16 +113,21 @@ export function packedPicture(
   return { format, width, height, planes };
 }
 
-/** The bytes of a picture whose planes follow each other without gaps; undefined for any other. */
+/**
+ * The bytes of a picture whose planes follow each other without gaps, which may be views of one memory; undefined for any
+ * other.
+ */
 export function packedBytes({ planes }: Picture): Uint8Array | undefined {
   const [first] = planes;
   if (!first) return undefined;
-  let end = first.offset;
+  const { buffer } = first.bytes;
+  const begin = first.bytes.byteOffset + first.offset;
+  let end = begin;
   for (const { bytes, offset, stride, rowBytes, rows } of planes) {
-    if (bytes !== first.bytes || offset !== end || stride !== rowBytes) return undefined;
+    if (bytes.buffer !== buffer || bytes.byteOffset + offset !== end || stride !== rowBytes) return undefined;
     end += rowBytes * rows;
   }
-  return first.bytes.subarray(first.offset, end);
+  return new Uint8Array(buffer, begin, end - begin);
 }
 
 /** The same pixels, upside down. */

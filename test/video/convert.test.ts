@@ -88,6 +88,25 @@ describe('a picture', () => {
     }
   });
 
+  test('without gaps is not copied, also where each plane is a view of its own', () => {
+    const packed = noise('i420', 6, 4, 5);
+    const whole = packedBytes(packed)!;
+    const planes = packed.planes.map((plane) => {
+      const bytes = plane.bytes.subarray(plane.offset, plane.offset + plane.rowBytes * plane.rows);
+      return { ...plane, bytes, offset: 0 };
+    });
+    const bytes = packedBytes({ ...packed, planes })!;
+    expect([bytes.buffer, bytes.byteOffset, bytes.length]).toEqual([
+      whole.buffer,
+      whole.byteOffset,
+      whole.length,
+    ]);
+    expect(bytes.buffer).toBe(whole.buffer);
+    expect(packedBytes({ ...packed, planes: [planes[0]!, planes[2]!, planes[1]!] })).toBe(undefined);
+    const elsewhere = { ...planes[2]!, bytes: planes[2]!.bytes.slice() };
+    expect(packedBytes({ ...packed, planes: [planes[0]!, planes[1]!, elsewhere] })).toBe(undefined);
+  });
+
   test('is read at the strides of its planes', () => {
     const packed = noise('i420', 6, 4, 5);
     const planes = packed.planes.map((plane) => {
