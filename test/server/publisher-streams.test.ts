@@ -38,7 +38,10 @@ beforeEach(async () => {
     onTracksOverdue: nothing,
     work: WorkMeter.forPackets(),
   });
-  publisher.addTrack(new AddTrackRequest({ cid: 'c' }), new TrackInfo({ sid: 'TR_a', type: TrackType.VIDEO }));
+  publisher.addTrack(
+    new AddTrackRequest({ cid: 'c' }),
+    new TrackInfo({ sid: 'TR_a', type: TrackType.VIDEO }),
+  );
   client = new PeerConnection({ name: 'client', bindAddress: '127.0.0.1', protocols: ['udp'] });
   client.onPacket = (packet) => {
     if (!isRtcp(packet)) return;
