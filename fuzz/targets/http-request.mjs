@@ -31,9 +31,12 @@ function open() {
     })
     .post(
       '/twirp/',
-      twirpHandler(services, async (token) => {
-        if (token !== 'good') throw new HttpError(401, 'invalid token');
-        return { apiKey: 'k', grants };
+      twirpHandler(services, {
+        verify: async (token) => {
+          if (token !== 'good') throw new HttpError(401, 'invalid token');
+          return { apiKey: 'k', grants };
+        },
+        paceOf: () => undefined,
       }),
     );
   const admission = { admit() {}, serve: (socket) => socket.terminate() };

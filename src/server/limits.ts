@@ -288,6 +288,13 @@ export const limits = {
     source: 'ours: calls of participants by the API that wait for an answer, in each room',
     effect: 'A further PerformRpc is answered with resource_exhausted.',
   },
+  waitingCallsBytes: {
+    value: 33_554_432,
+    unit: 'bytes',
+    source:
+      'as waitingServerDataBytes: calls of the API for one room that wait, because it has the budget of a participant',
+    effect: 'A further call for the room is answered with resource_exhausted.',
+  },
   simulatedSpeechS: {
     value: 60,
     unit: 's',

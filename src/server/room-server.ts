@@ -151,7 +151,10 @@ export async function startServer(options: ServerOptions = {}): Promise<RoomServ
     .page('/settings/regions', () => ({ contentType: 'application/json', body: '{"regions":[]}' }))
     .post(
       '/twirp/',
-      twirpHandler(services, (token) => verifyAccess(token, keys)),
+      twirpHandler(services, {
+        verify: (token) => verifyAccess(token, keys),
+        paceOf: (room) => rooms.byName.get(room)?.callPace,
+      }),
     );
   const join = async (token: string | undefined, readClient: () => ClientOptions) => {
     const access = await verifyAccess(token, keys);

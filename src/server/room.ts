@@ -20,6 +20,7 @@ import {
 } from '@livekit/protocol';
 import { createLogger } from '../logging/index.js';
 import type { Access } from './access-token.js';
+import { CallPace } from './api/call-pace.js';
 import { Boundary } from './boundary.js';
 import { recipientsOf, stampPacket } from './data-relay.js';
 import { DataTracks, type Refusal } from './data-tracks.js';
@@ -73,6 +74,10 @@ export class Room {
   readonly options: RoomOptions;
   /** Calls of participants' methods by the server API. */
   readonly calls = new ServerCalls((packet, kind) => void this.sendData(packet, kind));
+  /** Divides the thread between those who may call the server API for this room and others. */
+  readonly callPace: CallPace;
+  /** Bytes that each of its participants was sent of it. */
+  announcedBytes = 0;
   /** Data that the server API sends. */
   readonly serverData: ServerData;
   /** What the room does for itself runs inside of this. */
@@ -98,6 +103,10 @@ export class Room {
     this.metadata = options.metadata;
     this.#listener = listener;
     this.boundary = new Boundary(`room ${options.name}`);
+    this.callPace = new CallPace({
+      name: this.boundary.name,
+      announcedBytes: () => this.announcedBytes,
+    });
     this.serverData = new ServerData({
       name: this.boundary.name,
       outboxesFor: (packet) =>
@@ -380,7 +389,9 @@ export class Room {
     if (!exceptSelf) participant.deliver(update);
     if (participant.permission.hidden) return;
     for (const other of this.participants.values()) if (other !== participant) other.deliver(update);
-    if (this.participants.size > 1) participant.announcedBytes += update.binary.length;
+    if (this.participants.size < 2) return;
+    participant.announcedBytes += update.binary.length;
+    this.announcedBytes += update.binary.length;
   }
 
   /** Each of the others is offered all tracks of a participant again when one of them comes or goes. */
@@ -433,6 +444,7 @@ export class Room {
 
   #broadcastRoom(): void {
     this.broadcast({ case: 'roomUpdate', value: new RoomUpdate({ room: this.info() }) });
+    this.announcedBytes += Buffer.byteLength(this.metadata);
   }
 
   #report(): void {

@@ -2,6 +2,7 @@ import { CreateRoomRequest, DataPacket_Kind, Room, TrackSource, TrackType } from
 import { AccessToken, AgentDispatchClient, RoomServiceClient, type VideoGrant } from 'livekit-server-sdk';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type RoomServer, startServer } from '../../src/server/index.js';
+import { limits } from '../../src/server/limits.js';
 import { DataOutbox } from '../../src/server/sfu/data-outbox.js';
 import { SignalPeer } from './signal-peer.js';
 
@@ -169,7 +170,12 @@ describe('the server API, called by livekit-server-sdk', () => {
   });
 
   test('a client that does not read is cut off before it costs the memory of all', async () => {
+    const { announcedBytesBurst } = limits as { announcedBytesBurst: { value: number } };
+    const before = announcedBytesBurst.value;
+    // So much at once would wait otherwise.
+    announcedBytesBurst.value = 32 * 2 ** 20;
     const peer = await SignalPeer.join(server.url, 'slow reader', 'slow');
+    announcedBytesBurst.value = before;
     peer.pause();
     const metadata = 'm'.repeat(60_000);
     for (let i = 0; i < 300; i++) await rooms.updateRoomMetadata('slow reader', `${metadata}${i}`);

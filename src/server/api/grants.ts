@@ -85,18 +85,19 @@ function missingGrant(grant: MethodGrant, access: Access | undefined): string | 
 /**
  * Whether a caller that passed `requireCaller` may make this request.
  *
+ * @returns the room that its token is for, where the method asks for such a token
  * @throws TwirpError `unauthenticated` when its token is for another room.
  */
-export function requireGrant(method: string, access: Access, request: object): void {
+export function requireGrant(method: string, access: Access, request: object): string | undefined {
   const grant = methodGrants[method];
-  if (grant !== 'roomAdmin' && grant !== 'destinationRoom' && grant !== 'sipTransfer') return;
+  if (grant !== 'roomAdmin' && grant !== 'destinationRoom' && grant !== 'sipTransfer') return undefined;
   const named = request as { room?: string; roomName?: string; destinationRoom?: string };
   const { room = named.roomName, destinationRoom } = named;
   const isAllowed =
     access.grants.roomAdmin &&
     room === access.grants.room &&
     (grant !== 'destinationRoom' || destinationRoom === access.grants.destinationRoom);
-  if (isAllowed) return;
+  if (isAllowed) return room;
   const rooms = grant !== 'destinationRoom' ? `room "${room}"` : `rooms "${room}" and "${destinationRoom}"`;
   throw new TwirpError(
     'unauthenticated',

@@ -5,6 +5,7 @@ import type { Access } from '../access-token.js';
 import { HttpError } from '../http-error.js';
 import { type HttpReply, type HttpRequest, type PostHandler, tokenOf } from '../http-router.js';
 import { requireFewBraces, requireFewParts } from '../message-bound.js';
+import type { CallPace } from './call-pace.js';
 import { requireCaller, requireGrant } from './grants.js';
 import { TwirpError, twirpStatuses } from './twirp-error.js';
 
@@ -18,6 +19,18 @@ export interface TwirpMethod {
 
 /** The methods of one service by name. */
 export type TwirpService = Readonly<Record<string, TwirpMethod>>;
+
+interface TwirpOptions {
+  verify: (token: string) => Promise<Access>;
+  /** Undefined for a room that is not open. */
+  paceOf: (room: string) => CallPace | undefined;
+}
+
+interface Call extends Pick<TwirpOptions, 'paceOf'> {
+  name: string;
+  called: TwirpMethod;
+  access: Access;
+}
 
 /** Types a method's handler by its request class. */
 export function method<Request extends Message<Request>>(
@@ -33,15 +46,16 @@ export function method<Request extends Message<Request>>(
  */
 export function twirpHandler(
   services: Readonly<Record<string, TwirpService>>,
-  verify: (token: string) => Promise<Access>,
+  options: TwirpOptions,
 ): PostHandler {
   return async (request) => {
     try {
       const { called, name } = find(services, request);
       const token = tokenOf(request.headers, request.query);
-      const access = token === undefined ? undefined : await verify(token);
+      const access = token === undefined ? undefined : await options.verify(token);
       requireCaller(name, access);
-      return (body) => answer(called, name, access!, request, body);
+      const call = { name, called, access: access!, paceOf: options.paceOf };
+      return (body) => answer(call, request, body);
     } catch (error) {
       // A token that is refused is refused before any service.
       if (error instanceof HttpError) throw error;
@@ -64,17 +78,17 @@ function find(
 }
 
 async function answer(
-  called: TwirpMethod,
-  name: string,
-  access: Access,
+  { name, called, access, paceOf }: Call,
   { headers }: HttpRequest,
   body: Buffer,
 ): Promise<HttpReply> {
   try {
     const isJson = (headers['content-type'] ?? '').startsWith('application/json');
     const request = readRequest(called.request, body, isJson);
-    requireGrant(name, access, request);
-    const response = await called.handle(request as never);
+    const room = requireGrant(name, access, request);
+    const pace = room === undefined ? undefined : paceOf(room);
+    const handle = () => called.handle(request as never);
+    const response = await (pace ? pace.run(body.length, handle) : handle());
     return isJson
       ? { contentType: 'application/json', body: response.toJsonString() }
       : { contentType: 'application/protobuf', body: response.toBinary() };
