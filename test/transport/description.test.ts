@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OffhookError } from '../../src/errors/index.js';
+import { limits } from '../../src/limits.js';
 import {
   dataSection,
   type MediaSection,
@@ -102,6 +103,27 @@ describe('a session description', () => {
       sdp.replaceAll(new RegExp(`${line}.*`, 'g'), `${line}${'x'.repeat(chars)}`);
     expect(parseDescription(withValue(most)).sections).toHaveLength(1);
     expect(() => parseDescription(withValue(most + 1))).toThrow(/too long/);
+  });
+
+  test('with more codecs, candidates, fingerprints and streams than any peer has is read as far as that', () => {
+    const numbers = Array.from({ length: 1_000 }, (_, i) => i);
+    const payloadTypes = numbers.map((number) => number + 200);
+    const lines = [
+      `m=audio 9 UDP/TLS/RTP/SAVPF ${payloadTypes.join(' ')}`,
+      'a=mid:1',
+      'a=ice-ufrag:abcd',
+      'a=ice-pwd:abcdefghijklmnopqrstuv',
+      ...payloadTypes.map((type) => `a=rtpmap:${type} opus/48000/2`),
+      ...numbers.map((number) => `a=candidate:${number} 1 udp 1 10.0.0.1 5000 typ host`),
+      ...numbers.map((number) => `a=fingerprint:sha-256 ${number}`),
+      ...numbers.map((number) => `a=ssrc:${number + 1} cname:x`),
+    ];
+    const description = parseDescription(`v=0\r\n${lines.join('\r\n')}\r\n`);
+    const [section] = description.sections;
+    expect(section!.codecs.length).toBe(limits.sectionCodecs.value);
+    expect(section!.sources?.length).toBe(limits.sectionSources.value);
+    expect(description.transport.candidates.length).toBe(limits.descriptionCandidates.value);
+    expect(description.transport.fingerprints.length).toBe(limits.descriptionFingerprints.value);
   });
 
   test('that is longer than any peer writes is refused', () => {
