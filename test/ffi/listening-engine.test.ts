@@ -77,13 +77,10 @@ describe('an engine that listens', () => {
     });
 
     test('keeps nothing of programs that give up before they are served', async () => {
-      const programs = start(engine, places);
-      await Promise.all(programs.map(({ isServed }) => isServed));
-      const late = start(engine, places);
-      await Promise.all(
-        late.flatMap(({ requests, events }) => [once(requests, 'connect'), once(events, 'connect')]),
-      );
-      for (const program of [...late, ...programs]) program.end();
+      const programs = start(engine, 2 * places);
+      // The second one is started when nearly all have come, and the first one has not yet begun to serve.
+      await untilFurther(engine, 2);
+      for (const program of programs) program.end();
       await untilFurther(engine, 0);
     });
   });
@@ -103,9 +100,8 @@ describe('an engine that listens', () => {
 
     test('lets those end whose programs gave up before they were served', async () => {
       const programs = start(engine, 6);
-      await Promise.all(
-        programs.flatMap(({ requests, events }) => [once(requests, 'connect'), once(events, 'connect')]),
-      );
+      // They are started, and but for one do not serve yet.
+      await untilFurther(engine, 7);
       for (const program of programs) program.end();
       await untilFurther(engine, 1);
     });

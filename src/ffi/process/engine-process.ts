@@ -79,7 +79,8 @@ function serveHandedOver(send: (message: FromMember) => void): void {
 const exit = () => process.exit(0);
 if (process.send) {
   serveHandedOver((message) => {
-    if (process.connected) process.send?.(message);
+    // An error is the end of the other process, which 'disconnect' reports.
+    if (process.connected) process.send?.(message, undefined, undefined, () => {});
   });
 } else if (process.argv[2] === '--pipes') {
   // Windows hands no descriptors down: the library waits at two named pipes.
