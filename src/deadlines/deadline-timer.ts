@@ -1,5 +1,7 @@
 /** The time is counted in so many pieces; what a piece takes longer than it should was time in which this process did not run. */
 const pieces = 8;
+/** Timers are due a millisecond late or so, which would make shorter pieces count for less than they took. */
+const shortestPieceMs = 20;
 
 /**
  * Calls `onPassed` once this process has had `timeoutMs` to itself. Time in which it did not run does not count: where many
@@ -18,7 +20,7 @@ export class DeadlineTimer {
 
   constructor(timeoutMs: number, onPassed: () => void) {
     this.#timeoutMs = timeoutMs;
-    this.#pieceMs = timeoutMs / pieces;
+    this.#pieceMs = Math.max(timeoutMs / pieces, shortestPieceMs);
     this.#onPassed = onPassed;
     this.#leftMs = timeoutMs;
     this.#wait();

@@ -5,7 +5,8 @@ import { describeError, OffhookError } from './errors.js';
  * throws OffhookError `OFFHOOK_INVALID_REQUEST`.
  */
 
-function refuse(what: string, value: unknown, expected: string): never {
+/** For a value of which the other functions cannot say what is expected. */
+export function refuse(what: string, value: unknown, expected: string): never {
   const shown = typeof value === 'string' ? JSON.stringify(value) : describe(value);
   throw new OffhookError('OFFHOOK_INVALID_REQUEST', `${what} is ${shown}`, { advice: `Give ${expected}.` });
 }

@@ -15,6 +15,7 @@ export {
   checkText,
   checkTextRecord,
   checkTexts,
+  refuse,
 } from './check.js';
 export {
   describeError,

@@ -5,6 +5,7 @@ import {
   checkOptions,
   checkSignal,
   OffhookError,
+  refuse,
 } from '../errors/index.js';
 import { type InitOf, protocol, type RequestOf } from '../ffi/index.js';
 import { LibraryEngine } from './engine.js';
@@ -121,9 +122,7 @@ function ffiEncoding<Name extends string>(
     return { encoding: { case: 'wellKnown', value: known[encoding] } };
   if (typeof encoding === 'object' && encoding !== null)
     return { encoding: { case: 'custom', value: checkName(`${what}.custom`, encoding.custom) } };
-  throw new OffhookError('OFFHOOK_INVALID_REQUEST', `${what} is ${String(encoding)}`, {
-    advice: `Give one of ${Object.keys(known).join(', ')}, or { custom }.`,
-  });
+  return refuse(what, encoding, `one of ${Object.keys(known).join(', ')}, or { custom }`);
 }
 
 function encodingOf<Name extends string>(
