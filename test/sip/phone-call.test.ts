@@ -231,6 +231,8 @@ describeWith(['baresip', 'linphone'], 'a telephone calls', () => {
 
   test('linphone puts the call on hold, with its music, and takes it off', async () => {
     await talk('linphone', { codec: 'pcmu' });
+    // Before that it ignores the command.
+    await until(() => phone!.log.includes('Media streams established'), 'the phone talks');
     phone!.hold();
     await until(() => phone!.log.includes('paused'), 'the call is on hold');
     phone!.log = '';
