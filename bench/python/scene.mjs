@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildNoiseFilter } from '../../dist/cli/demo/noise-filter.js';
+import { startEngine } from '../../test/support/engine-process.mjs';
 import { startParticipant } from '../../test/support/program.mjs';
 import { blockingFilter, startPythonAgent } from '../../test/support/python-agent.mjs';
 import { summarize } from '../statistics.mjs';
@@ -30,8 +31,11 @@ async function call(bench) {
   }
 }
 
-async function play(bench, engine, filter, calls) {
+/** @param kind of engine: `shared` is what offhook-run gives, `own` what the library's path alone gives */
+async function play(bench, kind, filter, calls) {
+  const { engine, env, stop } = await startEngine(kind);
   const agent = await startPythonAgent(bench.server, engine, {
+    ...env,
     AGENT_IDLE_PROCESSES: '2',
     AGENT_CALLS: '100',
     ...(filter && blockingFilter(filter)),
@@ -41,10 +45,11 @@ async function play(bench, engine, filter, calls) {
     await call(bench);
     for (let n = 0; n < calls; n++) {
       heard.push(await call(bench));
-      bench.progress(n + 1, calls, `${engine}${filter ? ' with a filter that blocks' : ''}`);
+      bench.progress(n + 1, calls, `${kind}${filter ? ' with a filter that blocks' : ''}`);
     }
   } finally {
     await agent.stop(500);
+    stop();
   }
   const answered = heard.filter((ms) => ms !== undefined);
   return { calls, answered: answered.length, ...(answered.length > 0 && { ms: summarize(answered) }) };
@@ -58,13 +63,13 @@ export const scene = {
     const folder = mkdtempSync(join(tmpdir(), 'offhook-scene-'));
     const filter = buildNoiseFilter(join(examples, 'noise-filter/noise_filter.c'), folder).library;
     const result = {};
-    for (const engine of ['offhook', 'native']) {
-      result[`${engine}, no filter`] = await play(bench, engine, undefined, calls);
-      result[`${engine}, blocked`] = await play(
+    for (const kind of ['shared', 'own', 'native']) {
+      result[`${kind}, no filter`] = await play(bench, kind, undefined, calls);
+      result[`${kind}, blocked`] = await play(
         bench,
-        engine,
+        kind,
         filter,
-        engine === 'native' ? Math.min(calls, 3) : calls,
+        kind === 'native' ? Math.min(calls, 3) : calls,
       );
     }
     return result;
